@@ -1,4 +1,12 @@
-# vx6_layer(), vx6_program(), vx6_unit_test(), vx6_fuzz().
+# vx6_layer(), vx6_program(), vx6_unit_test(), vx6_fuzz(): what the CMakeLists.txt of a folder is written with.
+
+# vx6_add_folder(DIR): add_subdirectory when DIR has a CMakeLists.txt; one that appears later is noticed by the next build.
+function(vx6_add_folder dir)
+	file(GLOB found CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${dir}/CMakeLists.txt")
+	if(found)
+		add_subdirectory("${dir}")
+	endif()
+endfunction()
 
 # vx6_read_layers(FILE): sets VX6_LAYERS (agent layers, lowest first) and VX6_ALLOW_<layer> (what it may use).
 function(vx6_read_layers file)
