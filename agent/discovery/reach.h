@@ -1,0 +1,42 @@
+/**
+ * @file reach.h
+ * Opens a stream to a service, whatever that takes: resolves the name, takes the live session or dials one (QUIC and TCP in the
+ * happy-eyeballs way), sends OPEN and waits for the answer.
+ *
+ * Layer:   discovery
+ * Threads: the loop's thread
+ */
+#ifndef VX6_DISCOVERY_REACH_H
+#define VX6_DISCOVERY_REACH_H
+
+#include "base/err.h"
+#include "discovery/target.h"
+#include "transport/transport.h"
+
+struct vx6_reach;
+
+struct vx6_reach_events {
+	/**
+	 * The outcome, exactly once. On VX6_OK @p stream is open and accepted by the service, and the receiver sets its events now
+	 * (vx6_stream_set_events); its first bytes follow as `data`. Else: SERVICE_UNKNOWN, ACCESS_REFUSED, TARGET_UNREACHABLE, PEER_UNKNOWN,
+	 * AMBIGUOUS, WRONG_PEER, UNREACHABLE, TIMEOUT, LIMIT, ... and @p stream is NULL. Never fires inside vx6_reach_open().
+	 * @param detail text for people, borrowed: what was tried and how each try ended
+	 */
+	void (*outcome)(void *user, vx6_err err, const char *detail, struct vx6_stream *stream);
+	/** Optional: room again on the early stream, before the outcome. */
+	void (*early_writable)(void *user, struct vx6_stream *stream);
+};
+
+struct vx6_reaching; /* one attempt under way */
+
+/**
+ * Begins. Where a session is live, the stream is open before this returns and early bytes may be written at once: @p *early is then that
+ * stream (its events belong to reach until the outcome; only reserve and commit may be used on it), else NULL.
+ * @return owned until the outcome or vx6_reach_cancel()
+ */
+struct vx6_reaching *vx6_reach_open(struct vx6_reach *reach, const struct vx6_target *to, const struct vx6_reach_events *ev,
+				    void *user, struct vx6_stream **early);
+/** No outcome follows; a stream under way is reset. */
+void vx6_reach_cancel(struct vx6_reaching *r);
+
+#endif

@@ -1,0 +1,48 @@
+/**
+ * @file target.h
+ * Where a connection should lead: a service of a node, named or at a known address. Text forms.
+ *
+ * Spec:    docs/concepts.md (names)
+ * Layer:   discovery
+ * Trust:   parse functions accept hostile text
+ * Threads: pure, any thread
+ */
+#ifndef VX6_DISCOVERY_TARGET_H
+#define VX6_DISCOVERY_TARGET_H
+
+#include "base/addr.h"
+#include "identity/node_id.h"
+
+enum {
+	VX6_LABEL_MAX = 32,     /* bytes of a name's label: [a-z0-9]([a-z0-9-]{0,30}[a-z0-9])? */
+	VX6_TARGET_TEXT = 128,  /* "vx1….service" and its NUL fit */
+};
+
+/** Which families of transport may be tried. */
+enum vx6_transport_choice { VX6_TRANSPORT_AUTO, VX6_TRANSPORT_QUIC_ONLY, VX6_TRANSPORT_TCP_ONLY };
+/** "auto" | "quic" | "tcp". @return false: none of them */
+bool vx6_transport_choice_parse(const char *text, enum vx6_transport_choice *out);
+const char *vx6_transport_choice_text(enum vx6_transport_choice c);
+
+struct vx6_target {
+	char node[VX6_LABEL_MAX + 1];    /* node name ("alice"); empty when `has_node_id` or an address says who */
+	char service[VX6_LABEL_MAX + 1]; /* "web" */
+	bool has_node_id;                /* the node's id is given: the peer must prove it */
+	struct vx6_node_id node_id;
+	struct vx6_addr address;         /* family NONE unless in address form */
+	enum vx6_transport_choice transport;
+};
+
+/** Whether @p text is one valid label. */
+bool vx6_label_is_valid(const char *text);
+
+/**
+ * Reads the named form: "alice.web", "vx1….web" (also with '/' in place of the dot). Only node, service and node_id are written.
+ * @return VX6_OK | FORMAT | CHECKSUM (of a node id)
+ */
+VX6_RES vx6_target_parse(const char *text, struct vx6_target *out);
+
+/** "alice.web", "vx1….web" or "[fd00::1]:4242/web"; @return @p out */
+char *vx6_target_format(const struct vx6_target *t, char out[VX6_TARGET_TEXT]);
+
+#endif

@@ -1,0 +1,222 @@
+/**
+ * @file facade.h
+ * The agent as the API sees it: typed commands in, answers and immutable snapshots out, events on subscription.
+ *
+ * Layer:   node
+ * Threads: vx6_node_submit(), vx6_snapshot_ref/unref() and vx6_node_subscribe() may be called from any thread; answers and events are
+ *          delivered on the agent's loop thread, must not block there, and may call anything marked "any thread".
+ * State:   a mutation is answered after its SQLite transaction is on disk and the change is in force.
+ */
+#ifndef VX6_NODE_FACADE_H
+#define VX6_NODE_FACADE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/err.h"
+#include "discovery/target.h"
+#include "identity/node_id.h"
+#include "service/spec.h"
+#include "service/stats.h"
+
+enum {
+	VX6_RESOURCE_ID_MAX = 40,  /* "svc_" + ULID, NUL included */
+	VX6_MANAGED_BY_MAX = 96,
+	VX6_LABELS_TEXT_MAX = 4096, /* JSON text of an object of strings; "{}" when there are none */
+	VX6_PEER_ADDRS_MAX = 8,
+	VX6_LISTEN_MAX = 8,
+	VX6_DETAIL_MAX = 256,
+};
+
+struct vx6_node;
+
+/* ---- resources ---- */
+
+struct vx6_meta {
+	char id[VX6_RESOURCE_ID_MAX]; /* "svc_…", "fwd_…", "peer_…" */
+	uint64_t generation;          /* 1 at creation; +1 with every change; the ETag */
+	uint64_t created_ms, updated_ms; /* wall clock */
+	char managed_by[VX6_MANAGED_BY_MAX]; /* "api", "cli", "config" */
+	char *labels;                 /* owned JSON text */
+};
+
+struct vx6_peer_spec {
+	char name[VX6_LABEL_MAX + 1]; /* petname; may be empty */
+	struct vx6_addr addrs[VX6_PEER_ADDRS_MAX];
+	size_t addrs_n;
+	bool has_node_id; /* the peer must prove to be this node */
+	struct vx6_node_id node_id;
+	bool enabled;     /* keep a session to it */
+};
+
+/* ---- snapshot: one moment of the agent; read-only, shared by reference count ---- */
+
+enum vx6_peer_state { VX6_PEER_IDLE, VX6_PEER_DIALING, VX6_PEER_UP, VX6_PEER_BACKOFF };
+
+struct vx6_peer_view {
+	struct vx6_meta meta;
+	struct vx6_peer_spec spec;
+	bool configured;  /* false: learned, a session that the other side opened (meta.id is still stable) */
+	enum vx6_peer_state state;
+	bool known;       /* node_id and node_name below are proved */
+	struct vx6_node_id node_id;
+	char node_name[VX6_LABEL_MAX + 1];
+	char transport[8]; /* "quic" | "tcp"; empty when not up */
+	bool inbound;
+	struct vx6_addr remote;
+	uint32_t rtt_us, rttvar_us;
+	uint64_t rx_bytes, tx_bytes, tx_packets, lost_packets;
+	uint32_t streams;
+	uint64_t since_ms;       /* wall clock of the last state change */
+	char race[VX6_DETAIL_MAX]; /* how the dial went: "quic won in 12 ms; tcp cancelled" */
+	struct vx6_failure last_failure;
+	char (*services)[VX6_LABEL_MAX + 1]; /* owned; names it publishes, as far as known */
+	size_t services_n;
+};
+
+struct vx6_service_view {
+	struct vx6_meta meta;
+	struct vx6_service_spec spec;
+	struct vx6_flow_stats stats;
+};
+
+enum vx6_forward_phase { VX6_FORWARD_DISABLED, VX6_FORWARD_LISTENING, VX6_FORWARD_FAILED };
+
+struct vx6_forward_view {
+	struct vx6_meta meta;
+	struct vx6_forward_spec spec;
+	enum vx6_forward_phase phase;
+	struct vx6_addr bound;   /* what it really listens on */
+	struct vx6_flow_stats stats;
+	char transport[8];       /* of the session last used; empty: none yet */
+	struct vx6_addr remote;
+	uint32_t rtt_us;
+};
+
+struct vx6_node_view {
+	char name[VX6_LABEL_MAX + 1];
+	uint64_t generation; /* of the node's own settings */
+	uint64_t created_ms, updated_ms;
+	struct vx6_node_id node_id;
+	uint8_t sign_pk[32];        /* online key S */
+	uint32_t cert_seq;
+	uint64_t cert_not_before, cert_not_after; /* s since 1970 */
+	bool encrypted_at_rest;     /* key files are under a passphrase */
+	struct vx6_addr listen[VX6_LISTEN_MAX]; /* really bound */
+	char listen_transport[VX6_LISTEN_MAX][8];
+	size_t listen_n;
+	struct vx6_addr addrs[VX6_PEER_ADDRS_MAX]; /* as in our endpoint record */
+	size_t addrs_n;
+	enum vx6_transport_choice transport;
+	bool allow_non_loopback_targets;
+	uint64_t started_ms; /* wall clock */
+	uint64_t streams_active;
+	uint32_t sessions_up;
+	bool ready_db, ready_identity, ready_transport;
+	bool draining;
+	char state_dir[256];
+};
+
+struct vx6_snapshot {
+	uint64_t index;      /* seq of the last event it includes */
+	uint64_t taken_ms;   /* wall clock */
+	struct vx6_node_view node;
+	struct vx6_peer_view *peers;       size_t peers_n;    /* sorted by id */
+	struct vx6_service_view *services; size_t services_n;
+	struct vx6_forward_view *forwards; size_t forwards_n;
+};
+
+/** Any thread. */
+const struct vx6_snapshot *vx6_snapshot_ref(const struct vx6_snapshot *s);
+void vx6_snapshot_unref(const struct vx6_snapshot *s);
+
+/* ---- commands ---- */
+
+enum vx6_cmd_kind {
+	VX6_CMD_SNAPSHOT,       /* answer.snapshot: not older than all answers given before */
+	VX6_CMD_NODE_UPDATE,    /* u.node */
+	VX6_CMD_SERVICE_CREATE, /* u.service */
+	VX6_CMD_SERVICE_UPDATE, /* id, u.service: the whole new spec */
+	VX6_CMD_SERVICE_DELETE, /* id */
+	VX6_CMD_FORWARD_CREATE,
+	VX6_CMD_FORWARD_UPDATE,
+	VX6_CMD_FORWARD_DELETE,
+	VX6_CMD_PEER_CREATE,
+	VX6_CMD_PEER_UPDATE,
+	VX6_CMD_PEER_DELETE,    /* also ends its session */
+	VX6_CMD_EVENTS_READ,    /* u.events */
+	VX6_CMD_ATTACH,         /* u.attach: joins a descriptor with a service's stream */
+};
+
+/** One command. Zero-initialise; the strings and lists inside are owned by it. */
+struct vx6_cmd {
+	enum vx6_cmd_kind kind;
+	char id[VX6_RESOURCE_ID_MAX];
+	uint64_t if_generation;   /* 0: any; else CONFLICT when the resource is at another one */
+	char managed_by[VX6_MANAGED_BY_MAX];
+	char request_id[65];
+	char *labels;             /* NULL: leave as they are (create: none) */
+	union {
+		struct vx6_service_spec service;
+		struct vx6_forward_spec forward;
+		struct vx6_peer_spec peer;
+		struct {
+			char name[VX6_LABEL_MAX + 1];
+		} node;
+		struct {
+			uint64_t since;   /* events with a larger seq */
+			uint32_t limit;   /* at most 1000 */
+		} events;
+		struct {
+			int fd;           /* taken: a connected, non-blocking stream socket; closed by the agent in every case */
+			struct vx6_target to;
+			/** The join ended (either way). On the loop thread, exactly once, only after an answer with VX6_OK. */
+			void (*ended)(void *user);
+			void *user;
+		} attach;
+	} u;
+};
+
+struct vx6_event {
+	uint64_t seq;
+	uint64_t wall_ms;
+	char type[32];         /* one of schemas/events.json */
+	char subject_kind[16]; /* "peer", "service", "forward", "node", "session" */
+	char subject_id[VX6_RESOURCE_ID_MAX];
+	char *data;            /* owned JSON object text */
+	char request_id[65];
+};
+
+struct vx6_answer {
+	vx6_err err;                   /* NOT_FOUND, EXISTS, CONFLICT, NOT_LOOPBACK, INVALID, ADDRESS_IN_USE, DISK_FULL, IO, DRAINING, … */
+	char pointer[64];              /* JSON pointer of the field at fault ("/listen"), or empty */
+	char detail[VX6_DETAIL_MAX];   /* for people */
+	char id[VX6_RESOURCE_ID_MAX];  /* of the created or changed resource */
+	uint64_t generation;           /* its new one; at CONFLICT the present one */
+	const struct vx6_snapshot *snapshot; /* a reference for the receiver, or NULL; given with every success */
+	struct vx6_event *events;      /* EVENTS_READ: owned by the answer, valid during the callback unless taken (set NULL) */
+	size_t events_n;
+	uint64_t events_oldest;        /* smallest seq still kept: a reader that is behind it has missed some */
+};
+
+/**
+ * Any thread. Takes @p cmd (heap; vx6_cmd_free() frees one that was not submitted).
+ * @param done  called once on the loop thread; @p answer is borrowed, its snapshot reference is the receiver's to keep or unref
+ * @return false: the agent is stopping; @p done is not called and @p cmd stays the caller's
+ */
+bool vx6_node_submit(struct vx6_node *node, struct vx6_cmd *cmd, void (*done)(struct vx6_answer *answer, void *user), void *user);
+void vx6_cmd_free(struct vx6_cmd *cmd);
+void vx6_events_free(struct vx6_event *events, size_t n);
+
+/**
+ * Any thread; at most one subscriber. @p on_event is called on the loop thread for every event once it is in the database, in seq order;
+ * @p event is borrowed. NULL unsubscribes.
+ */
+void vx6_node_subscribe(struct vx6_node *node, void (*on_event)(const struct vx6_event *event, void *user), void *user);
+
+/** Any thread: asks for an orderly stop. */
+void vx6_node_request_stop(struct vx6_node *node);
+
+#endif
