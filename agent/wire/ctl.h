@@ -1,0 +1,85 @@
+/**
+ * @file ctl.h
+ * Messages of a session's control stream (the first stream the link's initiator opens): framing and the small bodies.
+ *
+ * Spec:    schemas/wire/ctl.md
+ * Layer:   wire
+ * Shape:   type u8 | flags u8 | len u16 | body[len]; the first message in each direction is HELLO (wire/hello.h)
+ * Trust:   input is hostile
+ * Threads: pure, any thread
+ */
+#ifndef VX6_WIRE_CTL_H
+#define VX6_WIRE_CTL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "wire/rd.h"
+#include "wire/wr.h"
+
+enum {
+	VX6_CTL_HEADER = 4,
+	VX6_CTL_MAX = 16384, /* header included */
+	VX6_CTL_BODY_MAX = VX6_CTL_MAX - VX6_CTL_HEADER,
+	VX6_CTL_REASON_MAX = 128,
+	VX6_CTL_RECORDS_MAX = 64, /* records in one message */
+};
+
+enum vx6_ctl_type {
+	VX6_CTL_HELLO = 1,
+	VX6_CTL_RECORDS = 2,      /* here are signed records: n × {len u16 | record} */
+	VX6_CTL_RECORDS_WANT = 3, /* send me what you hold of this node: node_id(32) */
+	VX6_CTL_PING = 4,         /* token u64 */
+	VX6_CTL_PONG = 5,         /* the same token */
+	VX6_CTL_GOAWAY = 6,       /* code u16 | reason */
+};
+
+enum vx6_ctl_flag {
+	VX6_CTL_CRITICAL = 1, /* a receiver that does not know the type closes the session instead of skipping */
+};
+
+struct vx6_ctl {
+	uint8_t type, flags;
+	uint16_t body_len;
+	const uint8_t *body; /* borrowed */
+};
+
+/**
+ * Takes one message off the front of what has been received.
+ * @param in   borrowed; must outlive @p out
+ * @param used bytes of the message, written on success
+ * @return VX6_OK | SHORT: not all there yet (never when @p n >= VX6_CTL_MAX) | LIMIT | UNSUPPORTED (unknown flags)
+ */
+VX6_RES vx6_ctl_decode(const uint8_t *in, size_t n, struct vx6_ctl *out, size_t *used);
+
+/** Begins a message. @return mark for vx6_ctl_end() */
+size_t vx6_ctl_begin(struct vx6_wr *w, enum vx6_ctl_type type, uint8_t flags);
+/** Ends it; LIMIT in the writer when the body is above VX6_CTL_BODY_MAX. */
+void vx6_ctl_end(struct vx6_wr *w, size_t mark);
+
+/* The bodies below are read from a decoded message; encoders write a whole message, header included. */
+
+void vx6_ctl_encode_records_want(struct vx6_wr *w, const uint8_t node_id[static 32]);
+VX6_RES vx6_ctl_decode_records_want(const struct vx6_ctl *m, uint8_t node_id[static 32]);
+
+void vx6_ctl_encode_ping(struct vx6_wr *w, bool pong, uint64_t token);
+VX6_RES vx6_ctl_decode_ping(const struct vx6_ctl *m, uint64_t *token);
+
+struct vx6_goaway {
+	uint16_t code;                         /* enum vx6_code */
+	char reason[VX6_CTL_REASON_MAX + 1];   /* printable ASCII, for logs only */
+};
+/** @param reason borrowed, may be NULL; cut at VX6_CTL_REASON_MAX, bytes that are not printable ASCII become '?' */
+void vx6_ctl_encode_goaway(struct vx6_wr *w, uint16_t code, const char *reason);
+VX6_RES vx6_ctl_decode_goaway(const struct vx6_ctl *m, struct vx6_goaway *out);
+
+/** Inside vx6_ctl_begin(…RECORDS)/vx6_ctl_end(): adds one record. @return false: it does not fit this message any more, nothing added */
+bool vx6_ctl_records_add(struct vx6_wr *w, size_t mark, const uint8_t *record, size_t n);
+/** Checks framing and count of a RECORDS body and gives a reader for vx6_ctl_records_next(). */
+VX6_RES vx6_ctl_decode_records(const struct vx6_ctl *m, struct vx6_rd *out);
+/** @param record borrows the message @return false at the end */
+bool vx6_ctl_records_next(struct vx6_rd *r, const uint8_t **record, size_t *n);
+
+#endif
