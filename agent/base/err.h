@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 /* X(symbol, number, name, text) */
+/* clang-format off */
 #define VX6_ERR_MAP(X)                                                                             \
 	X(OK, 0, "ok", "success") \
 	/* input: bytes or text that do not say what they should */                                \
@@ -69,6 +70,7 @@
 	X(AMBIGUOUS, 407, "ambiguous", "more than one node claims that name") \
 	/* bug */                                                                                  \
 	X(BUG, 500, "bug", "internal error")
+/* clang-format on */
 
 enum vx6_err_code {
 #define X(symbol, number, name, text) VX6_E_##symbol = (number),
