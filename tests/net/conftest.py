@@ -1,0 +1,98 @@
+"""Fixtures of the network tests: one laboratory, one pair of hosts, agents as tests ask for them."""
+import os
+import pathlib
+import signal
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import lab as lab_module  # noqa: E402
+import overlay  # noqa: E402
+import programs  # noqa: E402
+
+FULL = os.environ.get("VX6_NET_FULL") == "1"
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "limit(seconds): a test that may take longer than the usual 60 s")
+    config.addinivalue_line("markers", "full: only with VX6_NET_FULL=1")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that fixtures are torn down
+
+
+def pytest_collection_modifyitems(items):
+    reason = lab_module.why_not()
+    for item in items:
+        if reason:
+            item.add_marker(pytest.mark.skip(reason=reason))
+        elif "full" in item.keywords and not FULL:
+            item.add_marker(pytest.mark.skip(reason="slow: set VX6_NET_FULL=1"))
+
+
+@pytest.fixture(autouse=True)
+def time_limit(request):
+    marker = request.node.get_closest_marker("limit")
+    seconds = marker.args[0] if marker else 60
+
+    def over(*_):
+        raise TimeoutError(f"the test took longer than {seconds} s")
+
+    old = signal.signal(signal.SIGALRM, over)
+    signal.alarm(seconds)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, old)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    laboratory = item.funcargs.get("lab")
+    if report.when == "call" and report.failed and laboratory:
+        for proc in laboratory.procs[-14:]:
+            if proc.log.exists() and proc.log.stat().st_size:
+                report.sections.append((f"log of {proc.name} (pid {proc.pid})", proc.text()[-2500:]))
+
+
+@pytest.fixture(scope="session")
+def lab():
+    with lab_module.Lab() as laboratory:
+        yield laboratory
+
+
+@pytest.fixture(scope="session")
+def pair(lab):
+    """Hosts alice and bob, joined by the emulator, with the real programs bound to alice's loopback."""
+    alice, bob = lab.host("alice"), lab.host("bob")
+    return overlay.Pair(lab, alice, bob, lab.wan(alice, bob))
+
+
+@pytest.fixture(scope="session")
+def load_server(lab, pair):
+    return programs.load_server(lab, pair.alice)
+
+
+@pytest.fixture(params=["quic", "tcp"])
+def transport(request):
+    return request.param
+
+
+@pytest.fixture
+def clean_wan(pair):
+    pair.wan.reset()
+    yield pair.wan
+    pair.wan.reset()
+
+
+@pytest.fixture
+def agents(pair, clean_wan, request):
+    """A factory of agents that live for one test."""
+    made = overlay.Agents(pair)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def duo(agents, transport, load_server):
+    """alice publishes "load"; bob, connected over one transport, has a forward to it."""
+    return agents.duo(transport)
