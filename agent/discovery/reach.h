@@ -18,11 +18,13 @@ struct vx6_reach;
 struct vx6_reach_events {
 	/**
 	 * The outcome, exactly once. On VX6_OK @p stream is open and accepted by the service, and the receiver sets its events now
-	 * (vx6_stream_set_events); its first bytes follow as `data`. Else: SERVICE_UNKNOWN, ACCESS_REFUSED, TARGET_UNREACHABLE, PEER_UNKNOWN,
+	 * (vx6_stream_set_events). @p rest are its first bytes, borrowed, to be taken and consumed like those of `data`, and @p fin says
+	 * that there will be no more. Else: SERVICE_UNKNOWN, ACCESS_REFUSED, TARGET_UNREACHABLE, PEER_UNKNOWN,
 	 * AMBIGUOUS, WRONG_PEER, UNREACHABLE, TIMEOUT, LIMIT, ... and @p stream is NULL. Never fires inside vx6_reach_open().
 	 * @param detail text for people, borrowed: what was tried and how each try ended
 	 */
-	void (*outcome)(void *user, vx6_err err, const char *detail, struct vx6_stream *stream);
+	void (*outcome)(void *user, vx6_err err, const char *detail, struct vx6_stream *stream, const struct iovec *rest,
+			int rest_n, bool fin);
 	/** Optional: room again on the early stream, before the outcome. */
 	void (*early_writable)(void *user, struct vx6_stream *stream);
 };

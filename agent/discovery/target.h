@@ -12,10 +12,10 @@
 
 #include "base/addr.h"
 #include "identity/node_id.h"
+#include "wire/label.h"
 
 enum {
-	VX6_LABEL_MAX = 32,     /* bytes of a name's label: [a-z0-9]([a-z0-9-]{0,30}[a-z0-9])? */
-	VX6_TARGET_TEXT = 128,  /* "vx1….service" and its NUL fit */
+	VX6_TARGET_TEXT = 128, /* "vx1….service" and its NUL fit */
 };
 
 /** Which families of transport may be tried. */
@@ -32,9 +32,6 @@ struct vx6_target {
 	struct vx6_addr address;         /* family NONE unless in address form */
 	enum vx6_transport_choice transport;
 };
-
-/** Whether @p text is one valid label. */
-bool vx6_label_is_valid(const char *text);
 
 /**
  * Reads the named form: "alice.web", "vx1….web" (also with '/' in place of the dot). Only node, service and node_id are written.

@@ -1,0 +1,171 @@
+/**
+ * @file session.h
+ * Authenticated sessions between nodes: a link of some transport whose peer has proved, by HELLO, which node it is.
+ *
+ * Spec:    schemas/wire/session.md, hello.md, ctl.md, open.md
+ * Layer:   session
+ * Trust:   nothing but HELLO is processed before the peer's certificate verified, speaks for the TLS key of the link, and names the node
+ *          that was expected. Records are handed up as bytes: admission is the receiver's.
+ * Threads: the loop's thread
+ *
+ *   dial/accept -> TLS -> HELLO -> UP -> DRAIN -> gone         `up` and `down` fire once each, `down` only after `up`
+ */
+#ifndef VX6_SESSION_SESSION_H
+#define VX6_SESSION_SESSION_H
+
+#include "base/addr.h"
+#include "base/err.h"
+#include "identity/identity.h"
+#include "loop/loop.h"
+#include "record/admit.h"
+#include "transport/transport.h"
+#include "wire/hello.h"
+#include "wire/open.h"
+
+enum {
+	VX6_DIAL_ADDRS_MAX = 16,
+	VX6_DIAL_DETAIL_MAX = 256,
+	VX6_SESSION_LISTEN_MAX = 8,
+};
+
+struct vx6_sessions; /* all of a node's sessions, its listeners and dials */
+struct vx6_session;
+
+struct vx6_sessions_events {
+	void (*up)(void *user, struct vx6_session *s);
+	/** @p s is gone after the return. */
+	void (*down)(void *user, struct vx6_session *s, vx6_err why);
+	/** One record the peer sent (its endpoint record in HELLO too), not verified. Borrowed. */
+	void (*record)(void *user, struct vx6_session *s, const uint8_t *record, size_t n);
+	/** The peer asks for what we hold of @p node. */
+	void (*wanted)(void *user, struct vx6_session *s, const struct vx6_node_id *node);
+	/**
+	 * The peer opens a stream. The receiver sets the stream's events at once and answers with vx6_session_answer() when it knows.
+	 * @param rest  application bytes that came along, to be taken and consumed like those of `data`; borrowed
+	 */
+	void (*incoming)(void *user, struct vx6_session *s, struct vx6_stream *stream, const struct vx6_open *what,
+			 const struct iovec *rest, int rest_n, bool fin);
+	/** Fills in our current endpoint record for HELLO. @return bytes, 0: none */
+	size_t (*own_endpoint)(void *user, uint8_t *out, size_t cap);
+};
+
+struct vx6_sessions_config {
+	struct vx6_loop *loop;                     /* borrowed, like all below, for the manager's life */
+	const struct vx6_identity *identity;
+	const struct vx6_hwm_store *hwm;
+	struct vx6_transport *quic, *tcp;          /* taken; NULL: that family is not used. `mem` for tests goes in either place */
+	const struct vx6_transport_ops *quic_ops, *tcp_ops;
+	const struct vx6_sessions_events *events;
+	void *user;
+};
+
+/** @return owned; vx6_sessions_free() */
+VX6_RES vx6_sessions_new(const struct vx6_sessions_config *cfg, struct vx6_sessions **out);
+/** Ends everything at once: `down` fires for each session before this returns. Accepts NULL. */
+void vx6_sessions_free(struct vx6_sessions *m);
+
+struct vx6_bound {
+	struct vx6_addr addr;
+	const char *transport; /* static */
+};
+/**
+ * Listens on @p at with every family in use; port 0 takes one free port for all.
+ * @param detail at least VX6_DIAL_DETAIL_MAX bytes, written on failure: for people
+ */
+VX6_RES vx6_sessions_listen(struct vx6_sessions *m, const struct vx6_addr *at, char *detail);
+size_t vx6_sessions_bound(const struct vx6_sessions *m, struct vx6_bound out[static 2 * VX6_SESSION_LISTEN_MAX]);
+
+/** Says goodbye on every session: no new streams; those that run may end. */
+void vx6_sessions_drain(struct vx6_sessions *m);
+/** Streams of all sessions that are still open. */
+size_t vx6_sessions_streams(const struct vx6_sessions *m);
+/** Links in handshake and sessions, up or not. */
+size_t vx6_sessions_count(const struct vx6_sessions *m);
+/** Own addresses changed: every link moves to a new path or finds out early that it is dead. */
+void vx6_sessions_rebind(struct vx6_sessions *m);
+
+/** The best live session with @p node, or NULL. */
+struct vx6_session *vx6_sessions_find(struct vx6_sessions *m, const struct vx6_node_id *node);
+/** Calls @p fn for each session that is up; it may close the one it is given. */
+void vx6_sessions_each(struct vx6_sessions *m, void (*fn)(struct vx6_session *s, void *user), void *user);
+
+/* ---- dialling ---- */
+
+enum vx6_dial_family { VX6_DIAL_QUIC = 1, VX6_DIAL_TCP = 2, VX6_DIAL_ANY = 3 };
+
+struct vx6_dial_request {
+	struct vx6_addr addrs[VX6_DIAL_ADDRS_MAX];
+	uint8_t via[VX6_DIAL_ADDRS_MAX]; /* bits of enum vx6_dial_family */
+	size_t addrs_n;
+	bool expect_node;                /* the peer must be `node` */
+	struct vx6_node_id node;
+	bool expect_key;                 /* and its TLS key must be `key`, refused in the handshake otherwise */
+	struct vx6_sign_pk key;
+	bool anonymous;                  /* present neither key nor node id */
+};
+
+struct vx6_dialing;
+/**
+ * @param s      the session, already up (its `up` event has fired); NULL on failure
+ * @param detail how each try went ("quic won in 12 ms; tcp not needed"); borrowed
+ */
+typedef void vx6_dial_cb(void *user, vx6_err err, struct vx6_session *s, const char *detail);
+/**
+ * Tries the addresses in order, QUIC before TCP, the next one 250 ms after the last or as soon as it failed (RFC 8305); the first
+ * session that is up wins, the others are closed.
+ * @param cb fires once, never inside this call, unless cancelled @return owned until then; NULL when there is nothing to dial
+ */
+struct vx6_dialing *vx6_sessions_dial(struct vx6_sessions *m, const struct vx6_dial_request *req, vx6_dial_cb *cb, void *user);
+void vx6_dialing_cancel(struct vx6_dialing *d);
+
+/* ---- one session ---- */
+
+/** @return borrowed; NULL: the peer is anonymous */
+const struct vx6_node_id *vx6_session_node(const struct vx6_session *s);
+void vx6_session_info(const struct vx6_session *s, struct vx6_link_info *out);
+uint64_t vx6_session_features(const struct vx6_session *s);
+/** Our address as the peer sees it; family NONE: not told. */
+void vx6_session_observed(const struct vx6_session *s, struct vx6_addr *out);
+/** Peer's clock minus ours in ms, as HELLO told; 0 when not told. */
+int64_t vx6_session_clock_skew_ms(const struct vx6_session *s);
+uint64_t vx6_session_up_since_ms(const struct vx6_session *s); /* wall clock */
+/** A number that no other session of this process has: how to refer to a session that may be gone. */
+uint64_t vx6_session_id(const struct vx6_session *s);
+struct vx6_session *vx6_sessions_by_id(struct vx6_sessions *m, uint64_t id);
+
+/** Tells the peer why and ends; `down` follows. */
+void vx6_session_close(struct vx6_session *s, vx6_err why);
+/** Asks for a sign of life: without one within @p ms the session is closed with TIMEOUT. */
+void vx6_session_probe(struct vx6_session *s, uint32_t ms);
+
+/** Queues a record for the peer; records of one wake-up travel together. @return FULL when too much is queued */
+VX6_RES vx6_session_send_record(struct vx6_session *s, const uint8_t *record, size_t n);
+VX6_RES vx6_session_want_records(struct vx6_session *s, const struct vx6_node_id *node);
+
+/* ---- streams ---- */
+
+struct vx6_opening;
+struct vx6_opening_events {
+	/** The outcome, once. On VX6_OK set the stream's events now; @p rest as in `incoming`. Else @p stream is NULL. */
+	void (*outcome)(void *user, vx6_err err, struct vx6_stream *stream, const struct iovec *rest, int rest_n, bool fin);
+	/** Optional: room on the stream before the outcome. */
+	void (*writable)(void *user, struct vx6_stream *stream);
+};
+/**
+ * Opens a stream and asks for @p what. @p ev borrowed until the outcome.
+ * @return VX6_OK | LIMIT | DRAINING | CLOSED | INVALID; owned in @p out until the outcome or a cancel
+ */
+VX6_RES vx6_session_open(struct vx6_session *s, const struct vx6_open *what, const struct vx6_opening_events *ev, void *user,
+			 struct vx6_opening **out);
+/** The stream, for early bytes by reserve and commit; NULL while not even OPEN has been written. */
+struct vx6_stream *vx6_opening_stream(struct vx6_opening *o);
+/** No outcome follows; the stream is reset. */
+void vx6_opening_cancel(struct vx6_opening *o);
+
+/**
+ * Answers an incoming stream. With VX6_OK application bytes may follow; else the stream is reset with the code of @p err.
+ * @return AGAIN: no room for the answer now, call again at `writable`
+ */
+VX6_RES vx6_session_answer(struct vx6_stream *stream, vx6_err err);
+
+#endif
