@@ -24,7 +24,6 @@ enum {
 	VX6_CTL_MAX = 16384, /* header included */
 	VX6_CTL_BODY_MAX = VX6_CTL_MAX - VX6_CTL_HEADER,
 	VX6_CTL_REASON_MAX = 128,
-	VX6_CTL_RECORDS_MAX = 64, /* records in one message */
 };
 
 enum vx6_ctl_type {
@@ -77,7 +76,7 @@ VX6_RES vx6_ctl_decode_goaway(const struct vx6_ctl *m, struct vx6_goaway *out);
 
 /** Inside vx6_ctl_begin(…RECORDS)/vx6_ctl_end(): adds one record. @return false: it does not fit this message any more, nothing added */
 bool vx6_ctl_records_add(struct vx6_wr *w, size_t mark, const uint8_t *record, size_t n);
-/** Checks framing and count of a RECORDS body and gives a reader for vx6_ctl_records_next(). */
+/** Checks the framing of a RECORDS body (at most 126 fit) and gives a reader for vx6_ctl_records_next(). */
 VX6_RES vx6_ctl_decode_records(const struct vx6_ctl *m, struct vx6_rd *out);
 /** @param record borrows the message @return false at the end */
 bool vx6_ctl_records_next(struct vx6_rd *r, const uint8_t **record, size_t *n);

@@ -20,10 +20,10 @@
 enum {
 	VX6_RECORD_HEADER = 64,
 	VX6_RECORD_SIG = 64,
-	VX6_RECORD_MAX = 8192,                     /* of any type, header and signature included */
-	VX6_RECORD_LIFETIME_FOREVER = -1,          /* 0xffffffff on the wire: revocations */
+	VX6_RECORD_MAX = 8192, /* of any type, header and signature included */
 	VX6_RECORD_SUBJECT = 32,
 };
+#define VX6_RECORD_FOREVER UINT32_MAX /* lifetime of a revocation */
 
 /* X(symbol, number, max bytes, max lifetime s, name) */
 #define VX6_RTYPE_MAP(X)                                                                           \
@@ -89,7 +89,7 @@ const char *vx6_rtype_name(uint8_t type);
 VX6_RES vx6_record_decode(const uint8_t *in, size_t n, struct vx6_record_view *out);
 
 /**
- * Begins a record: header with a body length still open. TLVs follow, then vx6_record_encode_end(), then 64 bytes of signature.
+ * Begins a record at the start of @p w: header with a body length still open. TLVs follow, then vx6_record_encode_end(), then 64 bytes of signature.
  * @param h type, flags, subject, seq, issued_s, lifetime_s, aux are used
  */
 void vx6_record_encode_begin(struct vx6_wr *w, const struct vx6_record_view *h);

@@ -1,0 +1,65 @@
+#include "wire/open.h"
+
+#include <string.h>
+
+#include "wire/rd.h"
+#include "wire/wr.h"
+
+vx6_err vx6_open_encode(const struct vx6_open *o, uint8_t out[static VX6_OPEN_MAX], size_t *n)
+{
+	size_t name_n = strnlen(o->name, sizeof o->name);
+	struct vx6_wr w;
+
+	*n = 0;
+	if (!vx6_label_is_valid(o->name, name_n))
+		return VX6_ERR(INVALID);
+	vx6_wr_init(&w, out, VX6_OPEN_MAX);
+	vx6_wr_u8(&w, VX6_OPEN_VERSION);
+	vx6_wr_u8(&w, o->kind);
+	vx6_wr_u8(&w, o->flags);
+	vx6_wr_u8(&w, (uint8_t)name_n);
+	vx6_wr_bytes(&w, o->name, name_n);
+	return vx6_wr_done(&w, n);
+}
+
+/* Each check looks only at bytes that are there, so that a wrong first byte is refused without waiting for the rest. */
+vx6_err vx6_open_decode(const uint8_t *in, size_t n, struct vx6_open *out, size_t *used)
+{
+	struct vx6_rd r, name;
+
+	memset(out, 0, sizeof *out);
+	*used = 0;
+	vx6_rd_init(&r, in, n);
+	if (vx6_rd_u8(&r) != VX6_OPEN_VERSION && vx6_is_ok(r.err))
+		return VX6_ERR(UNSUPPORTED);
+	out->kind = vx6_rd_u8(&r);
+	if (out->kind != VX6_OPEN_SERVICE && vx6_is_ok(r.err))
+		return VX6_ERR(UNSUPPORTED);
+	out->flags = vx6_rd_u8(&r);
+	if (out->flags != 0 && vx6_is_ok(r.err))
+		return VX6_ERR(UNSUPPORTED);
+	name = vx6_rd_sub8(&r, VX6_LABEL_MAX);
+	VX6_TRY(r.err);
+	vx6_rd_label(&name, out->name);
+	VX6_TRY(name.err);
+	*used = n - r.left;
+	return VX6_OK;
+}
+
+void vx6_open_reply_encode(uint16_t status, uint8_t out[static VX6_OPEN_REPLY])
+{
+	struct vx6_wr w;
+
+	vx6_wr_init(&w, out, VX6_OPEN_REPLY);
+	vx6_wr_u16(&w, status);
+}
+
+vx6_err vx6_open_reply_decode(const uint8_t *in, size_t n, uint16_t *status, size_t *used)
+{
+	struct vx6_rd r;
+
+	vx6_rd_init(&r, in, n);
+	*status = vx6_rd_u16(&r);
+	*used = vx6_is_ok(r.err) ? VX6_OPEN_REPLY : 0;
+	return r.err;
+}
