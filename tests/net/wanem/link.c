@@ -127,7 +127,7 @@ static bool packet_corrupt(uint8_t *pkt, size_t len)
 	if (proto == PROTO_UDP && sum == 0)
 		sum = 0xffff;
 	w[0] = (uint8_t)(new >> 8);
-	w[1] = (uint8_t) new;
+	w[1] = (uint8_t)new;
 	pkt[sum_at] = (uint8_t)(sum >> 8);
 	pkt[sum_at + 1] = (uint8_t)sum;
 	return true;
