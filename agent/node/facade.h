@@ -16,40 +16,19 @@
 
 #include "base/addr.h"
 #include "base/err.h"
+#include "discovery/peer_spec.h"
 #include "discovery/target.h"
 #include "identity/node_id.h"
 #include "service/spec.h"
 #include "service/stats.h"
+#include "state/resource.h"
 
 enum {
-	VX6_RESOURCE_ID_MAX = 40,  /* "svc_" + ULID, NUL included */
-	VX6_MANAGED_BY_MAX = 96,
-	VX6_LABELS_TEXT_MAX = 4096, /* JSON text of an object of strings; "{}" when there are none */
-	VX6_PEER_ADDRS_MAX = 8,
 	VX6_LISTEN_MAX = 8,
 	VX6_DETAIL_MAX = 256,
 };
 
 struct vx6_node;
-
-/* ---- resources ---- */
-
-struct vx6_meta {
-	char id[VX6_RESOURCE_ID_MAX]; /* "svc_…", "fwd_…", "peer_…" */
-	uint64_t generation;          /* 1 at creation; +1 with every change; the ETag */
-	uint64_t created_ms, updated_ms; /* wall clock */
-	char managed_by[VX6_MANAGED_BY_MAX]; /* "api", "cli", "config" */
-	char *labels;                 /* owned JSON text */
-};
-
-struct vx6_peer_spec {
-	char name[VX6_LABEL_MAX + 1]; /* petname; may be empty */
-	struct vx6_addr addrs[VX6_PEER_ADDRS_MAX];
-	size_t addrs_n;
-	bool has_node_id; /* the peer must prove to be this node */
-	struct vx6_node_id node_id;
-	bool enabled;     /* keep a session to it */
-};
 
 /* ---- snapshot: one moment of the agent; read-only, shared by reference count ---- */
 
@@ -81,8 +60,6 @@ struct vx6_service_view {
 	struct vx6_service_spec spec;
 	struct vx6_flow_stats stats;
 };
-
-enum vx6_forward_phase { VX6_FORWARD_DISABLED, VX6_FORWARD_LISTENING, VX6_FORWARD_FAILED };
 
 struct vx6_forward_view {
 	struct vx6_meta meta;
@@ -179,16 +156,6 @@ struct vx6_cmd {
 	} u;
 };
 
-struct vx6_event {
-	uint64_t seq;
-	uint64_t wall_ms;
-	char type[32];         /* one of schemas/events.json */
-	char subject_kind[16]; /* "peer", "service", "forward", "node", "session" */
-	char subject_id[VX6_RESOURCE_ID_MAX];
-	char *data;            /* owned JSON object text */
-	char request_id[65];
-};
-
 struct vx6_answer {
 	vx6_err err;                   /* NOT_FOUND, EXISTS, CONFLICT, NOT_LOOPBACK, INVALID, ADDRESS_IN_USE, DISK_FULL, IO, DRAINING, … */
 	char pointer[64];              /* JSON pointer of the field at fault ("/listen"), or empty */
@@ -208,7 +175,6 @@ struct vx6_answer {
  */
 bool vx6_node_submit(struct vx6_node *node, struct vx6_cmd *cmd, void (*done)(struct vx6_answer *answer, void *user), void *user);
 void vx6_cmd_free(struct vx6_cmd *cmd);
-void vx6_events_free(struct vx6_event *events, size_t n);
 
 /**
  * Any thread; at most one subscriber. @p on_event is called on the loop thread for every event once it is in the database, in seq order;

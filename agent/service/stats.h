@@ -10,6 +10,7 @@
 
 #include <stdint.h>
 
+#include "base/addr.h"
 #include "base/err.h"
 
 struct vx6_failure {
@@ -23,6 +24,18 @@ struct vx6_flow_stats {
 	uint64_t refused;            /* that ended in a failure before a byte was passed */
 	uint64_t rx_bytes, tx_bytes; /* from the overlay, to the overlay */
 	struct vx6_failure last_failure;
+};
+
+enum vx6_forward_phase { VX6_FORWARD_DISABLED, VX6_FORWARD_LISTENING, VX6_FORWARD_FAILED };
+
+struct vx6_forward_status {
+	enum vx6_forward_phase phase;
+	vx6_err error;           /* FAILED: why it does not listen */
+	struct vx6_addr bound;   /* LISTENING: what it really listens on */
+	struct vx6_flow_stats stats;
+	char transport[8];       /* of the session last used; empty: none yet */
+	struct vx6_addr remote;
+	uint32_t rtt_us;         /* at that time */
 };
 
 #endif

@@ -144,7 +144,7 @@ def shell(root):
         return ["shellcheck is missing: run ./dev setup test"]
     if not paths:
         return []
-    run = subprocess.run(["shellcheck", "-x", "--source-path=SCRIPTDIR", "-f", "gcc", *paths],
+    run = subprocess.run(["shellcheck", "-f", "gcc", *paths],
                          cwd=root, capture_output=True, text=True)
     return run.stdout.splitlines() + ([run.stderr] if run.returncode > 1 else [])
 

@@ -4,7 +4,8 @@ CLEAN is a small tree that passes every gate; PLANTED lays files over it, and na
 """
 CLEAN = {
     "agent/LAYERS": "base:\nwire: base\ncrypto: base !sodium\napi: base\n",
-    ".clang-format": "BasedOnStyle: LLVM\nIndentWidth: 8\nUseTab: Always\nBreakBeforeBraces: Linux\n",
+    ".clang-format": "BasedOnStyle: LLVM\nIndentWidth: 8\nUseTab: Always\nBreakBeforeBraces: Linux\n"
+                     "AllowShortFunctionsOnASingleLine: None\n",
     "agent/base/CMakeLists.txt": "vx6_layer(base\n\tSRC\n\t\ta.c)\n",
     "agent/base/a.h": "/**\n * @file a.h\n * Adds.\n *\n * Layer:   base\n */\n#ifndef VX6_BASE_A_H\n#define VX6_BASE_A_H\n\n"
                       "int vx6_a(int x);\n\n#endif\n",

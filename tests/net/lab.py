@@ -52,7 +52,7 @@ def tool(name):
     sources = [ROOT / s for s in TOOL_SOURCES[name]]
     newest = max(f.stat().st_mtime for s in sources for f in (s, *s.parent.glob("*.h")))
     places = [pathlib.Path(os.environ["VX6_TOOLS"])] if "VX6_TOOLS" in os.environ else []
-    places += sorted((ROOT / "build").glob("*/tools")) + [ROOT / "build" / "tools"]
+    places += [ROOT / "build" / p for p in ("release/tools", "dev/tools", "tools")]
     for place in places:
         found = place / name
         if found.is_file() and found.stat().st_mtime >= newest:

@@ -1,4 +1,6 @@
 """The laboratory cleans up after itself, and after dead runs."""
+import hashlib
+import json
 import os
 import signal
 import socket
@@ -7,6 +9,7 @@ import sys
 import time
 
 import lab as lab_module
+import programs
 from lab import NETNS_DIR, RUN_DIR, Lab, start_time, wait_for
 
 
@@ -64,3 +67,26 @@ def test_leftovers_of_a_killed_run_are_removed():
         time.sleep(0.1)
         with Lab() as second:  # a live lab is never taken for a leftover
             assert other.exists() and second.dir.exists()
+
+
+def test_the_programs_answer_on_their_own_loopback(lab):
+    """Without the overlay: what fails here is not VX6."""
+    host = lab.host("solo")
+    ssh, web, pg = programs.Ssh(lab, host), programs.Nginx(lab, host), programs.Postgres(lab, host)
+    ws, load = programs.WebSocketServer(host), programs.load_server(lab, host)
+    try:
+        assert host.run(ssh.argv(programs.SSH_PORT, "echo $((6 * 7))")).stdout == "42\n"
+        fetched = host.run([programs.need("curl"), "-sS", f"http://127.0.0.1:{programs.HTTP_PORT}/blob"], text=False).stdout
+        assert hashlib.sha256(fetched).hexdigest() == web.blob_sha256
+        host.run([pg.pgbench, "-h", "127.0.0.1", "-p", programs.PG_PORT, "-U", "vx6", "-i", "-q", "postgres"])
+        with host.enter():
+            conn = socket.create_connection(("127.0.0.1", programs.WS_PORT))
+        with programs.ws_connect(conn):
+            assert programs.ws_read(conn) == b"tick 0"
+        for what in (["ttfb", "50"], ["send", "2", "0.2"], ["recv", "2", "0.2"], ["churn", "500"], ["hold", "100"]):
+            out = host.run([lab_module.tool("vx6-load"), what[0], "127.0.0.1", programs.LOAD_PORT, *what[1:]], stdin=subprocess.DEVNULL)
+            assert json.loads(out.stdout)["failed"] == 0, out.stdout
+        wait_for(lambda: load.fds() < 20, 5, lambda: f"descriptors to close: {load.fds()}")
+        assert load.rss() > 0 and load.cpu_seconds() > 0
+    finally:
+        ws.close()

@@ -65,7 +65,7 @@ static void *stream_recv(void *arg)
 {
 	struct stream *s = arg;
 	int fd = load_connect(s->to);
-	uint8_t head[9] = { 'R' };
+	uint8_t head[9] = {'R'};
 
 	load_put_u64(head + 1, UINT64_C(1) << 50);
 	if (send(fd, head, sizeof head, 0) != sizeof head)
@@ -92,8 +92,11 @@ void load_bulk(const struct load_target *to, int streams, double seconds, char k
 	if (streams > MAX_STREAMS || seconds <= 0)
 		load_die("at most %d streams, more than 0 seconds", MAX_STREAMS);
 	for (int i = 0; i < streams; i++) {
-		s[i] = (struct stream){ .to = to, .memory_fd = memory_fd, .deadline_ns = start + (uint64_t)(seconds * 1e9) };
-		if (pthread_create(&s[i].thread, NULL, kind == 'S' ? stream_send : stream_recv, &s[i]))
+		s[i] = (struct stream){.to = to,
+				       .memory_fd = memory_fd,
+				       .deadline_ns = start + (uint64_t)(seconds * 1e9)};
+		if (pthread_create(&s[i].thread, NULL, kind == 'S' ? stream_send : stream_recv,
+				   &s[i]))
 			load_die("no thread");
 	}
 	for (int i = 0; i < streams; i++) {
@@ -103,6 +106,6 @@ void load_bulk(const struct load_target *to, int streams, double seconds, char k
 	}
 	double took = (double)(load_now_ns() - start) / 1e9;
 
-	printf("{\"bytes\": %llu, \"seconds\": %.6f, \"gbit_s\": %.4f, \"failed\": %d}\n", (unsigned long long)bytes,
-	       took, (double)bytes * 8 / took / 1e9, failed);
+	printf("{\"bytes\": %llu, \"seconds\": %.6f, \"gbit_s\": %.4f, \"failed\": %d}\n",
+	       (unsigned long long)bytes, took, (double)bytes * 8 / took / 1e9, failed);
 }

@@ -76,7 +76,7 @@ int load_connect(const struct load_target *to)
 
 static struct load_target target_parse(const char *host, const char *port)
 {
-	struct load_target t = { .addr_len = 0 };
+	struct load_target t = {.addr_len = 0};
 	struct sockaddr_in *in = (struct sockaddr_in *)(void *)&t.addr;
 	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)(void *)&t.addr;
 	uint16_t number = htons((uint16_t)strtoul(port, NULL, 10));

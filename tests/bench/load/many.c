@@ -38,8 +38,10 @@ void load_ttfb(const struct load_target *to, int count, unsigned gap_us)
 	}
 	qsort(ns, (size_t)got, sizeof *ns, compare_u64);
 	if (got)
-		printf("{\"count\": %d, \"failed\": %d, \"p50_ms\": %.4f, \"p90_ms\": %.4f, \"p99_ms\": %.4f, \"max_ms\": %.4f}\n",
-		       got, count - got, (double)ns[got / 2] / 1e6, (double)ns[(size_t)got * 9 / 10] / 1e6,
+		printf("{\"count\": %d, \"failed\": %d, \"p50_ms\": %.4f, \"p90_ms\": %.4f, "
+		       "\"p99_ms\": %.4f, \"max_ms\": %.4f}\n",
+		       got, count - got, (double)ns[got / 2] / 1e6,
+		       (double)ns[(size_t)got * 9 / 10] / 1e6,
 		       (double)ns[(size_t)got * 99 / 100] / 1e6, (double)ns[got - 1] / 1e6);
 	else
 		printf("{\"count\": 0, \"failed\": %d}\n", count);
@@ -56,10 +58,12 @@ struct crowd {
 static void crowd_open_one(struct crowd *c)
 {
 	int fd = socket(c->to->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	struct epoll_event e = { .events = EPOLLOUT, .data.fd = fd };
+	struct epoll_event e = {.events = EPOLLOUT, .data.fd = fd};
 
 	c->opened++;
-	if (fd < 0 || (connect(fd, (const struct sockaddr *)&c->to->addr, c->to->addr_len) < 0 && errno != EINPROGRESS) ||
+	if (fd < 0 ||
+	    (connect(fd, (const struct sockaddr *)&c->to->addr, c->to->addr_len) < 0 &&
+	     errno != EINPROGRESS) ||
 	    epoll_ctl(c->epoll, EPOLL_CTL_ADD, fd, &e) < 0) {
 		c->failed++;
 		if (fd >= 0)
@@ -72,13 +76,14 @@ static void crowd_open_one(struct crowd *c)
 /* EPOLLOUT: connected, ask; EPOLLIN: answered. */
 static void crowd_event(struct crowd *c, int fd, uint32_t events)
 {
-	struct epoll_event e = { .events = EPOLLIN, .data.fd = fd };
+	struct epoll_event e = {.events = EPOLLIN, .data.fd = fd};
 	char byte = 'P';
 
 	if (events & EPOLLOUT && !(events & EPOLLERR) && send(fd, &byte, 1, 0) == 1 &&
 	    epoll_ctl(c->epoll, EPOLL_CTL_MOD, fd, &e) == 0)
 		return;
-	bool proved = events & EPOLLIN && !(events & EPOLLOUT) && recv(fd, &byte, 1, 0) == 1 && byte == 'p';
+	bool proved = events & EPOLLIN && !(events & EPOLLOUT) && recv(fd, &byte, 1, 0) == 1 &&
+		      byte == 'p';
 
 	c->in_flight--;
 	c->ok += proved;
@@ -109,13 +114,14 @@ static void crowd_run(struct crowd *c, int count, int parallel)
 		for (int i = 0; i < n; i++)
 			crowd_event(c, events[i].data.fd, events[i].events);
 	}
-	printf("{\"ok\": %d, \"failed\": %d, \"seconds\": %.3f}\n", c->ok, c->failed, (double)(load_now_ns() - start) / 1e9);
+	printf("{\"ok\": %d, \"failed\": %d, \"seconds\": %.3f}\n", c->ok, c->failed,
+	       (double)(load_now_ns() - start) / 1e9);
 	fflush(stdout);
 }
 
 void load_hold(const struct load_target *to, int count, int parallel)
 {
-	struct crowd c = { .to = to, .keep = true };
+	struct crowd c = {.to = to, .keep = true};
 	char byte;
 
 	if (count > LOAD_MAX_CONNS)
@@ -127,7 +133,7 @@ void load_hold(const struct load_target *to, int count, int parallel)
 
 void load_churn(const struct load_target *to, int count, int parallel)
 {
-	struct crowd c = { .to = to };
+	struct crowd c = {.to = to};
 
 	crowd_run(&c, count, parallel);
 }

@@ -15,7 +15,7 @@ enum { EVENTS = 256, FILE_BYTES = 4 << 20, TURNS = 8 };
 
 struct conn {
 	int fd;
-	char kind;	 /* 0 until the first byte is in */
+	char kind;       /* 0 until the first byte is in */
 	uint8_t head[8]; /* of 'R' */
 	size_t head_n;
 	uint64_t count; /* 'S': bytes so far; 'R': bytes to go */
@@ -37,7 +37,8 @@ static bool step_echo(struct conn *c)
 
 	if (n <= 0)
 		return n < 0 && errno == EAGAIN;
-	return send(c->fd, buf, (size_t)n, 0) == n; /* answers are as small as questions: they fit */
+	return send(c->fd, buf, (size_t)n, 0) ==
+	       n; /* answers are as small as questions: they fit */
 }
 
 static bool step_sink(struct conn *c)
@@ -51,7 +52,8 @@ static bool step_sink(struct conn *c)
 			return errno == EAGAIN;
 		if (n == 0) {
 			load_put_u64(answer, c->count);
-			return send(c->fd, answer, sizeof answer, 0) < 0; /* false: answered, done */
+			return send(c->fd, answer, sizeof answer, 0) <
+			       0; /* false: answered, done */
 		}
 		c->count += (uint64_t)n;
 	}
@@ -69,7 +71,7 @@ static bool step_source(struct conn *c, int epoll)
 		if (c->head_n < sizeof c->head)
 			return true;
 		c->count = load_get_u64(c->head);
-		struct epoll_event e = { .events = EPOLLOUT, .data.ptr = c };
+		struct epoll_event e = {.events = EPOLLOUT, .data.ptr = c};
 
 		epoll_ctl(epoll, EPOLL_CTL_MOD, c->fd, &e);
 	}
@@ -109,9 +111,10 @@ static bool conn_step(struct conn *c, int epoll)
 
 static void accept_all(int listener, int epoll)
 {
-	for (int fd, on = 1; (fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0;) {
+	for (int fd, on = 1;
+	     (fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0;) {
 		struct conn *c = calloc(1, sizeof *c);
-		struct epoll_event e = { .events = EPOLLIN, .data.ptr = c };
+		struct epoll_event e = {.events = EPOLLIN, .data.ptr = c};
 
 		if (!c)
 			load_die("out of memory");
@@ -124,12 +127,14 @@ static void accept_all(int listener, int epoll)
 
 void load_serve(const struct load_target *at)
 {
-	int listener = socket(at->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
+	int listener = socket(at->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0),
+	    on = 1;
 	int epoll = epoll_create1(EPOLL_CLOEXEC);
-	struct epoll_event e = { .events = EPOLLIN, .data.ptr = NULL }, events[EVENTS];
+	struct epoll_event e = {.events = EPOLLIN, .data.ptr = NULL}, events[EVENTS];
 
 	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	if (bind(listener, (const struct sockaddr *)&at->addr, at->addr_len) < 0 || listen(listener, 4096) < 0)
+	if (bind(listener, (const struct sockaddr *)&at->addr, at->addr_len) < 0 ||
+	    listen(listener, 4096) < 0)
 		load_die("listen: %s", strerror(errno));
 	epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &e);
 	memory_fd = load_memory_file(FILE_BYTES);

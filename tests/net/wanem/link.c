@@ -32,7 +32,7 @@ static double uniform(void)
 
 bool wanem_link_init(struct wanem_link *l, const char *name)
 {
-	*l = (struct wanem_link){ .name = name, .queue_ms = 50 };
+	*l = (struct wanem_link){.name = name, .queue_ms = 50};
 	l->ring = malloc(RING_BYTES);
 	return l->ring != NULL;
 }
@@ -49,9 +49,9 @@ bool wanem_link_set(struct wanem_link *l, const char *key, double value)
 		const char *key;
 		double *field;
 	} map[] = {
-		{ "delay", &l->delay_ms }, { "jitter", &l->jitter_ms },	  { "loss", &l->loss_pct },
-		{ "burst", &l->burst },	   { "rate", &l->rate_mbit },	  { "queue", &l->queue_ms },
-		{ "corrupt", &l->corrupt_pct },
+		{"delay", &l->delay_ms},      {"jitter", &l->jitter_ms}, {"loss", &l->loss_pct},
+		{"burst", &l->burst},         {"rate", &l->rate_mbit},   {"queue", &l->queue_ms},
+		{"corrupt", &l->corrupt_pct},
 	};
 
 	for (size_t i = 0; i < sizeof map / sizeof *map; i++) {
@@ -118,7 +118,8 @@ static bool packet_corrupt(uint8_t *pkt, size_t len)
 	uint8_t *w = pkt + body + 2 * (size_t)(uniform() * (double)words);
 	uint32_t old = (uint32_t)w[0] << 8 | w[1];
 	uint32_t new = old ^ 1u << (unsigned)(uniform() * 16);
-	uint32_t sum = (~((uint32_t)pkt[sum_at] << 8 | pkt[sum_at + 1]) & 0xffff) + (~old & 0xffff) + new;
+	uint32_t sum =
+		(~((uint32_t)pkt[sum_at] << 8 | pkt[sum_at + 1]) & 0xffff) + (~old & 0xffff) + new;
 
 	while (sum >> 16)
 		sum = (sum & 0xffff) + (sum >> 16);

@@ -23,7 +23,7 @@ struct wanem_link {
 	double delay_ms, jitter_ms, loss_pct, burst, rate_mbit, queue_ms, corrupt_pct;
 	bool down, block_udp, block_tcp;
 
-	bool bad_state;	    /* of the two-state loss model */
+	bool bad_state;     /* of the two-state loss model */
 	uint64_t line_free; /* when the bottleneck has sent all it holds */
 	uint64_t last_due;  /* keeps packets in order under jitter */
 

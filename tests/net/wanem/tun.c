@@ -67,8 +67,8 @@ static void device_ioctl(int sock, const char *dev, unsigned long request, struc
 static void device_up(const char *dev, int mtu)
 {
 	int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct ifreq mtu_req = { .ifr_mtu = mtu }, queue_req = { .ifr_qlen = QUEUE_PACKETS };
-	struct ifreq flags_req = { .ifr_flags = 0 };
+	struct ifreq mtu_req = {.ifr_mtu = mtu}, queue_req = {.ifr_qlen = QUEUE_PACKETS};
+	struct ifreq flags_req = {.ifr_flags = 0};
 
 	if (s < 0)
 		wanem_die("socket: %s", strerror(errno));
@@ -83,7 +83,7 @@ static void device_up(const char *dev, int mtu)
 static void device_add_ipv6(const char *dev, const char *addr, unsigned prefix)
 {
 	int s = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct addr6_request req = { .prefix = prefix, .ifindex = (int)if_nametoindex(dev) };
+	struct addr6_request req = {.prefix = prefix, .ifindex = (int)if_nametoindex(dev)};
 
 	if (s < 0 || prefix > 128 || inet_pton(AF_INET6, addr, &req.addr) != 1)
 		wanem_die("bad IPv6 address %s/%u", addr, prefix);
@@ -95,8 +95,8 @@ static void device_add_ipv6(const char *dev, const char *addr, unsigned prefix)
 static void device_add_ipv4(const char *dev, const char *addr, unsigned prefix)
 {
 	int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_in in = { .sin_family = AF_INET }, mask = { .sin_family = AF_INET };
-	struct ifreq addr_req = { .ifr_flags = 0 }, mask_req = { .ifr_flags = 0 };
+	struct sockaddr_in in = {.sin_family = AF_INET}, mask = {.sin_family = AF_INET};
+	struct ifreq addr_req = {.ifr_flags = 0}, mask_req = {.ifr_flags = 0};
 
 	if (s < 0 || prefix < 1 || prefix > 32 || inet_pton(AF_INET, addr, &in.sin_addr) != 1)
 		wanem_die("bad IPv4 address %s/%u", addr, prefix);
@@ -126,7 +126,7 @@ static void device_add_address(const char *dev, const char *text)
 int wanem_endpoint_open(const struct wanem_endpoint *e, int mtu)
 {
 	int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	struct ifreq req = { .ifr_flags = IFF_TUN | IFF_NO_PI };
+	struct ifreq req = {.ifr_flags = IFF_TUN | IFF_NO_PI};
 	char path[128];
 
 	if (e->netns[0]) {
@@ -134,7 +134,8 @@ int wanem_endpoint_open(const struct wanem_endpoint *e, int mtu)
 		int ns = open(path, O_RDONLY | O_CLOEXEC);
 
 		if (ns < 0 || setns(ns, CLONE_NEWNET) < 0)
-			wanem_die("cannot enter network namespace %s: %s", e->netns, strerror(errno));
+			wanem_die("cannot enter network namespace %s: %s", e->netns,
+				  strerror(errno));
 		close(ns);
 	}
 	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);

@@ -33,7 +33,7 @@ enum { BATCH = 64, CMD_LINE = 256, LINKS = 2 };
 
 struct path {
 	struct wanem_link link[LINKS]; /* ab, ba */
-	int fd[LINKS];		       /* device at a, at b: link i reads fd[i], writes fd[!i] */
+	int fd[LINKS];                 /* device at a, at b: link i reads fd[i], writes fd[!i] */
 };
 
 static volatile sig_atomic_t stopping;
@@ -85,8 +85,9 @@ static void print_stats(const struct wanem_link *l)
 	printf("%s delay=%gms jitter=%gms loss=%g%% rate=%gMbit in=%" PRIu64 " out=%" PRIu64
 	       " lost=%" PRIu64 " overflow=%" PRIu64 " blocked=%" PRIu64 " corrupted=%" PRIu64
 	       " bytes=%" PRIu64 "%s\n",
-	       l->name, l->delay_ms, l->jitter_ms, l->loss_pct, l->rate_mbit, l->in, l->out, l->lost,
-	       l->overflow, l->blocked, l->corrupted, l->out_bytes, l->down ? " DOWN" : "");
+	       l->name, l->delay_ms, l->jitter_ms, l->loss_pct, l->rate_mbit, l->in, l->out,
+	       l->lost, l->overflow, l->blocked, l->corrupted, l->out_bytes,
+	       l->down ? " DOWN" : "");
 }
 
 static bool link_command(struct wanem_link *l, const char *verb, const char *value)
@@ -106,10 +107,11 @@ static bool link_command(struct wanem_link *l, const char *verb, const char *val
 
 static void run_command(struct path *p, char *line)
 {
-	char *word[3] = { NULL, NULL, NULL }, **arg = word, *save = NULL;
+	char *word[3] = {NULL, NULL, NULL}, **arg = word, *save = NULL;
 	int first = 0, last = LINKS - 1, n = 0;
 
-	for (char *w = strtok_r(line, " \t\r\n", &save); w && n < 3; w = strtok_r(NULL, " \t\r\n", &save))
+	for (char *w = strtok_r(line, " \t\r\n", &save); w && n < 3;
+	     w = strtok_r(NULL, " \t\r\n", &save))
 		word[n++] = w;
 	if (n && (!strcmp(word[0], "ab") || !strcmp(word[0], "ba"))) {
 		first = last = word[0][0] == 'b';
@@ -152,7 +154,9 @@ static bool read_commands(struct path *p)
 
 static void path_run(struct path *p, uint64_t end)
 {
-	struct pollfd fds[3] = { { p->fd[0], POLLIN, 0 }, { p->fd[1], POLLIN, 0 }, { STDIN_FILENO, POLLIN, 0 } };
+	struct pollfd fds[3] = {{p->fd[0], POLLIN, 0},
+				{p->fd[1], POLLIN, 0},
+				{STDIN_FILENO, POLLIN, 0}};
 
 	while (!stopping) {
 		bool more_a = path_read(p, 0), more_b = path_read(p, 1), more = more_a || more_b;
@@ -167,7 +171,7 @@ static void path_run(struct path *p, uint64_t end)
 
 		if (wait > 1000000000u)
 			wait = 1000000000u;
-		struct timespec ts = { (time_t)(wait / 1000000000u), (long)(wait % 1000000000u) };
+		struct timespec ts = {(time_t)(wait / 1000000000u), (long)(wait % 1000000000u)};
 
 		if (ppoll(fds, 3, &ts, NULL) > 0 && fds[2].revents && !read_commands(p))
 			fds[2].fd = -1;
@@ -182,15 +186,17 @@ static void on_signal(int sig)
 
 static _Noreturn void usage(void)
 {
-	wanem_die("usage: wanem -a NETNS,DEV[,ADDR]... -b NETNS,DEV[,ADDR]... [-d one-way-delay-ms]\n"
-		  "  [-j jitter-ms] [-l loss-percent] [-L mean-loss-burst] [-r rate-Mbit/s]\n"
-		  "  [-q queue-ms] [-c corrupt-percent] [-m mtu] [-s seed] [-t seconds]");
+	wanem_die(
+		"usage: wanem -a NETNS,DEV[,ADDR]... -b NETNS,DEV[,ADDR]... [-d one-way-delay-ms]\n"
+		"  [-j jitter-ms] [-l loss-percent] [-L mean-loss-burst] [-r rate-Mbit/s]\n"
+		"  [-q queue-ms] [-c corrupt-percent] [-m mtu] [-s seed] [-t seconds]");
 }
 
 static void path_option(struct path *p, int opt, const char *value)
 {
 	static const char option_of[] = "djlLrqc";
-	static const char *const key_of[] = { "delay", "jitter", "loss", "burst", "rate", "queue", "corrupt" };
+	static const char *const key_of[] = {"delay", "jitter", "loss",   "burst",
+					     "rate",  "queue",  "corrupt"};
 	const char *k = strchr(option_of, opt);
 
 	for (int i = 0; i < LINKS; i++) {
@@ -202,14 +208,15 @@ static void path_option(struct path *p, int opt, const char *value)
 int main(int argc, char **argv)
 {
 	static struct path p;
-	struct wanem_endpoint end[LINKS] = { { .addrs = 0 }, { .addrs = 0 } };
+	struct wanem_endpoint end[LINKS] = {{.addrs = 0}, {.addrs = 0}};
 	double seconds = 0;
 	int opt, mtu = 1500;
 
 	if (!wanem_link_init(&p.link[0], "ab") || !wanem_link_init(&p.link[1], "ba"))
 		wanem_die("out of memory");
 	while ((opt = getopt(argc, argv, "a:b:d:j:l:L:r:q:c:m:s:t:")) != -1) {
-		if (opt == '?' || ((opt == 'a' || opt == 'b') && !wanem_endpoint_parse(&end[opt == 'b'], optarg)))
+		if (opt == '?' ||
+		    ((opt == 'a' || opt == 'b') && !wanem_endpoint_parse(&end[opt == 'b'], optarg)))
 			usage();
 		else if (opt == 'm')
 			mtu = (int)strtol(optarg, NULL, 10);

@@ -1,0 +1,100 @@
+/**
+ * @file pump.h
+ * Joins one application socket with one stream of the overlay: bytes both ways, half-close, reset, back-pressure.
+ *
+ * Layer:   service
+ * Shape:   application -> overlay: recv() straight into the memory that the stream reserves; no buffer of its own.
+ *          overlay -> application: one sendmsg() of what arrived; what did not fit is kept in chunks until the socket takes it. Credit
+ *          goes back to the peer only for bytes that the socket took, so that the receive window bounds what is kept.
+ * Memory:  nothing but this struct while nothing is kept
+ * Trust:   the peer and the application are both hostile: neither can make the other side wait for longer than it wants to itself
+ * Threads: the loop's thread
+ *
+ *   CONNECTING (a target that has not answered yet) ─┐
+ *   WAITING (no stream yet, perhaps an early one) ───┴─> JOINED -> (one side done) -> ended       `ended` fires once, last
+ */
+#ifndef VX6_SERVICE_PUMP_H
+#define VX6_SERVICE_PUMP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/err.h"
+#include "loop/loop.h"
+#include "service/stats.h"
+#include "transport/transport.h"
+
+struct vx6_pump;
+
+struct vx6_pump_events {
+	/**
+	 * Both ends are done or one of them broke: the descriptor is closed, the stream is given up. The receiver may free the pump.
+	 * @param why OK: every byte of both directions was delivered; TARGET_UNREACHABLE: the connect failed; RESET: either side
+	 *            broke off; else what ended the stream
+	 */
+	void (*ended)(struct vx6_pump *p, vx6_err why, void *user);
+	/**
+	 * Optional: says to the peer that the target is connected, before the first byte of it. @return AGAIN: asked again when the
+	 * stream has room; another error ends the pump with it
+	 */
+	vx6_err (*greet)(struct vx6_pump *p, struct vx6_stream *stream, void *user);
+};
+
+struct vx6_pump_chunk;
+
+/** Embedded by its owner; the fields are the pump's own. */
+struct vx6_pump {
+	struct vx6_loop *loop;
+	const struct vx6_pump_events *ev;
+	void *user;
+	struct vx6_flow_stats *stats;
+	struct vx6_stream *stream;     /* NULL: none yet, or it has closed */
+	struct vx6_io io;
+	struct vx6_pump_chunk *first, *last; /* kept for the application */
+	size_t first_off;              /* bytes of `first` that it has taken */
+	int fd;
+	bool connecting;  /* the target has not answered */
+	bool greeting;    /* `greet` has still to succeed */
+	bool joined;      /* the stream's events are ours */
+	bool asleep;      /* the application has spoken and there is no stream yet */
+	bool blocked;     /* the stream has no room */
+	bool app_fin;     /* the application sends no more, and the peer was told */
+	bool peer_fin;    /* the peer sends no more */
+	bool app_shut;    /* and the application was told */
+	bool early_used;  /* bytes went into an early stream */
+};
+
+/**
+ * Takes @p fd: a connected non-blocking stream socket. Watches it at once; a stream follows by vx6_pump_early() or vx6_pump_join().
+ * @param ev,stats borrowed for the pump's life
+ * @return an error: @p fd is closed with a reset, `ended` does not fire
+ */
+VX6_RES vx6_pump_start(struct vx6_pump *p, struct vx6_loop *loop, int fd, struct vx6_flow_stats *stats,
+		       const struct vx6_pump_events *ev, void *user);
+/**
+ * Like vx6_pump_start(), for a socket whose connect() is under way or done: joins with @p stream, keeps what the peer sends until the
+ * target answers, then greets. @param first,first_n,fin what the peer has sent already; borrowed
+ */
+VX6_RES vx6_pump_connect(struct vx6_pump *p, struct vx6_loop *loop, int fd, struct vx6_stream *stream, const struct iovec *first,
+			 int first_n, bool fin, struct vx6_flow_stats *stats, const struct vx6_pump_events *ev, void *user);
+
+/** Lets the application write into @p stream, whose events stay someone else's, who calls vx6_pump_early_writable() in turn. */
+void vx6_pump_early(struct vx6_pump *p, struct vx6_stream *stream);
+void vx6_pump_early_writable(struct vx6_pump *p);
+/** The stream is open: sets its events. @return MISMATCH: bytes went into an early stream that is not this one; nothing was done */
+VX6_RES vx6_pump_join(struct vx6_pump *p, struct vx6_stream *stream);
+
+bool vx6_pump_is_connecting(const struct vx6_pump *p);
+
+/**
+ * Ends at once: the stream (when joined) is reset with @p code, the application's connection too. `ended` does not fire, and no
+ * callback of the stream reaches the pump any more. Idempotent.
+ */
+void vx6_pump_abort(struct vx6_pump *p, uint32_t code);
+
+/** Closes a socket so that the other end sees a failure and no orderly end. */
+void vx6_pump_close_hard(int fd);
+
+#endif

@@ -1,0 +1,168 @@
+/**
+ * @file state.h
+ * The database of an agent: what must survive. Opens, migrates, loads all at the start; afterwards one queue of writes and one of reads.
+ *
+ * Spec:    schemas/sql/
+ * Layer:   state
+ * Shape:   DIR/state.db (SQLite, WAL), DIR/state.lock held by flock() for as long as the database is open
+ * Writes:  first in, first out, by one worker at a time. Those that wait together share a transaction (one fsync); each keeps its own
+ *          savepoint, so one that fails does not fail its neighbours. A write of configuration is on disk (synchronous=FULL) before it
+ *          is answered; one that holds only events or high-water marks survives a kill, but perhaps not a power cut.
+ * Safety:  a database that is damaged, of another program or of a newer version is refused and never written to. An older one is
+ *          copied to DIR/state.db.v<N>.bak before it is migrated.
+ * Threads: the loop's thread; open, load and close block and belong before and after the loop's run
+ */
+#ifndef VX6_STATE_STATE_H
+#define VX6_STATE_STATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "discovery/peer_spec.h"
+#include "identity/node_id.h"
+#include "loop/loop.h"
+#include "record/admit.h"
+#include "service/spec.h"
+#include "state/resource.h"
+
+enum {
+	VX6_STATE_DETAIL_MAX = 256,
+	VX6_STATE_KEY_MAX = 64,       /* of a key-value pair, NUL included */
+	VX6_STATE_VALUE_MAX = 65536,
+	VX6_STATE_QUEUE_MAX = 8192,   /* writes that wait */
+	VX6_STATE_READS_MAX = 64,     /* event reads that wait */
+	VX6_STATE_EVENTS_KEEP = 10000,
+	VX6_STATE_READ_LIMIT = 1000,
+	VX6_STATE_HWM_MAX = 8192,
+	VX6_STATE_PINS_MAX = 65536,
+};
+
+struct vx6_state;
+
+struct vx6_state_config {
+	const char *dir;       /* exists; borrowed for the call */
+	struct vx6_loop *loop; /* borrowed for the state's life */
+	uint32_t events_keep;  /* rows; 0: VX6_STATE_EVENTS_KEEP */
+};
+
+/**
+ * Locks, checks, migrates.
+ * @param detail for people: what is wrong and with which file; written on failure
+ * @return VX6_OK | LOCKED | CORRUPT | TOO_NEW | DISK_FULL | PERMISSION | IO
+ */
+VX6_RES vx6_state_open(const struct vx6_state_config *cfg, struct vx6_state **out, char detail[static VX6_STATE_DETAIL_MAX]);
+/** Waits for what is queued to be on disk; no callback is called any more. Accepts NULL. */
+void vx6_state_close(struct vx6_state *st);
+
+/* ---- all there is, once, at the start ---- */
+
+struct vx6_stored_node {
+	bool exists;  /* false: a new state directory */
+	char name[VX6_LABEL_MAX + 1];
+	uint64_t generation, created_ms, updated_ms;
+};
+struct vx6_stored_service {
+	struct vx6_meta meta;
+	struct vx6_service_spec spec;
+};
+struct vx6_stored_forward {
+	struct vx6_meta meta;
+	struct vx6_forward_spec spec;
+};
+struct vx6_stored_peer {
+	struct vx6_meta meta;
+	struct vx6_peer_spec spec;
+};
+/** Trust on first use: the node that a name meant when it was first met. */
+struct vx6_stored_pin {
+	char name[VX6_LABEL_MAX + 1];
+	struct vx6_node_id node;
+	uint64_t pinned_ms;
+};
+struct vx6_stored_value {
+	char key[VX6_STATE_KEY_MAX];
+	uint8_t *value; /* owned */
+	size_t n;
+};
+
+/** The receiver may take single items out (zeroing them) before it frees the rest. */
+struct vx6_state_image {
+	struct vx6_stored_node node;
+	struct vx6_stored_service *services; size_t services_n; /* sorted by id, like the two below */
+	struct vx6_stored_forward *forwards; size_t forwards_n;
+	struct vx6_stored_peer *peers;       size_t peers_n;
+	struct vx6_stored_pin *pins;         size_t pins_n;     /* sorted by name */
+	struct vx6_stored_value *values;     size_t values_n;   /* sorted by key */
+	uint64_t last_seq;                                      /* of the newest event; 0: none yet */
+};
+/** Blocks. @return VX6_OK | CORRUPT | IO; @p out is to be freed on success */
+VX6_RES vx6_state_load(struct vx6_state *st, struct vx6_state_image *out);
+void vx6_state_image_fini(struct vx6_state_image *img);
+/** @return borrowed; NULL: no such key */
+const struct vx6_stored_value *vx6_state_image_value(const struct vx6_state_image *img, const char *key);
+/** A value that vx6_write_put_u64() stored; @p otherwise when there is none. */
+uint64_t vx6_state_image_u64(const struct vx6_state_image *img, const char *key, uint64_t otherwise);
+
+/* ---- writes ---- */
+
+/** One atomic change: everything put into it becomes durable together or not at all. Copies what it is given. */
+struct vx6_write;
+
+enum vx6_resource_kind { VX6_RESOURCE_SERVICE, VX6_RESOURCE_FORWARD, VX6_RESOURCE_PEER };
+
+/** @return owned; vx6_state_submit() takes it, vx6_write_free() frees one that was not submitted */
+struct vx6_write *vx6_write_new(void);
+void vx6_write_free(struct vx6_write *w);
+
+void vx6_write_put_node(struct vx6_write *w, const struct vx6_stored_node *node);
+/* Creates or replaces the row of meta->id. */
+void vx6_write_put_service(struct vx6_write *w, const struct vx6_meta *meta, const struct vx6_service_spec *spec);
+void vx6_write_put_forward(struct vx6_write *w, const struct vx6_meta *meta, const struct vx6_forward_spec *spec);
+void vx6_write_put_peer(struct vx6_write *w, const struct vx6_meta *meta, const struct vx6_peer_spec *spec);
+/** A missing row is no error. */
+void vx6_write_delete(struct vx6_write *w, enum vx6_resource_kind kind, const char *id);
+/** @param key at most VX6_STATE_KEY_MAX with its NUL @param n at most VX6_STATE_VALUE_MAX */
+void vx6_write_put_value(struct vx6_write *w, const char *key, const void *value, size_t n);
+void vx6_write_put_u64(struct vx6_write *w, const char *key, uint64_t value);
+void vx6_write_put_pin(struct vx6_write *w, const struct vx6_stored_pin *pin);
+void vx6_write_delete_pin(struct vx6_write *w, const char *name);
+/** Appends an event row; its seq is assigned in the transaction (ev->seq is ignored). */
+void vx6_write_event(struct vx6_write *w, const struct vx6_event *ev);
+
+struct vx6_write_result {
+	vx6_err err;        /* OK | EXISTS (a name is taken) | DISK_FULL | IO | CORRUPT */
+	uint64_t first_seq; /* of this write's events, consecutive; 0: it had none */
+	uint64_t last_seq;
+};
+/**
+ * Queues @p w; takes it in every case.
+ * @param done optional; on the loop, in the order of submission, never inside this call, also when it failed; not after vx6_state_close()
+ * @return VX6_OK | FULL: too much is queued, and `done` will not be called
+ */
+VX6_RES vx6_state_submit(struct vx6_state *st, struct vx6_write *w, void (*done)(void *user, const struct vx6_write_result *r),
+			 void *user);
+/** Writes that are not on disk yet. */
+size_t vx6_state_pending(const struct vx6_state *st);
+
+/* ---- events ---- */
+
+/**
+ * Reads events with a larger seq than @p since, oldest first.
+ * @param done on the loop, once. @p events: n of them, owned by the receiver (vx6_events_free()); @p oldest: smallest seq still kept, 0: none
+ * @return VX6_OK | FULL
+ */
+VX6_RES vx6_state_read_events(struct vx6_state *st, uint64_t since, uint32_t limit,
+			      void (*done)(void *user, vx6_err err, struct vx6_event *events, size_t n, uint64_t oldest),
+			      void *user);
+
+/* ---- high-water marks ---- */
+
+/**
+ * The store for record/admit.h: answers from memory, writes behind. Marks of records that expired over 30 days ago are forgotten at the
+ * start. @return slots whose `user` is @p st; valid until vx6_state_close()
+ */
+struct vx6_hwm_store vx6_state_hwm(struct vx6_state *st);
+
+#endif
