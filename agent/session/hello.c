@@ -1,0 +1,136 @@
+/*
+ * HELLO: what we say, and what must be right in what the peer says. Spec: schemas/wire/hello.md
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "crypto/secret.h"
+#include "session/session_internal.h"
+
+enum { SKEW_WARN_MS = VX6_CLOCK_SKEW_S * 1000 };
+
+void session_send_hello(struct vx6_session *s)
+{
+	uint8_t buf[VX6_HELLO_MAX + VX6_CTL_HEADER], endpoint[VX6_RECORD_MAX];
+	const struct vx6_identity *id = s->m->cfg.identity;
+	struct vx6_hello h = {
+		.version = VX6_HELLO_VERSION,
+		.min_version = VX6_HELLO_VERSION,
+		.features = VX6_FEAT_SERVICE | VX6_FEAT_RECORDS,
+		.role = s->anonymous ? VX6_ROLE_ANON : VX6_ROLE_NODE,
+	};
+	struct vx6_link_info info;
+	struct vx6_wr w;
+	size_t n;
+
+	if (!s->anonymous) {
+		vx6_link_info(s->link, &info);
+		h.clock_ms = vx6_wall_ms();
+		h.observed = info.remote;
+		h.node_id = id->id.b;
+		h.subkey_cert = id->subkey.cert_bytes;
+		if (s->m->cfg.events->own_endpoint)
+			h.endpoint_n = s->m->cfg.events->own_endpoint(s->m->cfg.user, endpoint, sizeof endpoint);
+		if (h.endpoint_n > 0)
+			h.endpoint = endpoint;
+	}
+	vx6_wr_init(&w, buf, sizeof buf);
+	vx6_hello_encode(&w, &h);
+	if (!vx6_is_ok(vx6_wr_done(&w, &n))) {
+		session_fail(s, VX6_ERR(BUG), "own HELLO does not fit");
+		return;
+	}
+	s->hello_sent = true;
+	control_send(s, buf, n);
+}
+
+/* The certificate must come from the master key that is the node id, and speak for the key that TLS proved. */
+static vx6_err check_certificate(struct vx6_session *s, const struct vx6_hello *h, char *detail)
+{
+	struct vx6_admit ctx = {
+		.net = &s->m->cfg.identity->net,
+		.store = s->m->cfg.hwm,
+		.now_s = vx6_wall_s(),
+	};
+	struct vx6_subkey_cert cert;
+	struct vx6_link_info info;
+	vx6_err err = vx6_cert_admit(&ctx, &s->node, h->subkey_cert, VX6_SUBKEY_CERT_BYTES, VX6_PURPOSE_TLS, &cert);
+
+	if (!vx6_is_ok(err)) {
+		snprintf(detail, VX6_DIAL_DETAIL_MAX, "peer's certificate: %s", vx6_err_text(err));
+		return err;
+	}
+	vx6_link_info(s->link, &info);
+	if (!info.has_peer_key || !vx6_ct_eq(cert.subject.b, info.peer_key.b, sizeof cert.subject.b)) {
+		snprintf(detail, VX6_DIAL_DETAIL_MAX, "peer's certificate is for another key than the link's");
+		return VX6_ERR(WRONG_PEER);
+	}
+	return VX6_OK;
+}
+
+static vx6_err check_node(struct vx6_session *s, char *detail)
+{
+	char expected[VX6_NODE_ID_SHORT], found[VX6_NODE_ID_SHORT];
+
+	if (vx6_node_id_eq(&s->node, &s->m->cfg.identity->id)) {
+		snprintf(detail, VX6_DIAL_DETAIL_MAX, "that is this node itself");
+		return VX6_ERR(WRONG_PEER);
+	}
+	if (s->expect_node && !vx6_node_id_eq(&s->node, &s->expected)) {
+		snprintf(detail, VX6_DIAL_DETAIL_MAX, "expected node %s, found %s", vx6_node_id_format_short(&s->expected, expected),
+			 vx6_node_id_format_short(&s->node, found));
+		return VX6_ERR(WRONG_PEER);
+	}
+	return VX6_OK;
+}
+
+static vx6_err take_named(struct vx6_session *s, const struct vx6_hello *h, char *detail)
+{
+	int64_t skew = 0;
+
+	memcpy(s->node.b, h->node_id, sizeof s->node.b);
+	VX6_TRY(check_node(s, detail));
+	VX6_TRY(check_certificate(s, h, detail));
+	s->has_node = true;
+	if (h->clock_ms > 0 && h->clock_ms < INT64_MAX)
+		skew = (int64_t)h->clock_ms - (int64_t)vx6_wall_ms();
+	s->skew_ms = skew;
+	if (llabs(skew) > SKEW_WARN_MS && vx6_log_allow(&s->m->complaints, "session", 20, 10000))
+		VX6_WARN("session", "a peer's clock differs from ours by %lld s; records may be refused until clocks agree",
+			 (long long)(skew / 1000));
+	return VX6_OK;
+}
+
+vx6_err session_take_hello(struct vx6_session *s, const uint8_t *body, size_t n, char *detail)
+{
+	struct vx6_hello h;
+	vx6_err err = vx6_hello_decode(body, n, &h);
+
+	if (!vx6_is_ok(err)) {
+		snprintf(detail, VX6_DIAL_DETAIL_MAX, "peer's HELLO is malformed: %s", vx6_err_text(err));
+		return err;
+	}
+	if (vx6_hello_common_version(&h) == 0) {
+		snprintf(detail, VX6_DIAL_DETAIL_MAX, "peer speaks protocol %u and later, this node %u", h.min_version,
+			 VX6_HELLO_VERSION);
+		return VX6_ERR(UNSUPPORTED);
+	}
+	s->features = h.features & (VX6_FEAT_SERVICE | VX6_FEAT_RECORDS);
+	s->observed = h.observed;
+	if (h.role != VX6_ROLE_ANON) {
+		VX6_TRY(take_named(s, &h, detail));
+	} else if (s->initiator) {
+		snprintf(detail, VX6_DIAL_DETAIL_MAX, "a node that is dialled must say who it is");
+		return VX6_ERR(WRONG_PEER);
+	}
+	session_hello_done(s);
+	if (h.revocation && s->state != SESSION_DEAD && s->m->cfg.events->record)
+		s->m->cfg.events->record(s->m->cfg.user, s, h.revocation, h.revocation_n);
+	if (h.endpoint && s->state != SESSION_DEAD && s->m->cfg.events->record)
+		s->m->cfg.events->record(s->m->cfg.user, s, h.endpoint, h.endpoint_n);
+	if (s->state != SESSION_DEAD)
+		arrivals_resume(s);
+	return VX6_OK;
+}

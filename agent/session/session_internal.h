@@ -1,0 +1,157 @@
+/**
+ * @file session_internal.h
+ * The structures behind session.h, shared by its sources.
+ *
+ * Layer:   session
+ * Threads: the loop's thread
+ *
+ * Who owns what: the manager owns listeners and every session; a session owns its link's event slot, its control stream and its openings and
+ * arrivals (streams whose OPEN or answer is still to come). All of them end with the link: the transport closes every stream first, then the
+ * link, and `link_down` frees the session.
+ */
+#ifndef VX6_SESSION_SESSION_INTERNAL_H
+#define VX6_SESSION_SESSION_INTERNAL_H
+
+#include "base/list.h"
+#include "base/log.h"
+#include "crypto/table.h"
+#include "session/session.h"
+#include "wire/ctl.h"
+
+enum {
+	HELLO_TIMEOUT_MS = 2000,
+	CTL_OUT_MAX = 256 * 1024, /* bytes queued for a peer's control stream */
+	DUPLICATE_GRACE_MS = 2000,
+	ARRIVALS_MAX = 1024,      /* streams of one peer whose OPEN is incomplete */
+};
+
+enum session_state {
+	SESSION_TLS,   /* handshake of the link */
+	SESSION_HELLO, /* link up, peer's HELLO awaited */
+	SESSION_UP,
+	SESSION_DRAIN, /* still up for the streams it has; takes no new ones */
+	SESSION_DEAD,  /* link is closing */
+};
+
+struct byte_queue {
+	uint8_t *p;
+	size_t n, cap;
+};
+
+struct vx6_session {
+	struct vx6_sessions *m;
+	struct vx6_link *link;
+	enum session_state state;
+	vx6_err why; /* what we closed the link for */
+	uint64_t id;
+	bool initiator, anonymous;
+	bool has_node, expect_node;
+	struct vx6_node_id node, expected;
+	struct vx6_addr dialed;
+	uint64_t features;
+	int64_t skew_ms;
+	struct vx6_addr observed;
+	uint64_t up_since_ms;
+	bool was_up; /* `up` fired */
+	bool is_duplicate;
+	struct vx6_dialing *dialing; /* the race it runs in, until it is up or dead */
+	unsigned attempt;            /* its place in that race */
+
+	struct vx6_stream *control;
+	struct byte_queue ctl_in, ctl_out;
+	bool hello_sent;
+	struct vx6_task flush;       /* records of one wake-up travel in one message */
+	struct byte_queue records;   /* n × {len u16 | record}, waiting for the flush */
+	uint32_t records_n;
+
+	struct vx6_timer timer; /* HELLO, duplicate grace */
+	struct vx6_timer probe;
+	uint64_t probe_token;
+	struct vx6_list openings, arrivals;
+	size_t arrivals_n;
+
+	struct vx6_list all;  /* vx6_sessions.all */
+	struct vx6_list peer; /* node_entry.sessions, once up */
+	struct vx6_ratelimit complaints;
+};
+
+/* All live sessions with one node, the oldest first. */
+struct node_entry {
+	struct vx6_node_id node;
+	struct vx6_list sessions;
+	UT_hash_handle hh;
+};
+
+struct family {
+	struct vx6_transport *t;
+	const struct vx6_transport_ops *ops;
+};
+
+struct vx6_sessions {
+	struct vx6_sessions_config cfg;
+	struct family family[2]; /* QUIC, TCP */
+	struct {
+		struct vx6_listener *l;
+		const struct vx6_transport_ops *ops;
+	} listener[2 * VX6_SESSION_LISTEN_MAX];
+	size_t listeners_n;
+	struct vx6_list all;
+	struct vx6_list dialings;
+	size_t count;
+	struct node_entry *nodes;
+	uint64_t next_id;
+	bool draining;
+	struct vx6_ratelimit complaints;
+};
+
+/* ---- byte_queue ---- */
+
+void byte_queue_put(struct byte_queue *q, const void *p, size_t n);
+/** Drops the first @p n bytes; gives the memory back when nothing is left. */
+void byte_queue_drop(struct byte_queue *q, size_t n);
+void byte_queue_fini(struct byte_queue *q);
+
+/* ---- sessions.c ---- */
+
+/** Makes the session of @p link, which is given its events. */
+struct vx6_session *session_new(struct vx6_sessions *m, struct vx6_link *link, bool initiator);
+void session_free(struct vx6_session *s);
+/** Enters an up session into the table of its node and deals with duplicates. */
+void sessions_enter(struct vx6_session *s);
+void sessions_leave(struct vx6_session *s);
+
+/* ---- session.c ---- */
+
+extern const struct vx6_link_events session_link_events;
+/** Ends the link; the session is freed in link_down. */
+void session_fail(struct vx6_session *s, vx6_err why, const char *detail);
+/** The peer's HELLO was checked. */
+void session_hello_done(struct vx6_session *s);
+
+/* ---- hello.c ---- */
+
+/** Writes our HELLO onto the control stream. */
+void session_send_hello(struct vx6_session *s);
+/** Checks the peer's. @param detail at least VX6_DIAL_DETAIL_MAX bytes, for people, on failure */
+VX6_RES session_take_hello(struct vx6_session *s, const uint8_t *body, size_t n, char *detail);
+
+/* ---- control.c ---- */
+
+extern const struct vx6_stream_events session_control_events;
+void control_send(struct vx6_session *s, const uint8_t *p, size_t n);
+void control_goaway(struct vx6_session *s, vx6_err why);
+
+/* ---- open.c ---- */
+
+/** A stream of the peer, from the first byte on. */
+void arrival_begin(struct vx6_session *s, struct vx6_stream *stream);
+/** Arrivals that waited for HELLO may go on. */
+void arrivals_resume(struct vx6_session *s);
+
+/* ---- dial.c ---- */
+
+void dialing_session_up(struct vx6_session *s);
+void dialing_session_down(struct vx6_session *s, vx6_err why);
+void dialing_abort(struct vx6_dialing *d);
+
+#endif

@@ -1,0 +1,305 @@
+/*
+ * The manager: listeners, the table of sessions by node, duplicates, drain and end.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/util.h"
+#include "session/session_internal.h"
+
+void byte_queue_put(struct byte_queue *q, const void *p, size_t n)
+{
+	if (n == 0)
+		return;
+	if (q->cap - q->n < n) {
+		q->cap = VX6_MAX(q->cap * 2, q->n + n);
+		q->p = vx6_realloc_array(q->p, q->cap, 1);
+	}
+	memcpy(q->p + q->n, p, n);
+	q->n += n;
+}
+
+void byte_queue_drop(struct byte_queue *q, size_t n)
+{
+	q->n -= n;
+	if (q->n > 0)
+		memmove(q->p, q->p + n, q->n);
+	else
+		byte_queue_fini(q);
+}
+
+void byte_queue_fini(struct byte_queue *q)
+{
+	free(q->p);
+	*q = (struct byte_queue){0};
+}
+
+vx6_err vx6_sessions_new(const struct vx6_sessions_config *cfg, struct vx6_sessions **out)
+{
+	struct vx6_sessions *m = vx6_zalloc(sizeof *m);
+
+	m->cfg = *cfg;
+	m->family[0] = (struct family){cfg->quic, cfg->quic_ops};
+	m->family[1] = (struct family){cfg->tcp, cfg->tcp_ops};
+	vx6_list_init(&m->all);
+	vx6_list_init(&m->dialings);
+	*out = m;
+	return VX6_OK;
+}
+
+void vx6_sessions_free(struct vx6_sessions *m)
+{
+	if (!m)
+		return;
+	m->draining = true;
+	while (!vx6_list_is_empty(&m->dialings))
+		dialing_abort((struct vx6_dialing *)(void *)m->dialings.next);
+	for (size_t i = 0; i < m->listeners_n; i++)
+		m->listener[i].ops->listener_close(m->listener[i].l);
+	for (size_t i = 0; i < VX6_ARRAY_N(m->family); i++)
+		if (m->family[i].t)
+			m->family[i].ops->free(m->family[i].t);
+	/* a family's free has reported every link down, and with it freed every session */
+	VX6_ASSERT(vx6_list_is_empty(&m->all));
+	VX6_ASSERT(!m->nodes);
+	free(m);
+}
+
+/* ---- listening ---- */
+
+static void on_accept(struct vx6_listener *listener, struct vx6_link *link, void *user)
+{
+	struct vx6_sessions *m = user;
+
+	(void)listener;
+	if (!m->draining)
+		session_new(m, link, false);
+}
+
+static const struct vx6_accept_events accept_events = {.accept = on_accept};
+
+static vx6_err listen_family(struct vx6_sessions *m, const struct family *f, struct vx6_addr *at, char *detail)
+{
+	struct vx6_listener *l = NULL;
+	char text[VX6_ADDR_TEXT];
+	vx6_err err = VX6_ERR(FULL);
+
+	if (m->listeners_n < VX6_ARRAY_N(m->listener))
+		err = f->ops->listen(f->t, at, &accept_events, m, &l);
+	if (!vx6_is_ok(err)) {
+		snprintf(detail, VX6_DIAL_DETAIL_MAX, "cannot listen on %s (%s): %s", vx6_addr_format(at, text), f->ops->name,
+			 vx6_err_text(err));
+		return err;
+	}
+	m->listener[m->listeners_n].l = l;
+	m->listener[m->listeners_n++].ops = f->ops;
+	if (at->port == 0) {
+		struct vx6_addr bound;
+
+		f->ops->listener_addr(l, &bound);
+		at->port = bound.port;
+	}
+	return VX6_OK;
+}
+
+vx6_err vx6_sessions_listen(struct vx6_sessions *m, const struct vx6_addr *at, char *detail)
+{
+	struct vx6_addr addr = *at;
+
+	for (size_t i = 0; i < VX6_ARRAY_N(m->family); i++)
+		if (m->family[i].t)
+			VX6_TRY(listen_family(m, &m->family[i], &addr, detail));
+	return VX6_OK;
+}
+
+size_t vx6_sessions_bound(const struct vx6_sessions *m, struct vx6_bound out[static 2 * VX6_SESSION_LISTEN_MAX])
+{
+	for (size_t i = 0; i < m->listeners_n; i++) {
+		m->listener[i].ops->listener_addr(m->listener[i].l, &out[i].addr);
+		out[i].transport = m->listener[i].ops->name;
+	}
+	return m->listeners_n;
+}
+
+/* ---- the table ---- */
+
+struct vx6_session *session_new(struct vx6_sessions *m, struct vx6_link *link, bool initiator)
+{
+	struct vx6_session *s = vx6_zalloc(sizeof *s);
+
+	s->m = m;
+	s->link = link;
+	s->initiator = initiator;
+	s->id = ++m->next_id;
+	vx6_list_init(&s->openings);
+	vx6_list_init(&s->arrivals);
+	vx6_list_push(&m->all, &s->all);
+	m->count++;
+	vx6_link_set_events(link, &session_link_events, s);
+	return s;
+}
+
+void session_free(struct vx6_session *s)
+{
+	vx6_timer_stop(&s->timer);
+	vx6_timer_stop(&s->probe);
+	vx6_task_cancel(&s->flush);
+	byte_queue_fini(&s->ctl_in);
+	byte_queue_fini(&s->ctl_out);
+	byte_queue_fini(&s->records);
+	vx6_list_remove(&s->all);
+	s->m->count--;
+	free(s);
+}
+
+static struct node_entry *node_find(struct vx6_sessions *m, const struct vx6_node_id *node)
+{
+	struct node_entry *e;
+
+	HASH_FIND(hh, m->nodes, node->b, sizeof node->b, e);
+	return e;
+}
+
+/*
+ * Two links between the same two nodes. When each side dialled one, both must keep the same: the one that the node with the larger id
+ * dialled. When one side dialled both, it has a reason (it restarted, or lost the old path): the newer stays.
+ */
+static bool is_older_the_loser(const struct vx6_session *older, const struct vx6_session *newer)
+{
+	bool we_are_larger;
+
+	if (older->initiator == newer->initiator)
+		return true;
+	we_are_larger = vx6_node_id_cmp(&newer->m->cfg.identity->id, &newer->node) > 0;
+	return older->initiator != we_are_larger;
+}
+
+/* The loser is found out if it is dead, and else keeps the streams it has. */
+static void retire(struct vx6_session *loser)
+{
+	loser->is_duplicate = true;
+	vx6_session_probe(loser, 3000);
+	vx6_timer_in_ms(&loser->timer, DUPLICATE_GRACE_MS);
+}
+
+void sessions_enter(struct vx6_session *s)
+{
+	struct node_entry *e = node_find(s->m, &s->node);
+
+	if (!e) {
+		e = vx6_zalloc(sizeof *e);
+		e->node = s->node;
+		vx6_list_init(&e->sessions);
+		HASH_ADD(hh, s->m->nodes, node.b, sizeof e->node.b, e);
+	}
+	VX6_LIST_EACH (node, &e->sessions) {
+		struct vx6_session *older = VX6_CONTAINER_OF(node, struct vx6_session, peer);
+
+		if (!older->is_duplicate)
+			retire(is_older_the_loser(older, s) ? older : s);
+	}
+	vx6_list_push(&e->sessions, &s->peer);
+}
+
+void sessions_leave(struct vx6_session *s)
+{
+	struct node_entry *e;
+
+	if (!vx6_list_is_linked(&s->peer))
+		return;
+	vx6_list_remove(&s->peer);
+	e = node_find(s->m, &s->node);
+	if (e && vx6_list_is_empty(&e->sessions)) {
+		HASH_DEL(s->m->nodes, e);
+		free(e);
+	}
+}
+
+struct vx6_session *vx6_sessions_find(struct vx6_sessions *m, const struct vx6_node_id *node)
+{
+	struct node_entry *e = node_find(m, node);
+	struct vx6_session *best = NULL;
+
+	if (!e)
+		return NULL;
+	VX6_LIST_EACH (n, &e->sessions) {
+		struct vx6_session *s = VX6_CONTAINER_OF(n, struct vx6_session, peer);
+
+		if (s->state == SESSION_UP && (!best || best->is_duplicate || !s->is_duplicate))
+			best = s;
+	}
+	return best;
+}
+
+struct vx6_session *vx6_sessions_by_id(struct vx6_sessions *m, uint64_t id)
+{
+	VX6_LIST_EACH (n, &m->all) {
+		struct vx6_session *s = VX6_CONTAINER_OF(n, struct vx6_session, all);
+
+		if (s->id == id)
+			return s;
+	}
+	return NULL;
+}
+
+void vx6_sessions_each(struct vx6_sessions *m, void (*fn)(struct vx6_session *s, void *user), void *user)
+{
+	VX6_LIST_EACH (n, &m->all) {
+		struct vx6_session *s = VX6_CONTAINER_OF(n, struct vx6_session, all);
+
+		if (s->was_up && s->state != SESSION_DEAD)
+			fn(s, user);
+	}
+}
+
+static void drain_one(struct vx6_session *s, void *user)
+{
+	(void)user;
+	control_goaway(s, VX6_ERR(DRAINING));
+	vx6_link_drain(s->link);
+	if (s->state == SESSION_UP)
+		s->state = SESSION_DRAIN;
+}
+
+void vx6_sessions_drain(struct vx6_sessions *m)
+{
+	m->draining = true;
+	vx6_sessions_each(m, drain_one, NULL);
+}
+
+size_t vx6_sessions_count(const struct vx6_sessions *m)
+{
+	return m->count;
+}
+
+size_t vx6_sessions_streams(const struct vx6_sessions *m)
+{
+	size_t n = 0;
+
+	VX6_LIST_EACH (node, (struct vx6_list *)&m->all) {
+		struct vx6_session *s = VX6_CONTAINER_OF(node, struct vx6_session, all);
+		struct vx6_link_info info;
+
+		if (!s->was_up || s->state == SESSION_DEAD)
+			continue;
+		vx6_link_info(s->link, &info);
+		/* the control stream lives as long as the link and carries nobody's bytes */
+		n += info.streams > 0 && s->control ? info.streams - 1 : info.streams;
+	}
+	return n;
+}
+
+static void rebind_one(struct vx6_session *s, void *user)
+{
+	const struct vx6_transport_ops *ops = vx6_link_ops(s->link);
+
+	(void)user;
+	if (ops->link_rebind)
+		ops->link_rebind(s->link);
+}
+
+void vx6_sessions_rebind(struct vx6_sessions *m)
+{
+	vx6_sessions_each(m, rebind_one, NULL);
+}
