@@ -84,14 +84,17 @@ size_t vx6_sessions_count(const struct vx6_sessions *m);
 /** Own addresses changed: every link moves to a new path or finds out early that it is dead. */
 void vx6_sessions_rebind(struct vx6_sessions *m);
 
-/** The best live session with @p node, or NULL. */
-struct vx6_session *vx6_sessions_find(struct vx6_sessions *m, const struct vx6_node_id *node);
 /** Calls @p fn for each session that is up; it may close the one it is given. */
 void vx6_sessions_each(struct vx6_sessions *m, void (*fn)(struct vx6_session *s, void *user), void *user);
 
 /* ---- dialling ---- */
 
 enum vx6_dial_family { VX6_DIAL_QUIC = 1, VX6_DIAL_TCP = 2, VX6_DIAL_ANY = 3 };
+
+/** The best live session with @p node over one of the families in @p via, or NULL. */
+struct vx6_session *vx6_sessions_find(struct vx6_sessions *m, const struct vx6_node_id *node, unsigned via);
+/** A live session that we made by dialling @p addr, whoever answered there, or NULL. */
+struct vx6_session *vx6_sessions_find_dialed(struct vx6_sessions *m, const struct vx6_addr *addr, unsigned via);
 
 struct vx6_dial_request {
 	struct vx6_addr addrs[VX6_DIAL_ADDRS_MAX];

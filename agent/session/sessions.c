@@ -196,7 +196,8 @@ void sessions_enter(struct vx6_session *s)
 	VX6_LIST_EACH (node, &e->sessions) {
 		struct vx6_session *older = VX6_CONTAINER_OF(node, struct vx6_session, peer);
 
-		if (!older->is_duplicate)
+		/* a link of the other family is a second way, not a second copy of the same */
+		if (!older->is_duplicate && vx6_link_ops(older->link) == vx6_link_ops(s->link))
 			retire(is_older_the_loser(older, s) ? older : s);
 	}
 	vx6_list_push(&e->sessions, &s->peer);
@@ -216,7 +217,26 @@ void sessions_leave(struct vx6_session *s)
 	}
 }
 
-struct vx6_session *vx6_sessions_find(struct vx6_sessions *m, const struct vx6_node_id *node)
+static unsigned family_of(const struct vx6_session *s)
+{
+	const struct vx6_transport_ops *ops = vx6_link_ops(s->link);
+
+	return (ops == s->m->family[0].ops ? VX6_DIAL_QUIC : 0) | (ops == s->m->family[1].ops ? VX6_DIAL_TCP : 0);
+}
+
+struct vx6_session *vx6_sessions_find_dialed(struct vx6_sessions *m, const struct vx6_addr *addr, unsigned via)
+{
+	VX6_LIST_EACH (n, &m->all) {
+		struct vx6_session *s = VX6_CONTAINER_OF(n, struct vx6_session, all);
+
+		if (s->initiator && !s->anonymous && s->state == SESSION_UP && (family_of(s) & via) &&
+		    vx6_addr_eq(&s->dialed, addr))
+			return s;
+	}
+	return NULL;
+}
+
+struct vx6_session *vx6_sessions_find(struct vx6_sessions *m, const struct vx6_node_id *node, unsigned via)
 {
 	struct node_entry *e = node_find(m, node);
 	struct vx6_session *best = NULL;
@@ -226,7 +246,7 @@ struct vx6_session *vx6_sessions_find(struct vx6_sessions *m, const struct vx6_n
 	VX6_LIST_EACH (n, &e->sessions) {
 		struct vx6_session *s = VX6_CONTAINER_OF(n, struct vx6_session, peer);
 
-		if (s->state == SESSION_UP && (!best || best->is_duplicate || !s->is_duplicate))
+		if (s->state == SESSION_UP && (family_of(s) & via) && (!best || best->is_duplicate || !s->is_duplicate))
 			best = s;
 	}
 	return best;
