@@ -6,6 +6,7 @@
  * Shape:   DIR/master.key (may be moved away: the node then runs until its certificate ends), DIR/subkey.key (S, its certificate, the
  *          master's public key), DIR/revocation.key (pre-signed at creation; publishing it ends the identity). The passphrase protects
  *          the master key and the revocation; the subkey is short-lived and stays readable so that an agent can start unattended.
+ * Seq:     cert_seq is the clock in seconds, or one more than the last where that is larger, so that it also rises after a restore.
  * Crash:   DIR appears by one rename of a finished directory; renewal replaces one file by rename.
  * Threads: create, load, renew block on disk: start-up or a worker. The struct itself is a value.
  */
@@ -62,8 +63,8 @@ bool vx6_identity_is_expired(const struct vx6_identity *id, uint64_t now_s);
 /**
  * Makes a new subkey with the next cert_seq, signs it with the master key and stores it. Touches files and arguments only, so a
  * worker may run it on copies; the loop then takes the result over by assignment (wiping the old one).
- * @param current the subkey in use, borrowed
- * @return VX6_OK | NOT_FOUND (master absent) | PASSPHRASE | LOOSE_MODE | CORRUPT | errno's
+ * @param current the subkey in use, borrowed; NULL when only the master key is left (a restored backup)
+ * @return VX6_OK | NOT_FOUND (master absent) | MISMATCH (it is another node's) | PASSPHRASE | LOOSE_MODE | CORRUPT | errno's
  */
 VX6_RES vx6_identity_renew(const char *dir, const struct vx6_net *net, const struct vx6_subkey *current,
 			   const struct vx6_passphrase *pass, uint64_t now_s, struct vx6_subkey *out);

@@ -21,7 +21,7 @@
 enum {
 	VX6_NODE_ID_BYTES = 32,
 	VX6_NODE_ID_TEXT = 64,  /* NUL included: 62 characters for a node, 63 for the others */
-	VX6_NODE_ID_SHORT = 16, /* for people only: "vx1qyk3…9x2fl" is never accepted as input */
+	VX6_NODE_ID_SHORT = 16, /* for people only, never accepted as input: "vx1qyk3abc…" */
 };
 
 struct vx6_node_id {
@@ -36,7 +36,7 @@ enum vx6_key_kind {
 
 /** @return @p out */
 char *vx6_node_id_format(const struct vx6_node_id *id, char out[static VX6_NODE_ID_TEXT]);
-/** The first 10 characters, for logs and tables. @return @p out */
+/** The first 10 characters and an ellipsis, for logs and tables. @return @p out */
 char *vx6_node_id_format_short(const struct vx6_node_id *id, char out[static VX6_NODE_ID_SHORT]);
 /** @return VX6_OK | FORMAT | LIMIT | CHECKSUM | UNSUPPORTED (version) | MISMATCH (another kind of key) | KEY (not a valid point) */
 VX6_RES vx6_node_id_parse(const char *text, struct vx6_node_id *out);
