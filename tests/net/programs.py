@@ -12,8 +12,7 @@ import struct
 import subprocess
 import threading
 import time
-
-import pytest
+import unittest
 
 import lab as lab_module
 from lab import wait_for
@@ -30,17 +29,17 @@ def need(*names):
         if not path and name in ("initdb", "postgres"):
             path = next((str(p) for p in sorted(pathlib.Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), reverse=True)), None)
         if not path:
-            pytest.skip(f"{name} is not installed")
+            raise unittest.SkipTest(f"{name} is not installed")
         found.append(path)
     return found if len(found) > 1 else found[0]
 
 
-def listening(host, port):
-    """A condition: something accepts connections on the host's loopback."""
+def listening(host, port, address="127.0.0.1"):
+    """A condition: something accepts connections on the host."""
     def check():
         try:
             with host.enter():
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                socket.create_connection((address, port), timeout=1).close()
             return True
         except OSError:
             return False
@@ -56,26 +55,27 @@ def load_server(lab, host):
 class Ssh:
     """sshd on 127.0.0.1 with keys of its own, and the client's options to reach it."""
 
-    def __init__(self, lab, host):
+    def __init__(self, lab, host, address="127.0.0.1", port=SSH_PORT):
         sshd, self.client, keygen = need("sshd", "ssh", "ssh-keygen")
-        self.dir = lab.dir / "ssh"
+        self.address, self.port = address, port
+        self.dir = lab.dir / f"ssh-{host.name}"
         self.dir.mkdir(mode=0o700)
         for key in ("host_key", "user_key"):
             subprocess.run([keygen, "-q", "-t", "ed25519", "-N", "", "-f", self.dir / key], check=True)
         (self.dir / "authorized_keys").write_text((self.dir / "user_key.pub").read_text())
         (self.dir / "known_hosts").write_text("alice " + (self.dir / "host_key.pub").read_text())
         (self.dir / "sshd_config").write_text(
-            f"ListenAddress 127.0.0.1\nPort {SSH_PORT}\nHostKey {self.dir}/host_key\nPidFile none\nUsePAM no\n"
+            f"ListenAddress {address}\nPort {port}\nHostKey {self.dir}/host_key\nPidFile none\nUsePAM no\n"
             f"AuthorizedKeysFile {self.dir}/authorized_keys\nPasswordAuthentication no\nPermitRootLogin prohibit-password\n"
             "StrictModes no\nMaxStartups 100\nPrintMotd no\nPrintLastLog no\nAllowTcpForwarding yes\n")
         pathlib.Path("/run/sshd").mkdir(exist_ok=True)
         self.proc = lab.spawn(host, [sshd, "-D", "-e", "-f", self.dir / "sshd_config"], "sshd")
-        wait_for(listening(host, SSH_PORT), 5, "sshd")
+        wait_for(listening(host, port, address), 5, "sshd")
 
-    def argv(self, port, *command):
+    def argv(self, port, *command, options=(), to="127.0.0.1"):
         return [self.client, "-F", "none", "-i", self.dir / "user_key", "-o", f"UserKnownHostsFile={self.dir}/known_hosts",
-                "-o", "HostKeyAlias=alice", "-o", "StrictHostKeyChecking=yes", "-o", "BatchMode=yes", "-p", port,
-                "root@127.0.0.1", *command]
+                "-o", "HostKeyAlias=alice", "-o", "StrictHostKeyChecking=yes", "-o", "BatchMode=yes", *options,
+                "-p", port, f"root@{to}", *command]
 
 
 class Nginx:
