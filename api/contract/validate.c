@@ -43,6 +43,7 @@ static size_t put_place(const struct place *at, char out[VX6_FAULT_POINTER])
 	return put_escaped(out, n, VX6_FAULT_POINTER - 1, at->key);
 }
 
+__attribute__((format(printf, 4, 0)))
 static void fault_v(struct vx6_faults *faults, const char *pointer, const char *code, const char *fmt, va_list ap)
 {
 	struct vx6_fault *f;
