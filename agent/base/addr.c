@@ -143,7 +143,8 @@ bool vx6_addr_is_any(const struct vx6_addr *a)
 
 	if (a->family != VX6_ADDR_IP)
 		return false;
-	return memcmp(a->ip, zero, 16) == 0 || (vx6_addr_is_v4(a) && memcmp(a->ip + 12, zero, 4) == 0);
+	return memcmp(a->ip, zero, 16) == 0 ||
+	       (vx6_addr_is_v4(a) && memcmp(a->ip + 12, zero, 4) == 0);
 }
 
 bool vx6_addr_is_loopback(const struct vx6_addr *a)
@@ -168,8 +169,8 @@ bool vx6_addr_is_link_local(const struct vx6_addr *a)
 
 static bool is_private_v4(const uint8_t ip[4])
 {
-	return ip[0] == 10 || (ip[0] == 172 && (ip[1] & 0xf0) == 16) || (ip[0] == 192 && ip[1] == 168) ||
-	       (ip[0] == 100 && (ip[1] & 0xc0) == 64);
+	return ip[0] == 10 || (ip[0] == 172 && (ip[1] & 0xf0) == 16) ||
+	       (ip[0] == 192 && ip[1] == 168) || (ip[0] == 100 && (ip[1] & 0xc0) == 64);
 }
 
 bool vx6_addr_is_private(const struct vx6_addr *a)

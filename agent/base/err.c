@@ -14,7 +14,8 @@ static const struct error {
 
 static const struct error *error_find(int code)
 {
-	size_t last = sizeof errors / sizeof *errors - 1; /* the last row is BUG: an unknown code is one */
+	size_t last = sizeof errors / sizeof *errors -
+		      1; /* the last row is BUG: an unknown code is one */
 
 	for (size_t i = 0; i < last; i++)
 		if (errors[i].code == code)

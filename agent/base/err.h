@@ -47,6 +47,7 @@
 	X(RESET, 211, "reset", "stream was reset") \
 	X(DUPLICATE, 212, "duplicate", "another link to the same node was kept") \
 	X(DRAINING, 213, "draining", "shutting down") \
+	X(PEER_UNREACHABLE, 215, "peer_unreachable", "peer cannot be reached") \
 	X(IDLE, 214, "idle", "idle for too long") \
 	/* resources */                                                                            \
 	X(MEMORY, 300, "memory", "out of memory") \

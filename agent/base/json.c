@@ -35,8 +35,8 @@ static size_t utf8_length(const unsigned char *s)
 	if (s[0] >= 0xc2 && s[0] <= 0xdf)
 		return (s[1] & 0xc0) == 0x80 ? 2 : 0;
 	if ((s[0] & 0xf0) == 0xe0) {
-		bool ok = (s[1] & 0xc0) == 0x80 && (s[2] & 0xc0) == 0x80 && !(s[0] == 0xe0 && s[1] < 0xa0) &&
-			  !(s[0] == 0xed && s[1] > 0x9f);
+		bool ok = (s[1] & 0xc0) == 0x80 && (s[2] & 0xc0) == 0x80 &&
+			  !(s[0] == 0xe0 && s[1] < 0xa0) && !(s[0] == 0xed && s[1] > 0x9f);
 		return ok ? 3 : 0;
 	}
 	if (s[0] >= 0xf0 && s[0] <= 0xf4) {

@@ -62,8 +62,8 @@ void vx6_log(enum vx6_log_level level, const char *domain, const char *fmt, ...)
 
 	if ((int)level > atomic_load_explicit(&current_level, memory_order_relaxed))
 		return;
-	head = snprintf(line, sizeof line - 1, "%s %s %s: ", vx6_time_format(vx6_wall_ms(), when), level_names[level],
-			domain);
+	head = snprintf(line, sizeof line - 1, "%s %s %s: ", vx6_time_format(vx6_wall_ms(), when),
+			level_names[level], domain);
 	if (head < 0 || (size_t)head >= sizeof line - 1)
 		return;
 	va_start(ap, fmt);
@@ -105,12 +105,14 @@ bool vx6_log_allow(struct vx6_ratelimit *rl, const char *domain, uint32_t burst,
 
 const char *vx6_log_addr(const struct vx6_addr *addr, struct vx6_log_addr_buf *buf)
 {
-	if (vx6_log_get_level() >= VX6_LOG_DEBUG || addr->family != VX6_ADDR_IP || vx6_addr_is_loopback(addr)) {
+	if (vx6_log_get_level() >= VX6_LOG_DEBUG || addr->family != VX6_ADDR_IP ||
+	    vx6_addr_is_loopback(addr)) {
 		vx6_addr_format(addr, buf->text);
 	} else if (vx6_addr_is_v4(addr)) {
 		snprintf(buf->text, sizeof buf->text, "%u.*.*.*:%u", addr->ip[12], addr->port);
 	} else {
-		snprintf(buf->text, sizeof buf->text, "[%x:*]:%u", (unsigned)(addr->ip[0] << 8 | addr->ip[1]), addr->port);
+		snprintf(buf->text, sizeof buf->text, "[%x:*]:%u",
+			 (unsigned)(addr->ip[0] << 8 | addr->ip[1]), addr->port);
 	}
 	return buf->text;
 }

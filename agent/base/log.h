@@ -31,7 +31,8 @@ enum vx6_log_level vx6_log_get_level(void);
 bool vx6_log_level_parse(const char *text, enum vx6_log_level *out);
 
 /** A second receiver of every line that passes the level (the API's ring); called on the logging thread. NULL removes it. */
-typedef void vx6_log_sink(enum vx6_log_level level, const char *domain, const char *line, void *user);
+typedef void vx6_log_sink(enum vx6_log_level level, const char *domain, const char *line,
+			  void *user);
 void vx6_log_set_sink(vx6_log_sink *sink, void *user);
 
 /** Writes one line: `2026-01-31T12:00:00.123Z info session: text`. @param domain static string, the layer's name */

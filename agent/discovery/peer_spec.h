@@ -23,7 +23,7 @@ struct vx6_peer_spec {
 	size_t addrs_n;
 	bool has_node_id; /* the peer must prove to be this node */
 	struct vx6_node_id node_id;
-	bool enabled;     /* keep a session to it */
+	bool enabled; /* keep a session to it */
 };
 
 #endif

@@ -14,6 +14,23 @@
 #include "transport/transport.h"
 
 struct vx6_reach;
+struct vx6_peers;
+struct vx6_registry;
+struct vx6_session;
+struct vx6_sessions;
+
+struct vx6_reach_config {
+	struct vx6_loop *loop; /* borrowed, like all below */
+	struct vx6_sessions *sessions;
+	struct vx6_registry *registry;
+	struct vx6_peers *peers;
+	enum vx6_transport_choice transport; /* for targets that leave it open */
+};
+
+/** @return owned; vx6_reach_free() */
+struct vx6_reach *vx6_reach_new(const struct vx6_reach_config *cfg);
+/** Every attempt under way ends with DRAINING. */
+void vx6_reach_free(struct vx6_reach *reach);
 
 struct vx6_reach_events {
 	/**
@@ -23,8 +40,8 @@ struct vx6_reach_events {
 	 * AMBIGUOUS, WRONG_PEER, UNREACHABLE, TIMEOUT, LIMIT, ... and @p stream is NULL. Never fires inside vx6_reach_open().
 	 * @param detail text for people, borrowed: what was tried and how each try ended
 	 */
-	void (*outcome)(void *user, vx6_err err, const char *detail, struct vx6_stream *stream, const struct iovec *rest,
-			int rest_n, bool fin);
+	void (*outcome)(void *user, vx6_err err, const char *detail, struct vx6_stream *stream,
+			const struct iovec *rest, int rest_n, bool fin);
 	/** Optional: room again on the early stream, before the outcome. */
 	void (*early_writable)(void *user, struct vx6_stream *stream);
 };
@@ -36,8 +53,9 @@ struct vx6_reaching; /* one attempt under way */
  * stream (its events belong to reach until the outcome; only reserve and commit may be used on it), else NULL.
  * @return owned until the outcome or vx6_reach_cancel()
  */
-struct vx6_reaching *vx6_reach_open(struct vx6_reach *reach, const struct vx6_target *to, const struct vx6_reach_events *ev,
-				    void *user, struct vx6_stream **early);
+struct vx6_reaching *vx6_reach_open(struct vx6_reach *reach, const struct vx6_target *to,
+				    const struct vx6_reach_events *ev, void *user,
+				    struct vx6_stream **early);
 /** No outcome follows; a stream under way is reset. */
 void vx6_reach_cancel(struct vx6_reaching *r);
 

@@ -99,7 +99,8 @@ static void drop_expired(struct vx6_registry *r, uint64_t now_s)
 	}
 }
 
-static struct known_node *node_make(struct vx6_registry *r, const struct vx6_node_id *id, uint64_t now_s)
+static struct known_node *node_make(struct vx6_registry *r, const struct vx6_node_id *id,
+				    uint64_t now_s)
 {
 	struct known_node *k = node_find(r, id);
 
@@ -208,7 +209,8 @@ static vx6_err take_service(struct vx6_registry *r, const struct vx6_admission *
 	if (!known) {
 		if (k->services_n >= VX6_KNOWN_SERVICES_MAX)
 			return VX6_ERR(FULL);
-		k->services = vx6_realloc_array(k->services, k->services_n + 1, sizeof *k->services);
+		k->services =
+			vx6_realloc_array(k->services, k->services_n + 1, sizeof *k->services);
 		known = &k->services[k->services_n++];
 		vx6_strlcpy(known->name, s.name, sizeof known->name);
 	}
@@ -248,14 +250,16 @@ vx6_err vx6_registry_admit(struct vx6_registry *r, const uint8_t *record, size_t
 
 /* ---- questions ---- */
 
-static const struct known_node *node_valid(const struct vx6_registry *r, const struct vx6_node_id *node, uint64_t now_s)
+static const struct known_node *node_valid(const struct vx6_registry *r,
+					   const struct vx6_node_id *node, uint64_t now_s)
 {
 	const struct known_node *k = node_find(r, node);
 
 	return k && k->has_endpoint && k->endpoint_expires_s > now_s ? k : NULL;
 }
 
-bool vx6_registry_endpoint(const struct vx6_registry *r, const struct vx6_node_id *node, uint64_t now_s, struct vx6_endpoint *out)
+bool vx6_registry_endpoint(const struct vx6_registry *r, const struct vx6_node_id *node,
+			   uint64_t now_s, struct vx6_endpoint *out)
 {
 	const struct known_node *k = node_valid(r, node, now_s);
 
@@ -264,7 +268,8 @@ bool vx6_registry_endpoint(const struct vx6_registry *r, const struct vx6_node_i
 	return k != NULL;
 }
 
-bool vx6_registry_key(const struct vx6_registry *r, const struct vx6_node_id *node, uint64_t now_s, struct vx6_sign_pk *out)
+bool vx6_registry_key(const struct vx6_registry *r, const struct vx6_node_id *node, uint64_t now_s,
+		      struct vx6_sign_pk *out)
 {
 	const struct known_node *k = node_valid(r, node, now_s);
 
@@ -280,8 +285,8 @@ const char *vx6_registry_name(const struct vx6_registry *r, const struct vx6_nod
 	return k && k->has_endpoint ? k->endpoint.name : "";
 }
 
-size_t vx6_registry_services(const struct vx6_registry *r, const struct vx6_node_id *node, uint64_t now_s,
-			     char (*out)[VX6_LABEL_TEXT], size_t max)
+size_t vx6_registry_services(const struct vx6_registry *r, const struct vx6_node_id *node,
+			     uint64_t now_s, char (*out)[VX6_LABEL_TEXT], size_t max)
 {
 	const struct known_node *k = node_find(r, node);
 	size_t n = 0;
@@ -292,8 +297,8 @@ size_t vx6_registry_services(const struct vx6_registry *r, const struct vx6_node
 	return n;
 }
 
-vx6_err vx6_registry_resolve(struct vx6_registry *r, const char *name, uint64_t now_s, struct vx6_node_id *out, char *detail,
-			     size_t detail_n)
+vx6_err vx6_registry_resolve(struct vx6_registry *r, const char *name, uint64_t now_s,
+			     struct vx6_node_id *out, char *detail, size_t detail_n)
 {
 	const struct pin *pin = pin_find(r, name);
 	const struct known_node *found = NULL;
@@ -303,7 +308,8 @@ vx6_err vx6_registry_resolve(struct vx6_registry *r, const char *name, uint64_t 
 
 	HASH_ITER(hh, r->nodes, k, next)
 	{
-		if (!k->has_endpoint || k->endpoint_expires_s <= now_s || strcmp(k->endpoint.name, name) != 0)
+		if (!k->has_endpoint || k->endpoint_expires_s <= now_s ||
+		    strcmp(k->endpoint.name, name) != 0)
 			continue;
 		if (pin && vx6_node_id_eq(&pin->node, &k->id)) {
 			*out = pin->node;
@@ -317,16 +323,21 @@ vx6_err vx6_registry_resolve(struct vx6_registry *r, const char *name, uint64_t 
 		return VX6_OK;
 	}
 	if (pin) {
-		snprintf(detail, detail_n, "%s stands for %s here, but the node that calls itself %s now is %s", name,
-			 vx6_node_id_format_short(&pin->node, a), name, vx6_node_id_format_short(&found->id, b));
+		snprintf(detail, detail_n,
+			 "%s stands for %s here, but the node that calls itself %s now is %s", name,
+			 vx6_node_id_format_short(&pin->node, a), name,
+			 vx6_node_id_format_short(&found->id, b));
 		return VX6_ERR(MISMATCH);
 	}
 	if (claims == 0) {
-		snprintf(detail, detail_n, "no node called %s is known; add one with `vx6 peer add`", name);
+		snprintf(detail, detail_n,
+			 "no node called %s is known; add one with `vx6 peer add`", name);
 		return VX6_ERR(PEER_UNKNOWN);
 	}
 	if (claims > 1) {
-		snprintf(detail, detail_n, "%zu nodes call themselves %s; say which by its id (`vx6 peer list`)", claims, name);
+		snprintf(detail, detail_n,
+			 "%zu nodes call themselves %s; say which by its id (`vx6 peer list`)",
+			 claims, name);
 		return VX6_ERR(AMBIGUOUS);
 	}
 	*out = found->id;

@@ -23,7 +23,8 @@ struct vx6_registry_events {
 	/** A name was used for the first time and stands for @p node from now on. To be stored. */
 	void (*pinned)(void *user, const char *name, const struct vx6_node_id *node);
 	/** A node is known under a name that is pinned to another. */
-	void (*name_conflict)(void *user, const char *name, const struct vx6_node_id *pinned, const struct vx6_node_id *claims);
+	void (*name_conflict)(void *user, const char *name, const struct vx6_node_id *pinned,
+			      const struct vx6_node_id *claims);
 	/** Something about @p node changed: its record, its services. */
 	void (*changed)(void *user, const struct vx6_node_id *node);
 };
@@ -37,27 +38,30 @@ void vx6_registry_free(struct vx6_registry *r);
 VX6_RES vx6_registry_admit(struct vx6_registry *r, const uint8_t *record, size_t n, uint64_t now_s);
 
 /** The endpoint record of @p node. @return false: none, or expired */
-bool vx6_registry_endpoint(const struct vx6_registry *r, const struct vx6_node_id *node, uint64_t now_s, struct vx6_endpoint *out);
+bool vx6_registry_endpoint(const struct vx6_registry *r, const struct vx6_node_id *node,
+			   uint64_t now_s, struct vx6_endpoint *out);
 /** The online key S of @p node as its valid endpoint record's certificate says. */
-bool vx6_registry_key(const struct vx6_registry *r, const struct vx6_node_id *node, uint64_t now_s, struct vx6_sign_pk *out);
+bool vx6_registry_key(const struct vx6_registry *r, const struct vx6_node_id *node, uint64_t now_s,
+		      struct vx6_sign_pk *out);
 /** Name of @p node as it calls itself; "" when not known. Borrowed until the next admit. */
 const char *vx6_registry_name(const struct vx6_registry *r, const struct vx6_node_id *node);
 
 /** Names of the services that @p node publishes. @param out room for @p max labels @return how many were written */
-size_t vx6_registry_services(const struct vx6_registry *r, const struct vx6_node_id *node, uint64_t now_s,
-			     char (*out)[VX6_LABEL_TEXT], size_t max);
+size_t vx6_registry_services(const struct vx6_registry *r, const struct vx6_node_id *node,
+			     uint64_t now_s, char (*out)[VX6_LABEL_TEXT], size_t max);
 
 /**
  * Which node a user name stands for: the pinned one, or the only node known by it.
  * @param detail @p detail_n bytes for people, written on failure
  * @return VX6_OK | PEER_UNKNOWN | AMBIGUOUS (several, none pinned) | MISMATCH (pinned to one that is not known, and another now uses the name)
  */
-VX6_RES vx6_registry_resolve(struct vx6_registry *r, const char *name, uint64_t now_s, struct vx6_node_id *out, char *detail,
-			     size_t detail_n);
+VX6_RES vx6_registry_resolve(struct vx6_registry *r, const char *name, uint64_t now_s,
+			     struct vx6_node_id *out, char *detail, size_t detail_n);
 
 /** Pins @p name to @p node unless it is pinned. */
 void vx6_registry_pin(struct vx6_registry *r, const char *name, const struct vx6_node_id *node);
 /** Loads a stored pin at start; no event. */
-void vx6_registry_load_pin(struct vx6_registry *r, const char *name, const struct vx6_node_id *node);
+void vx6_registry_load_pin(struct vx6_registry *r, const char *name,
+			   const struct vx6_node_id *node);
 
 #endif

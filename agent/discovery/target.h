@@ -25,11 +25,12 @@ bool vx6_transport_choice_parse(const char *text, enum vx6_transport_choice *out
 const char *vx6_transport_choice_text(enum vx6_transport_choice c);
 
 struct vx6_target {
-	char node[VX6_LABEL_MAX + 1];    /* node name ("alice"); empty when `has_node_id` or an address says who */
+	char node[VX6_LABEL_MAX +
+		  1]; /* node name ("alice"); empty when `has_node_id` or an address says who */
 	char service[VX6_LABEL_MAX + 1]; /* "web" */
 	bool has_node_id;                /* the node's id is given: the peer must prove it */
 	struct vx6_node_id node_id;
-	struct vx6_addr address;         /* family NONE unless in address form */
+	struct vx6_addr address; /* family NONE unless in address form */
 	enum vx6_transport_choice transport;
 };
 

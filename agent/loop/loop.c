@@ -49,7 +49,7 @@ struct vx6_loop {
 };
 
 struct poller {
-	uv_poll_t handle; /* first: the close callback frees the poller by it */
+	uv_poll_t handle;  /* first: the close callback frees the poller by it */
 	struct vx6_io *io; /* NULL once detached */
 };
 
@@ -109,10 +109,12 @@ static void poller_free(uv_handle_t *handle)
 
 static int uv_events(int events)
 {
-	return ((events & VX6_IO_READ) ? UV_READABLE : 0) | ((events & VX6_IO_WRITE) ? UV_WRITABLE : 0);
+	return ((events & VX6_IO_READ) ? UV_READABLE : 0) |
+	       ((events & VX6_IO_WRITE) ? UV_WRITABLE : 0);
 }
 
-vx6_err vx6_io_start(struct vx6_loop *loop, struct vx6_io *io, int fd, int events, vx6_io_cb *cb, void *user)
+vx6_err vx6_io_start(struct vx6_loop *loop, struct vx6_io *io, int fd, int events, vx6_io_cb *cb,
+		     void *user)
 {
 	struct poller *p = vx6_zalloc(sizeof *p);
 	int rc = uv_poll_init(&loop->uv, &p->handle, fd);
@@ -242,7 +244,8 @@ static void run_deferred(struct vx6_loop *loop)
 {
 	struct vx6_list *node;
 
-	for (int round = 0; round < DEFER_ROUNDS_MAX && !vx6_list_is_empty(&loop->deferred); round++) {
+	for (int round = 0; round < DEFER_ROUNDS_MAX && !vx6_list_is_empty(&loop->deferred);
+	     round++) {
 		struct vx6_list batch;
 
 		vx6_list_init(&batch);
@@ -349,7 +352,8 @@ static void on_signal(uv_signal_t *handle, int signum)
 	w->cb(signum, w->user);
 }
 
-vx6_err vx6_loop_on_signal(struct vx6_loop *loop, int signum, void (*cb)(int signum, void *user), void *user)
+vx6_err vx6_loop_on_signal(struct vx6_loop *loop, int signum, void (*cb)(int signum, void *user),
+			   void *user)
 {
 	struct signal_watch *w;
 	int rc;

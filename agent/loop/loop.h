@@ -53,7 +53,8 @@ struct vx6_io {
 };
 
 /** Starts watching @p fd (non-blocking, stays the caller's) for @p events (may be 0). */
-VX6_RES vx6_io_start(struct vx6_loop *loop, struct vx6_io *io, int fd, int events, vx6_io_cb *cb, void *user);
+VX6_RES vx6_io_start(struct vx6_loop *loop, struct vx6_io *io, int fd, int events, vx6_io_cb *cb,
+		     void *user);
 /** Changes what is asked for; cheap when nothing changes. */
 void vx6_io_want(struct vx6_io *io, int events);
 /** Stops watching; the caller may close the descriptor right after. Idempotent, and harmless on a zeroed object. */
@@ -124,6 +125,7 @@ struct vx6_mail {
 bool vx6_loop_post(struct vx6_loop *loop, struct vx6_mail *mail);
 
 /** Calls @p cb on the loop when @p signum arrives (SIGINT, SIGTERM, SIGHUP). */
-VX6_RES vx6_loop_on_signal(struct vx6_loop *loop, int signum, void (*cb)(int signum, void *user), void *user);
+VX6_RES vx6_loop_on_signal(struct vx6_loop *loop, int signum, void (*cb)(int signum, void *user),
+			   void *user);
 
 #endif

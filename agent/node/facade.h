@@ -17,6 +17,7 @@
 #include "base/addr.h"
 #include "base/err.h"
 #include "discovery/peer_spec.h"
+#include "discovery/peers.h"
 #include "discovery/target.h"
 #include "identity/node_id.h"
 #include "service/spec.h"
@@ -31,8 +32,6 @@ enum {
 struct vx6_node;
 
 /* ---- snapshot: one moment of the agent; read-only, shared by reference count ---- */
-
-enum vx6_peer_state { VX6_PEER_IDLE, VX6_PEER_DIALING, VX6_PEER_UP, VX6_PEER_BACKOFF };
 
 struct vx6_peer_view {
 	struct vx6_meta meta;

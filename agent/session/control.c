@@ -172,7 +172,8 @@ static vx6_err take_goaway(struct vx6_session *s, const struct vx6_ctl *m)
 	struct vx6_goaway g;
 
 	VX6_TRY(vx6_ctl_decode_goaway(m, &g));
-	VX6_DEBUG("session", "peer goes away: %s%s%s", vx6_code_text(g.code), g.reason[0] ? ": " : "", g.reason);
+	VX6_DEBUG("session", "peer goes away: %s%s%s", vx6_code_text(g.code),
+		  g.reason[0] ? ": " : "", g.reason);
 	if (g.code == VX6_CODE_DRAINING) {
 		if (s->state == SESSION_UP)
 			s->state = SESSION_DRAIN;
@@ -234,7 +235,8 @@ static void take_messages(struct vx6_session *s)
 		byte_queue_drop(&s->ctl_in, at);
 }
 
-static void on_control_data(struct vx6_stream *stream, const struct iovec *iov, int n, bool fin, void *user)
+static void on_control_data(struct vx6_stream *stream, const struct iovec *iov, int n, bool fin,
+			    void *user)
 {
 	struct vx6_session *s = user;
 

@@ -49,7 +49,8 @@ static void plan(struct vx6_dialing *d)
 
 			if (wanted && d->m->family[f].t && d->attempts_n < ATTEMPTS_MAX)
 				d->attempt[d->attempts_n++] =
-					(struct attempt){.addr = d->req.addrs[i], .family = &d->m->family[f]};
+					(struct attempt){.addr = d->req.addrs[i],
+							 .family = &d->m->family[f]};
 		}
 	}
 }
@@ -59,14 +60,16 @@ static bool is_over(const struct vx6_dialing *d)
 	if (d->winner || d->timed_out)
 		return true;
 	for (unsigned i = 0; i < d->attempts_n; i++)
-		if (d->attempt[i].state == ATTEMPT_WAITING || d->attempt[i].state == ATTEMPT_RUNNING)
+		if (d->attempt[i].state == ATTEMPT_WAITING ||
+		    d->attempt[i].state == ATTEMPT_RUNNING)
 			return false;
 	return true;
 }
 
 static void begin_next(struct vx6_dialing *d);
 
-static void attempt_end(struct vx6_dialing *d, struct attempt *a, enum attempt_state state, vx6_err err)
+static void attempt_end(struct vx6_dialing *d, struct attempt *a, enum attempt_state state,
+			vx6_err err)
 {
 	a->state = state;
 	a->err = err;
@@ -179,7 +182,8 @@ static void describe(const struct vx6_dialing *d, char out[VX6_DIAL_DETAIL_MAX])
 		const struct attempt *a = &d->attempt[i];
 		unsigned long long ms = (a->ended_ns - a->began_ns) / VX6_NS_PER_MS;
 
-		add(out, VX6_DIAL_DETAIL_MAX, "%s%s %s ", i ? "; " : "", a->family->ops->name, vx6_addr_format(&a->addr, addr));
+		add(out, VX6_DIAL_DETAIL_MAX, "%s%s %s ", i ? "; " : "", a->family->ops->name,
+		    vx6_addr_format(&a->addr, addr));
 		if (a->state == ATTEMPT_WON)
 			add(out, VX6_DIAL_DETAIL_MAX, "won in %llu ms", ms);
 		else if (a->state == ATTEMPT_WAITING)
@@ -201,7 +205,8 @@ static vx6_err summary(const struct vx6_dialing *d)
 
 		if (e.code == VX6_E_WRONG_PEER)
 			return e;
-		if (d->attempt[i].state == ATTEMPT_FAILED && best.code == VX6_E_UNREACHABLE && e.code != VX6_E_REFUSED)
+		if (d->attempt[i].state == ATTEMPT_FAILED && best.code == VX6_E_UNREACHABLE &&
+		    e.code != VX6_E_REFUSED)
 			best = e;
 	}
 	return best;
@@ -238,7 +243,8 @@ static void on_finish(struct vx6_task *task)
 	cb(user, err, vx6_is_ok(err) ? s : NULL, detail);
 }
 
-struct vx6_dialing *vx6_sessions_dial(struct vx6_sessions *m, const struct vx6_dial_request *req, vx6_dial_cb *cb, void *user)
+struct vx6_dialing *vx6_sessions_dial(struct vx6_sessions *m, const struct vx6_dial_request *req,
+				      vx6_dial_cb *cb, void *user)
 {
 	struct vx6_dialing *d = vx6_zalloc(sizeof *d);
 

@@ -32,7 +32,8 @@ void session_send_hello(struct vx6_session *s)
 		h.node_id = id->id.b;
 		h.subkey_cert = id->subkey.cert_bytes;
 		if (s->m->cfg.events->own_endpoint)
-			h.endpoint_n = s->m->cfg.events->own_endpoint(s->m->cfg.user, endpoint, sizeof endpoint);
+			h.endpoint_n = s->m->cfg.events->own_endpoint(s->m->cfg.user, endpoint,
+								      sizeof endpoint);
 		if (h.endpoint_n > 0)
 			h.endpoint = endpoint;
 	}
@@ -56,15 +57,18 @@ static vx6_err check_certificate(struct vx6_session *s, const struct vx6_hello *
 	};
 	struct vx6_subkey_cert cert;
 	struct vx6_link_info info;
-	vx6_err err = vx6_cert_admit(&ctx, &s->node, h->subkey_cert, VX6_SUBKEY_CERT_BYTES, VX6_PURPOSE_TLS, &cert);
+	vx6_err err = vx6_cert_admit(&ctx, &s->node, h->subkey_cert, VX6_SUBKEY_CERT_BYTES,
+				     VX6_PURPOSE_TLS, &cert);
 
 	if (!vx6_is_ok(err)) {
 		snprintf(detail, VX6_DIAL_DETAIL_MAX, "peer's certificate: %s", vx6_err_text(err));
 		return err;
 	}
 	vx6_link_info(s->link, &info);
-	if (!info.has_peer_key || !vx6_ct_eq(cert.subject.b, info.peer_key.b, sizeof cert.subject.b)) {
-		snprintf(detail, VX6_DIAL_DETAIL_MAX, "peer's certificate is for another key than the link's");
+	if (!info.has_peer_key ||
+	    !vx6_ct_eq(cert.subject.b, info.peer_key.b, sizeof cert.subject.b)) {
+		snprintf(detail, VX6_DIAL_DETAIL_MAX,
+			 "peer's certificate is for another key than the link's");
 		return VX6_ERR(WRONG_PEER);
 	}
 	return VX6_OK;
@@ -79,7 +83,8 @@ static vx6_err check_node(struct vx6_session *s, char *detail)
 		return VX6_ERR(WRONG_PEER);
 	}
 	if (s->expect_node && !vx6_node_id_eq(&s->node, &s->expected)) {
-		snprintf(detail, VX6_DIAL_DETAIL_MAX, "expected node %s, found %s", vx6_node_id_format_short(&s->expected, expected),
+		snprintf(detail, VX6_DIAL_DETAIL_MAX, "expected node %s, found %s",
+			 vx6_node_id_format_short(&s->expected, expected),
 			 vx6_node_id_format_short(&s->node, found));
 		return VX6_ERR(WRONG_PEER);
 	}
@@ -98,7 +103,9 @@ static vx6_err take_named(struct vx6_session *s, const struct vx6_hello *h, char
 		skew = (int64_t)h->clock_ms - (int64_t)vx6_wall_ms();
 	s->skew_ms = skew;
 	if (llabs(skew) > SKEW_WARN_MS && vx6_log_allow(&s->m->complaints, "session", 20, 10000))
-		VX6_WARN("session", "a peer's clock differs from ours by %lld s; records may be refused until clocks agree",
+		VX6_WARN("session",
+			 "a peer's clock differs from ours by %lld s; records may be refused until "
+			 "clocks agree",
 			 (long long)(skew / 1000));
 	return VX6_OK;
 }
@@ -109,11 +116,13 @@ vx6_err session_take_hello(struct vx6_session *s, const uint8_t *body, size_t n,
 	vx6_err err = vx6_hello_decode(body, n, &h);
 
 	if (!vx6_is_ok(err)) {
-		snprintf(detail, VX6_DIAL_DETAIL_MAX, "peer's HELLO is malformed: %s", vx6_err_text(err));
+		snprintf(detail, VX6_DIAL_DETAIL_MAX, "peer's HELLO is malformed: %s",
+			 vx6_err_text(err));
 		return err;
 	}
 	if (vx6_hello_common_version(&h) == 0) {
-		snprintf(detail, VX6_DIAL_DETAIL_MAX, "peer speaks protocol %u and later, this node %u", h.min_version,
+		snprintf(detail, VX6_DIAL_DETAIL_MAX,
+			 "peer speaks protocol %u and later, this node %u", h.min_version,
 			 VX6_HELLO_VERSION);
 		return VX6_ERR(UNSUPPORTED);
 	}

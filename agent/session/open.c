@@ -37,7 +37,8 @@ struct arrival {
 
 /* ---- a stream without an owner ---- */
 
-static void orphan_data(struct vx6_stream *stream, const struct iovec *iov, int n, bool fin, void *user)
+static void orphan_data(struct vx6_stream *stream, const struct iovec *iov, int n, bool fin,
+			void *user)
 {
 	(void)iov;
 	(void)n;
@@ -76,7 +77,8 @@ static int iov_skip(struct iovec *out, const struct iovec *iov, int n, size_t sk
 
 		skip -= cut;
 		if (iov[i].iov_len > cut)
-			out[m++] = (struct iovec){(uint8_t *)iov[i].iov_base + cut, iov[i].iov_len - cut};
+			out[m++] = (struct iovec){(uint8_t *)iov[i].iov_base + cut,
+						  iov[i].iov_len - cut};
 	}
 	return m;
 }
@@ -102,8 +104,8 @@ static bool opening_send(struct vx6_opening *o)
 	return true;
 }
 
-static void opening_finish(struct vx6_opening *o, vx6_err err, struct vx6_stream *stream, const struct iovec *rest, int rest_n,
-			   bool fin)
+static void opening_finish(struct vx6_opening *o, vx6_err err, struct vx6_stream *stream,
+			   const struct iovec *rest, int rest_n, bool fin)
 {
 	const struct vx6_opening_events *ev = o->ev;
 	void *user = o->user;
@@ -113,7 +115,8 @@ static void opening_finish(struct vx6_opening *o, vx6_err err, struct vx6_stream
 	ev->outcome(user, err, stream, rest, rest_n, fin);
 }
 
-static void opening_accepted(struct vx6_opening *o, const struct iovec *iov, int n, size_t skip, bool fin)
+static void opening_accepted(struct vx6_opening *o, const struct iovec *iov, int n, size_t skip,
+			     bool fin)
 {
 	struct iovec few[REST_IOV], *rest = few;
 	int rest_n;
@@ -127,7 +130,8 @@ static void opening_accepted(struct vx6_opening *o, const struct iovec *iov, int
 		free(rest);
 }
 
-static void on_opening_data(struct vx6_stream *stream, const struct iovec *iov, int n, bool fin, void *user)
+static void on_opening_data(struct vx6_stream *stream, const struct iovec *iov, int n, bool fin,
+			    void *user)
 {
 	struct vx6_opening *o = user;
 	size_t skip = 0, used;
@@ -185,8 +189,8 @@ static const struct vx6_stream_events opening_events = {
 	.closed = on_opening_closed,
 };
 
-vx6_err vx6_session_open(struct vx6_session *s, const struct vx6_open *what, const struct vx6_opening_events *ev, void *user,
-			 struct vx6_opening **out)
+vx6_err vx6_session_open(struct vx6_session *s, const struct vx6_open *what,
+			 const struct vx6_opening_events *ev, void *user, struct vx6_opening **out)
 {
 	struct vx6_opening *o;
 	vx6_err err;
@@ -276,7 +280,8 @@ static bool arrival_try(struct arrival *a, const uint8_t *in, size_t n)
 	return true;
 }
 
-static void on_arrival_data(struct vx6_stream *stream, const struct iovec *iov, int n, bool fin, void *user)
+static void on_arrival_data(struct vx6_stream *stream, const struct iovec *iov, int n, bool fin,
+			    void *user)
 {
 	struct arrival *a = user;
 
@@ -326,7 +331,8 @@ void arrival_begin(struct vx6_session *s, struct vx6_stream *stream)
 
 void arrivals_resume(struct vx6_session *s)
 {
-	VX6_LIST_EACH (node, &s->arrivals) {
+	VX6_LIST_EACH(node, &s->arrivals)
+	{
 		struct arrival *a = VX6_CONTAINER_OF(node, struct arrival, node);
 
 		if (s->state == SESSION_DEAD)

@@ -114,8 +114,9 @@ void session_fail(struct vx6_session *s, vx6_err why, const char *detail)
 		return;
 	vx6_link_info(s->link, &info);
 	if (!s->was_up && vx6_log_allow(&s->m->complaints, "session", 20, 10000))
-		VX6_INFO("session", "%s %s via %s not accepted: %s (%s)", s->initiator ? "dial to" : "link from",
-			 vx6_log_addr(&info.remote, &buf), info.transport, vx6_err_text(why), detail);
+		VX6_INFO("session", "%s %s via %s not accepted: %s (%s)",
+			 s->initiator ? "dial to" : "link from", vx6_log_addr(&info.remote, &buf),
+			 info.transport, vx6_err_text(why), detail);
 	if (s->control)
 		control_goaway(s, why);
 	s->why = why;
@@ -138,7 +139,8 @@ void session_hello_done(struct vx6_session *s)
 	s->up_since_ms = vx6_wall_ms();
 	s->was_up = true;
 	vx6_link_info(s->link, &info);
-	VX6_DEBUG("session", "up with %s at %s via %s", s->has_node ? vx6_node_id_format_short(&s->node, id) : "an anonymous peer",
+	VX6_DEBUG("session", "up with %s at %s via %s",
+		  s->has_node ? vx6_node_id_format_short(&s->node, id) : "an anonymous peer",
 		  vx6_log_addr(&info.remote, &buf), info.transport);
 	if (s->has_node)
 		sessions_enter(s);

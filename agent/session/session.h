@@ -43,17 +43,19 @@ struct vx6_sessions_events {
 	 * The peer opens a stream. The receiver sets the stream's events at once and answers with vx6_session_answer() when it knows.
 	 * @param rest  application bytes that came along, to be taken and consumed like those of `data`; borrowed
 	 */
-	void (*incoming)(void *user, struct vx6_session *s, struct vx6_stream *stream, const struct vx6_open *what,
-			 const struct iovec *rest, int rest_n, bool fin);
+	void (*incoming)(void *user, struct vx6_session *s, struct vx6_stream *stream,
+			 const struct vx6_open *what, const struct iovec *rest, int rest_n,
+			 bool fin);
 	/** Fills in our current endpoint record for HELLO. @return bytes, 0: none */
 	size_t (*own_endpoint)(void *user, uint8_t *out, size_t cap);
 };
 
 struct vx6_sessions_config {
-	struct vx6_loop *loop;                     /* borrowed, like all below, for the manager's life */
+	struct vx6_loop *loop; /* borrowed, like all below, for the manager's life */
 	const struct vx6_identity *identity;
 	const struct vx6_hwm_store *hwm;
-	struct vx6_transport *quic, *tcp;          /* taken; NULL: that family is not used. `mem` for tests goes in either place */
+	struct vx6_transport *quic,
+		*tcp; /* taken; NULL: that family is not used. `mem` for tests goes in either place */
 	const struct vx6_transport_ops *quic_ops, *tcp_ops;
 	const struct vx6_sessions_events *events;
 	void *user;
@@ -73,7 +75,8 @@ struct vx6_bound {
  * @param detail at least VX6_DIAL_DETAIL_MAX bytes, written on failure: for people
  */
 VX6_RES vx6_sessions_listen(struct vx6_sessions *m, const struct vx6_addr *at, char *detail);
-size_t vx6_sessions_bound(const struct vx6_sessions *m, struct vx6_bound out[static 2 * VX6_SESSION_LISTEN_MAX]);
+size_t vx6_sessions_bound(const struct vx6_sessions *m,
+			  struct vx6_bound out[static 2 * VX6_SESSION_LISTEN_MAX]);
 
 /** Says goodbye on every session: no new streams; those that run may end. */
 void vx6_sessions_drain(struct vx6_sessions *m);
@@ -85,26 +88,29 @@ size_t vx6_sessions_count(const struct vx6_sessions *m);
 void vx6_sessions_rebind(struct vx6_sessions *m);
 
 /** Calls @p fn for each session that is up; it may close the one it is given. */
-void vx6_sessions_each(struct vx6_sessions *m, void (*fn)(struct vx6_session *s, void *user), void *user);
+void vx6_sessions_each(struct vx6_sessions *m, void (*fn)(struct vx6_session *s, void *user),
+		       void *user);
 
 /* ---- dialling ---- */
 
 enum vx6_dial_family { VX6_DIAL_QUIC = 1, VX6_DIAL_TCP = 2, VX6_DIAL_ANY = 3 };
 
 /** The best live session with @p node over one of the families in @p via, or NULL. */
-struct vx6_session *vx6_sessions_find(struct vx6_sessions *m, const struct vx6_node_id *node, unsigned via);
+struct vx6_session *vx6_sessions_find(struct vx6_sessions *m, const struct vx6_node_id *node,
+				      unsigned via);
 /** A live session that we made by dialling @p addr, whoever answered there, or NULL. */
-struct vx6_session *vx6_sessions_find_dialed(struct vx6_sessions *m, const struct vx6_addr *addr, unsigned via);
+struct vx6_session *vx6_sessions_find_dialed(struct vx6_sessions *m, const struct vx6_addr *addr,
+					     unsigned via);
 
 struct vx6_dial_request {
 	struct vx6_addr addrs[VX6_DIAL_ADDRS_MAX];
 	uint8_t via[VX6_DIAL_ADDRS_MAX]; /* bits of enum vx6_dial_family */
 	size_t addrs_n;
-	bool expect_node;                /* the peer must be `node` */
+	bool expect_node; /* the peer must be `node` */
 	struct vx6_node_id node;
-	bool expect_key;                 /* and its TLS key must be `key`, refused in the handshake otherwise */
+	bool expect_key; /* and its TLS key must be `key`, refused in the handshake otherwise */
 	struct vx6_sign_pk key;
-	bool anonymous;                  /* present neither key nor node id */
+	bool anonymous; /* present neither key nor node id */
 };
 
 struct vx6_dialing;
@@ -118,7 +124,8 @@ typedef void vx6_dial_cb(void *user, vx6_err err, struct vx6_session *s, const c
  * session that is up wins, the others are closed.
  * @param cb fires once, never inside this call, unless cancelled @return owned until then; NULL when there is nothing to dial
  */
-struct vx6_dialing *vx6_sessions_dial(struct vx6_sessions *m, const struct vx6_dial_request *req, vx6_dial_cb *cb, void *user);
+struct vx6_dialing *vx6_sessions_dial(struct vx6_sessions *m, const struct vx6_dial_request *req,
+				      vx6_dial_cb *cb, void *user);
 void vx6_dialing_cancel(struct vx6_dialing *d);
 
 /* ---- one session ---- */
@@ -150,7 +157,8 @@ VX6_RES vx6_session_want_records(struct vx6_session *s, const struct vx6_node_id
 struct vx6_opening;
 struct vx6_opening_events {
 	/** The outcome, once. On VX6_OK set the stream's events now; @p rest as in `incoming`. Else @p stream is NULL. */
-	void (*outcome)(void *user, vx6_err err, struct vx6_stream *stream, const struct iovec *rest, int rest_n, bool fin);
+	void (*outcome)(void *user, vx6_err err, struct vx6_stream *stream,
+			const struct iovec *rest, int rest_n, bool fin);
 	/** Optional: room on the stream before the outcome. */
 	void (*writable)(void *user, struct vx6_stream *stream);
 };
@@ -158,8 +166,8 @@ struct vx6_opening_events {
  * Opens a stream and asks for @p what. @p ev borrowed until the outcome.
  * @return VX6_OK | LIMIT | DRAINING | CLOSED | INVALID; owned in @p out until the outcome or a cancel
  */
-VX6_RES vx6_session_open(struct vx6_session *s, const struct vx6_open *what, const struct vx6_opening_events *ev, void *user,
-			 struct vx6_opening **out);
+VX6_RES vx6_session_open(struct vx6_session *s, const struct vx6_open *what,
+			 const struct vx6_opening_events *ev, void *user, struct vx6_opening **out);
 /** The stream, for early bytes by reserve and commit; NULL while not even OPEN has been written. */
 struct vx6_stream *vx6_opening_stream(struct vx6_opening *o);
 /** No outcome follows; the stream is reset. */

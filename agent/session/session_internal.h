@@ -22,7 +22,7 @@ enum {
 	HELLO_TIMEOUT_MS = 2000,
 	CTL_OUT_MAX = 256 * 1024, /* bytes queued for a peer's control stream */
 	DUPLICATE_GRACE_MS = 2000,
-	ARRIVALS_MAX = 1024,      /* streams of one peer whose OPEN is incomplete */
+	ARRIVALS_MAX = 1024, /* streams of one peer whose OPEN is incomplete */
 };
 
 enum session_state {
@@ -60,8 +60,8 @@ struct vx6_session {
 	struct vx6_stream *control;
 	struct byte_queue ctl_in, ctl_out;
 	bool hello_sent;
-	struct vx6_task flush;       /* records of one wake-up travel in one message */
-	struct byte_queue records;   /* n × {len u16 | record}, waiting for the flush */
+	struct vx6_task flush;     /* records of one wake-up travel in one message */
+	struct byte_queue records; /* n × {len u16 | record}, waiting for the flush */
 	uint32_t records_n;
 
 	struct vx6_timer timer; /* HELLO, duplicate grace */

@@ -79,7 +79,8 @@ static void on_accept(struct vx6_listener *listener, struct vx6_link *link, void
 
 static const struct vx6_accept_events accept_events = {.accept = on_accept};
 
-static vx6_err listen_family(struct vx6_sessions *m, const struct family *f, struct vx6_addr *at, char *detail)
+static vx6_err listen_family(struct vx6_sessions *m, const struct family *f, struct vx6_addr *at,
+			     char *detail)
 {
 	struct vx6_listener *l = NULL;
 	char text[VX6_ADDR_TEXT];
@@ -88,8 +89,8 @@ static vx6_err listen_family(struct vx6_sessions *m, const struct family *f, str
 	if (m->listeners_n < VX6_ARRAY_N(m->listener))
 		err = f->ops->listen(f->t, at, &accept_events, m, &l);
 	if (!vx6_is_ok(err)) {
-		snprintf(detail, VX6_DIAL_DETAIL_MAX, "cannot listen on %s (%s): %s", vx6_addr_format(at, text), f->ops->name,
-			 vx6_err_text(err));
+		snprintf(detail, VX6_DIAL_DETAIL_MAX, "cannot listen on %s (%s): %s",
+			 vx6_addr_format(at, text), f->ops->name, vx6_err_text(err));
 		return err;
 	}
 	m->listener[m->listeners_n].l = l;
@@ -113,7 +114,8 @@ vx6_err vx6_sessions_listen(struct vx6_sessions *m, const struct vx6_addr *at, c
 	return VX6_OK;
 }
 
-size_t vx6_sessions_bound(const struct vx6_sessions *m, struct vx6_bound out[static 2 * VX6_SESSION_LISTEN_MAX])
+size_t vx6_sessions_bound(const struct vx6_sessions *m,
+			  struct vx6_bound out[static 2 * VX6_SESSION_LISTEN_MAX])
 {
 	for (size_t i = 0; i < m->listeners_n; i++) {
 		m->listener[i].ops->listener_addr(m->listener[i].l, &out[i].addr);
@@ -193,7 +195,8 @@ void sessions_enter(struct vx6_session *s)
 		vx6_list_init(&e->sessions);
 		HASH_ADD(hh, s->m->nodes, node.b, sizeof e->node.b, e);
 	}
-	VX6_LIST_EACH (node, &e->sessions) {
+	VX6_LIST_EACH(node, &e->sessions)
+	{
 		struct vx6_session *older = VX6_CONTAINER_OF(node, struct vx6_session, peer);
 
 		/* a link of the other family is a second way, not a second copy of the same */
@@ -221,32 +224,38 @@ static unsigned family_of(const struct vx6_session *s)
 {
 	const struct vx6_transport_ops *ops = vx6_link_ops(s->link);
 
-	return (ops == s->m->family[0].ops ? VX6_DIAL_QUIC : 0) | (ops == s->m->family[1].ops ? VX6_DIAL_TCP : 0);
+	return (ops == s->m->family[0].ops ? VX6_DIAL_QUIC : 0) |
+	       (ops == s->m->family[1].ops ? VX6_DIAL_TCP : 0);
 }
 
-struct vx6_session *vx6_sessions_find_dialed(struct vx6_sessions *m, const struct vx6_addr *addr, unsigned via)
+struct vx6_session *vx6_sessions_find_dialed(struct vx6_sessions *m, const struct vx6_addr *addr,
+					     unsigned via)
 {
-	VX6_LIST_EACH (n, &m->all) {
+	VX6_LIST_EACH(n, &m->all)
+	{
 		struct vx6_session *s = VX6_CONTAINER_OF(n, struct vx6_session, all);
 
-		if (s->initiator && !s->anonymous && s->state == SESSION_UP && (family_of(s) & via) &&
-		    vx6_addr_eq(&s->dialed, addr))
+		if (s->initiator && !s->anonymous && s->state == SESSION_UP &&
+		    (family_of(s) & via) && vx6_addr_eq(&s->dialed, addr))
 			return s;
 	}
 	return NULL;
 }
 
-struct vx6_session *vx6_sessions_find(struct vx6_sessions *m, const struct vx6_node_id *node, unsigned via)
+struct vx6_session *vx6_sessions_find(struct vx6_sessions *m, const struct vx6_node_id *node,
+				      unsigned via)
 {
 	struct node_entry *e = node_find(m, node);
 	struct vx6_session *best = NULL;
 
 	if (!e)
 		return NULL;
-	VX6_LIST_EACH (n, &e->sessions) {
+	VX6_LIST_EACH(n, &e->sessions)
+	{
 		struct vx6_session *s = VX6_CONTAINER_OF(n, struct vx6_session, peer);
 
-		if (s->state == SESSION_UP && (family_of(s) & via) && (!best || best->is_duplicate || !s->is_duplicate))
+		if (s->state == SESSION_UP && (family_of(s) & via) &&
+		    (!best || best->is_duplicate || !s->is_duplicate))
 			best = s;
 	}
 	return best;
@@ -254,7 +263,8 @@ struct vx6_session *vx6_sessions_find(struct vx6_sessions *m, const struct vx6_n
 
 struct vx6_session *vx6_sessions_by_id(struct vx6_sessions *m, uint64_t id)
 {
-	VX6_LIST_EACH (n, &m->all) {
+	VX6_LIST_EACH(n, &m->all)
+	{
 		struct vx6_session *s = VX6_CONTAINER_OF(n, struct vx6_session, all);
 
 		if (s->id == id)
@@ -263,9 +273,11 @@ struct vx6_session *vx6_sessions_by_id(struct vx6_sessions *m, uint64_t id)
 	return NULL;
 }
 
-void vx6_sessions_each(struct vx6_sessions *m, void (*fn)(struct vx6_session *s, void *user), void *user)
+void vx6_sessions_each(struct vx6_sessions *m, void (*fn)(struct vx6_session *s, void *user),
+		       void *user)
 {
-	VX6_LIST_EACH (n, &m->all) {
+	VX6_LIST_EACH(n, &m->all)
+	{
 		struct vx6_session *s = VX6_CONTAINER_OF(n, struct vx6_session, all);
 
 		if (s->was_up && s->state != SESSION_DEAD)
@@ -297,7 +309,8 @@ size_t vx6_sessions_streams(const struct vx6_sessions *m)
 {
 	size_t n = 0;
 
-	VX6_LIST_EACH (node, (struct vx6_list *)&m->all) {
+	VX6_LIST_EACH(node, (struct vx6_list *)&m->all)
+	{
 		struct vx6_session *s = VX6_CONTAINER_OF(node, struct vx6_session, all);
 		struct vx6_link_info info;
 
