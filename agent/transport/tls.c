@@ -13,7 +13,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
-#include "crypto/util.h"
+#include "crypto/secret.h"
 
 #if !defined(HAVE_RPK) || !defined(WOLFSSL_ALWAYS_VERIFY_CB) || !defined(HAVE_KEYING_MATERIAL)
 #error "wolfSSL was built without raw public keys, the verify callback for them, or the exporter"
@@ -40,7 +40,7 @@ static bool spki_read(const uint8_t *der, size_t n, struct vx6_sign_pk *out)
 {
 	if (n != SPKI_BYTES || !vx6_ct_eq(der, spki_head, SPKI_HEAD))
 		return false;
-	vx6_copy(out->b, sizeof out->b, der + SPKI_HEAD, VX6_SIGN_PK_BYTES);
+	memcpy(out->b, der + SPKI_HEAD, sizeof out->b);
 	return true;
 }
 
@@ -83,12 +83,12 @@ static vx6_err key_load(WOLFSSL_CTX *ctx, const struct vx6_sign_keypair *key)
 	vx6_err err = VX6_ERR(TLS);
 	int n;
 
-	vx6_copy(spki, sizeof spki, spki_head, SPKI_HEAD);
-	vx6_copy(spki + SPKI_HEAD, sizeof spki - SPKI_HEAD, key->pk.b, VX6_SIGN_PK_BYTES);
+	memcpy(spki, spki_head, SPKI_HEAD);
+	memcpy(spki + SPKI_HEAD, key->pk.b, VX6_SIGN_PK_BYTES);
 	if (wc_ed25519_init(&ed) != 0)
 		return err;
 	/* The private key without its public half makes CertificateVerify fail: hence PKCS#8 version 2. */
-	if (wc_ed25519_import_private_key(key->sk.b, ED25519_KEY_SIZE, key->pk.b, ED25519_PUB_KEY_SIZE, &ed) != 0)
+	if (wc_ed25519_import_private_key(key->seed.b, ED25519_KEY_SIZE, key->pk.b, ED25519_PUB_KEY_SIZE, &ed) != 0)
 		goto out;
 	n = wc_Ed25519KeyToDer(&ed, pkcs8, sizeof pkcs8);
 	if (n <= 0)

@@ -1,0 +1,190 @@
+/* Life of the multiplexer, the table of ids, and credit. The link that carries it owns it and is outlived by nothing here. */
+#include "transport/mux/mux_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/util.h"
+
+enum { BUCKETS_MIN = 16 };
+
+void mux_init(struct mux *m, const struct mux_config *cfg, uint64_t now_ns)
+{
+	const struct vx6_transport_limits *l = cfg->limits;
+
+	*m = (struct mux){
+		.io = cfg->io,
+		.link = cfg->link,
+		.ops = cfg->ops,
+		.batch = cfg->batch,
+		.initiator = cfg->initiator,
+		.now_ns = now_ns,
+		.own_next = cfg->initiator ? 1 : 2,
+		.own_max = cfg->own_streams_max,
+		.peer_max = cfg->peer_streams_max,
+		.tx_credit = MUX_LINK_WINDOW,
+		.stream_window = VX6_MAX(l->stream_window, MUX_STREAM_WINDOW),
+	};
+	credit_init(&m->rx, MUX_LINK_WINDOW, VX6_MAX(l->link_window_max, MUX_LINK_WINDOW), now_ns);
+	/* one stopped stream must not be able to hold the whole link's window */
+	m->stream_window_max = VX6_MAX(VX6_MIN(l->stream_window_max, m->rx.window_max / 4), MUX_STREAM_WINDOW);
+	m->stream_window = VX6_MIN(m->stream_window, m->stream_window_max);
+	vx6_list_init(&m->all);
+	vx6_list_init(&m->waiting);
+	vx6_list_init(&m->touched);
+	vx6_list_init(&m->urgent);
+	vx6_list_init(&m->closing);
+	if (l->link_window > MUX_LINK_WINDOW) {
+		m->rx.freed = VX6_MIN(l->link_window, m->rx.window_max) - MUX_LINK_WINDOW;
+		m->rx.window += m->rx.freed;
+		m->ctl |= CTL_WINDOW;
+	}
+}
+
+void mux_end(struct mux *m, vx6_err why)
+{
+	m->dead = true;
+	VX6_LIST_EACH(node, &m->all)
+		stream_close(VX6_CONTAINER_OF(node, struct vx6_stream, all), why, 0);
+	mux_reap(m);
+	VX6_LIST_EACH(node, &m->all) /* those that had been told before, but whose last frame had not left */
+		stream_free(VX6_CONTAINER_OF(node, struct vx6_stream, all));
+	VX6_FREE(m->bucket);
+	m->buckets_n = 0;
+}
+
+void mux_ping(struct mux *m)
+{
+	if (m->ping_sent_ns)
+		return;
+	m->ctl |= CTL_PING;
+	m->io->wake(m);
+}
+
+void mux_goaway(struct mux *m)
+{
+	if (m->goaway_tx)
+		return;
+	m->goaway_tx = true;
+	m->ctl |= CTL_GOAWAY;
+	m->io->wake(m);
+}
+
+/* ---- ids ---- */
+
+static bool id_is_own(const struct mux *m, uint32_t id)
+{
+	return (id & 1) == (m->initiator ? 1u : 0u);
+}
+
+bool id_was_opened(const struct mux *m, uint32_t id)
+{
+	return id_is_own(m, id) ? id < m->own_next : id <= m->peer_last;
+}
+
+/* Ids grow by two on each side, so their upper bits spread evenly by themselves. */
+static struct vx6_stream **table_bucket(const struct mux *m, uint32_t id)
+{
+	return &m->bucket[(id >> 1) & (m->buckets_n - 1)];
+}
+
+static void table_grow(struct mux *m)
+{
+	struct vx6_stream **old = m->bucket;
+	uint32_t old_n = m->buckets_n;
+
+	m->buckets_n = old_n ? old_n * 2 : BUCKETS_MIN;
+	m->bucket = vx6_zalloc(m->buckets_n * sizeof *m->bucket);
+	for (uint32_t i = 0; i < old_n; i++) {
+		while (old[i]) {
+			struct vx6_stream *s = old[i], **to = table_bucket(m, s->id);
+
+			old[i] = s->hash_next;
+			s->hash_next = *to;
+			*to = s;
+		}
+	}
+	free(old);
+}
+
+void table_put(struct mux *m, struct vx6_stream *s)
+{
+	struct vx6_stream **to;
+
+	if (m->table_n >= m->buckets_n)
+		table_grow(m);
+	to = table_bucket(m, s->id);
+	s->hash_next = *to;
+	*to = s;
+	m->table_n++;
+}
+
+void table_remove(struct mux *m, struct vx6_stream *s)
+{
+	struct vx6_stream **at = m->buckets_n ? table_bucket(m, s->id) : NULL;
+
+	for (; at && *at; at = &(*at)->hash_next) {
+		if (*at == s) {
+			*at = s->hash_next;
+			s->hash_next = NULL;
+			m->table_n--;
+			return;
+		}
+	}
+}
+
+struct vx6_stream *table_find(const struct mux *m, uint32_t id)
+{
+	struct vx6_stream *s = m->buckets_n ? *table_bucket(m, id) : NULL;
+
+	while (s && s->id != id)
+		s = s->hash_next;
+	return s;
+}
+
+/* ---- credit ---- */
+
+void credit_init(struct mux_credit *c, uint32_t window, uint32_t window_max, uint64_t now_ns)
+{
+	*c = (struct mux_credit){.avail = window, .window = window, .window_max = window_max, .granted_ns = now_ns};
+}
+
+bool credit_is_due(const struct mux_credit *c)
+{
+	return c->freed >= c->window / 2;
+}
+
+static void credit_double(struct mux_credit *c)
+{
+	uint32_t more = VX6_MIN(c->window, c->window_max - c->window);
+
+	c->window += more;
+	c->freed += more;
+}
+
+uint32_t credit_grant(struct mux_credit *c, uint64_t now_ns, uint32_t srtt_us)
+{
+	uint32_t n;
+
+	if (now_ns - c->granted_ns < (uint64_t)srtt_us * 2000)
+		credit_double(c);
+	n = c->freed;
+	c->avail += n;
+	c->freed = 0;
+	c->granted_ns = now_ns;
+	return n;
+}
+
+/* Bytes of the link's window have left the receiver's hands. Slow streams that hold much of it make it grow, so that they do not
+ * stall the others, up to the most that a link may hold. */
+void link_give(struct mux *m, uint32_t n)
+{
+	m->rx.held -= n;
+	m->rx.freed += n;
+	if (m->rx.held >= m->rx.window / 2)
+		credit_double(&m->rx);
+	if (credit_is_due(&m->rx) && !(m->ctl & CTL_WINDOW)) {
+		m->ctl |= CTL_WINDOW;
+		m->io->wake(m);
+	}
+}
