@@ -47,17 +47,30 @@ def time_limit(request):
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
-    laboratory = item.funcargs.get("lab")
-    if report.when == "call" and report.failed and laboratory:
-        for proc in laboratory.procs[-14:]:
-            if proc.log.exists() and proc.log.stat().st_size:
+    if report.when != "teardown" and report.failed and Current.lab:
+        for n, proc in enumerate(Current.lab.procs):
+            mine = n >= item.stash.get(FIRST_PROC, 0) or proc.running() and proc.name.startswith("vx6-")
+            if mine and proc.log.exists() and proc.log.stat().st_size:
                 report.sections.append((f"log of {proc.name} (pid {proc.pid})", proc.text()[-2500:]))
+
+
+class Current:
+    lab = None
+
+
+FIRST_PROC = pytest.StashKey()
+
+
+def pytest_runtest_setup(item):
+    item.stash[FIRST_PROC] = len(Current.lab.procs) if Current.lab else 0
 
 
 @pytest.fixture(scope="session")
 def lab():
     with lab_module.Lab() as laboratory:
+        Current.lab = laboratory
         yield laboratory
+        Current.lab = None
 
 
 @pytest.fixture(scope="session")

@@ -56,9 +56,11 @@ def test_bent_input_is_refused_and_memory_stays_flat(recorded, pair):
     sizes, fds = [], []
     for turn in range(3):
         items = hostile.bent_tcp(hellos, rng, 250)
+        slow = threading.Thread(target=hostile.say_tcp, args=(pair.bob, to, items[:9], 8, True))
+        slow.start()  # the same, byte by byte
         left = hostile.say_tcp(pair.bob, to, items, hold=9)
         assert left == 0, f"{left} bad connections are still open"
-        hostile.say_tcp(pair.bob, to, items[:5], hold=7, slowly=True)
+        slow.join()
         hostile.say_udp(pair.bob, to, hostile.bent_udp(recorded.relay.udp, rng, 3000))
         assert alice.alive()
         fds.append(settle(alice.proc.fds, 0, 10))

@@ -105,7 +105,7 @@ def test_curl_fetches_100_mb_unharmed(world, network, nginx):
 def test_pgbench_and_psql(world, network, postgres):
     bob, at = world.pair.bob, ["-h", "127.0.0.1", "-p", PG, "-U", "vx6"]
     before = int(bob.run([postgres.psql, *at, "-Atc", "select count(*) from pgbench_history", "postgres"]).stdout)
-    done = bob.run([postgres.pgbench, *at, "-c", 8, "-j", 2, "-t", 10, "postgres"])
+    done = bob.run([postgres.pgbench, *at, "-n", "-c", 8, "-j", 2, "-t", 10, "postgres"])
     assert re.search(r"actually processed: 80/80", done.stdout), done.stdout
     after = int(bob.run([postgres.psql, *at, "-Atc", "select count(*) from pgbench_history", "postgres"]).stdout)
     assert after - before == 80

@@ -120,7 +120,7 @@ def fill(path):
                     f.write(b"x" * block)
 
 
-def test_full_disk_is_said_and_loses_nothing(agents, pair, small_disk):
+def test_full_disk_is_said_and_loses_nothing(small_disk, agents, pair):
     alice = agents.make(pair.alice, "alice", state=small_disk / "state").start()
     kept = []
     for n in range(10):
@@ -153,7 +153,7 @@ def test_full_disk_is_said_and_loses_nothing(agents, pair, small_disk):
     assert {s["name"] for s in alice.api.items("/v1/services")} == {*kept, "again"}
 
 
-def test_first_start_on_a_full_disk(agents, pair, small_disk):
+def test_first_start_on_a_full_disk(small_disk, agents, pair):
     fill(small_disk)
     refuses_to_start(agents.make(pair.alice, "alice", state=small_disk / "state"), "no space", "full", "storage", "disk")
 
