@@ -13,8 +13,6 @@ enum {
 	ANSWER_BYTES = 512,
 	RESET_BYTES_MIN = 43,  /* shorter packets get no reset: RFC 9000 §10.3.3 */
 	RESET_BYTES_MAX = 64,
-	PROVEN_FACTOR = 4, /* handshakes a second from addresses that came back with a token, as a multiple of the plain limit */
-	BUCKET_MILLI = 1000,
 };
 
 struct admission {
@@ -23,49 +21,18 @@ struct admission {
 
 /* ---- how many handshakes ---- */
 
-static struct quic_rate *rate_of(struct vx6_transport *t, const struct quic_path *path)
-{
-	struct vx6_addr from;
-	uint8_t prefix[16];
-
-	if (!vx6_is_ok(vx6_addr_from_sockaddr(&path->remote.sa, path->len, &from)))
-		return NULL;
-	vx6_addr_prefix(&from, prefix);
-	if (!t->rates)
-		t->rates = vx6_zalloc(QUIC_RATE_SLOTS * sizeof *t->rates);
-	return &t->rates[quic_cid_key_foreign(&t->cids, prefix, sizeof prefix) % QUIC_RATE_SLOTS];
-}
-
-static void rate_refill(struct quic_rate *r, uint32_t per_s, uint64_t now_ms)
-{
-	uint64_t passed = r->refilled_ms ? VX6_MIN(now_ms - r->refilled_ms, UINT64_C(1000)) : 1000;
-
-	/* thousandths of a handshake: per_s of them each millisecond */
-	r->plain = (uint32_t)VX6_MIN(r->plain + passed * per_s, (uint64_t)per_s * BUCKET_MILLI);
-	r->proven = (uint32_t)VX6_MIN(r->proven + passed * per_s * PROVEN_FACTOR, (uint64_t)per_s * BUCKET_MILLI * PROVEN_FACTOR);
-	r->refilled_ms = now_ms;
-}
-
-static bool take(uint32_t *bucket)
-{
-	if (*bucket < BUCKET_MILLI)
-		return false;
-	*bucket -= BUCKET_MILLI;
-	return true;
-}
-
 static struct admission judge(struct vx6_transport *t, const struct quic_path *path, bool proven)
 {
 	const struct vx6_transport_limits *lim = &t->limits;
-	struct quic_rate *r = rate_of(t, path);
-	bool busy = t->handshakes >= lim->handshakes_max / 2;
+	uint64_t now_ms = vx6_loop_now_ms(t->loop);
+	struct vx6_addr from;
 
-	if (!r || t->handshakes >= lim->handshakes_max)
+	if (t->handshakes >= lim->handshakes_max || !vx6_is_ok(vx6_addr_from_sockaddr(&path->remote.sa, path->len, &from)))
 		return (struct admission){0};
-	rate_refill(r, lim->handshakes_per_s, vx6_loop_now_ms(t->loop));
 	if (proven)
-		return (struct admission){.admit = take(&r->proven) || quic_path_is_loopback(path)};
-	if (!busy && take(&r->plain))
+		return (struct admission){.admit = vx6_guard_admit(&t->proven, &from, now_ms)};
+	/* half full, or too many from one neighbourhood: first prove that the address is yours */
+	if (t->handshakes < lim->handshakes_max / 2 && vx6_guard_admit(&t->plain, &from, now_ms))
 		return (struct admission){.admit = true};
 	return (struct admission){.retry = true};
 }

@@ -249,7 +249,8 @@ void quic_conn_read(struct quic_conn *c, struct quic_path *path, uint8_t ecn, co
 
 	if (c->state == QUIC_LINGER) {
 		/* answered at the 1st, 2nd, 4th, 8th … packet only */
-		if (c->goodbye_n && (++c->goodbye_asked & (c->goodbye_asked - 1)) == 0)
+		c->goodbye_asked++;
+		if (c->goodbye_n && (c->goodbye_asked & (c->goodbye_asked - 1)) == 0)
 			quic_socket_send(c->sock, &c->goodbye_path, 0, c->goodbye, c->goodbye_n, c->goodbye_n);
 		return;
 	}

@@ -71,6 +71,8 @@ static vx6_err op_new(const struct vx6_transport_config *cfg, struct vx6_transpo
 	vx6_list_init(&t->starved);
 	vx6_task_init(&t->task, on_task, t);
 	quic_cid_init(&t->cids);
+	vx6_guard_init(&t->plain, t->limits.handshakes_per_s);
+	vx6_guard_init(&t->proven, t->limits.handshakes_per_s * QUIC_PROVEN_FACTOR);
 	err = derive_secrets(t, cfg->key);
 	if (!vx6_is_ok(err))
 		goto out;
@@ -120,7 +122,6 @@ static void op_free(struct vx6_transport *t)
 	quic_cid_fini(&t->cids);
 	if (t->rx)
 		munmap(t->rx, (QUIC_RX_SLOTS + 1) * QUIC_SLOT_BYTES);
-	free(t->rates);
 	vx6_wipe(t->static_secret, sizeof t->static_secret);
 	vx6_wipe(t->retry_secret, sizeof t->retry_secret);
 	free(t);

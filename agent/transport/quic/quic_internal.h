@@ -25,6 +25,7 @@
 #include "base/util.h"
 #include "crypto/siphash.h"
 #include "loop/loop.h"
+#include "transport/guard.h"
 #include "transport/tls.h"
 #include "transport/transport.h"
 
@@ -40,10 +41,10 @@ enum {
 	QUIC_SLOT_BYTES = 65536,
 	QUIC_TX_BYTES = 65000, /* of one sendmsg(): the segments of one GSO batch */
 	QUIC_TX_SEGMENTS = 44,
-	QUIC_LINGER_MAX = 1024,      /* closed connections that still answer late packets */
-	QUIC_RATE_SLOTS = 4096,      /* handshake rate buckets, by keyed hash of the prefix */
-	QUIC_CONTROL_STREAMS = 4,    /* unidirectional streams a peer may have: for GOAWAY */
-	QUIC_CONTROL_GOAWAY = 5,     /* the first byte on one; same number as the frame of the TCP mux */
+	QUIC_PROVEN_FACTOR = 4, /* times handshakes_per_s for addresses that came back with a Retry token */
+	QUIC_LINGER_MAX = 1024, /* closed connections that still answer late packets */
+	QUIC_CONTROL_STREAMS = 4, /* unidirectional streams a peer may have: for GOAWAY */
+	QUIC_CONTROL_GOAWAY = 5, /* the first byte on one; same number as the frame of the TCP mux */
 };
 
 struct quic_socket;
@@ -103,11 +104,6 @@ void quic_pool_fini(struct quic_pool *p);
 
 /* ---- the instance ---- */
 
-struct quic_rate {
-	uint64_t refilled_ms;
-	uint32_t plain, proven; /* handshakes left without and with a Retry token, in thousandths */
-};
-
 struct vx6_transport {
 	struct vx6_loop *loop;
 	struct vx6_transport_limits limits;
@@ -116,7 +112,7 @@ struct vx6_transport {
 	uint8_t retry_secret[32];  /* random */
 	struct quic_cid_table cids;
 	struct quic_pool pool;
-	struct quic_rate *rates; /* QUIC_RATE_SLOTS, made when first needed */
+	struct vx6_guard plain, proven; /* new handshakes without and with a Retry token */
 	struct vx6_list sockets, conns, lingering;
 	struct quic_socket *dial_socket;
 	struct vx6_list ready; /* connections with upcalls to make */

@@ -321,7 +321,7 @@ static int send_batch(const struct quic_socket *s, const struct quic_path *path,
 
 static bool is_blocked(int err)
 {
-	return err == EAGAIN || err == EWOULDBLOCK || err == ENOBUFS;
+	return err == EAGAIN || err == ENOBUFS;
 }
 
 /* Datagram by datagram. @return bytes dealt with; less than @p n when the kernel takes no more now */
