@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/util.h"
 
 enum { BUCKETS_MIN = 16 };
@@ -51,6 +52,28 @@ void mux_end(struct mux *m, vx6_err why)
 		stream_free(VX6_CONTAINER_OF(node, struct vx6_stream, all));
 	VX6_FREE(m->bucket);
 	m->buckets_n = 0;
+}
+
+vx6_err mux_watch(struct mux *m, const struct vx6_transport_limits *l, uint64_t rx_ns, uint64_t *next_ms)
+{
+	uint64_t silent_ms = (m->now_ns - rx_ns) / VX6_NS_PER_MS, next = UINT64_MAX;
+
+	if (l->idle_ms) {
+		if (silent_ms >= l->idle_ms)
+			return VX6_ERR(IDLE);
+		next = l->idle_ms - silent_ms;
+	}
+	if (l->keepalive_ms) {
+		uint64_t quiet_ms = l->keepalive_ms;
+
+		if (silent_ms >= l->keepalive_ms)
+			mux_ping(m);
+		else
+			quiet_ms -= silent_ms;
+		next = VX6_MIN(next, quiet_ms);
+	}
+	*next_ms = next == UINT64_MAX ? 0 : next;
+	return VX6_OK;
 }
 
 void mux_ping(struct mux *m)

@@ -130,6 +130,13 @@ void mux_reap(struct mux *m);
 /** Whether someone waits for room (rather than for credit). */
 bool mux_wants_room(const struct mux *m);
 
+/**
+ * Watches for silence: asks for a probe when one is due.
+ * @param rx_ns    when something last came
+ * @param next_ms  when to call again, in ms from now; 0: never
+ * @return VX6_OK | IDLE: the link must end
+ */
+VX6_RES mux_watch(struct mux *m, const struct vx6_transport_limits *limits, uint64_t rx_ns, uint64_t *next_ms);
 void mux_ping(struct mux *m);
 void mux_goaway(struct mux *m);
 

@@ -10,7 +10,6 @@
 #include <wolfssl/options.h>
 #include <wolfssl/ssl.h>
 
-#include "base/clock.h"
 #include "base/util.h"
 #include "crypto/secret.h"
 
@@ -160,28 +159,19 @@ static void on_io(struct vx6_io *io, int events)
 static void on_timer(struct vx6_timer *timer)
 {
 	struct vx6_link *link = timer->user;
-	const struct vx6_transport_limits *l = &link->t->limits;
-	uint64_t now = vx6_loop_now_ns(link->t->loop), silent_ms = (now - link->rx_ns) / VX6_NS_PER_MS, next_ms = UINT64_MAX;
+	uint64_t next_ms = 0;
+	vx6_err err = VX6_ERR(TIMEOUT);
 
-	if (link->state != LINK_UP) {
-		link_fail(link, VX6_ERR(TIMEOUT));
-		return;
+	if (link->state == LINK_UP) {
+		link->mux.now_ns = vx6_loop_now_ns(link->t->loop);
+		err = mux_watch(&link->mux, &link->t->limits, link->rx_ns, &next_ms);
 	}
-	if (l->idle_ms && silent_ms >= l->idle_ms) {
+	if (!vx6_is_ok(err)) {
 		link->polite = true;
-		link_fail(link, VX6_ERR(IDLE));
-		return;
+		link_fail(link, err);
+	} else if (next_ms) {
+		vx6_timer_in_ms(timer, next_ms);
 	}
-	if (l->idle_ms)
-		next_ms = l->idle_ms - silent_ms;
-	if (l->keepalive_ms && silent_ms >= l->keepalive_ms)
-		mux_ping(&link->mux);
-	else if (l->keepalive_ms)
-		next_ms = VX6_MIN(next_ms, l->keepalive_ms - silent_ms);
-	if (l->keepalive_ms)
-		next_ms = VX6_MIN(next_ms, l->keepalive_ms);
-	if (next_ms != UINT64_MAX)
-		vx6_timer_in_ms(&link->timer, VX6_MAX(next_ms, 1));
 }
 
 /* ---- beginning ---- */
