@@ -6,7 +6,8 @@
 #
 # VX6_CACHE_DIR  where prefixes and tarballs live (default: ~/.cache/vx6)
 # VX6_DEPS_DIR   a folder that holds the tarballs, used when no address serves them
-# CC             the compiler (default: gcc)
+# VX6_DEPS_OFFLINE=1  use VX6_DEPS_DIR only
+# VX6_DEPS_CC    the compiler (default: gcc)
 #
 # Sources come from the Debian pool of the mirror that apt is configured with, then from the upstream release address,
 # then from VX6_DEPS_DIR; whichever serves, the SHA-256 of versions.sh decides whether the file is taken.
@@ -67,10 +68,12 @@ fetch() {
 	local -a sources=()
 	if sha_ok "$dest" "$sha"; then return 0; fi
 	tmp=$(mktemp -d "$cache/tarballs/.get.XXXXXX")
-	while read -r mirror; do
-		[ -z "$mirror" ] || sources+=("${mirror%/}/$pool/$file")
-	done < <(apt_mirrors)
-	sources+=("$upstream")
+	if [ -z "${VX6_DEPS_OFFLINE:-}" ]; then
+		while read -r mirror; do
+			[ -z "$mirror" ] || sources+=("${mirror%/}/$pool/$file")
+		done < <(apt_mirrors)
+		sources+=("$upstream")
+	fi
 	for from in "${sources[@]}"; do
 		if get "$from" "$tmp/$file"; then
 			if sha_ok "$tmp/$file" "$sha"; then
@@ -84,10 +87,13 @@ fetch() {
 		rm -f "$tmp/$file"
 	done
 	rm -rf "$tmp"
-	if [ -n "${VX6_DEPS_DIR:-}" ] && sha_ok "$VX6_DEPS_DIR/$file" "$sha"; then
-		cp "$VX6_DEPS_DIR/$file" "$dest"
-		say "$file served by VX6_DEPS_DIR ($VX6_DEPS_DIR)"
-		return 0
+	if [ -n "${VX6_DEPS_DIR:-}" ] && [ -f "$VX6_DEPS_DIR/$file" ]; then
+		if sha_ok "$VX6_DEPS_DIR/$file" "$sha"; then
+			cp "$VX6_DEPS_DIR/$file" "$dest"
+			say "$file served by VX6_DEPS_DIR ($VX6_DEPS_DIR)"
+			return 0
+		fi
+		say "$VX6_DEPS_DIR/$file has another SHA-256, not used"
 	fi
 	fail "nobody serves $file (SHA-256 $sha): put it into a folder and set VX6_DEPS_DIR to that folder"
 }
