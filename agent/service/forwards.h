@@ -33,10 +33,10 @@ struct vx6_forwards;
 struct vx6_forward_socket; /* a listener that belongs to no forward yet */
 
 struct vx6_forwards_config {
-	struct vx6_loop *loop;         /* borrowed, like all below, for the table's life */
+	struct vx6_loop *loop; /* borrowed, like all below, for the table's life */
 	struct vx6_reach *reach;
-	bool allow_non_loopback;       /* listen on other addresses too */
-	uint32_t connections_max;      /* of one forward; 0: VX6_FORWARD_CONNECTIONS_MAX */
+	bool allow_non_loopback;  /* listen on other addresses too */
+	uint32_t connections_max; /* of one forward; 0: VX6_FORWARD_CONNECTIONS_MAX */
 	/** Optional: a connection failed before a byte was passed. Rate-limited, a few a second for each forward. Must not change the table. */
 	void (*failed)(void *user, const char *id, const struct vx6_failure *f);
 	/** Optional: a listener that could not be bound came up later (phase LISTENING). Must not change the table. */
@@ -54,8 +54,8 @@ void vx6_forwards_free(struct vx6_forwards *f);
  * stored. @param id NULL: a new forward @param out owned, or NULL when nothing had to be bound (disabled, same address)
  * @return VX6_OK | EXISTS (name) | NOT_LOOPBACK | INVALID | ADDRESS_IN_USE | PERMISSION | FULL | errno's
  */
-VX6_RES vx6_forwards_prepare(struct vx6_forwards *f, const char *id, const struct vx6_forward_spec *spec,
-			     struct vx6_forward_socket **out);
+VX6_RES vx6_forwards_prepare(struct vx6_forwards *f, const char *id,
+			     const struct vx6_forward_spec *spec, struct vx6_forward_socket **out);
 /** Accepts NULL. */
 void vx6_forward_socket_free(struct vx6_forward_socket *s);
 
@@ -65,12 +65,14 @@ void vx6_forward_socket_free(struct vx6_forward_socket *s);
  * again every 5 s.
  * @param socket taken, may be NULL @param spec borrowed
  */
-void vx6_forwards_put(struct vx6_forwards *f, const char *id, const struct vx6_forward_spec *spec, struct vx6_forward_socket *socket);
+void vx6_forwards_put(struct vx6_forwards *f, const char *id, const struct vx6_forward_spec *spec,
+		      struct vx6_forward_socket *socket);
 /** Resets its connections and closes its listener. @return VX6_OK | NOT_FOUND */
 VX6_RES vx6_forwards_delete(struct vx6_forwards *f, const char *id);
 
 /** @return VX6_OK | NOT_FOUND */
-VX6_RES vx6_forwards_status(const struct vx6_forwards *f, const char *id, struct vx6_forward_status *out);
+VX6_RES vx6_forwards_status(const struct vx6_forwards *f, const char *id,
+			    struct vx6_forward_status *out);
 
 /** Closes all listeners: no new connections; those that exist go on. For a shutdown. */
 void vx6_forwards_drain(struct vx6_forwards *f);
@@ -83,7 +85,12 @@ struct vx6_attach_events {
 	/** The join has ended and the descriptor is closed; once, only after an outcome OK. */
 	void (*ended)(void *user);
 };
-/** Joins a socket of the caller with a service. @param fd taken: a connected, non-blocking stream socket @param ev borrowed until the end */
-void vx6_forwards_attach(struct vx6_forwards *f, int fd, const struct vx6_target *to, const struct vx6_attach_events *ev, void *user);
+/**
+ * Joins a socket of the caller with a service.
+ * @param fd taken: a connected, non-blocking stream socket @param ev borrowed until the end
+ * @return an error: @p fd is closed and nothing follows
+ */
+VX6_RES vx6_forwards_attach(struct vx6_forwards *f, int fd, const struct vx6_target *to,
+			    const struct vx6_attach_events *ev, void *user);
 
 #endif

@@ -31,8 +31,8 @@ struct vx6_pump;
 struct vx6_pump_events {
 	/**
 	 * Both ends are done or one of them broke: the descriptor is closed, the stream is given up. The receiver may free the pump.
-	 * @param why OK: every byte of both directions was delivered; TARGET_UNREACHABLE: the connect failed; RESET: either side
-	 *            broke off; else what ended the stream
+	 * @param why OK: both directions were delivered; TARGET_UNREACHABLE: the connect failed; RESET: either side broke off; else
+	 *            what ended the stream
 	 */
 	void (*ended)(struct vx6_pump *p, vx6_err why, void *user);
 	/**
@@ -50,20 +50,21 @@ struct vx6_pump {
 	const struct vx6_pump_events *ev;
 	void *user;
 	struct vx6_flow_stats *stats;
-	struct vx6_stream *stream;     /* NULL: none yet, or it has closed */
+	struct vx6_stream *stream; /* NULL: none yet, or it has closed */
 	struct vx6_io io;
 	struct vx6_pump_chunk *first, *last; /* kept for the application */
-	size_t first_off;              /* bytes of `first` that it has taken */
+	size_t first_off;                    /* bytes of `first` that it has taken */
 	int fd;
-	bool connecting;  /* the target has not answered */
-	bool greeting;    /* `greet` has still to succeed */
-	bool joined;      /* the stream's events are ours */
-	bool asleep;      /* the application has spoken and there is no stream yet */
-	bool blocked;     /* the stream has no room */
-	bool app_fin;     /* the application sends no more, and the peer was told */
-	bool peer_fin;    /* the peer sends no more */
-	bool app_shut;    /* and the application was told */
-	bool early_used;  /* bytes went into an early stream */
+	int connect_errno; /* of a connect() that failed later */
+	bool connecting;   /* the target has not answered */
+	bool greeting;     /* `greet` has still to succeed */
+	bool joined;       /* the stream's events are ours */
+	bool blocked;      /* the stream has no room */
+	bool asleep; /* the socket is readable and must not wake us until there is somewhere to put it */
+	bool app_fin;    /* the application sends no more, and the peer was told */
+	bool peer_fin;   /* the peer sends no more */
+	bool app_shut;   /* and the application was told */
+	bool early_used; /* bytes went into an early stream */
 };
 
 /**
@@ -71,28 +72,38 @@ struct vx6_pump {
  * @param ev,stats borrowed for the pump's life
  * @return an error: @p fd is closed with a reset, `ended` does not fire
  */
-VX6_RES vx6_pump_start(struct vx6_pump *p, struct vx6_loop *loop, int fd, struct vx6_flow_stats *stats,
-		       const struct vx6_pump_events *ev, void *user);
+VX6_RES vx6_pump_start(struct vx6_pump *p, struct vx6_loop *loop, int fd,
+		       struct vx6_flow_stats *stats, const struct vx6_pump_events *ev, void *user);
 /**
- * Like vx6_pump_start(), for a socket whose connect() is under way or done: joins with @p stream, keeps what the peer sends until the
- * target answers, then greets. @param first,first_n,fin what the peer has sent already; borrowed
+ * Like vx6_pump_start(), for a socket whose connect() is done (@p is_connected) or under way: joins with @p stream, keeps what the peer
+ * sends until the target has answered, then greets.
+ * @param first,first_n,fin what the peer has sent already; borrowed
+ * @return an error: @p fd is closed, @p stream has the events of vx6_pump_discard() and is the caller's, `ended` does not fire
  */
-VX6_RES vx6_pump_connect(struct vx6_pump *p, struct vx6_loop *loop, int fd, struct vx6_stream *stream, const struct iovec *first,
-			 int first_n, bool fin, struct vx6_flow_stats *stats, const struct vx6_pump_events *ev, void *user);
+VX6_RES vx6_pump_connect(struct vx6_pump *p, struct vx6_loop *loop, int fd, bool is_connected,
+			 struct vx6_stream *stream, const struct iovec *first, int first_n,
+			 bool fin, struct vx6_flow_stats *stats, const struct vx6_pump_events *ev,
+			 void *user);
 
 /** Lets the application write into @p stream, whose events stay someone else's, who calls vx6_pump_early_writable() in turn. */
 void vx6_pump_early(struct vx6_pump *p, struct vx6_stream *stream);
 void vx6_pump_early_writable(struct vx6_pump *p);
-/** The stream is open: sets its events. @return MISMATCH: bytes went into an early stream that is not this one; nothing was done */
-VX6_RES vx6_pump_join(struct vx6_pump *p, struct vx6_stream *stream);
-
-bool vx6_pump_is_connecting(const struct vx6_pump *p);
+/**
+ * The stream is open: sets its events and takes its first bytes. `ended` may fire inside, when the application is gone.
+ * @param rest,rest_n,fin what has arrived already; borrowed
+ * @return MISMATCH: bytes went into an early stream that is not this one; nothing was done, @p stream is the caller's
+ */
+VX6_RES vx6_pump_join(struct vx6_pump *p, struct vx6_stream *stream, const struct iovec *rest,
+		      int rest_n, bool fin);
 
 /**
  * Ends at once: the stream (when joined) is reset with @p code, the application's connection too. `ended` does not fire, and no
  * callback of the stream reaches the pump any more. Idempotent.
  */
 void vx6_pump_abort(struct vx6_pump *p, uint32_t code);
+
+/** Gives @p stream events that swallow everything: for one that has been reset or is about to be. */
+void vx6_pump_discard(struct vx6_stream *stream);
 
 /** Closes a socket so that the other end sees a failure and no orderly end. */
 void vx6_pump_close_hard(int fd);

@@ -33,15 +33,16 @@ enum {
 struct vx6_services;
 
 struct vx6_services_config {
-	struct vx6_loop *loop;        /* borrowed, like all below, for the table's life */
+	struct vx6_loop *loop; /* borrowed, like all below, for the table's life */
 	bool allow_non_loopback;
-	uint32_t connections_max;     /* of one service; 0: VX6_SERVICE_CONNECTIONS_MAX */
+	uint32_t connections_max; /* of one service; 0: VX6_SERVICE_CONNECTIONS_MAX */
 	/**
 	 * Optional: a connection failed before a byte was passed. Rate-limited, a few a second for each service and for all names
 	 * that are not published. @param id of the service; NULL: no service of that @p name @param peer NULL: anonymous
 	 * Must not change the table.
 	 */
-	void (*failed)(void *user, const char *id, const char *name, const struct vx6_node_id *peer, const struct vx6_failure *f);
+	void (*failed)(void *user, const char *id, const char *name, const struct vx6_node_id *peer,
+		       const struct vx6_failure *f);
 	void *user;
 };
 
@@ -58,7 +59,8 @@ VX6_RES vx6_services_check(const struct vx6_services *s, const struct vx6_servic
  * takes no new ones, and they are answered SERVICE_UNKNOWN.
  * @param spec borrowed @return VX6_OK | EXISTS (another one has that name) | FULL | those of vx6_services_check()
  */
-VX6_RES vx6_services_put(struct vx6_services *s, const char *id, const struct vx6_service_spec *spec);
+VX6_RES vx6_services_put(struct vx6_services *s, const char *id,
+			 const struct vx6_service_spec *spec);
 /** Resets its connections. @return VX6_OK | NOT_FOUND */
 VX6_RES vx6_services_delete(struct vx6_services *s, const char *id);
 
@@ -70,7 +72,8 @@ const struct vx6_flow_stats *vx6_services_stats(const struct vx6_services *s, co
  * SERVICE_UNKNOWN, ACCESS_REFUSED, TARGET_UNREACHABLE, FULL, or OK when the target is connected.
  * @param peer NULL: anonymous @param rest,rest_n,fin what came along; borrowed
  */
-void vx6_services_incoming(struct vx6_services *s, struct vx6_stream *stream, const struct vx6_node_id *peer,
-			   const struct vx6_open *what, const struct iovec *rest, int rest_n, bool fin);
+void vx6_services_incoming(struct vx6_services *s, struct vx6_stream *stream,
+			   const struct vx6_node_id *peer, const struct vx6_open *what,
+			   const struct iovec *rest, int rest_n, bool fin);
 
 #endif

@@ -18,7 +18,8 @@ enum vx6_access { VX6_ACCESS_ANY, VX6_ACCESS_LIST };
 
 struct vx6_service_spec {
 	char name[VX6_LABEL_MAX + 1];
-	struct vx6_addr target; /* loopback or unix, unless the node's configuration allows others */
+	struct vx6_addr
+		target; /* loopback or unix, unless the node's configuration allows others */
 	bool enabled;
 	enum vx6_access access;
 	struct vx6_node_id *allow; /* owned; LIST: who may connect */

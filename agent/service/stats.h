@@ -14,8 +14,8 @@
 #include "base/err.h"
 
 struct vx6_failure {
-	vx6_err err;        /* OK: none so far */
-	char detail[160];   /* for people */
+	vx6_err err;      /* OK: none so far */
+	char detail[160]; /* for people */
 	uint64_t wall_ms;
 };
 
@@ -30,12 +30,12 @@ enum vx6_forward_phase { VX6_FORWARD_DISABLED, VX6_FORWARD_LISTENING, VX6_FORWAR
 
 struct vx6_forward_status {
 	enum vx6_forward_phase phase;
-	vx6_err error;           /* FAILED: why it does not listen */
-	struct vx6_addr bound;   /* LISTENING: what it really listens on */
+	vx6_err error;         /* FAILED: why it does not listen */
+	struct vx6_addr bound; /* LISTENING: what it really listens on */
 	struct vx6_flow_stats stats;
-	char transport[8];       /* of the session last used; empty: none yet */
+	char transport[8]; /* of the session last used; empty: none yet */
 	struct vx6_addr remote;
-	uint32_t rtt_us;         /* at that time */
+	uint32_t rtt_us; /* at that time */
 };
 
 #endif

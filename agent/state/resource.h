@@ -12,17 +12,18 @@
 #include <stdint.h>
 
 enum {
-	VX6_RESOURCE_ID_MAX = 40,  /* "svc_" + ULID, NUL included */
+	VX6_RESOURCE_ID_MAX = 40, /* "svc_" + ULID, NUL included */
 	VX6_MANAGED_BY_MAX = 96,
-	VX6_LABELS_TEXT_MAX = 4096, /* JSON text of an object of strings; "{}" when there are none */
+	VX6_LABELS_TEXT_MAX =
+		4096, /* JSON text of an object of strings; "{}" when there are none */
 };
 
 struct vx6_meta {
-	char id[VX6_RESOURCE_ID_MAX]; /* "svc_…", "fwd_…", "peer_…" */
-	uint64_t generation;          /* 1 at creation; +1 with every change; the ETag */
-	uint64_t created_ms, updated_ms; /* wall clock */
+	char id[VX6_RESOURCE_ID_MAX];        /* "svc_…", "fwd_…", "peer_…" */
+	uint64_t generation;                 /* 1 at creation; +1 with every change; the ETag */
+	uint64_t created_ms, updated_ms;     /* wall clock */
 	char managed_by[VX6_MANAGED_BY_MAX]; /* "api", "cli", "config" */
-	char *labels;                 /* owned JSON text */
+	char *labels;                        /* owned JSON text */
 };
 
 struct vx6_event {
@@ -31,7 +32,7 @@ struct vx6_event {
 	char type[32];         /* one of schemas/events.json */
 	char subject_kind[16]; /* "peer", "service", "forward", "node", "session" */
 	char subject_id[VX6_RESOURCE_ID_MAX];
-	char *data;            /* owned JSON object text */
+	char *data; /* owned JSON object text */
 	char request_id[65];
 };
 

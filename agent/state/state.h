@@ -29,10 +29,10 @@
 
 enum {
 	VX6_STATE_DETAIL_MAX = 256,
-	VX6_STATE_KEY_MAX = 64,       /* of a key-value pair, NUL included */
+	VX6_STATE_KEY_MAX = 64, /* of a key-value pair, NUL included */
 	VX6_STATE_VALUE_MAX = 65536,
-	VX6_STATE_QUEUE_MAX = 8192,   /* writes that wait */
-	VX6_STATE_READS_MAX = 64,     /* event reads that wait */
+	VX6_STATE_QUEUE_MAX = 8192, /* writes that wait */
+	VX6_STATE_READS_MAX = 64,   /* event reads that wait */
 	VX6_STATE_EVENTS_KEEP = 10000,
 	VX6_STATE_READ_LIMIT = 1000,
 	VX6_STATE_HWM_MAX = 8192,
@@ -52,14 +52,15 @@ struct vx6_state_config {
  * @param detail for people: what is wrong and with which file; written on failure
  * @return VX6_OK | LOCKED | CORRUPT | TOO_NEW | DISK_FULL | PERMISSION | IO
  */
-VX6_RES vx6_state_open(const struct vx6_state_config *cfg, struct vx6_state **out, char detail[static VX6_STATE_DETAIL_MAX]);
+VX6_RES vx6_state_open(const struct vx6_state_config *cfg, struct vx6_state **out,
+		       char detail[static VX6_STATE_DETAIL_MAX]);
 /** Waits for what is queued to be on disk; no callback is called any more. Accepts NULL. */
 void vx6_state_close(struct vx6_state *st);
 
 /* ---- all there is, once, at the start ---- */
 
 struct vx6_stored_node {
-	bool exists;  /* false: a new state directory */
+	bool exists; /* false: a new state directory */
 	char name[VX6_LABEL_MAX + 1];
 	uint64_t generation, created_ms, updated_ms;
 };
@@ -90,20 +91,27 @@ struct vx6_stored_value {
 /** The receiver may take single items out (zeroing them) before it frees the rest. */
 struct vx6_state_image {
 	struct vx6_stored_node node;
-	struct vx6_stored_service *services; size_t services_n; /* sorted by id, like the two below */
-	struct vx6_stored_forward *forwards; size_t forwards_n;
-	struct vx6_stored_peer *peers;       size_t peers_n;
-	struct vx6_stored_pin *pins;         size_t pins_n;     /* sorted by name */
-	struct vx6_stored_value *values;     size_t values_n;   /* sorted by key */
-	uint64_t last_seq;                                      /* of the newest event; 0: none yet */
+	struct vx6_stored_service *services;
+	size_t services_n; /* sorted by id, like the two below */
+	struct vx6_stored_forward *forwards;
+	size_t forwards_n;
+	struct vx6_stored_peer *peers;
+	size_t peers_n;
+	struct vx6_stored_pin *pins;
+	size_t pins_n; /* sorted by name */
+	struct vx6_stored_value *values;
+	size_t values_n;   /* sorted by key */
+	uint64_t last_seq; /* of the newest event; 0: none yet */
 };
 /** Blocks. @return VX6_OK | CORRUPT | IO; @p out is to be freed on success */
 VX6_RES vx6_state_load(struct vx6_state *st, struct vx6_state_image *out);
 void vx6_state_image_fini(struct vx6_state_image *img);
 /** @return borrowed; NULL: no such key */
-const struct vx6_stored_value *vx6_state_image_value(const struct vx6_state_image *img, const char *key);
+const struct vx6_stored_value *vx6_state_image_value(const struct vx6_state_image *img,
+						     const char *key);
 /** A value that vx6_write_put_u64() stored; @p otherwise when there is none. */
-uint64_t vx6_state_image_u64(const struct vx6_state_image *img, const char *key, uint64_t otherwise);
+uint64_t vx6_state_image_u64(const struct vx6_state_image *img, const char *key,
+			     uint64_t otherwise);
 
 /* ---- writes ---- */
 
@@ -118,9 +126,12 @@ void vx6_write_free(struct vx6_write *w);
 
 void vx6_write_put_node(struct vx6_write *w, const struct vx6_stored_node *node);
 /* Creates or replaces the row of meta->id. */
-void vx6_write_put_service(struct vx6_write *w, const struct vx6_meta *meta, const struct vx6_service_spec *spec);
-void vx6_write_put_forward(struct vx6_write *w, const struct vx6_meta *meta, const struct vx6_forward_spec *spec);
-void vx6_write_put_peer(struct vx6_write *w, const struct vx6_meta *meta, const struct vx6_peer_spec *spec);
+void vx6_write_put_service(struct vx6_write *w, const struct vx6_meta *meta,
+			   const struct vx6_service_spec *spec);
+void vx6_write_put_forward(struct vx6_write *w, const struct vx6_meta *meta,
+			   const struct vx6_forward_spec *spec);
+void vx6_write_put_peer(struct vx6_write *w, const struct vx6_meta *meta,
+			const struct vx6_peer_spec *spec);
 /** A missing row is no error. */
 void vx6_write_delete(struct vx6_write *w, enum vx6_resource_kind kind, const char *id);
 /** @param key at most VX6_STATE_KEY_MAX with its NUL @param n at most VX6_STATE_VALUE_MAX */
@@ -141,8 +152,8 @@ struct vx6_write_result {
  * @param done optional; on the loop, in the order of submission, never inside this call, also when it failed; not after vx6_state_close()
  * @return VX6_OK | FULL: too much is queued, and `done` will not be called
  */
-VX6_RES vx6_state_submit(struct vx6_state *st, struct vx6_write *w, void (*done)(void *user, const struct vx6_write_result *r),
-			 void *user);
+VX6_RES vx6_state_submit(struct vx6_state *st, struct vx6_write *w,
+			 void (*done)(void *user, const struct vx6_write_result *r), void *user);
 /** Writes that are not on disk yet. */
 size_t vx6_state_pending(const struct vx6_state *st);
 
@@ -154,7 +165,8 @@ size_t vx6_state_pending(const struct vx6_state *st);
  * @return VX6_OK | FULL
  */
 VX6_RES vx6_state_read_events(struct vx6_state *st, uint64_t since, uint32_t limit,
-			      void (*done)(void *user, vx6_err err, struct vx6_event *events, size_t n, uint64_t oldest),
+			      void (*done)(void *user, vx6_err err, struct vx6_event *events,
+					   size_t n, uint64_t oldest),
 			      void *user);
 
 /* ---- high-water marks ---- */

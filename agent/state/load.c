@@ -1,0 +1,339 @@
+/*
+ * Reading everything at the start. A row that cannot be understood (an interface of a link-local address is gone) is left out with a
+ * line in the log and stays in the database.
+ */
+#include <string.h>
+
+#include "base/util.h"
+#include "state/state_internal.h"
+
+enum { META_COLUMNS = 6 };
+
+/* ---- columns ---- */
+
+static const char *text_at(sqlite3_stmt *stmt, int column)
+{
+	const char *text = (const char *)sqlite3_column_text(stmt, column);
+
+	return text ? text : "";
+}
+
+static uint64_t u64_at(sqlite3_stmt *stmt, int column)
+{
+	return (uint64_t)sqlite3_column_int64(stmt, column);
+}
+
+static bool copy_at(sqlite3_stmt *stmt, int column, char *out, size_t cap)
+{
+	return vx6_strlcpy(out, text_at(stmt, column), cap) < cap;
+}
+
+static bool addr_at(sqlite3_stmt *stmt, int column, struct vx6_addr *out)
+{
+	*out = (struct vx6_addr){.family = VX6_ADDR_NONE};
+	if (sqlite3_column_type(stmt, column) == SQLITE_NULL)
+		return true;
+	return vx6_is_ok(vx6_addr_parse(text_at(stmt, column), out));
+}
+
+static bool node_id_at(sqlite3_stmt *stmt, int column, bool *has, struct vx6_node_id *out)
+{
+	*has = sqlite3_column_type(stmt, column) != SQLITE_NULL;
+	if (!*has)
+		return true;
+	if (sqlite3_column_bytes(stmt, column) != sizeof out->b)
+		return false;
+	memcpy(out->b, sqlite3_column_blob(stmt, column), sizeof out->b);
+	return true;
+}
+
+static bool meta_at(sqlite3_stmt *stmt, struct vx6_meta *m)
+{
+	*m = (struct vx6_meta){
+		.generation = u64_at(stmt, 1),
+		.created_ms = u64_at(stmt, 2),
+		.updated_ms = u64_at(stmt, 3),
+		.labels = vx6_strdup(text_at(stmt, 5)),
+	};
+	return copy_at(stmt, 0, m->id, sizeof m->id) &&
+	       copy_at(stmt, 4, m->managed_by, sizeof m->managed_by);
+}
+
+/* ---- rows: each reads the present one into *item ---- */
+
+static bool service_row(sqlite3_stmt *stmt, void *item)
+{
+	struct vx6_stored_service *s = item;
+	size_t n = (size_t)sqlite3_column_bytes(stmt, 10);
+
+	if (!meta_at(stmt, &s->meta) || !copy_at(stmt, 6, s->spec.name, sizeof s->spec.name) ||
+	    !addr_at(stmt, 7, &s->spec.target) || n % sizeof *s->spec.allow != 0 ||
+	    n / sizeof *s->spec.allow > VX6_ALLOW_MAX)
+		return false;
+	s->spec.enabled = u64_at(stmt, 8) != 0;
+	s->spec.access = u64_at(stmt, 9) ? VX6_ACCESS_LIST : VX6_ACCESS_ANY;
+	s->spec.allow_n = n / sizeof *s->spec.allow;
+	if (n) {
+		s->spec.allow = vx6_realloc_array(NULL, s->spec.allow_n, sizeof *s->spec.allow);
+		memcpy(s->spec.allow, sqlite3_column_blob(stmt, 10), n);
+	}
+	return true;
+}
+
+static void service_fini(void *item)
+{
+	struct vx6_stored_service *s = item;
+
+	vx6_meta_fini(&s->meta);
+	vx6_service_spec_fini(&s->spec);
+}
+
+static bool forward_row(sqlite3_stmt *stmt, void *item)
+{
+	struct vx6_stored_forward *f = item;
+	struct vx6_target *to = &f->spec.to;
+
+	f->spec.enabled = u64_at(stmt, 13) != 0;
+	return meta_at(stmt, &f->meta) && copy_at(stmt, 6, f->spec.name, sizeof f->spec.name) &&
+	       addr_at(stmt, 7, &f->spec.listen) && copy_at(stmt, 8, to->node, sizeof to->node) &&
+	       copy_at(stmt, 9, to->service, sizeof to->service) &&
+	       node_id_at(stmt, 10, &to->has_node_id, &to->node_id) &&
+	       addr_at(stmt, 11, &to->address) &&
+	       vx6_transport_choice_parse(text_at(stmt, 12), &to->transport);
+}
+
+static void forward_fini(void *item)
+{
+	vx6_meta_fini(&((struct vx6_stored_forward *)item)->meta);
+}
+
+/* Addresses that cannot be read are left out; the peer may be known by its id alone. */
+static void addrs_at(sqlite3_stmt *stmt, int column, struct vx6_peer_spec *spec)
+{
+	const char *at = text_at(stmt, column);
+
+	while (*at && spec->addrs_n < VX6_PEER_ADDRS_MAX) {
+		size_t n = strcspn(at, "\n");
+		char one[VX6_ADDR_TEXT];
+
+		if (n < sizeof one) {
+			memcpy(one, at, n);
+			one[n] = '\0';
+			if (vx6_is_ok(vx6_addr_parse(one, &spec->addrs[spec->addrs_n])))
+				spec->addrs_n++;
+		}
+		at += n + (at[n] == '\n');
+	}
+}
+
+static bool peer_row(sqlite3_stmt *stmt, void *item)
+{
+	struct vx6_stored_peer *p = item;
+
+	p->spec.enabled = u64_at(stmt, 9) != 0;
+	addrs_at(stmt, 7, &p->spec);
+	return meta_at(stmt, &p->meta) && copy_at(stmt, 6, p->spec.name, sizeof p->spec.name) &&
+	       node_id_at(stmt, 8, &p->spec.has_node_id, &p->spec.node_id);
+}
+
+static void peer_fini(void *item)
+{
+	vx6_meta_fini(&((struct vx6_stored_peer *)item)->meta);
+}
+
+static bool pin_row(sqlite3_stmt *stmt, void *item)
+{
+	struct vx6_stored_pin *pin = item;
+	bool has;
+
+	pin->pinned_ms = u64_at(stmt, 2);
+	return copy_at(stmt, 0, pin->name, sizeof pin->name) &&
+	       node_id_at(stmt, 1, &has, &pin->node) && has;
+}
+
+static void pin_fini(void *item)
+{
+}
+
+static bool value_row(sqlite3_stmt *stmt, void *item)
+{
+	struct vx6_stored_value *v = item;
+
+	v->n = (size_t)sqlite3_column_bytes(stmt, 1);
+	v->value = vx6_realloc_array(NULL, v->n + 1, 1);
+	if (v->n)
+		memcpy(v->value, sqlite3_column_blob(stmt, 1), v->n);
+	return copy_at(stmt, 0, v->key, sizeof v->key);
+}
+
+static void value_fini(void *item)
+{
+	free(((struct vx6_stored_value *)item)->value);
+}
+
+/* ---- tables ---- */
+
+struct table {
+	const char *name, *sql;
+	size_t size;
+	bool (*row)(sqlite3_stmt *stmt, void *item);
+	void (*fini)(void *item);
+};
+
+static const struct table services = {
+	.name = "services",
+	.sql = "SELECT * FROM services ORDER BY id",
+	.size = sizeof(struct vx6_stored_service),
+	.row = service_row,
+	.fini = service_fini,
+};
+static const struct table forwards = {
+	.name = "forwards",
+	.sql = "SELECT * FROM forwards ORDER BY id",
+	.size = sizeof(struct vx6_stored_forward),
+	.row = forward_row,
+	.fini = forward_fini,
+};
+static const struct table peers = {
+	.name = "peers",
+	.sql = "SELECT * FROM peers ORDER BY id",
+	.size = sizeof(struct vx6_stored_peer),
+	.row = peer_row,
+	.fini = peer_fini,
+};
+static const struct table pins = {
+	.name = "pins",
+	.sql = "SELECT * FROM pins ORDER BY name LIMIT 65536",
+	.size = sizeof(struct vx6_stored_pin),
+	.row = pin_row,
+	.fini = pin_fini,
+};
+static const struct table values = {
+	.name = "kv",
+	.sql = "SELECT * FROM kv ORDER BY key",
+	.size = sizeof(struct vx6_stored_value),
+	.row = value_row,
+	.fini = value_fini,
+};
+
+/* @param out grows from NULL, @p n items */
+static vx6_err load_table(sqlite3 *db, const struct table *t, void **out, size_t *n)
+{
+	sqlite3_stmt *stmt = NULL;
+	int rc = sqlite3_prepare_v2(db, t->sql, -1, &stmt, NULL);
+	size_t cap = 0;
+
+	while (rc == SQLITE_OK || rc == SQLITE_ROW) {
+		char *item;
+
+		rc = sqlite3_step(stmt);
+		if (rc != SQLITE_ROW)
+			break;
+		if (*n == cap) {
+			cap = cap ? 2 * cap : 8;
+			*out = vx6_realloc_array(*out, cap, t->size);
+		}
+		item = (char *)*out + *n * t->size;
+		memset(item, 0, t->size);
+		if (t->row(stmt, item)) {
+			++*n;
+		} else {
+			VX6_WARN("state", "a row of %s cannot be read and is left out: %s", t->name,
+				 text_at(stmt, 0));
+			t->fini(item);
+		}
+	}
+	sqlite3_finalize(stmt);
+	return state_err(db, rc);
+}
+
+static vx6_err load_node(sqlite3 *db, struct vx6_stored_node *node)
+{
+	sqlite3_stmt *stmt = NULL;
+	int rc = sqlite3_prepare_v2(db, "SELECT name, generation, created_ms, updated_ms FROM node",
+				    -1, &stmt, NULL);
+
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(stmt);
+	if (rc == SQLITE_ROW) {
+		node->exists = true;
+		copy_at(stmt, 0, node->name, sizeof node->name);
+		node->generation = u64_at(stmt, 1);
+		node->created_ms = u64_at(stmt, 2);
+		node->updated_ms = u64_at(stmt, 3);
+	}
+	sqlite3_finalize(stmt);
+	return state_err(db, rc);
+}
+
+static vx6_err load_all(sqlite3 *db, struct vx6_state_image *img)
+{
+	void *items[5] = {0};
+	size_t n[5] = {0};
+	vx6_err err = load_node(db, &img->node);
+	static const struct table *const tables[5] = {&services, &forwards, &peers, &pins, &values};
+
+	for (size_t i = 0; i < VX6_ARRAY_N(tables) && vx6_is_ok(err); i++)
+		err = load_table(db, tables[i], &items[i], &n[i]);
+	img->services = items[0];
+	img->services_n = n[0];
+	img->forwards = items[1];
+	img->forwards_n = n[1];
+	img->peers = items[2];
+	img->peers_n = n[2];
+	img->pins = items[3];
+	img->pins_n = n[3];
+	img->values = items[4];
+	img->values_n = n[4];
+	return err;
+}
+
+vx6_err vx6_state_load(struct vx6_state *st, struct vx6_state_image *out)
+{
+	vx6_err err;
+
+	*out = (struct vx6_state_image){.last_seq = st->last_seq};
+	err = load_all(st->db, out);
+	if (!vx6_is_ok(err))
+		vx6_state_image_fini(out);
+	return err;
+}
+
+void vx6_state_image_fini(struct vx6_state_image *img)
+{
+	for (size_t i = 0; i < img->services_n; i++)
+		service_fini(&img->services[i]);
+	for (size_t i = 0; i < img->forwards_n; i++)
+		forward_fini(&img->forwards[i]);
+	for (size_t i = 0; i < img->peers_n; i++)
+		peer_fini(&img->peers[i]);
+	for (size_t i = 0; i < img->values_n; i++)
+		value_fini(&img->values[i]);
+	free(img->services);
+	free(img->forwards);
+	free(img->peers);
+	free(img->pins);
+	free(img->values);
+	*img = (struct vx6_state_image){0};
+}
+
+const struct vx6_stored_value *vx6_state_image_value(const struct vx6_state_image *img,
+						     const char *key)
+{
+	for (size_t i = 0; i < img->values_n; i++)
+		if (!strcmp(img->values[i].key, key))
+			return &img->values[i];
+	return NULL;
+}
+
+uint64_t vx6_state_image_u64(const struct vx6_state_image *img, const char *key, uint64_t otherwise)
+{
+	const struct vx6_stored_value *v = vx6_state_image_value(img, key);
+	uint64_t u = 0;
+
+	if (!v || v->n != sizeof u)
+		return otherwise;
+	for (size_t i = 0; i < sizeof u; i++)
+		u = u << 8 | v->value[i];
+	return u;
+}

@@ -1,0 +1,128 @@
+/**
+ * @file state_internal.h
+ * What the files of the state layer share: the connection, the queue, one write.
+ *
+ * Layer:   state
+ * Threads: as marked; a worker has `db` and the batch between the start of its job and the end, the loop has all the rest
+ */
+#ifndef VX6_STATE_STATE_INTERNAL_H
+#define VX6_STATE_STATE_INTERNAL_H
+
+#include <pthread.h>
+#include <sqlite3.h>
+
+#include "base/list.h"
+#include "base/log.h"
+#include "record/hwm_mem.h"
+#include "state/state.h"
+
+enum {
+	STATE_BINDS_MAX = 14,
+	STATE_QUEUE_BYTES = 16 << 20, /* that wait */
+	STATE_BATCH_MAX = 512,        /* writes in one transaction */
+	STATE_APPLICATION_ID = 0x56583601,
+};
+
+/* ---- one write (write.c) ---- */
+
+enum state_bind { STATE_NULL, STATE_INT, STATE_TEXT, STATE_BLOB, STATE_SEQ };
+
+struct state_value {
+	enum state_bind kind;
+	size_t n;
+	int64_t i;
+	char *bytes; /* owned */
+};
+
+/* One statement with its parameters; knows nothing of what it means. */
+struct state_op {
+	struct state_op *next;
+	const char *sql; /* static */
+	int n;
+	struct state_value v[STATE_BINDS_MAX];
+};
+
+struct vx6_write {
+	struct vx6_list node;
+	struct state_op *first, *last;
+	size_t bytes;
+	bool durable; /* holds more than events and high-water marks */
+	bool has_event;
+	void (*done)(void *user, const struct vx6_write_result *r);
+	void *user;
+	struct vx6_write_result result;
+};
+
+void vx6_write_put_hwm(struct vx6_write *w, const struct vx6_hwm_key *key,
+		       const struct vx6_hwm *mark);
+
+/* ---- the connection (open.c) ---- */
+
+extern const char *const vx6_state_migrations[];
+extern const int vx6_state_migrations_n;
+
+/** Opens and checks @p path, brings it to the version of @p n migrations. @return as vx6_state_open() */
+VX6_RES state_db_open(const char *path, const char *const *migrations, int n, sqlite3 **out,
+		      char detail[static VX6_STATE_DETAIL_MAX]);
+/** The error of a result code of SQLite. @param db for the errno behind it; may be NULL */
+vx6_err state_err(sqlite3 *db, int rc);
+
+/* ---- state.c ---- */
+
+struct state_job; /* one at a time of each: writing, reading */
+
+struct vx6_state {
+	struct vx6_loop *loop;
+	char path[512];
+	int lock_fd;
+	sqlite3 *db;
+	/* writer */
+	uint64_t last_seq;    /* of the last committed event */
+	uint64_t seq;         /* of the last one of the transaction under way */
+	uint64_t trimmed_seq; /* what last_seq was at the last trimming */
+	uint32_t events_keep;
+	bool full_sync; /* what synchronous is set to */
+	struct vx6_list writes;
+	size_t writes_n, bytes;
+	size_t running_n; /* writes in the worker's hands */
+	struct state_job *write_job;
+	/* reader */
+	sqlite3 *reader;
+	struct vx6_list reads;
+	size_t reads_n;
+	struct state_job *read_job;
+	/* so that a close can wait for jobs */
+	pthread_mutex_t lock;
+	pthread_cond_t idle;
+	int jobs;
+	/* high-water marks */
+	struct vx6_hwm_mem *marks;
+	struct vx6_hwm_store marks_store;
+	struct vx6_ratelimit loud;
+};
+
+/** vx6_state_open() with other migrations: for tests of them. */
+VX6_RES state_open_with(const struct vx6_state_config *cfg, const char *const *migrations, int n,
+			struct vx6_state **out, char detail[static VX6_STATE_DETAIL_MAX]);
+
+/** One job of a worker; outlives the state when the loop ends later. */
+struct state_job {
+	struct vx6_job job;
+	struct vx6_state *st; /* NULL: closed meanwhile */
+	struct vx6_list batch;
+	void (*work)(struct vx6_state *st, struct vx6_list *batch); /* on a worker */
+	void (*done)(struct vx6_state *st, struct vx6_list *batch); /* on the loop */
+	void (*drop)(struct vx6_list *batch);                       /* instead of done */
+};
+/** Starts a job with what is in @p job->batch. Takes @p job. */
+void state_job_start(struct vx6_state *st, struct state_job *job);
+
+/* ---- events.c ---- */
+
+void state_reads_drop(struct vx6_list *reads);
+
+/* ---- hwm.c ---- */
+
+VX6_RES state_hwm_load(struct vx6_state *st);
+
+#endif

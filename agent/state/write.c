@@ -1,0 +1,275 @@
+/* Building a write: each part becomes a statement with copies of its values, so that the worker needs to know nothing else. */
+#include <string.h>
+
+#include "base/util.h"
+#include "state/state_internal.h"
+
+struct vx6_write *vx6_write_new(void)
+{
+	return vx6_zalloc(sizeof(struct vx6_write));
+}
+
+void vx6_write_free(struct vx6_write *w)
+{
+	struct state_op *op;
+
+	if (!w)
+		return;
+	while ((op = w->first) != NULL) {
+		w->first = op->next;
+		for (int i = 0; i < op->n; i++)
+			free(op->v[i].bytes);
+		free(op);
+	}
+	free(w);
+}
+
+static struct state_op *add(struct vx6_write *w, const char *sql, bool durable)
+{
+	struct state_op *op = vx6_zalloc(sizeof *op);
+
+	op->sql = sql;
+	if (w->last)
+		w->last->next = op;
+	else
+		w->first = op;
+	w->last = op;
+	w->bytes += sizeof *op;
+	w->durable |= durable;
+	return op;
+}
+
+static struct state_value *next(struct state_op *op, enum state_bind kind)
+{
+	VX6_ASSERT(op->n < STATE_BINDS_MAX);
+	op->v[op->n].kind = kind;
+	return &op->v[op->n++];
+}
+
+static void put_int(struct state_op *op, uint64_t i)
+{
+	next(op, STATE_INT)->i = (int64_t)i;
+}
+
+static void put_bytes(struct vx6_write *w, struct state_op *op, enum state_bind kind,
+		      const void *bytes, size_t n)
+{
+	struct state_value *v = next(op, kind);
+
+	v->n = n;
+	v->bytes = vx6_realloc_array(NULL, n + 1, 1);
+	if (n)
+		memcpy(v->bytes, bytes, n);
+	v->bytes[n] = '\0';
+	w->bytes += n;
+}
+
+static void put_text(struct vx6_write *w, struct state_op *op, const char *text)
+{
+	put_bytes(w, op, STATE_TEXT, text, strlen(text));
+}
+
+static void put_node_id(struct vx6_write *w, struct state_op *op, const struct vx6_node_id *id)
+{
+	if (id)
+		put_bytes(w, op, STATE_BLOB, id->b, sizeof id->b);
+	else
+		next(op, STATE_NULL);
+}
+
+static void put_addr(struct vx6_write *w, struct state_op *op, const struct vx6_addr *a)
+{
+	char text[VX6_ADDR_TEXT];
+
+	if (a->family == VX6_ADDR_NONE)
+		next(op, STATE_NULL);
+	else
+		put_text(w, op, vx6_addr_format(a, text));
+}
+
+static void put_meta(struct vx6_write *w, struct state_op *op, const struct vx6_meta *m)
+{
+	put_text(w, op, m->id);
+	put_int(op, m->generation);
+	put_int(op, m->created_ms);
+	put_int(op, m->updated_ms);
+	put_text(w, op, m->managed_by);
+	put_text(w, op, m->labels ? m->labels : "{}");
+}
+
+void vx6_write_put_node(struct vx6_write *w, const struct vx6_stored_node *node)
+{
+	struct state_op *op =
+		add(w,
+		    "INSERT INTO node VALUES (1, ?, ?, ?, ?) ON CONFLICT (one) DO UPDATE SET name "
+		    "= excluded.name,"
+		    " generation = excluded.generation, created_ms = excluded.created_ms,"
+		    " updated_ms = excluded.updated_ms",
+		    true);
+
+	put_text(w, op, node->name);
+	put_int(op, node->generation);
+	put_int(op, node->created_ms);
+	put_int(op, node->updated_ms);
+}
+
+/* An upsert on the id alone: a name that another row has must fail, where INSERT OR REPLACE would delete that row. */
+#define META_SET                                                                                   \
+	" ON CONFLICT (id) DO UPDATE SET generation = excluded.generation, created_ms = "          \
+	"excluded.created_ms,"                                                                     \
+	" updated_ms = excluded.updated_ms, managed_by = excluded.managed_by, labels = "           \
+	"excluded.labels,"
+
+void vx6_write_put_service(struct vx6_write *w, const struct vx6_meta *meta,
+			   const struct vx6_service_spec *spec)
+{
+	struct state_op *op =
+		add(w,
+		    "INSERT INTO services VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)" META_SET
+		    " name = excluded.name, target = excluded.target, enabled = excluded.enabled,"
+		    " access = excluded.access, allow = excluded.allow",
+		    true);
+
+	put_meta(w, op, meta);
+	put_text(w, op, spec->name);
+	put_addr(w, op, &spec->target);
+	put_int(op, spec->enabled);
+	put_int(op, spec->access == VX6_ACCESS_LIST);
+	put_bytes(w, op, STATE_BLOB, spec->allow, spec->allow_n * sizeof *spec->allow);
+}
+
+void vx6_write_put_forward(struct vx6_write *w, const struct vx6_meta *meta,
+			   const struct vx6_forward_spec *spec)
+{
+	struct state_op *op = add(
+		w,
+		"INSERT INTO forwards VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)" META_SET
+		" name = excluded.name, listen = excluded.listen, to_node = excluded.to_node,"
+		" to_service = excluded.to_service, to_node_id = excluded.to_node_id,"
+		" to_address = excluded.to_address, transport = excluded.transport,"
+		" enabled = excluded.enabled",
+		true);
+
+	put_meta(w, op, meta);
+	put_text(w, op, spec->name);
+	put_addr(w, op, &spec->listen);
+	put_text(w, op, spec->to.node);
+	put_text(w, op, spec->to.service);
+	put_node_id(w, op, spec->to.has_node_id ? &spec->to.node_id : NULL);
+	put_addr(w, op, &spec->to.address);
+	put_text(w, op, vx6_transport_choice_text(spec->to.transport));
+	put_int(op, spec->enabled);
+}
+
+void vx6_write_put_peer(struct vx6_write *w, const struct vx6_meta *meta,
+			const struct vx6_peer_spec *spec)
+{
+	struct state_op *op =
+		add(w,
+		    "INSERT INTO peers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)" META_SET
+		    " name = excluded.name, addrs = excluded.addrs, node_id = excluded.node_id,"
+		    " enabled = excluded.enabled",
+		    true);
+	char addrs[VX6_PEER_ADDRS_MAX * VX6_ADDR_TEXT];
+	size_t n = 0;
+
+	addrs[0] = '\0';
+	for (size_t i = 0; i < spec->addrs_n && i < VX6_PEER_ADDRS_MAX; i++) {
+		if (i)
+			addrs[n++] = '\n';
+		vx6_addr_format(&spec->addrs[i], addrs + n);
+		n += strlen(addrs + n);
+	}
+	put_meta(w, op, meta);
+	put_text(w, op, spec->name);
+	put_text(w, op, addrs);
+	put_node_id(w, op, spec->has_node_id ? &spec->node_id : NULL);
+	put_int(op, spec->enabled);
+}
+
+void vx6_write_delete(struct vx6_write *w, enum vx6_resource_kind kind, const char *id)
+{
+	static const char *const sql[] = {
+		[VX6_RESOURCE_SERVICE] = "DELETE FROM services WHERE id = ?",
+		[VX6_RESOURCE_FORWARD] = "DELETE FROM forwards WHERE id = ?",
+		[VX6_RESOURCE_PEER] = "DELETE FROM peers WHERE id = ?",
+	};
+
+	put_text(w, add(w, sql[kind], true), id);
+}
+
+void vx6_write_put_value(struct vx6_write *w, const char *key, const void *value, size_t n)
+{
+	struct state_op *op = add(w,
+				  "INSERT INTO kv VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET "
+				  "value = excluded.value",
+				  true);
+
+	VX6_ASSERT(strlen(key) < VX6_STATE_KEY_MAX && n <= VX6_STATE_VALUE_MAX);
+	put_text(w, op, key);
+	put_bytes(w, op, STATE_BLOB, value, n);
+}
+
+void vx6_write_put_u64(struct vx6_write *w, const char *key, uint64_t value)
+{
+	uint8_t be[8];
+
+	for (int i = 0; i < 8; i++)
+		be[i] = (uint8_t)(value >> (56 - 8 * i));
+	vx6_write_put_value(w, key, be, sizeof be);
+}
+
+void vx6_write_put_pin(struct vx6_write *w, const struct vx6_stored_pin *pin)
+{
+	struct state_op *op = add(w,
+				  "INSERT INTO pins VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE "
+				  "SET node_id = excluded.node_id,"
+				  " pinned_ms = excluded.pinned_ms",
+				  true);
+
+	put_text(w, op, pin->name);
+	put_node_id(w, op, &pin->node);
+	put_int(op, pin->pinned_ms);
+}
+
+void vx6_write_delete_pin(struct vx6_write *w, const char *name)
+{
+	put_text(w, add(w, "DELETE FROM pins WHERE name = ?", true), name);
+}
+
+void vx6_write_event(struct vx6_write *w, const struct vx6_event *ev)
+{
+	struct state_op *op = add(w, "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", false);
+
+	w->has_event = true;
+	next(op, STATE_SEQ);
+	put_int(op, ev->wall_ms);
+	put_text(w, op, ev->type);
+	put_text(w, op, ev->subject_kind);
+	put_text(w, op, ev->subject_id);
+	put_text(w, op, ev->data ? ev->data : "{}");
+	put_text(w, op, ev->request_id);
+}
+
+void vx6_write_put_hwm(struct vx6_write *w, const struct vx6_hwm_key *key,
+		       const struct vx6_hwm *mark)
+{
+	struct state_op *op = add(w,
+				  "INSERT INTO high_water VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT "
+				  "(type, subject, slot)"
+				  " DO UPDATE SET seq = excluded.seq, hash = excluded.hash, "
+				  "expires_s = excluded.expires_s,"
+				  " record = excluded.record",
+				  false);
+
+	put_int(op, key->type);
+	put_bytes(w, op, STATE_BLOB, key->subject, sizeof key->subject);
+	put_int(op, key->slot);
+	put_int(op, mark->seq);
+	put_bytes(w, op, STATE_BLOB, mark->hash.b, sizeof mark->hash.b);
+	put_int(op, mark->expires_s);
+	if (mark->record)
+		put_bytes(w, op, STATE_BLOB, mark->record, mark->n);
+	else
+		next(op, STATE_NULL);
+}
