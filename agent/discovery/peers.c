@@ -39,12 +39,14 @@ static void dial(struct peer *e);
 
 static void set_state(struct peer *e, enum vx6_peer_state state)
 {
-	if (e->st.state == state)
+	enum vx6_peer_state before = e->st.state;
+
+	if (before == state)
 		return;
 	e->st.state = state;
 	e->st.since_ms = vx6_wall_ms();
 	if (e->p->cfg.changed)
-		e->p->cfg.changed(e->p->cfg.user, e->id, &e->st);
+		e->p->cfg.changed(e->p->cfg.user, e->id, before, &e->st);
 }
 
 static void back_off(struct peer *e)
@@ -60,6 +62,7 @@ static void back_off(struct peer *e)
 	vx6_timer_in_ms(&e->retry,
 			e->backoff_ms - e->backoff_ms / 8 + vx6_random_below(e->backoff_ms / 4));
 	set_state(e, VX6_PEER_BACKOFF);
+	e->st.failing_told = true;
 }
 
 static void succeeded(struct peer *e, struct vx6_session *s)
@@ -70,6 +73,7 @@ static void succeeded(struct peer *e, struct vx6_session *s)
 	e->st.known = true;
 	e->st.node = *node;
 	e->failing_since_ms = 0;
+	e->st.failing_told = false;
 	vx6_timer_stop(&e->retry);
 	set_state(e, VX6_PEER_UP);
 }
@@ -304,6 +308,14 @@ void vx6_peers_session_down(struct vx6_peers *p, struct vx6_session *s, vx6_err 
 		else if (e->spec.enabled && !e->dialing)
 			back_off(e);
 	}
+}
+
+bool vx6_peers_owns(const struct vx6_peers *p, const struct vx6_session *s)
+{
+	VX6_LIST_EACH(n, (struct vx6_list *)&p->all)
+	if (VX6_CONTAINER_OF(n, struct peer, node)->st.session == vx6_session_id(s))
+		return true;
+	return false;
 }
 
 void vx6_peers_hurry(struct vx6_peers *p)

@@ -28,6 +28,7 @@ struct vx6_peer_status {
 	char race[VX6_DIAL_DETAIL_MAX];
 	vx6_err last_err;
 	uint64_t last_err_ms;
+	bool failing_told; /* a failure of this streak has been reported by `changed` already */
 };
 
 struct vx6_peers;
@@ -36,8 +37,9 @@ struct vx6_peers_config {
 	struct vx6_loop *loop; /* borrowed, like all below */
 	struct vx6_sessions *sessions;
 	enum vx6_transport_choice transport;
-	/** The state of the peer @p id changed. Must not change the table. */
-	void (*changed)(void *user, const char *id, const struct vx6_peer_status *st);
+	/** The state of the peer @p id changed from @p before. Must not change the table. */
+	void (*changed)(void *user, const char *id, enum vx6_peer_state before,
+			const struct vx6_peer_status *st);
 	void *user;
 };
 
@@ -54,6 +56,9 @@ bool vx6_peers_status(const struct vx6_peers *p, const char *id, struct vx6_peer
 /** To be told of every session. */
 void vx6_peers_session_up(struct vx6_peers *p, struct vx6_session *s);
 void vx6_peers_session_down(struct vx6_peers *p, struct vx6_session *s, vx6_err why);
+
+/** Whether @p s is the session of a configured peer. */
+bool vx6_peers_owns(const struct vx6_peers *p, const struct vx6_session *s);
 
 /** Peers in backoff dial at once: the network changed, or somebody wants to connect. */
 void vx6_peers_hurry(struct vx6_peers *p);

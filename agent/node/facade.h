@@ -36,9 +36,9 @@ struct vx6_node;
 struct vx6_peer_view {
 	struct vx6_meta meta;
 	struct vx6_peer_spec spec;
-	bool configured;  /* false: learned, a session that the other side opened (meta.id is still stable) */
+	bool configured; /* false: learned, a session that the other side opened (meta.id is still stable) */
 	enum vx6_peer_state state;
-	bool known;       /* node_id and node_name below are proved */
+	bool known; /* node_id and node_name below are proved */
 	struct vx6_node_id node_id;
 	char node_name[VX6_LABEL_MAX + 1];
 	char transport[8]; /* "quic" | "tcp"; empty when not up */
@@ -47,7 +47,7 @@ struct vx6_peer_view {
 	uint32_t rtt_us, rttvar_us;
 	uint64_t rx_bytes, tx_bytes, tx_packets, lost_packets;
 	uint32_t streams;
-	uint64_t since_ms;       /* wall clock of the last state change */
+	uint64_t since_ms;         /* wall clock of the last state change */
 	char race[VX6_DETAIL_MAX]; /* how the dial went: "quic won in 12 ms; tcp cancelled" */
 	struct vx6_failure last_failure;
 	char (*services)[VX6_LABEL_MAX + 1]; /* owned; names it publishes, as far as known */
@@ -64,9 +64,9 @@ struct vx6_forward_view {
 	struct vx6_meta meta;
 	struct vx6_forward_spec spec;
 	enum vx6_forward_phase phase;
-	struct vx6_addr bound;   /* what it really listens on */
+	struct vx6_addr bound; /* what it really listens on */
 	struct vx6_flow_stats stats;
-	char transport[8];       /* of the session last used; empty: none yet */
+	char transport[8]; /* of the session last used; empty: none yet */
 	struct vx6_addr remote;
 	uint32_t rtt_us;
 };
@@ -76,11 +76,11 @@ struct vx6_node_view {
 	uint64_t generation; /* of the node's own settings */
 	uint64_t created_ms, updated_ms;
 	struct vx6_node_id node_id;
-	uint8_t sign_pk[32];        /* online key S */
+	uint8_t sign_pk[32]; /* online key S */
 	uint32_t cert_seq;
 	uint64_t cert_not_before, cert_not_after; /* s since 1970 */
-	bool encrypted_at_rest;     /* key files are under a passphrase */
-	struct vx6_addr listen[VX6_LISTEN_MAX]; /* really bound */
+	bool encrypted_at_rest;                   /* key files are under a passphrase */
+	struct vx6_addr listen[VX6_LISTEN_MAX];   /* really bound */
 	char listen_transport[VX6_LISTEN_MAX][8];
 	size_t listen_n;
 	struct vx6_addr addrs[VX6_PEER_ADDRS_MAX]; /* as in our endpoint record */
@@ -96,12 +96,15 @@ struct vx6_node_view {
 };
 
 struct vx6_snapshot {
-	uint64_t index;      /* seq of the last event it includes */
-	uint64_t taken_ms;   /* wall clock */
+	uint64_t index;    /* seq of the last event it includes */
+	uint64_t taken_ms; /* wall clock */
 	struct vx6_node_view node;
-	struct vx6_peer_view *peers;       size_t peers_n;    /* sorted by id */
-	struct vx6_service_view *services; size_t services_n;
-	struct vx6_forward_view *forwards; size_t forwards_n;
+	struct vx6_peer_view *peers;
+	size_t peers_n; /* sorted by id */
+	struct vx6_service_view *services;
+	size_t services_n;
+	struct vx6_forward_view *forwards;
+	size_t forwards_n;
 };
 
 /** Any thread. */
@@ -121,19 +124,19 @@ enum vx6_cmd_kind {
 	VX6_CMD_FORWARD_DELETE,
 	VX6_CMD_PEER_CREATE,
 	VX6_CMD_PEER_UPDATE,
-	VX6_CMD_PEER_DELETE,    /* also ends its session */
-	VX6_CMD_EVENTS_READ,    /* u.events */
-	VX6_CMD_ATTACH,         /* u.attach: joins a descriptor with a service's stream */
+	VX6_CMD_PEER_DELETE, /* also ends its session */
+	VX6_CMD_EVENTS_READ, /* u.events */
+	VX6_CMD_ATTACH,      /* u.attach: joins a descriptor with a service's stream */
 };
 
 /** One command. Zero-initialise; the strings and lists inside are owned by it. */
 struct vx6_cmd {
 	enum vx6_cmd_kind kind;
 	char id[VX6_RESOURCE_ID_MAX];
-	uint64_t if_generation;   /* 0: any; else CONFLICT when the resource is at another one */
+	uint64_t if_generation; /* 0: any; else CONFLICT when the resource is at another one */
 	char managed_by[VX6_MANAGED_BY_MAX];
 	char request_id[65];
-	char *labels;             /* NULL: leave as they are (create: none) */
+	char *labels; /* NULL: leave as they are (create: none) */
 	union {
 		struct vx6_service_spec service;
 		struct vx6_forward_spec forward;
@@ -142,11 +145,11 @@ struct vx6_cmd {
 			char name[VX6_LABEL_MAX + 1];
 		} node;
 		struct {
-			uint64_t since;   /* events with a larger seq */
-			uint32_t limit;   /* at most 1000 */
+			uint64_t since; /* events with a larger seq */
+			uint32_t limit; /* at most 1000 */
 		} events;
 		struct {
-			int fd;           /* taken: a connected, non-blocking stream socket; closed by the agent in every case */
+			int fd; /* taken: a connected, non-blocking stream socket; closed by the agent in every case */
 			struct vx6_target to;
 			/** The join ended (either way). On the loop thread, exactly once, only after an answer with VX6_OK. */
 			void (*ended)(void *user);
@@ -156,15 +159,18 @@ struct vx6_cmd {
 };
 
 struct vx6_answer {
-	vx6_err err;                   /* NOT_FOUND, EXISTS, CONFLICT, NOT_LOOPBACK, INVALID, ADDRESS_IN_USE, DISK_FULL, IO, DRAINING, … */
-	char pointer[64];              /* JSON pointer of the field at fault ("/listen"), or empty */
-	char detail[VX6_DETAIL_MAX];   /* for people */
-	char id[VX6_RESOURCE_ID_MAX];  /* of the created or changed resource */
-	uint64_t generation;           /* its new one; at CONFLICT the present one */
-	const struct vx6_snapshot *snapshot; /* a reference for the receiver, or NULL; given with every success */
-	struct vx6_event *events;      /* EVENTS_READ: owned by the answer, valid during the callback unless taken (set NULL) */
+	vx6_err err; /* NOT_FOUND, EXISTS, CONFLICT, NOT_LOOPBACK, INVALID, ADDRESS_IN_USE, DISK_FULL, IO, DRAINING, … */
+	char pointer[64];             /* JSON pointer of the field at fault ("/listen"), or empty */
+	char detail[VX6_DETAIL_MAX];  /* for people */
+	char id[VX6_RESOURCE_ID_MAX]; /* of the created or changed resource */
+	uint64_t generation;          /* its new one; at CONFLICT the present one */
+	const struct vx6_snapshot
+		*snapshot; /* a reference for the receiver, or NULL; given with every success */
+	struct vx6_event *
+		events; /* EVENTS_READ: owned by the answer, valid during the callback unless taken (set NULL) */
 	size_t events_n;
-	uint64_t events_oldest;        /* smallest seq still kept: a reader that is behind it has missed some */
+	uint64_t
+		events_oldest; /* smallest seq still kept: a reader that is behind it has missed some */
 };
 
 /**
@@ -172,14 +178,16 @@ struct vx6_answer {
  * @param done  called once on the loop thread; @p answer is borrowed, its snapshot reference is the receiver's to keep or unref
  * @return false: the agent is stopping; @p done is not called and @p cmd stays the caller's
  */
-bool vx6_node_submit(struct vx6_node *node, struct vx6_cmd *cmd, void (*done)(struct vx6_answer *answer, void *user), void *user);
+bool vx6_node_submit(struct vx6_node *node, struct vx6_cmd *cmd,
+		     void (*done)(struct vx6_answer *answer, void *user), void *user);
 void vx6_cmd_free(struct vx6_cmd *cmd);
 
 /**
  * Any thread; at most one subscriber. @p on_event is called on the loop thread for every event once it is in the database, in seq order;
  * @p event is borrowed. NULL unsubscribes.
  */
-void vx6_node_subscribe(struct vx6_node *node, void (*on_event)(const struct vx6_event *event, void *user), void *user);
+void vx6_node_subscribe(struct vx6_node *node,
+			void (*on_event)(const struct vx6_event *event, void *user), void *user);
 
 /** Any thread: asks for an orderly stop. */
 void vx6_node_request_stop(struct vx6_node *node);

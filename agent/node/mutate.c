@@ -1,0 +1,491 @@
+/*
+ * Mutations, one at a time: checks against what is in force, one write (the change and its event), then into force, then the answer.
+ * One at a time keeps checks and writes from overtaking each other; a change that is answered is on disk.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "node/node_internal.h"
+
+static void run_next(struct vx6_node *node);
+
+enum verb { VERB_CREATE, VERB_UPDATE, VERB_DELETE };
+
+static enum vx6_resource_kind kind_of(enum vx6_cmd_kind k)
+{
+	switch (k) {
+	case VX6_CMD_SERVICE_CREATE:
+	case VX6_CMD_SERVICE_UPDATE:
+	case VX6_CMD_SERVICE_DELETE:
+		return VX6_RESOURCE_SERVICE;
+	case VX6_CMD_FORWARD_CREATE:
+	case VX6_CMD_FORWARD_UPDATE:
+	case VX6_CMD_FORWARD_DELETE:
+		return VX6_RESOURCE_FORWARD;
+	default:
+		return VX6_RESOURCE_PEER;
+	}
+}
+
+static enum verb verb_of(enum vx6_cmd_kind k)
+{
+	switch (k) {
+	case VX6_CMD_SERVICE_CREATE:
+	case VX6_CMD_FORWARD_CREATE:
+	case VX6_CMD_PEER_CREATE:
+		return VERB_CREATE;
+	case VX6_CMD_SERVICE_DELETE:
+	case VX6_CMD_FORWARD_DELETE:
+	case VX6_CMD_PEER_DELETE:
+		return VERB_DELETE;
+	default:
+		return VERB_UPDATE;
+	}
+}
+
+static const char *const kind_names[] = {
+	[VX6_RESOURCE_SERVICE] = "service",
+	[VX6_RESOURCE_FORWARD] = "forward",
+	[VX6_RESOURCE_PEER] = "peer",
+};
+static const char *const id_prefixes[] = {
+	[VX6_RESOURCE_SERVICE] = "svc",
+	[VX6_RESOURCE_FORWARD] = "fwd",
+	[VX6_RESOURCE_PEER] = "peer",
+};
+
+/* ---- checks ---- */
+
+/* What a refusal is about. */
+struct fault {
+	const char *pointer;
+	char detail[VX6_DETAIL_MAX];
+};
+
+static const char *name_of(enum vx6_resource_kind kind, const struct row *row)
+{
+	if (kind == VX6_RESOURCE_SERVICE)
+		return row->spec.service.name;
+	return kind == VX6_RESOURCE_FORWARD ? row->spec.forward.name : row->spec.peer.name;
+}
+
+static const char *name_wanted(const struct request *rq)
+{
+	enum vx6_resource_kind kind = kind_of(rq->cmd->kind);
+
+	if (kind == VX6_RESOURCE_SERVICE)
+		return rq->cmd->u.service.name;
+	return kind == VX6_RESOURCE_FORWARD ? rq->cmd->u.forward.name : rq->cmd->u.peer.name;
+}
+
+static vx6_err check_name(struct vx6_node *node, const struct request *rq, struct fault *f)
+{
+	enum vx6_resource_kind kind = kind_of(rq->cmd->kind);
+	const struct row_table *t = rows_of(node, kind);
+	const char *name = name_wanted(rq);
+
+	for (size_t i = 0; i < t->n && name[0]; i++) {
+		if (strcmp(t->row[i]->meta.id, rq->cmd->id) == 0 ||
+		    strcmp(name_of(kind, t->row[i]), name) != 0)
+			continue;
+		f->pointer = "/name";
+		snprintf(f->detail, sizeof f->detail, "there is a %s called %s already (%s)",
+			 kind_names[kind], name, t->row[i]->meta.id);
+		return VX6_ERR(EXISTS);
+	}
+	return VX6_OK;
+}
+
+static vx6_err check_service(struct vx6_node *node, const struct request *rq, struct fault *f)
+{
+	vx6_err err = vx6_services_check(node->services, &rq->cmd->u.service);
+
+	f->pointer = "/target";
+	if (err.code == VX6_E_NOT_LOOPBACK)
+		snprintf(f->detail, sizeof f->detail,
+			 "target must be on this host (127.0.0.0/8, [::1] or unix:); start the "
+			 "agent with "
+			 "--allow-non-loopback to publish others");
+	else if (!vx6_is_ok(err))
+		snprintf(f->detail, sizeof f->detail, "service: %s", vx6_err_text(err));
+	return err;
+}
+
+static vx6_err check_forward(struct vx6_node *node, struct request *rq, struct fault *f)
+{
+	const struct vx6_forward_spec *spec = &rq->cmd->u.forward;
+	char addr[VX6_ADDR_TEXT];
+	vx6_err err = vx6_forwards_prepare(node->forwards, rq->cmd->id[0] ? rq->cmd->id : NULL,
+					   spec, &rq->socket);
+
+	f->pointer = "/listen";
+	if (err.code == VX6_E_NOT_LOOPBACK)
+		snprintf(f->detail, sizeof f->detail,
+			 "listen must be on this host (127.0.0.0/8, [::1] or unix:); start the "
+			 "agent with "
+			 "--allow-non-loopback to open others");
+	else if (!vx6_is_ok(err))
+		snprintf(f->detail, sizeof f->detail, "cannot listen on %s: %s",
+			 vx6_addr_format(&spec->listen, addr), vx6_err_text(err));
+	return err;
+}
+
+static vx6_err check_peer(struct vx6_node *node, const struct request *rq, struct fault *f)
+{
+	const struct vx6_peer_spec *spec = &rq->cmd->u.peer;
+
+	f->pointer = "/addresses";
+	if (spec->addrs_n == 0 && !spec->has_node_id) {
+		snprintf(f->detail, sizeof f->detail, "a peer needs an address or a node id");
+		return VX6_ERR(INVALID);
+	}
+	if (spec->has_node_id && vx6_node_id_eq(&spec->node_id, &node->identity.id)) {
+		f->pointer = "/node_id";
+		snprintf(f->detail, sizeof f->detail, "that is this node's own id");
+		return VX6_ERR(INVALID);
+	}
+	if (verb_of(rq->cmd->kind) == VERB_CREATE && node->peer_rows.n >= VX6_PEERS_MAX) {
+		snprintf(f->detail, sizeof f->detail, "at most %d peers", VX6_PEERS_MAX);
+		return VX6_ERR(FULL);
+	}
+	return VX6_OK;
+}
+
+static vx6_err check_row(const struct request *rq, const struct row *row, struct fault *f)
+{
+	if (!row)
+		return VX6_ERR(NOT_FOUND);
+	if (!row->stored) {
+		snprintf(f->detail, sizeof f->detail,
+			 "this peer comes from the command line or the configuration file; change "
+			 "it there");
+		return VX6_ERR(INVALID);
+	}
+	if (rq->cmd->if_generation != 0 && rq->cmd->if_generation != row->meta.generation) {
+		snprintf(f->detail, sizeof f->detail, "it is at generation %llu now",
+			 (unsigned long long)row->meta.generation);
+		return VX6_ERR(CONFLICT);
+	}
+	return VX6_OK;
+}
+
+static vx6_err check_spec(struct vx6_node *node, struct request *rq, struct fault *f)
+{
+	VX6_TRY(check_name(node, rq, f));
+	switch (kind_of(rq->cmd->kind)) {
+	case VX6_RESOURCE_SERVICE:
+		return check_service(node, rq, f);
+	case VX6_RESOURCE_FORWARD:
+		return check_forward(node, rq, f);
+	default:
+		return check_peer(node, rq, f);
+	}
+}
+
+/* ---- into force ---- */
+
+void row_apply(struct vx6_node *node, enum vx6_resource_kind kind, const struct row *row,
+	       struct vx6_forward_socket *socket)
+{
+	vx6_err err = VX6_OK;
+
+	switch (kind) {
+	case VX6_RESOURCE_SERVICE:
+		err = vx6_services_put(node->services, row->meta.id, &row->spec.service);
+		if (!vx6_is_ok(err))
+			break;
+		if (row->spec.service.enabled)
+			vx6_publisher_put_service(node->publisher, row->spec.service.name);
+		else
+			vx6_publisher_drop_service(node->publisher, row->spec.service.name);
+		break;
+	case VX6_RESOURCE_FORWARD:
+		vx6_forwards_put(node->forwards, row->meta.id, &row->spec.forward, socket);
+		break;
+	case VX6_RESOURCE_PEER:
+		err = vx6_peers_put(node->peers, row->meta.id, &row->spec.peer);
+		break;
+	}
+	if (!vx6_is_ok(err))
+		VX6_ERROR("node", "%s %s is not in force: %s", kind_names[kind], name_of(kind, row),
+			  vx6_err_text(err));
+}
+
+static void spec_take(enum vx6_resource_kind kind, struct row *row, struct vx6_cmd *cmd)
+{
+	switch (kind) {
+	case VX6_RESOURCE_SERVICE:
+		vx6_service_spec_fini(&row->spec.service);
+		row->spec.service = cmd->u.service;
+		cmd->u.service = (struct vx6_service_spec){0};
+		break;
+	case VX6_RESOURCE_FORWARD:
+		row->spec.forward = cmd->u.forward;
+		break;
+	case VX6_RESOURCE_PEER:
+		row->spec.peer = cmd->u.peer;
+		break;
+	}
+}
+
+static void apply_delete(struct vx6_node *node, enum vx6_resource_kind kind, const char *id)
+{
+	struct row *row = rows_find(rows_of(node, kind), id);
+
+	if (kind == VX6_RESOURCE_SERVICE) {
+		vx6_publisher_drop_service(node->publisher, row->spec.service.name);
+		if (!vx6_is_ok(vx6_services_delete(node->services, id)))
+			VX6_ERROR("node", "service %s was not in force", id);
+	} else if (kind == VX6_RESOURCE_FORWARD) {
+		if (!vx6_is_ok(vx6_forwards_delete(node->forwards, id)))
+			VX6_ERROR("node", "forward %s was not in force", id);
+	} else {
+		vx6_peers_delete(node->peers, id);
+	}
+	rows_remove(rows_of(node, kind), id, kind);
+}
+
+static void apply_put(struct vx6_node *node, struct request *rq, enum vx6_resource_kind kind)
+{
+	struct row *row = rows_find(rows_of(node, kind), rq->meta.id);
+	struct vx6_forward_socket *socket = rq->socket;
+
+	rq->socket = NULL;
+	if (!row) {
+		row = vx6_zalloc(sizeof *row);
+		row->stored = true;
+		row->meta = rq->meta;
+		rows_add(rows_of(node, kind), row);
+	} else {
+		/* another name is another record */
+		if (kind == VX6_RESOURCE_SERVICE &&
+		    strcmp(row->spec.service.name, rq->cmd->u.service.name) != 0)
+			vx6_publisher_drop_service(node->publisher, row->spec.service.name);
+		vx6_meta_fini(&row->meta);
+		row->meta = rq->meta;
+	}
+	rq->meta = (struct vx6_meta){0};
+	spec_take(kind, row, rq->cmd);
+	row_apply(node, kind, row, socket);
+}
+
+static void apply_node(struct vx6_node *node, const struct request *rq)
+{
+	vx6_strlcpy(node->name, rq->cmd->u.node.name, sizeof node->name);
+	vx6_strlcpy(node->stored.name, node->name, sizeof node->stored.name);
+	node->stored.generation++;
+	node->stored.updated_ms = rq->event.wall_ms;
+	wiring_announce(node);
+}
+
+/* ---- the write ---- */
+
+static void on_written(void *user, const struct vx6_write_result *r)
+{
+	struct request *rq = user;
+	struct vx6_node *node = rq->owner;
+	struct vx6_answer answer = {.err = VX6_OK};
+	enum vx6_resource_kind kind = kind_of(rq->cmd->kind);
+
+	node->current = NULL;
+	if (!vx6_is_ok(r->err)) {
+		request_fail(rq, r->err, r->err.code == VX6_E_EXISTS ? "/name" : NULL, NULL);
+		run_next(node);
+		return;
+	}
+	vx6_strlcpy(answer.id, rq->meta.id, sizeof answer.id);
+	answer.generation = rq->meta.generation;
+	if (rq->cmd->kind == VX6_CMD_NODE_UPDATE) {
+		apply_node(node, rq);
+		answer.generation = node->stored.generation;
+	} else if (verb_of(rq->cmd->kind) == VERB_DELETE) {
+		apply_delete(node, kind, rq->cmd->id);
+	} else {
+		apply_put(node, rq, kind);
+	}
+	vx6_strlcpy(rq->event.request_id, rq->cmd->request_id, sizeof rq->event.request_id);
+	event_deliver(node, &rq->event, r->first_seq);
+	request_answer(rq, &answer);
+	run_next(node);
+}
+
+static char *event_data(const struct request *rq, const char *name)
+{
+	struct vx6_json j = {0};
+
+	vx6_json_object(&j, NULL);
+	vx6_json_str(&j, "name", name);
+	if (rq->meta.generation)
+		vx6_json_u64(&j, "generation", rq->meta.generation);
+	vx6_json_end_object(&j);
+	return vx6_json_take(&j);
+}
+
+static void write_submit(struct vx6_node *node, struct request *rq, struct vx6_write *w)
+{
+	vx6_err err;
+
+	vx6_strlcpy(rq->event.request_id, rq->cmd->request_id, sizeof rq->event.request_id);
+	vx6_write_event(w, &rq->event);
+	node->current = rq;
+	err = vx6_state_submit(node->state, w, on_written, rq);
+	if (!vx6_is_ok(err)) {
+		node->current = NULL;
+		request_fail(rq, err, NULL, "too many changes are waiting to be stored");
+		run_next(node);
+	}
+}
+
+static void meta_make(struct vx6_node *node, struct request *rq, enum vx6_resource_kind kind)
+{
+	const struct row *row = rq->cmd->id[0] ? rows_find(rows_of(node, kind), rq->cmd->id) : NULL;
+	uint64_t now = vx6_wall_ms();
+
+	if (row) {
+		vx6_meta_copy(&rq->meta, &row->meta);
+	} else {
+		new_id(id_prefixes[kind], now, rq->meta.id);
+		rq->meta.created_ms = now;
+		rq->meta.labels = vx6_strdup("{}");
+	}
+	rq->meta.generation++;
+	rq->meta.updated_ms = now;
+	if (rq->cmd->managed_by[0])
+		vx6_strlcpy(rq->meta.managed_by, rq->cmd->managed_by, sizeof rq->meta.managed_by);
+	if (rq->cmd->labels) {
+		free(rq->meta.labels);
+		rq->meta.labels = rq->cmd->labels;
+		rq->cmd->labels = NULL;
+	}
+}
+
+static void write_put(struct vx6_node *node, struct request *rq, enum vx6_resource_kind kind)
+{
+	struct vx6_write *w = vx6_write_new();
+	char type[32];
+
+	meta_make(node, rq, kind);
+	if (kind == VX6_RESOURCE_SERVICE)
+		vx6_write_put_service(w, &rq->meta, &rq->cmd->u.service);
+	else if (kind == VX6_RESOURCE_FORWARD)
+		vx6_write_put_forward(w, &rq->meta, &rq->cmd->u.forward);
+	else
+		vx6_write_put_peer(w, &rq->meta, &rq->cmd->u.peer);
+	snprintf(type, sizeof type, "%s.%s", kind_names[kind],
+		 verb_of(rq->cmd->kind) == VERB_CREATE ? "created" : "updated");
+	event_init(&rq->event, type, kind_names[kind], rq->meta.id,
+		   event_data(rq, name_wanted(rq)));
+	write_submit(node, rq, w);
+}
+
+static void write_delete(struct vx6_node *node, struct request *rq, enum vx6_resource_kind kind,
+			 const struct row *row)
+{
+	struct vx6_write *w = vx6_write_new();
+	char type[32];
+
+	vx6_write_delete(w, kind, rq->cmd->id);
+	vx6_strlcpy(rq->meta.id, rq->cmd->id, sizeof rq->meta.id);
+	snprintf(type, sizeof type, "%s.removed", kind_names[kind]);
+	event_init(&rq->event, type, kind_names[kind], rq->cmd->id,
+		   event_data(rq, name_of(kind, row)));
+	write_submit(node, rq, w);
+}
+
+static void run_node_update(struct vx6_node *node, struct request *rq)
+{
+	struct vx6_stored_node stored = node->stored;
+	struct vx6_write *w;
+
+	if (rq->cmd->if_generation != 0 && rq->cmd->if_generation != stored.generation) {
+		request_fail(rq, VX6_ERR(CONFLICT), NULL,
+			     "the node's settings were changed meanwhile");
+		run_next(node);
+		return;
+	}
+	w = vx6_write_new();
+	vx6_strlcpy(stored.name, rq->cmd->u.node.name, sizeof stored.name);
+	stored.generation++;
+	stored.updated_ms = vx6_wall_ms();
+	vx6_write_put_node(w, &stored);
+	event_init(&rq->event, "node.updated", "node", "", event_data(rq, stored.name));
+	write_submit(node, rq, w);
+}
+
+static void run(struct vx6_node *node, struct request *rq)
+{
+	enum vx6_resource_kind kind = kind_of(rq->cmd->kind);
+	enum verb verb = verb_of(rq->cmd->kind);
+	const struct row *row = rows_find(rows_of(node, kind), rq->cmd->id);
+	struct fault fault = {.pointer = NULL};
+	vx6_err err = VX6_OK;
+
+	if (rq->cmd->kind == VX6_CMD_NODE_UPDATE) {
+		run_node_update(node, rq);
+		return;
+	}
+	if (verb != VERB_CREATE)
+		err = check_row(rq, row, &fault);
+	if (vx6_is_ok(err) && verb != VERB_DELETE)
+		err = check_spec(node, rq, &fault);
+	if (!vx6_is_ok(err)) {
+		struct vx6_answer answer = {.err = err,
+					    .generation = row ? row->meta.generation : 0};
+
+		vx6_strlcpy(answer.pointer, fault.pointer ? fault.pointer : "",
+			    sizeof answer.pointer);
+		vx6_strlcpy(answer.detail, fault.detail[0] ? fault.detail : vx6_err_text(err),
+			    sizeof answer.detail);
+		request_answer(rq, &answer);
+		run_next(node);
+	} else if (verb == VERB_DELETE) {
+		write_delete(node, rq, kind, row);
+	} else {
+		write_put(node, rq, kind);
+	}
+}
+
+/* ---- the queue ---- */
+
+static void run_next(struct vx6_node *node)
+{
+	struct vx6_list *first;
+
+	if (node->current)
+		return;
+	first = vx6_list_pop(&node->mutations);
+	if (!first)
+		return;
+	node->mutations_n--;
+	run(node, VX6_CONTAINER_OF(first, struct request, node));
+}
+
+void mutation_submit(struct request *rq)
+{
+	struct vx6_node *node = rq->owner;
+
+	if (node->draining || node->mutations_n >= MUTATIONS_MAX) {
+		request_fail(rq, node->draining ? VX6_ERR(DRAINING) : VX6_ERR(FULL), NULL, NULL);
+		return;
+	}
+	vx6_list_push(&node->mutations, &rq->node);
+	node->mutations_n++;
+	run_next(node);
+}
+
+void mutations_abort(struct vx6_node *node)
+{
+	struct vx6_list *first;
+
+	while ((first = vx6_list_pop(&node->mutations)) != NULL)
+		request_fail(VX6_CONTAINER_OF(first, struct request, node), VX6_ERR(DRAINING), NULL,
+			     NULL);
+	node->mutations_n = 0;
+	/* the one that is being written was not answered: whoever asked cannot know, and will look */
+	if (node->current)
+		request_fail(node->current, VX6_ERR(DRAINING), NULL, NULL);
+	node->current = NULL;
+}

@@ -1,0 +1,154 @@
+/**
+ * @file node_internal.h
+ * The agent's parts and tables, shared by the sources of this layer.
+ *
+ * Layer:   node
+ * Threads: the loop's thread, but for what says otherwise
+ *
+ * A mutation goes: mailbox -> queue (one at a time) -> checks -> one write (change + event) -> applied in on_written -> answer.
+ */
+#ifndef VX6_NODE_NODE_INTERNAL_H
+#define VX6_NODE_NODE_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "base/json.h"
+#include "base/list.h"
+#include "discovery/netwatch.h"
+#include "discovery/peers.h"
+#include "discovery/publisher.h"
+#include "discovery/reach.h"
+#include "discovery/registry.h"
+#include "node/node.h"
+#include "service/forwards.h"
+#include "service/services.h"
+#include "session/session.h"
+#include "state/state.h"
+
+enum { SNAPSHOT_MAX_AGE_MS = 100, MUTATIONS_MAX = 1024 };
+
+/* One configured object: what the database holds of it. */
+struct row {
+	struct vx6_meta meta;
+	bool stored; /* false: from the configuration, lives as long as the process */
+	union {
+		struct vx6_service_spec service;
+		struct vx6_forward_spec forward;
+		struct vx6_peer_spec peer;
+	} spec;
+};
+
+struct row_table {
+	struct row **row; /* sorted by id */
+	size_t n;
+};
+
+struct vx6_node {
+	struct vx6_node_config cfg;
+	char state_dir[256];
+	char name[VX6_LABEL_TEXT];
+	struct vx6_stored_node stored;
+	struct vx6_identity identity;
+	struct vx6_loop *loop;
+	struct vx6_state *state;
+	struct vx6_hwm_store hwm;
+	struct vx6_sessions *sessions;
+	struct vx6_registry *registry;
+	struct vx6_publisher *publisher;
+	struct vx6_peers *peers;
+	struct vx6_reach *reach;
+	struct vx6_services *services;
+	struct vx6_forwards *forwards;
+	struct vx6_netwatch *netwatch;
+
+	struct row_table service_rows, forward_rows, peer_rows;
+	struct vx6_list mutations; /* struct request, waiting their turn */
+	size_t mutations_n;
+	struct request *current; /* the mutation that is being written */
+
+	uint64_t started_ms;
+	uint64_t event_index; /* seq of the last event that is on disk */
+	struct vx6_snapshot *snapshot;
+	uint64_t snapshot_ms;
+	bool snapshot_dirty;
+	void (*_Atomic on_event)(const struct vx6_event *event, void *user);
+	_Atomic(void *) on_event_user;
+
+	struct vx6_timer drain_timer, renew_timer;
+	uint64_t drain_deadline_ms;
+	bool draining;
+	bool stopping; /* parts are being freed: nothing is told any more */
+	struct vx6_mail stop_mail;
+	atomic_flag stop_asked;
+};
+
+/** A command on its way. */
+struct request {
+	struct vx6_mail mail;
+	struct vx6_list node; /* vx6_node.mutations */
+	struct vx6_node *owner;
+	struct vx6_cmd *cmd;
+	void (*done)(struct vx6_answer *answer, void *user);
+	void *user;
+	/* what a mutation carries from its checks to its application */
+	struct vx6_meta meta;
+	struct vx6_forward_socket *socket;
+	struct vx6_event event;
+};
+
+/* ---- rows.c ---- */
+
+struct row *rows_find(const struct row_table *t, const char *id);
+/** Takes @p row. */
+void rows_add(struct row_table *t, struct row *row);
+void rows_remove(struct row_table *t, const char *id, enum vx6_resource_kind kind);
+void rows_fini(struct row_table *t, enum vx6_resource_kind kind);
+struct row_table *rows_of(struct vx6_node *node, enum vx6_resource_kind kind);
+/** "svc_" + ULID, ascending within this process. @param prefix without the underscore */
+void new_id(const char *prefix, uint64_t wall_ms, char out[static VX6_RESOURCE_ID_MAX]);
+
+/* ---- events.c ---- */
+
+/** Fills an event in; @p data is taken (NULL: "{}"). */
+void event_init(struct vx6_event *ev, const char *type, const char *subject_kind,
+		const char *subject_id, char *data);
+void event_fini(struct vx6_event *ev);
+/** Queues it for the database; subscribers hear of it once it is there. Takes @p ev's data. */
+void event_emit(struct vx6_node *node, struct vx6_event *ev);
+/** It is in the database under @p seq. */
+void event_deliver(struct vx6_node *node, struct vx6_event *ev, uint64_t seq);
+
+/* ---- mutate.c ---- */
+
+void mutation_submit(struct request *rq);
+void mutations_abort(struct vx6_node *node);
+/** Puts a row in force: at the start, and after it was stored. @param socket taken, may be NULL */
+void row_apply(struct vx6_node *node, enum vx6_resource_kind kind, const struct row *row,
+	       struct vx6_forward_socket *socket);
+
+/* ---- snapshot.c ---- */
+
+/** @return a reference for the caller */
+const struct vx6_snapshot *snapshot_get(struct vx6_node *node);
+void snapshot_drop(struct vx6_node *node);
+
+/* ---- facade.c ---- */
+
+/** Answers and frees @p rq. */
+void request_answer(struct request *rq, struct vx6_answer *answer);
+void request_fail(struct request *rq, vx6_err err, const char *pointer, const char *detail);
+
+/* ---- wiring.c ---- */
+
+/** Makes all parts of the overlay and connects them; state and identity are there. @param detail as vx6_node_new() */
+VX6_RES wiring_start(struct vx6_node *node, const struct vx6_state_image *img, char *detail);
+void wiring_stop(struct vx6_node *node);
+/** Id of a peer that no configuration names. */
+void learned_peer_id(const struct vx6_node_id *node, char out[static VX6_RESOURCE_ID_MAX]);
+/** Own addresses or name changed: a new endpoint record if need be. */
+void wiring_announce(struct vx6_node *node);
+/** Addresses as our endpoint record gives them. */
+size_t wiring_own_addrs(struct vx6_node *node,
+			struct vx6_endpoint_addr out[static VX6_ENDPOINT_ADDRS_MAX]);
+
+#endif

@@ -1,0 +1,447 @@
+/*
+ * The overlay's parts and how they are connected: who hears of what. Lower layers know nothing of each other but by these calls.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "node/node_internal.h"
+
+static const char seq_key[] = "record_seq";
+
+/* ---- events of the parts ---- */
+
+static char *peer_data(struct vx6_node *node, struct vx6_session *s, const struct vx6_node_id *id,
+		       vx6_err why)
+{
+	struct vx6_json j = {0};
+	struct vx6_link_info info;
+	char text[VX6_NODE_ID_TEXT];
+
+	vx6_json_object(&j, NULL);
+	vx6_json_str(&j, "node_id", vx6_node_id_format(id, text));
+	vx6_json_str(&j, "node_name", vx6_registry_name(node->registry, id));
+	if (s) {
+		vx6_session_info(s, &info);
+		vx6_json_str(&j, "transport", info.transport);
+		vx6_json_bool(&j, "inbound", !info.initiator);
+	}
+	if (!vx6_is_ok(why))
+		vx6_json_str(&j, "reason", vx6_err_name(why));
+	vx6_json_end_object(&j);
+	return vx6_json_take(&j);
+}
+
+static void tell_peer(struct vx6_node *node, const char *type, const char *id, char *data)
+{
+	struct vx6_event ev;
+
+	event_init(&ev, type, "peer", id, data);
+	event_emit(node, &ev);
+}
+
+void learned_peer_id(const struct vx6_node_id *node, char out[static VX6_RESOURCE_ID_MAX])
+{
+	char text[VX6_NODE_ID_TEXT];
+
+	/* stable for a node: the part of its id behind "vx1" */
+	vx6_strlcpy(out, "peer_", VX6_RESOURCE_ID_MAX);
+	vx6_strlcpy(out + 5, vx6_node_id_format(node, text) + 3, 27);
+}
+
+/* Sessions of configured peers are told of by on_peer_changed(), with the peer's id. */
+static bool is_learned(const struct vx6_node *node, const struct vx6_session *s)
+{
+	struct vx6_link_info info;
+
+	vx6_session_info(s, &info);
+	return !info.initiator && !vx6_peers_owns(node->peers, s);
+}
+
+static void on_session_up(void *user, struct vx6_session *s)
+{
+	struct vx6_node *node = user;
+	const struct vx6_node_id *who = vx6_session_node(s);
+	char id[VX6_RESOURCE_ID_MAX];
+
+	if (!who)
+		return;
+	node->snapshot_dirty = true;
+	vx6_peers_session_up(node->peers, s);
+	vx6_publisher_greet(node->publisher, s);
+	if (!is_learned(node, s))
+		return;
+	learned_peer_id(who, id);
+	tell_peer(node, "peer.up", id, peer_data(node, s, who, VX6_OK));
+}
+
+static void on_session_down(void *user, struct vx6_session *s, vx6_err why)
+{
+	struct vx6_node *node = user;
+	const struct vx6_node_id *who = vx6_session_node(s);
+	char id[VX6_RESOURCE_ID_MAX];
+
+	if (!who || node->stopping)
+		return;
+	node->snapshot_dirty = true;
+	if (is_learned(node, s)) {
+		learned_peer_id(who, id);
+		tell_peer(node, "peer.down", id, peer_data(node, s, who, why));
+	}
+	vx6_peers_session_down(node->peers, s, why);
+}
+
+static void on_record(void *user, struct vx6_session *s, const uint8_t *record, size_t n)
+{
+	static struct vx6_ratelimit complaints;
+	struct vx6_node *node = user;
+	vx6_err err = vx6_registry_admit(node->registry, record, n, vx6_wall_s());
+
+	(void)s;
+	if (!vx6_is_ok(err) && err.code != VX6_E_STALE &&
+	    vx6_log_allow(&complaints, "node", 10, 10000))
+		VX6_INFO("node", "a record from a peer was refused: %s", vx6_err_text(err));
+}
+
+/* Nothing is held for others before the DHT is there; own records are what a peer may ask anew. */
+static void on_wanted(void *user, struct vx6_session *s, const struct vx6_node_id *who)
+{
+	struct vx6_node *node = user;
+
+	if (vx6_node_id_eq(who, &node->identity.id) && vx6_session_node(s))
+		vx6_publisher_greet(node->publisher, s);
+}
+
+static void on_incoming(void *user, struct vx6_session *s, struct vx6_stream *stream,
+			const struct vx6_open *what, const struct iovec *rest, int rest_n, bool fin)
+{
+	struct vx6_node *node = user;
+
+	vx6_services_incoming(node->services, stream, vx6_session_node(s), what, rest, rest_n, fin);
+}
+
+static size_t own_endpoint(void *user, uint8_t *out, size_t cap)
+{
+	struct vx6_node *node = user;
+
+	return vx6_publisher_endpoint(node->publisher, out, cap);
+}
+
+static const struct vx6_sessions_events session_events = {
+	.up = on_session_up,
+	.down = on_session_down,
+	.record = on_record,
+	.wanted = on_wanted,
+	.incoming = on_incoming,
+	.own_endpoint = own_endpoint,
+};
+
+static void on_pinned(void *user, const char *name, const struct vx6_node_id *id)
+{
+	struct vx6_node *node = user;
+	struct vx6_write *w = vx6_write_new();
+	struct vx6_stored_pin pin = {.node = *id, .pinned_ms = vx6_wall_ms()};
+	char text[VX6_NODE_ID_TEXT];
+
+	vx6_strlcpy(pin.name, name, sizeof pin.name);
+	vx6_write_put_pin(w, &pin);
+	if (!vx6_is_ok(vx6_state_submit(node->state, w, NULL, NULL)))
+		VX6_WARN("node", "the pin of %s could not be stored", name);
+	VX6_INFO("node", "%s is %s from now on", name, vx6_node_id_format(id, text));
+}
+
+static void on_name_conflict(void *user, const char *name, const struct vx6_node_id *pinned,
+			     const struct vx6_node_id *claims)
+{
+	char a[VX6_NODE_ID_TEXT], b[VX6_NODE_ID_TEXT];
+
+	(void)user;
+	VX6_WARN("node", "%s is pinned to %s, but %s calls itself that too; it is not trusted",
+		 name, vx6_node_id_format(pinned, a), vx6_node_id_format(claims, b));
+}
+
+static const struct vx6_registry_events registry_events = {.pinned = on_pinned,
+							   .name_conflict = on_name_conflict};
+
+static bool may_see(void *user, const char *service, const struct vx6_node_id *who)
+{
+	const struct vx6_node *node = user;
+
+	for (size_t i = 0; i < node->service_rows.n; i++) {
+		const struct vx6_service_spec *spec = &node->service_rows.row[i]->spec.service;
+
+		if (strcmp(spec->name, service) != 0)
+			continue;
+		if (spec->access == VX6_ACCESS_ANY)
+			return true;
+		for (size_t k = 0; k < spec->allow_n; k++)
+			if (vx6_node_id_eq(&spec->allow[k], who))
+				return true;
+	}
+	return false;
+}
+
+static void on_seq_used(void *user, uint64_t seq)
+{
+	struct vx6_node *node = user;
+	struct vx6_write *w = vx6_write_new();
+
+	vx6_write_put_u64(w, seq_key, seq);
+	if (!vx6_is_ok(vx6_state_submit(node->state, w, NULL, NULL)))
+		VX6_WARN("node", "the sequence number of our records could not be stored");
+}
+
+static void on_peer_changed(void *user, const char *id, enum vx6_peer_state before,
+			    const struct vx6_peer_status *st)
+{
+	struct vx6_node *node = user;
+	struct vx6_json j = {0};
+
+	node->snapshot_dirty = true;
+	if (node->stopping)
+		return;
+	if (st->state == VX6_PEER_UP) {
+		tell_peer(node, "peer.up", id,
+			  peer_data(node, vx6_sessions_by_id(node->sessions, st->session),
+				    &st->node, VX6_OK));
+	} else if (before == VX6_PEER_UP) {
+		tell_peer(node, "peer.down", id, peer_data(node, NULL, &st->node, st->last_err));
+	} else if (st->state == VX6_PEER_BACKOFF && !st->failing_told) {
+		vx6_json_object(&j, NULL);
+		vx6_json_str(&j, "reason", vx6_err_name(st->last_err));
+		vx6_json_str(&j, "detail", st->race);
+		vx6_json_end_object(&j);
+		tell_peer(node, "peer.failed", id, vx6_json_take(&j));
+	}
+}
+
+static char *failure_data(const struct vx6_failure *f, const char *name,
+			  const struct vx6_node_id *peer)
+{
+	struct vx6_json j = {0};
+	char text[VX6_NODE_ID_TEXT];
+
+	vx6_json_object(&j, NULL);
+	if (name)
+		vx6_json_str(&j, "name", name);
+	if (peer)
+		vx6_json_str(&j, "node_id", vx6_node_id_format(peer, text));
+	vx6_json_str(&j, "reason", vx6_err_name(f->err));
+	vx6_json_str(&j, "detail", f->detail);
+	vx6_json_end_object(&j);
+	return vx6_json_take(&j);
+}
+
+static void on_service_failed(void *user, const char *id, const char *name,
+			      const struct vx6_node_id *peer, const struct vx6_failure *f)
+{
+	struct vx6_event ev;
+	bool refused = f->err.code == VX6_E_ACCESS_REFUSED || f->err.code == VX6_E_SERVICE_UNKNOWN;
+
+	event_init(&ev, refused ? "service.refused" : "service.failed", "service", id ? id : "",
+		   failure_data(f, name, peer));
+	event_emit(user, &ev);
+}
+
+static void on_forward_failed(void *user, const char *id, const struct vx6_failure *f)
+{
+	struct vx6_event ev;
+
+	event_init(&ev, "forward.failed", "forward", id, failure_data(f, NULL, NULL));
+	event_emit(user, &ev);
+}
+
+static void on_forward_recovered(void *user, const char *id)
+{
+	struct vx6_event ev;
+
+	event_init(&ev, "forward.recovered", "forward", id, NULL);
+	event_emit(user, &ev);
+}
+
+/* ---- own addresses ---- */
+
+static uint8_t via_bits(const char *transport)
+{
+	return strcmp(transport, "tcp") == 0 ? VX6_VIA_TCP : VX6_VIA_QUIC;
+}
+
+static void add_own(struct vx6_endpoint_addr *out, size_t *n, const struct vx6_addr *ip,
+		    uint16_t port, uint8_t via)
+{
+	for (size_t i = 0; i < *n; i++) {
+		if (vx6_addr_same_ip(&out[i].addr, ip) && out[i].addr.port == port) {
+			out[i].via |= via;
+			return;
+		}
+	}
+	if (*n == VX6_ENDPOINT_ADDRS_MAX)
+		return;
+	out[*n] = (struct vx6_endpoint_addr){.addr = *ip, .via = via, .prio = (uint8_t)*n};
+	out[(*n)++].addr.port = port;
+}
+
+size_t wiring_own_addrs(struct vx6_node *node,
+			struct vx6_endpoint_addr out[static VX6_ENDPOINT_ADDRS_MAX])
+{
+	struct vx6_bound bound[2 * VX6_SESSION_LISTEN_MAX];
+	struct vx6_addr host[VX6_HOST_ADDRS_MAX];
+	size_t bound_n = vx6_sessions_bound(node->sessions, bound), host_n = vx6_host_addrs(host),
+	       n = 0;
+
+	for (size_t i = 0; i < bound_n; i++) {
+		bool v4_only = vx6_addr_is_v4(&bound[i].addr);
+
+		if (!vx6_addr_is_any(&bound[i].addr)) {
+			add_own(out, &n, &bound[i].addr, bound[i].addr.port,
+				via_bits(bound[i].transport));
+			continue;
+		}
+		for (size_t k = 0; k < host_n; k++)
+			if (!v4_only || vx6_addr_is_v4(&host[k]))
+				add_own(out, &n, &host[k], bound[i].addr.port,
+					via_bits(bound[i].transport));
+	}
+	return n;
+}
+
+void wiring_announce(struct vx6_node *node)
+{
+	struct vx6_endpoint_addr own[VX6_ENDPOINT_ADDRS_MAX] = {0};
+	size_t n = wiring_own_addrs(node, own);
+
+	vx6_publisher_set_endpoint(node->publisher, node->name, own, n);
+}
+
+static void on_network_changed(void *user)
+{
+	struct vx6_node *node = user;
+
+	if (node->draining)
+		return;
+	VX6_INFO("node", "addresses of this host changed");
+	vx6_sessions_rebind(node->sessions);
+	wiring_announce(node);
+	vx6_peers_hurry(node->peers);
+}
+
+/* ---- start and stop ---- */
+
+static vx6_err make_transport(struct vx6_node *node, const struct vx6_transport_ops *ops,
+			      struct vx6_transport **out, char *detail)
+{
+	struct vx6_transport_config cfg = {.loop = node->loop, .key = &node->identity.subkey.key};
+	vx6_err err;
+
+	vx6_transport_limits_default(&cfg.limits);
+	err = ops->new (&cfg, out);
+	if (!vx6_is_ok(err))
+		snprintf(detail, VX6_DETAIL_MAX, "cannot start transport %s: %s", ops->name,
+			 vx6_err_text(err));
+	return err;
+}
+
+static vx6_err make_sessions(struct vx6_node *node, char *detail)
+{
+	struct vx6_sessions_config cfg = {
+		.loop = node->loop,
+		.identity = &node->identity,
+		.hwm = &node->hwm,
+		.quic_ops = &vx6_transport_quic,
+		.tcp_ops = &vx6_transport_tcp,
+		.events = &session_events,
+		.user = node,
+	};
+
+	if (node->cfg.transport != VX6_TRANSPORT_TCP_ONLY)
+		VX6_TRY(make_transport(node, cfg.quic_ops, &cfg.quic, detail));
+	if (node->cfg.transport != VX6_TRANSPORT_QUIC_ONLY) {
+		vx6_err err = make_transport(node, cfg.tcp_ops, &cfg.tcp, detail);
+
+		if (!vx6_is_ok(err)) {
+			if (cfg.quic)
+				cfg.quic_ops->free(cfg.quic);
+			return err;
+		}
+	}
+	return vx6_sessions_new(&cfg, &node->sessions);
+}
+
+static void make_parts(struct vx6_node *node, const struct vx6_state_image *img)
+{
+	struct vx6_publisher_config pub = {
+		.loop = node->loop,
+		.identity = &node->identity,
+		.may_see = may_see,
+		.seq_used = on_seq_used,
+		.user = node,
+		.last_seq = vx6_state_image_u64(img, seq_key, 0),
+	};
+	struct vx6_peers_config peers = {
+		.loop = node->loop,
+		.sessions = node->sessions,
+		.transport = node->cfg.transport,
+		.changed = on_peer_changed,
+		.user = node,
+	};
+	struct vx6_services_config services = {
+		.loop = node->loop,
+		.allow_non_loopback = node->cfg.allow_non_loopback,
+		.failed = on_service_failed,
+		.user = node,
+	};
+
+	node->publisher = vx6_publisher_new(&pub);
+	vx6_publisher_attach(node->publisher, node->sessions);
+	node->registry = vx6_registry_new(&node->identity.net, &node->hwm, &registry_events, node);
+	for (size_t i = 0; i < img->pins_n; i++)
+		vx6_registry_load_pin(node->registry, img->pins[i].name, &img->pins[i].node);
+	node->peers = vx6_peers_new(&peers);
+	node->services = vx6_services_new(&services);
+	node->reach = vx6_reach_new(&(struct vx6_reach_config){
+		.loop = node->loop,
+		.sessions = node->sessions,
+		.registry = node->registry,
+		.peers = node->peers,
+		.transport = node->cfg.transport,
+	});
+	node->forwards = vx6_forwards_new(&(struct vx6_forwards_config){
+		.loop = node->loop,
+		.reach = node->reach,
+		.allow_non_loopback = node->cfg.allow_non_loopback,
+		.failed = on_forward_failed,
+		.recovered = on_forward_recovered,
+		.user = node,
+	});
+}
+
+vx6_err wiring_start(struct vx6_node *node, const struct vx6_state_image *img, char *detail)
+{
+	VX6_TRY(make_sessions(node, detail));
+	make_parts(node, img);
+	for (size_t i = 0; i < node->cfg.listen_n; i++)
+		VX6_TRY(vx6_sessions_listen(node->sessions, &node->cfg.listen[i], detail));
+	/* a host without netlink still works; it only hears later of its own changes */
+	if (!vx6_is_ok(vx6_netwatch_new(node->loop, on_network_changed, node, &node->netwatch)))
+		VX6_WARN("node", "cannot watch this host's addresses");
+	wiring_announce(node);
+	return VX6_OK;
+}
+
+void wiring_stop(struct vx6_node *node)
+{
+	node->stopping = true;
+	vx6_netwatch_free(node->netwatch);
+	vx6_forwards_free(node->forwards);
+	vx6_reach_free(node->reach);
+	vx6_services_free(node->services);
+	if (node->publisher)
+		vx6_publisher_attach(node->publisher, NULL);
+	/* peers hear of their sessions' end; they do not dial any more once sessions drain */
+	vx6_sessions_free(node->sessions);
+	vx6_peers_free(node->peers);
+	vx6_registry_free(node->registry);
+	vx6_publisher_free(node->publisher);
+}
