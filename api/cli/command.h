@@ -1,0 +1,138 @@
+/**
+ * @file command.h
+ * The commands as one constant table: arguments, where each goes in the request, columns, examples.
+ *
+ * Layer:   api
+ * Shape:   parser, help, completion, the manual page, the requests and the parity test all read this table
+ * Threads: constant, any thread
+ */
+#ifndef VX6_API_CLI_COMMAND_H
+#define VX6_API_CLI_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct vx6_cli;
+struct vx6_cli_parsed;
+
+/* How the text of an argument becomes a value. */
+enum vx6_cli_kind {
+	VX6_ARG_TEXT,    /* a JSON string; empty text is null when `nullable` */
+	VX6_ARG_INTEGER, /* a decimal number */
+	VX6_ARG_SWITCH,  /* takes no value and stands for `literal` */
+	VX6_ARG_LABEL,   /* key=value; all of them make one object */
+	VX6_ARG_ALLOW,   /* "any" or a node id; all of them make one Access object */
+	VX6_ARG_PEER,    /* ADDR or vx1…@ADDR: addresses and node_id */
+	VX6_ARG_LOCAL,   /* a local address; a bare port is one of 127.0.0.1 */
+	VX6_ARG_REF,     /* an id, or a name that becomes name:<name> */
+};
+
+enum vx6_cli_place {
+	VX6_IN_COMMAND, /* the command itself looks at it */
+	VX6_IN_PATH,
+	VX6_IN_QUERY,
+	VX6_IN_BODY,
+	VX6_IN_HEADER,
+};
+
+/* What a shell offers for the value. */
+enum vx6_cli_offer {
+	VX6_OFFER_NOTHING,
+	VX6_OFFER_FILES,
+	VX6_OFFER_WORDS,    /* `words`, separated by spaces */
+	VX6_OFFER_PEERS,    /* live, from the agent */
+	VX6_OFFER_SERVICES, /* our own */
+	VX6_OFFER_REMOTE,   /* services of peers: alice.web */
+	VX6_OFFER_FORWARDS,
+	VX6_OFFER_NODES,  /* node ids of peers */
+	VX6_OFFER_EVENTS, /* event types */
+};
+
+struct vx6_cli_arg {
+	const char
+		*name; /* "target": --target; of a positional the word in the usage line: "NAME" */
+	char letter;   /* one-letter form of an option, or 0 */
+	bool positional, required, repeat, nullable;
+	enum vx6_cli_kind kind;
+	enum vx6_cli_place place;
+	enum vx6_cli_offer offer;
+	const char *value;   /* word for the value in help; NULL for a switch */
+	const char *field;   /* its name in the request */
+	const char *literal; /* of a switch: JSON text */
+	const char *
+		clears; /* other fields that a patch sets to null along with it, separated by spaces */
+	const char *words; /* the values it may have, when they are few; separated by spaces */
+	const char *help;
+};
+
+/* How a field is shown to people. */
+enum vx6_cli_show {
+	VX6_SHOW_TEXT,
+	VX6_SHOW_STATE, /* coloured */
+	VX6_SHOW_BYTES,
+	VX6_SHOW_MS,
+	VX6_SHOW_PERCENT,
+	VX6_SHOW_UPTIME,
+	VX6_SHOW_ACCESS,
+	VX6_SHOW_DESTINATION, /* the whole forward: by name, or service@address */
+	VX6_SHOW_SUBJECT,
+};
+
+struct vx6_cli_column {
+	const char *title;
+	const char *path; /* "status.bound|listen": the first that is there and not null */
+	enum vx6_cli_show show;
+	bool spare; /* left out when no row has anything in it */
+};
+
+struct vx6_cli_command {
+	const char *group;       /* heading in the list of commands */
+	const char *noun, *verb; /* verb NULL: the noun alone is the command */
+	const char *
+		ops; /* operationIds that it calls, separated by spaces; NULL: it works without an agent */
+	const char *summary;
+	const char *text; /* more, or NULL */
+	const char *examples[5];
+	const struct vx6_cli_arg *args;
+	size_t args_n;
+	const struct vx6_cli_column
+		*columns; /* of a list: a row each; of one object: a line each */
+	size_t columns_n;
+	const char *one_of; /* exactly one of these options has to be given, separated by spaces */
+	const char *done;   /* said when it worked, before the name: "Added service" */
+	int (*run)(struct vx6_cli *cli,
+		   const struct vx6_cli_parsed *p); /* NULL: `vx6 agent`, run by the program */
+	bool hidden;
+	bool raw_words; /* everything after the noun is positional, options too */
+};
+
+extern const struct vx6_cli_command vx6_cli_commands[];
+extern const size_t vx6_cli_commands_n;
+extern const struct vx6_cli_arg vx6_cli_globals[];
+extern const size_t vx6_cli_globals_n;
+
+/** @param verb NULL: the command that is the noun alone @return NULL: there is none */
+const struct vx6_cli_command *vx6_cli_find(const char *noun, const char *verb);
+bool vx6_cli_is_noun(const char *noun);
+bool vx6_cli_has_verbs(const char *noun);
+/** "ls" -> "list" and the like; other words as they are. */
+const char *vx6_cli_verb(const char *word);
+/** Whether @p word is one of the space-separated @p words (NULL: none). */
+bool vx6_cli_word_in(const char *words, const char *word, size_t n);
+
+/* Bodies of the commands, by file. */
+int vx6_cli_run_call(struct vx6_cli *cli,
+		     const struct vx6_cli_parsed *p); /* call.c: one request, by the table */
+int vx6_cli_run_list(struct vx6_cli *cli,
+		     const struct vx6_cli_parsed *p); /* call.c: all pages of a list */
+int vx6_cli_run_init(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
+int vx6_cli_run_connect(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
+int vx6_cli_run_events(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
+int vx6_cli_run_health(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
+int vx6_cli_run_version(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
+int vx6_cli_run_api(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
+int vx6_cli_run_completion(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
+int vx6_cli_run_complete(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
+int vx6_cli_run_help(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
+
+#endif

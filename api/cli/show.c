@@ -1,0 +1,192 @@
+#include "api/cli/show.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/cli/output.h"
+#include "api/cli/text.h"
+#include "base/util.h"
+
+static const struct vx6_value *step(const struct vx6_value *v, const char *path, size_t n)
+{
+	while (v && n > 0) {
+		size_t len = VX6_MIN(strcspn(path, "."), n);
+		char key[64];
+
+		if (len >= sizeof key)
+			return NULL;
+		memcpy(key, path, len);
+		key[len] = 0;
+		v = vx6_value_get(v, key);
+		path += len;
+		n -= len;
+		if (n > 0) {
+			path++;
+			n--;
+		}
+	}
+	return v;
+}
+
+static bool is_nothing(const struct vx6_value *v)
+{
+	return !v || vx6_value_is(v, VX6_JT_NULL);
+}
+
+const struct vx6_value *vx6_cli_at(const struct vx6_value *v, const char *path)
+{
+	for (;;) {
+		size_t n = strcspn(path, "|");
+		const struct vx6_value *found = step(v, path, n);
+
+		if (!is_nothing(found))
+			return found;
+		if (!path[n])
+			return NULL;
+		path += n + 1;
+	}
+}
+
+static char *as_text(const struct vx6_value *v)
+{
+	const char *s = vx6_value_string(v);
+	char *out = s ? vx6_strdup(s) : vx6_value_text(v);
+
+	return out ? out : vx6_strdup("");
+}
+
+/* Items of an array, with commas; an object or anything deeper as JSON. */
+static char *joined(const struct vx6_value *v)
+{
+	char *text = NULL;
+	size_t n = 0;
+	FILE *to;
+
+	if (!vx6_value_is(v, VX6_JT_ARRAY))
+		return as_text(v);
+	to = open_memstream(&text, &n);
+	if (!to)
+		return vx6_strdup("");
+	for (const struct vx6_value *m = vx6_value_first(v); m; m = vx6_value_next(m)) {
+		char *item = as_text(m);
+
+		fprintf(to, "%s%s", ftell(to) > 0 ? ", " : "", item);
+		free(item);
+	}
+	fclose(to);
+	return text;
+}
+
+static enum vx6_tint state_tint(const char *state)
+{
+	static const struct {
+		const char *state;
+		enum vx6_tint tint;
+	} known[] = {
+		{"up", VX6_TINT_GOOD},      {"ready", VX6_TINT_GOOD},  {"listening", VX6_TINT_GOOD},
+		{"yes", VX6_TINT_GOOD},     {"ok", VX6_TINT_GOOD},     {"dialing", VX6_TINT_BUSY},
+		{"backoff", VX6_TINT_BAD},  {"failing", VX6_TINT_BAD}, {"failed", VX6_TINT_BAD},
+		{"fail", VX6_TINT_BAD},     {"no", VX6_TINT_BAD},      {"idle", VX6_TINT_DIM},
+		{"disabled", VX6_TINT_DIM},
+	};
+
+	for (size_t i = 0; i < VX6_ARRAY_N(known); i++)
+		if (strcmp(known[i].state, state) == 0)
+			return known[i].tint;
+	return VX6_TINT_NONE;
+}
+
+static char *access_text(const struct vx6_value *v)
+{
+	const char *otherwise = vx6_value_string(vx6_value_get(v, "default"));
+	size_t n = vx6_value_count(vx6_value_get(v, "node_ids"));
+	char text[32];
+
+	if (otherwise && strcmp(otherwise, "any") == 0)
+		return vx6_strdup("any");
+	snprintf(text, sizeof text, "%zu node%s", n, n == 1 ? "" : "s");
+	return vx6_strdup(n ? text : "none");
+}
+
+/* Where a forward leads, or what an event is about: two strings and what stands between them. */
+static char *pair(const struct vx6_value *item, const char *a, const char *between, const char *b)
+{
+	const char *left = vx6_value_string(vx6_value_get(item, a));
+	const char *right = vx6_value_string(vx6_value_get(item, b));
+	size_t n;
+	char *out;
+
+	if (!left || !right)
+		return vx6_strdup(left ? left : "-");
+	n = strlen(left) + strlen(between) + strlen(right) + 1;
+	out = vx6_zalloc(n);
+	snprintf(out, n, "%s%s%s", left, between, right);
+	return out;
+}
+
+static char *number_text(enum vx6_cli_show show, double n)
+{
+	char text[VX6_CLI_HUMAN];
+
+	if (show == VX6_SHOW_BYTES)
+		vx6_cli_bytes(n, text);
+	else if (show == VX6_SHOW_MS)
+		vx6_cli_ms(n, text);
+	else if (show == VX6_SHOW_UPTIME)
+		vx6_cli_span(n, text);
+	else
+		snprintf(text, sizeof text, "%.1f %%", n);
+	return vx6_strdup(text);
+}
+
+static char *destination(const struct vx6_value *item)
+{
+	const char *to = vx6_value_string(vx6_value_get(item, "to"));
+
+	return to ? vx6_strdup(to) : pair(item, "service", "@", "address");
+}
+
+static char *cell_text(const struct vx6_cli_column *column, const struct vx6_value *v)
+{
+	switch (column->show) {
+	case VX6_SHOW_ACCESS:
+		return access_text(v);
+	case VX6_SHOW_DESTINATION:
+		return destination(v);
+	case VX6_SHOW_SUBJECT:
+		return pair(v, "kind", " ", "id");
+	case VX6_SHOW_BYTES:
+	case VX6_SHOW_MS:
+	case VX6_SHOW_PERCENT:
+	case VX6_SHOW_UPTIME:
+		return vx6_value_is(v, VX6_JT_NUMBER)
+			       ? number_text(column->show, vx6_value_number(v))
+			       : joined(v);
+	case VX6_SHOW_STATE:
+		if (vx6_value_is(v, VX6_JT_BOOL))
+			return vx6_strdup(vx6_value_bool(v, false) ? "yes" : "no");
+		return joined(v);
+	case VX6_SHOW_TEXT:
+		break;
+	}
+	return joined(v);
+}
+
+struct vx6_cli_cell vx6_cli_cell(const struct vx6_cli_column *column, const struct vx6_value *item)
+{
+	const struct vx6_value *v = *column->path ? vx6_cli_at(item, column->path) : item;
+	struct vx6_cli_cell cell = {0};
+
+	if (is_nothing(v))
+		return (struct vx6_cli_cell){.text = vx6_strdup("-")};
+	cell.text = cell_text(column, v);
+	if (!*cell.text) {
+		free(cell.text);
+		cell.text = vx6_strdup("-");
+	}
+	if (column->show == VX6_SHOW_STATE)
+		cell.tint = state_tint(cell.text);
+	cell.right = vx6_value_is(v, VX6_JT_NUMBER);
+	return cell;
+}
