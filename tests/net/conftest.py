@@ -1,5 +1,4 @@
 """Fixtures of the network tests: one laboratory, one pair of hosts, agents as tests ask for them."""
-import os
 import pathlib
 import signal
 import sys
@@ -11,12 +10,8 @@ import lab as lab_module  # noqa: E402
 import overlay  # noqa: E402
 import programs  # noqa: E402
 
-FULL = os.environ.get("VX6_NET_FULL") == "1"
-
-
 def pytest_configure(config):
     config.addinivalue_line("markers", "limit(seconds): a test that may take longer than the usual 60 s")
-    config.addinivalue_line("markers", "full: only with VX6_NET_FULL=1")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that fixtures are torn down
 
 
@@ -25,14 +20,12 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if reason:
             item.add_marker(pytest.mark.skip(reason=reason))
-        elif "full" in item.keywords and not FULL:
-            item.add_marker(pytest.mark.skip(reason="slow: set VX6_NET_FULL=1"))
 
 
 @pytest.fixture(autouse=True)
 def time_limit(request):
     marker = request.node.get_closest_marker("limit")
-    seconds = marker.args[0] if marker else 60
+    seconds = (marker.args[0] if marker else 60) * (10 if lab_module.FULL else 1)
 
     def over(*_):
         raise TimeoutError(f"the test took longer than {seconds} s")

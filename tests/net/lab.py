@@ -26,6 +26,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RUN_DIR = pathlib.Path("/run/vx6-lab")
 NETNS_DIR = pathlib.Path("/run/netns")
+FULL = os.environ.get("VX6_NET_FULL") == "1"  # the long forms of tests that repeat themselves
 CLONE_NEWNET = 0x40000000
 PR_SET_PDEATHSIG = 1
 TOOL_SOURCES = {
