@@ -35,7 +35,8 @@ struct vx6_loop {
 	uv_async_t mail_signal;
 	uv_poll_t timer_poll;
 	int timer_fd;
-	uint64_t timer_armed_ns; /* what the timerfd is set to; 0: off */
+	uint64_t timer_armed_ns; /* what the timerfd is set to, perhaps too early; 0: off */
+	bool timer_fired;        /* and not set since */
 	uint64_t now_ns;
 	bool slept; /* the clock has not been read since the last sleep */
 	struct timer_heap timers;
@@ -164,8 +165,13 @@ static void timerfd_arm(struct vx6_loop *loop)
 	struct itimerspec at = {0};
 	uint64_t due = first ? VX6_MAX(first->due_ns, 1) : 0;
 
-	if (due == loop->timer_armed_ns)
+	/* Setting the timer costs more than all the rest of a wake-up (in a virtual machine it leaves the guest). Most due times only
+	 * ever move away; so a setting that is too early stays, fires once for nothing, and is set again then. */
+	if (loop->timer_armed_ns && (!due || due >= loop->timer_armed_ns))
 		return;
+	if (due == loop->timer_armed_ns && !loop->timer_fired)
+		return;
+	loop->timer_fired = false;
 	loop->timer_armed_ns = due;
 	at.it_value.tv_sec = (time_t)(due / VX6_NS_PER_S);
 	at.it_value.tv_nsec = (long)(due % VX6_NS_PER_S);
@@ -176,16 +182,15 @@ static void timerfd_arm(struct vx6_loop *loop)
 static void on_timerfd(uv_poll_t *handle, int status, int events)
 {
 	struct vx6_loop *loop = handle->data;
-	uint64_t expirations;
 	struct vx6_timer *t;
 	uint64_t now;
 
 	(void)status;
 	(void)events;
 	wake(loop);
-	if (read(loop->timer_fd, &expirations, sizeof expirations) < 0 && errno != EAGAIN)
-		VX6_ERROR("loop", "cannot read the timer: %s", strerror(errno));
+	/* not read: the setting that follows before the next sleep clears it as well */
 	loop->timer_armed_ns = 0;
+	loop->timer_fired = true;
 	/* timers armed by these callbacks for a time that has passed wait for the next round: no timer can starve descriptors */
 	now = loop->now_ns;
 	while ((t = timer_heap_first(&loop->timers)) != NULL && t->due_ns <= now) {

@@ -231,10 +231,8 @@ void quic_conn_dirty(struct quic_conn *c)
 	vx6_loop_defer(c->t->loop, &c->t->task);
 }
 
-void quic_conn_arm(struct quic_conn *c)
+void quic_conn_arm(struct quic_conn *c, ngtcp2_tstamp due)
 {
-	ngtcp2_tstamp due = ngtcp2_conn_get_expiry2(c->q);
-
 	if (due == UINT64_MAX)
 		vx6_timer_stop(&c->timer);
 	else if (!vx6_timer_is_armed(&c->timer) || c->timer.due_ns != due)

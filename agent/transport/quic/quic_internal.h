@@ -266,8 +266,8 @@ void quic_conn_linger(struct quic_conn *c);
 void quic_conn_free(struct quic_conn *c);
 /** The path's source address is gone or the addresses changed: move. */
 void quic_conn_migrate(struct quic_conn *c);
-/** Sets the timer to what ngtcp2 wants next. */
-void quic_conn_arm(struct quic_conn *c);
+/** Sets the timer to the time of ngtcp2's next wish, UINT64_MAX for none. */
+void quic_conn_arm(struct quic_conn *c, ngtcp2_tstamp due);
 
 /* ---- callbacks.c ---- */
 

@@ -9,7 +9,9 @@
 enum {
 	VECS = 8,
 	STREAM_QUANTUM = 16 * 1024,
-	BURSTS_MAX = 4, /* batches a connection may send before the others have a turn */
+	BATCHES_MAX = 8,           /* a connection may send before the others have a turn */
+	BURST_NS = 250 * 1000,
+	BURST_MAX = 256 * 1024,
 };
 
 static bool has_more(const struct quic_stream *s)
@@ -138,8 +140,9 @@ static bool path_of(const ngtcp2_path *from, struct quic_path *to)
 	return true;
 }
 
-/* @return whether another batch may follow at once */
-static bool send_one_batch(struct quic_conn *c, ngtcp2_tstamp now, size_t *budget)
+enum batch { BATCH_MORE, BATCH_STOP, BATCH_NOTHING };
+
+static enum batch send_one_batch(struct quic_conn *c, ngtcp2_tstamp now, size_t *budget)
 {
 	ngtcp2_path_storage ps;
 	ngtcp2_pkt_info info = {0};
@@ -152,27 +155,41 @@ static bool send_one_batch(struct quic_conn *c, ngtcp2_tstamp now, size_t *budge
 	n = ngtcp2_conn_write_aggregate_pkt2(c->q, &ps.path, &info, c->t->tx, room, &segment, write_packet, QUIC_TX_SEGMENTS, now);
 	if (n < 0) {
 		quic_conn_fail(c, (int)n);
-		return false;
+		return BATCH_STOP;
 	}
 	if (n == 0 || !path_of(&ps.path, &path))
-		return false;
+		return BATCH_NOTHING;
 	*budget = *budget > (size_t)n ? *budget - (size_t)n : 0;
 	switch (quic_socket_send(c->sock, &path, (uint8_t)info.ecn, c->t->tx, (size_t)n, segment)) {
 	case QUIC_SENT_BLOCKED:
-		return false;
+		return BATCH_STOP;
 	case QUIC_SENT_NO_ROUTE:
 		quic_conn_migrate(c);
-		return false;
+		return BATCH_STOP;
 	case QUIC_SENT:
 		break;
 	}
-	return *budget > 0;
+	return *budget > 0 ? BATCH_MORE : BATCH_STOP;
+}
+
+/* Bytes that may go in one wake-up: what leaves the path's bottleneck in BURST_NS, so that fast paths are not paced by a timer for
+ * each batch (a timer costs as much as sending it), and slow ones see no bursts beyond what ngtcp2 proposes. */
+static size_t burst(struct quic_conn *c)
+{
+	size_t least = VX6_MAX(ngtcp2_conn_get_send_quantum2(c->q), (size_t)NGTCP2_MAX_UDP_PAYLOAD_SIZE);
+	ngtcp2_conn_info info;
+	uint64_t estimate;
+
+	ngtcp2_conn_get_conn_info2(c->q, &info);
+	c->cwnd = info.cwnd;
+	estimate = info.smoothed_rtt ? info.cwnd / 2 * BURST_NS / info.smoothed_rtt : 0;
+	return (size_t)VX6_MAX(VX6_MIN(estimate, (uint64_t)BURST_MAX), (uint64_t)least);
 }
 
 void quic_flush(struct quic_conn *c)
 {
-	ngtcp2_tstamp now = quic_now(c->t);
-	ngtcp2_conn_info info;
+	ngtcp2_tstamp now = quic_now(c->t), due;
+	enum batch last = BATCH_MORE;
 	size_t budget;
 
 	if (c->state > QUIC_UP)
@@ -181,15 +198,15 @@ void quic_flush(struct quic_conn *c)
 		vx6_list_push(&c->sock->waiting, &c->dirty_node);
 		return;
 	}
-	ngtcp2_conn_get_conn_info2(c->q, &info);
-	c->cwnd = info.cwnd;
-	budget = VX6_MAX(ngtcp2_conn_get_send_quantum2(c->q), (size_t)NGTCP2_MAX_UDP_PAYLOAD_SIZE);
-	for (int i = 0; i < BURSTS_MAX && send_one_batch(c, now, &budget); i++)
-		;
+	budget = burst(c);
+	for (int i = 0; i < BATCHES_MAX && last == BATCH_MORE; i++)
+		last = send_one_batch(c, now, &budget);
 	if (c->state > QUIC_UP)
 		return;
+	/* The time of the next packet matters only while there is one: taken before ngtcp2 sets it anew. */
+	due = ngtcp2_conn_get_expiry2(c->q);
 	ngtcp2_conn_update_pkt_tx_time(c->q, now);
-	quic_conn_arm(c);
+	quic_conn_arm(c, last == BATCH_NOTHING ? due : ngtcp2_conn_get_expiry2(c->q));
 	if (c->sock->held_n > 0 && !vx6_list_is_linked(&c->dirty_node))
 		vx6_list_push(&c->sock->waiting, &c->dirty_node);
 	if (!vx6_list_is_empty(&c->link_blocked) && quic_conn_has_room(c))
