@@ -105,6 +105,8 @@ static vx6_err input_window(struct mux *m, uint32_t id, uint32_t delta)
 {
 	struct vx6_stream *s;
 
+	if (delta == 0)
+		return violation;
 	if (id == 0) {
 		VX6_TRY(credit_add(&m->tx_credit, delta));
 		m->io->wake(m);
