@@ -116,7 +116,7 @@ char *vx6_cli_percent(const char *s)
 		if (strchr(plain, *s))
 			*p++ = *s;
 		else
-			p += sprintf(p, "%%%02X", (unsigned char)*s);
+			p += snprintf(p, 4, "%%%02X", (unsigned char)*s);
 	}
 	return out;
 }

@@ -12,8 +12,8 @@
  *   3. send.c packs what was committed meanwhile and sends it
  * Phases 2 and 3 are one deferred task of the instance; calls down (stream.c, conn.c) only change state and ask for it.
  */
-#ifndef VX6_TRANSPORT_QUIC_INTERNAL_H
-#define VX6_TRANSPORT_QUIC_INTERNAL_H
+#ifndef VX6_TRANSPORT_QUIC_QUIC_INTERNAL_H
+#define VX6_TRANSPORT_QUIC_QUIC_INTERNAL_H
 
 #include <netinet/in.h>
 
