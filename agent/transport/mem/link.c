@@ -128,7 +128,7 @@ static void receive(struct vx6_link *link)
 		mem_link_fail(link, err);
 	mux_deliver(&link->mux);
 	if (!vx6_is_ok(err))
-		mem_link_fail(link, err);
+		mem_link_fail(link, mux_end_reason(&link->mux));
 	frames_free(&taken);
 	if (link->peer)
 		wake(link->peer); /* there may be room again */
@@ -232,6 +232,8 @@ void mem_link_finish(struct vx6_link *link)
 	vx6_timer_stop(&link->arrival);
 	vx6_timer_stop(&link->watch);
 	if (link->peer) {
+		if (link->was_up && link->polite)
+			post(link, link->scratch, mux_goodbye(link->scratch, link->why));
 		post(link, NULL, 0);
 		link->peer->peer = NULL;
 	}

@@ -187,6 +187,12 @@ static void mem_link_drain(struct vx6_link *link)
 		mux_goaway(&link->mux);
 }
 
+static void mem_link_close(struct vx6_link *link, vx6_err why)
+{
+	link->polite = true;
+	mem_link_fail(link, why);
+}
+
 static vx6_err mem_stream_open(struct vx6_link *link, const struct vx6_stream_events *ev, void *user, struct vx6_stream **out)
 {
 	if (link->state != MEM_UP)
@@ -206,7 +212,7 @@ const struct vx6_transport_ops vx6_transport_mem = {
 	.link_set_events = mem_link_set_events,
 	.link_info = mem_link_info,
 	.link_drain = mem_link_drain,
-	.link_close = mem_link_fail,
+	.link_close = mem_link_close,
 	.stream_open = mem_stream_open,
 	.stream_set_events = mux_stream_set_events,
 	.stream_reserve = mux_stream_reserve,

@@ -52,6 +52,7 @@ struct vx6_link {
 	enum mem_state state;
 	struct vx6_dial how;
 	bool initiator, was_up, has_peer_key;
+	bool polite; /* we end it: tell the peer why */
 	struct vx6_sign_pk peer_key;
 	uint8_t channel_binding[VX6_CB_BYTES];
 	struct vx6_addr local, remote;

@@ -183,6 +183,7 @@ vx6_err mux_input(struct mux *m, const uint8_t *frame, size_t n)
 		return VX6_OK;
 	case VX6_MUX_GOAWAY:
 		m->goaway_rx = true;
+		m->goaway_code = vx6_mux_payload_u32(payload);
 		return VX6_OK;
 	default:
 		return VX6_OK; /* PAD: the decoder knows no other */

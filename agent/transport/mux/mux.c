@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/util.h"
+#include "wire/code.h"
 
 enum { BUCKETS_MIN = 16 };
 
@@ -91,6 +92,20 @@ void mux_goaway(struct mux *m)
 	m->goaway_tx = true;
 	m->ctl |= CTL_GOAWAY;
 	m->io->wake(m);
+}
+
+size_t mux_goodbye(uint8_t frame[static VX6_MUX_HEADER + 4], vx6_err why)
+{
+	uint16_t code = vx6_is_ok(why) || why.code == VX6_E_CLOSED ? VX6_CODE_OK : vx6_code_from_err(why);
+
+	return vx6_mux_encode_u32(frame, VX6_MUX_GOAWAY, 0, code);
+}
+
+vx6_err mux_end_reason(const struct mux *m)
+{
+	if (!m->goaway_rx || m->goaway_code == VX6_CODE_OK || m->goaway_code == VX6_CODE_DRAINING)
+		return VX6_ERR(CLOSED);
+	return vx6_code_to_err(m->goaway_code);
 }
 
 /* ---- ids ---- */

@@ -73,6 +73,7 @@ struct mux {
 	struct mux_batch *batch;
 	uint64_t now_ns;           /* set by the link before each call */
 	bool initiator, dead, goaway_tx, goaway_rx, goaway_told;
+	uint32_t goaway_code;      /* the peer's latest */
 	uint32_t own_next, peer_last;
 	uint32_t own_n, own_max, peer_n, peer_max; /* streams, until their last frame has left */
 	struct vx6_stream **bucket;
@@ -139,6 +140,10 @@ bool mux_wants_room(const struct mux *m);
 VX6_RES mux_watch(struct mux *m, const struct vx6_transport_limits *limits, uint64_t rx_ns, uint64_t *next_ms);
 void mux_ping(struct mux *m);
 void mux_goaway(struct mux *m);
+/** Composes the GOAWAY that goes before an end with @p why. @return bytes */
+size_t mux_goodbye(uint8_t frame[static VX6_MUX_HEADER + 4], vx6_err why);
+/** Why the peer ended the link: what its last GOAWAY said, else CLOSED. */
+vx6_err mux_end_reason(const struct mux *m);
 
 /* Stream operations of transport.h */
 VX6_RES mux_stream_open(struct mux *m, const struct vx6_stream_events *ev, void *user, struct vx6_stream **out);

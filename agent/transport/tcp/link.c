@@ -7,9 +7,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <wolfssl/options.h>
-#include <wolfssl/ssl.h>
-
 #include "base/util.h"
 #include "crypto/secret.h"
 
@@ -63,7 +60,7 @@ void link_finish(struct vx6_link *link)
 	vx6_timer_stop(&link->timer);
 	vx6_io_stop(&link->io);
 	if (link->told_up && link->polite && link->ssl)
-		wolfSSL_shutdown(link->ssl);
+		record_goodbye(link);
 	out_flush(link);
 	socket_close(link);
 	link_log_end(link);

@@ -152,5 +152,17 @@ void record_read(struct vx6_link *link)
 		link_fail(link, err);
 	mux_deliver(&link->mux);
 	if (!vx6_is_ok(err))
-		link_fail(link, err);
+		link_fail(link, mux_end_reason(&link->mux));
+}
+
+void record_goodbye(struct vx6_link *link)
+{
+	uint8_t *frame = out_room(link, CONTROL_BYTES, TCP_OUT_BYTES);
+	int n;
+
+	if (!frame)
+		return;
+	n = (int)mux_goodbye(frame + COMPOSE_AT, link->why);
+	if (wolfSSL_write(link->ssl, frame + COMPOSE_AT, n) == n)
+		wolfSSL_shutdown(link->ssl);
 }

@@ -129,6 +129,8 @@ void handshake_connected(struct vx6_link *link);
 void record_bind(struct vx6_link *link);
 /** Decrypts the feed, frame by frame, into the mux. */
 void record_read(struct vx6_link *link);
+/** Tells the peer why the link ends. */
+void record_goodbye(struct vx6_link *link);
 extern const struct mux_io record_mux_io;
 
 /* out.c */

@@ -374,6 +374,7 @@ static void link__closed_by_us__streams_closed_then_down_once_on_both_sides(void
 	assert_int_equal(r->a.down_n, 1);
 	assert_int_equal(r->b.down_n, 1);
 	assert_int_equal(r->a.why.code, VX6_E_DUPLICATE);
+	assert_int_equal(r->b.why.code, VX6_E_DUPLICATE); /* the code tells the peer */
 	for (int i = 0; i < 50; i++) {
 		assert_int_equal(r->a.end[i]->closed_n, 1);
 		assert_int_equal(r->a.end[i]->why.code, VX6_E_DUPLICATE);
