@@ -294,7 +294,7 @@ class Mux:
 
     def __init__(self, tls):
         self.tls, self.buffer, self.control, self.next = tls, b"", b"", 3
-        self.streams, self.ended = {}, {}
+        self.streams, self.ended = {}, {}  # by number: bytes so far; 0 after FIN, else the code of a RESET
 
     @staticmethod
     def frame(kind, flags, stream, payload=b"", length=None):
@@ -315,8 +315,10 @@ class Mux:
             self.control += payload
         elif kind == DATA:
             self.streams[stream] = self.streams.get(stream, b"") + payload
-        if kind == DATA and flags & FIN or kind == RESET:
-            self.ended[stream] = kind
+        if kind == DATA and flags & FIN:
+            self.ended.setdefault(stream, 0)
+        if kind == RESET:
+            self.ended[stream] = int.from_bytes(payload, "big")
         if kind == PING:
             self.send(PONG, 0, 0, payload)
         return kind, flags, stream, payload
@@ -350,10 +352,10 @@ class Mux:
         return stream
 
     def status(self, stream):
-        """The acceptor's answer to OPEN; None when it reset the stream instead."""
+        """The acceptor's answer to OPEN, or the code it reset the stream with."""
         while len(self.streams.get(stream, b"")) < 2:
             if stream in self.ended:
-                return None
+                return self.ended[stream]
             self.read_frame()
         return int.from_bytes(self.streams[stream][:2], "big")
 
