@@ -151,7 +151,8 @@ struct vx6_cmd {
 		struct {
 			int fd; /* taken: a connected, non-blocking stream socket; closed by the agent in every case */
 			struct vx6_target to;
-			/** The join ended (either way). On the loop thread, exactly once, only after an answer with VX6_OK. */
+			/** The answer comes before the first byte of the service is written to fd: the receiver may
+			 *  greet the client first. The join ended (either way). On the loop thread, exactly once, only after an answer with VX6_OK. */
 			void (*ended)(void *user);
 			void *user;
 		} attach;

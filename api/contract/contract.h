@@ -18,23 +18,23 @@
 #include "api/contract/ids.h" /* generated: enum vx6_op, enum vx6_problem_code, VX6_CONTRACT_VERSION */
 
 enum vx6_schema_flags {
-	VX6_SF_CLOSED = 1,      /* additionalProperties: false */
-	VX6_SF_UNIQUE = 2,      /* uniqueItems */
-	VX6_SF_MIN = 4,         /* min counts */
-	VX6_SF_MAX = 8,         /* max counts */
-	VX6_SF_DATE_TIME = 16,  /* format: date-time */
-	VX6_SF_CONST = 32,      /* the one value of values came from `const` */
-	VX6_SF_NEVER = 64,      /* the schema `false` */
+	VX6_SF_CLOSED = 1,     /* additionalProperties: false */
+	VX6_SF_UNIQUE = 2,     /* uniqueItems */
+	VX6_SF_MIN = 4,        /* min counts */
+	VX6_SF_MAX = 8,        /* max counts */
+	VX6_SF_DATE_TIME = 16, /* format: date-time */
+	VX6_SF_CONST = 32,     /* the one value of values came from `const` */
+	VX6_SF_NEVER = 64,     /* the schema `false` */
 };
 
 enum { VX6_SCHEMA_NO_MAX = UINT32_MAX };
 
 /* A byte automaton: state 1 starts, state 0 is dead. */
 struct vx6_pattern {
-	const char *text;           /* the regular expression, for messages */
-	const uint8_t *class_of;    /* [256] */
-	const uint16_t *next;       /* [state * classes_n + class] */
-	const uint8_t *accept;      /* [state] */
+	const char *text;        /* the regular expression, for messages */
+	const uint8_t *class_of; /* [256] */
+	const uint16_t *next;    /* [state * classes_n + class] */
+	const uint8_t *accept;   /* [state] */
 	uint16_t classes_n;
 };
 
@@ -67,14 +67,15 @@ struct vx6_schema {
 	const struct vx6_schema_prop *props;
 	const struct vx6_schema_value *values; /* enum */
 	const struct vx6_pattern *pattern;
-	const struct vx6_schema *items, *extra, *key; /* items, additionalProperties, propertyNames; NULL: anything */
+	const struct vx6_schema *items, *extra,
+		*key; /* items, additionalProperties, propertyNames; NULL: anything */
 };
 
-enum vx6_role {
-	VX6_ROLE_PUBLIC, /* no credential needed */
-	VX6_ROLE_VIEWER,
-	VX6_ROLE_OPERATOR,
-	VX6_ROLE_ADMIN,
+enum vx6_api_role {
+	VX6_API_ROLE_PUBLIC, /* no credential needed */
+	VX6_API_ROLE_VIEWER,
+	VX6_API_ROLE_OPERATOR,
+	VX6_API_ROLE_ADMIN,
 };
 
 enum vx6_param_place {
@@ -93,12 +94,12 @@ struct vx6_param {
 
 struct vx6_route {
 	enum vx6_op op;
-	const char *id;     /* operationId */
+	const char *id; /* operationId */
 	const char *method;
-	const char *path;   /* template: "/v1/services/{id}" */
-	enum vx6_role role;
-	uint32_t max_body;  /* bytes; 0: takes no body */
-	bool merge_patch;   /* body is application/merge-patch+json, else application/json */
+	const char *path; /* template: "/v1/services/{id}" */
+	enum vx6_api_role role;
+	uint32_t max_body; /* bytes; 0: takes no body */
+	bool merge_patch;  /* body is application/merge-patch+json, else application/json */
 	uint16_t params_n, problems_n;
 	const struct vx6_param *params;
 	const struct vx6_schema *body; /* NULL without body */

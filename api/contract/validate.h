@@ -19,7 +19,7 @@ enum {
 	VX6_FAULTS_MAX = 32,     /* more than these are only counted */
 	VX6_FAULT_POINTER = 192, /* bytes; a longer pointer is cut */
 	VX6_FAULT_DETAIL = 192,
-	VX6_UNIQUE_MAX = 1024,   /* items that uniqueItems compares; more are a fault */
+	VX6_UNIQUE_MAX = 1024, /* items that uniqueItems compares; more are a fault */
 };
 
 struct vx6_fault {
@@ -35,14 +35,15 @@ struct vx6_faults {
 };
 
 /** Adds to @p faults. @return whether @p v matches */
-bool vx6_validate(const struct vx6_schema *schema, const struct vx6_value *v, struct vx6_faults *faults);
+bool vx6_validate(const struct vx6_schema *schema, const struct vx6_value *v,
+		  struct vx6_faults *faults);
 
 /** The same for the text of a parameter; its pointer is "?name". Numbers are whole and decimal. */
 bool vx6_validate_param(const struct vx6_param *param, const char *text, struct vx6_faults *faults);
 
 /** Adds a fault that no schema expresses. @param code static */
-void vx6_fault_add(struct vx6_faults *faults, const char *pointer, const char *code, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
+void vx6_fault_add(struct vx6_faults *faults, const char *pointer, const char *code,
+		   const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 /** Whether all of @p text matches. */
 bool vx6_pattern_match(const struct vx6_pattern *pattern, const char *text);

@@ -202,7 +202,7 @@ class Emitter:
 		body = "&nodes[%d]" % self.node(route.body) if route.body else "NULL"
 		self.routes.append("""	[VX6_OP_%s] = {
 		.op = VX6_OP_%s, .id = %s, .method = %s, .path = %s,
-		.role = VX6_ROLE_%s, .max_body = %d, .merge_patch = %s, .params_n = %d, .problems_n = %d,
+		.role = VX6_API_ROLE_%s, .max_body = %d, .merge_patch = %s, .params_n = %d, .problems_n = %d,
 		.params = %s, .body = %s, .problems = %s,
 		.cli = %s, .summary = %s,
 	},""" % (c_name(route.id), c_name(route.id), c_string(route.id), c_string(route.method), c_string(route.path),

@@ -30,9 +30,22 @@ static int scan(const char *text)
 
 static void scan__json_of_every_kind__passes(void **state)
 {
-	static const char *const good[] = {"null", "true", " false ", "0", "-0", "-0.5e+3", "1E2", "9007199254740991", "\"\"",
-					   "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u20ac\"", "\"\\ud83d\\ude00 \xf0\x9f\x98\x80 \xc3\xa9\"", "[]", "[1,[2],{}]",
-					   "{\"a\":1,\"b\":{\"a\":2},\"A\":3}", "\t{\n\"k\" : [ ] }\r\n", "[{\"a\":1},{\"a\":1}]"};
+	static const char *const good[] = {"null",
+					   "true",
+					   " false ",
+					   "0",
+					   "-0",
+					   "-0.5e+3",
+					   "1E2",
+					   "9007199254740991",
+					   "\"\"",
+					   "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u20ac\"",
+					   "\"\\ud83d\\ude00 \xf0\x9f\x98\x80 \xc3\xa9\"",
+					   "[]",
+					   "[1,[2],{}]",
+					   "{\"a\":1,\"b\":{\"a\":2},\"A\":3}",
+					   "\t{\n\"k\" : [ ] }\r\n",
+					   "[{\"a\":1},{\"a\":1}]"};
 
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
 		assert_int_equal(scan(good[i]), VX6_E_OK);
@@ -40,11 +53,55 @@ static void scan__json_of_every_kind__passes(void **state)
 
 static void scan__what_readers_disagree_on__is_refused(void **state)
 {
-	static const char *const bad[] = {"", " ", "nul", "nulll", "True", "01", "-", "+1", ".5", "1.", "1e", "0x1", "NaN", "Infinity", "1e999",
-					  "9007199254740992", "-9007199254740993", "\"", "\"\\x\"", "\"\\u12\"", "\"\\u0000\"", "\"\\ud800\"",
-					  "\"\\ud800\\u0041\"", "\"\\udc00\"", "\"\t\"", "\"\xc0\xaf\"", "\"\xed\xa0\x80\"", "\"\xf5\x80\x80\x80\"",
-					  "\"\xe2\x82\"", "\"\xff\"", "\xef\xbb\xbf{}", "[", "[1", "[1,]", "[,1]", "[1 2]", "{", "{\"a\"", "{\"a\":", "{\"a\":1",
-					  "{\"a\":1,}", "{a:1}", "{'a':1}", "{1:1}", "{}{}", "{} x", "[]]", "// c\n1", "1 /* c */"};
+	static const char *const bad[] = {"",
+					  " ",
+					  "nul",
+					  "nulll",
+					  "True",
+					  "01",
+					  "-",
+					  "+1",
+					  ".5",
+					  "1.",
+					  "1e",
+					  "0x1",
+					  "NaN",
+					  "Infinity",
+					  "1e999",
+					  "9007199254740992",
+					  "-9007199254740993",
+					  "\"",
+					  "\"\\x\"",
+					  "\"\\u12\"",
+					  "\"\\u0000\"",
+					  "\"\\ud800\"",
+					  "\"\\ud800\\u0041\"",
+					  "\"\\udc00\"",
+					  "\"\t\"",
+					  "\"\xc0\xaf\"",
+					  "\"\xed\xa0\x80\"",
+					  "\"\xf5\x80\x80\x80\"",
+					  "\"\xe2\x82\"",
+					  "\"\xff\"",
+					  "\xef\xbb\xbf{}",
+					  "[",
+					  "[1",
+					  "[1,]",
+					  "[,1]",
+					  "[1 2]",
+					  "{",
+					  "{\"a\"",
+					  "{\"a\":",
+					  "{\"a\":1",
+					  "{\"a\":1,}",
+					  "{a:1}",
+					  "{'a':1}",
+					  "{1:1}",
+					  "{}{}",
+					  "{} x",
+					  "[]]",
+					  "// c\n1",
+					  "1 /* c */"};
 
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
 		if (scan(bad[i]) == VX6_E_OK)
@@ -76,7 +133,8 @@ static char *nested(char open, char close, size_t depth)
 
 static void scan__depth_and_member_limits__hold(void **state)
 {
-	char *ok = nested('[', ']', VX6_SCAN_DEPTH), *deep = nested('[', ']', VX6_SCAN_DEPTH + 1), *bomb = nested('[', ']', 100000);
+	char *ok = nested('[', ']', VX6_SCAN_DEPTH), *deep = nested('[', ']', VX6_SCAN_DEPTH + 1),
+	     *bomb = nested('[', ']', 100000);
 	char *many = malloc(16 * 2000);
 	size_t n = 0;
 
@@ -97,7 +155,8 @@ static void scan__depth_and_member_limits__hold(void **state)
 
 static void scan__every_truncation__is_refused(void **state)
 {
-	const char *text = "{\"name\":\"w\\u00e9b\xf0\x9f\x98\x80\",\"list\":[1,-2.5e3,true,null,{\"x\":\"y\"}]}";
+	const char *text = "{\"name\":\"w\\u00e9b\xf0\x9f\x98\x80\",\"list\":[1,-2.5e3,true,null,{"
+			   "\"x\":\"y\"}]}";
 
 	for (size_t n = 0; n < strlen(text); n++)
 		assert_int_not_equal(scan_n(text, n), VX6_E_OK);
@@ -123,7 +182,8 @@ static void value_merge__cases_of_the_rfc__match(void **state)
 		{"{\"a\":\"b\",\"b\":\"c\"}", "{\"a\":null}", "{\"b\":\"c\"}"},
 		{"{\"a\":[\"b\"]}", "{\"a\":\"c\"}", "{\"a\":\"c\"}"},
 		{"{\"a\":\"c\"}", "{\"a\":[\"b\"]}", "{\"a\":[\"b\"]}"},
-		{"{\"a\":{\"b\":\"c\"}}", "{\"a\":{\"b\":\"d\",\"c\":null}}", "{\"a\":{\"b\":\"d\"}}"},
+		{"{\"a\":{\"b\":\"c\"}}", "{\"a\":{\"b\":\"d\",\"c\":null}}",
+		 "{\"a\":{\"b\":\"d\"}}"},
 		{"{\"a\":[{\"b\":\"c\"}]}", "{\"a\":[1]}", "{\"a\":[1]}"},
 		{"[\"a\",\"b\"]", "[\"c\",\"d\"]", "[\"c\",\"d\"]"},
 		{"{\"a\":\"b\"}", "[\"c\"]", "[\"c\"]"},
@@ -135,7 +195,8 @@ static void value_merge__cases_of_the_rfc__match(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		struct vx6_value *patch = parse(cases[i][1]), *out = vx6_value_merge(parse(cases[i][0]), patch);
+		struct vx6_value *patch = parse(cases[i][1]),
+				 *out = vx6_value_merge(parse(cases[i][0]), patch);
 		char *text = vx6_value_text(out);
 
 		assert_string_equal(text, cases[i][2]);

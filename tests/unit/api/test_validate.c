@@ -29,7 +29,8 @@ static bool valid(const char *schema, const char *text)
 static bool has_fault(const char *pointer, const char *code)
 {
 	for (size_t i = 0; i < faults.n && i < VX6_FAULTS_MAX; i++)
-		if (strcmp(faults.items[i].pointer, pointer) == 0 && strcmp(faults.items[i].code, code) == 0)
+		if (strcmp(faults.items[i].pointer, pointer) == 0 &&
+		    strcmp(faults.items[i].code, code) == 0)
 			return true;
 	return false;
 }
@@ -37,15 +38,20 @@ static bool has_fault(const char *pointer, const char *code)
 static void validate__good_service__passes(void **state)
 {
 	assert_true(valid("ServiceInput", "{\"name\":\"web\",\"target\":\"127.0.0.1:8080\"}"));
-	assert_true(valid("ServiceInput", "{\"name\":\"a\",\"target\":\"unix:/run/x.sock\",\"enabled\":false,\"protocol\":\"tcp\",\"labels\":{\"a/b\":\"\"},"
-					  "\"access\":{\"default\":\"none\",\"node_ids\":[]}}"));
+	assert_true(
+		valid("ServiceInput",
+		      "{\"name\":\"a\",\"target\":\"unix:/run/"
+		      "x.sock\",\"enabled\":false,\"protocol\":\"tcp\",\"labels\":{\"a/b\":\"\"},"
+		      "\"access\":{\"default\":\"none\",\"node_ids\":[]}}"));
 	assert_true(valid("ServiceInput", "{\"name\":\"a\",\"target\":\"[::1]:22\"}"));
 }
 
 static void validate__many_faults__are_told_at_once(void **state)
 {
-	assert_false(valid("ServiceInput", "{\"name\":\"Web!\",\"enabled\":1,\"access\":{\"default\":\"all\",\"x/y~\":1,\"node_ids\":[\"vx1\",\"vx1\"]},"
-					   "\"labels\":{\"A\":1},\"nonsense\":{},\"generation\":2}"));
+	assert_false(valid("ServiceInput",
+			   "{\"name\":\"Web!\",\"enabled\":1,\"access\":{\"default\":\"all\",\"x/"
+			   "y~\":1,\"node_ids\":[\"vx1\",\"vx1\"]},"
+			   "\"labels\":{\"A\":1},\"nonsense\":{},\"generation\":2}"));
 	assert_true(has_fault("/name", "pattern"));
 	assert_true(has_fault("/target", "required"));
 	assert_true(has_fault("/enabled", "type"));
@@ -69,7 +75,8 @@ static void validate__wrong_top_type__is_one_fault(void **state)
 static void validate__patch__takes_null_and_parts(void **state)
 {
 	assert_true(valid("ServicePatch", "{}"));
-	assert_true(valid("ServicePatch", "{\"name\":null,\"labels\":{\"a\":null},\"access\":{\"default\":null},\"protocol\":null}"));
+	assert_true(valid("ServicePatch", "{\"name\":null,\"labels\":{\"a\":null},\"access\":{"
+					  "\"default\":null},\"protocol\":null}"));
 	assert_true(valid("ForwardPatch", "{\"to\":null,\"transport\":\"quic\"}"));
 	assert_false(valid("ServicePatch", "{\"access\":{\"default\":7}}"));
 	assert_false(valid("ServicePatch", "{\"protocol\":\"udp\"}"));
@@ -112,7 +119,8 @@ static const struct vx6_param *param_of(enum vx6_op op, const char *name)
 
 static void validate_param__numbers_and_text__are_checked(void **state)
 {
-	const struct vx6_param *limit = param_of(VX6_OP_SERVICE_LIST, "limit"), *wait = param_of(VX6_OP_EVENT_LIST, "wait");
+	const struct vx6_param *limit = param_of(VX6_OP_SERVICE_LIST, "limit"),
+			       *wait = param_of(VX6_OP_EVENT_LIST, "wait");
 	const struct vx6_param *transport = param_of(VX6_OP_CONNECT_OPEN, "transport");
 
 	memset(&faults, 0, sizeof faults);
@@ -141,10 +149,10 @@ static void contract__tables__agree_with_themselves(void **state)
 		assert_int_equal(r->body != NULL, r->max_body > 0);
 		if (r->merge_patch)
 			assert_string_equal(r->method, "PATCH");
-		if (r->role == VX6_ROLE_PUBLIC)
+		if (r->role == VX6_API_ROLE_PUBLIC)
 			assert_memory_equal(r->path, "/v1/health/", 11);
 		if (strcmp(r->method, "GET") != 0)
-			assert_true(r->role >= VX6_ROLE_OPERATOR);
+			assert_true(r->role >= VX6_API_ROLE_OPERATOR);
 	}
 	for (size_t i = 0; i < VX6_PROBLEM_N; i++)
 		assert_in_range(vx6_problems[i].status, 400, 599);

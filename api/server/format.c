@@ -1,0 +1,88 @@
+#include <string.h>
+
+#include "api/server/server_internal.h"
+#include "base/clock.h"
+
+void api_put_time(struct vx6_json *j, const char *key, uint64_t wall_ms)
+{
+	char text[VX6_TIME_TEXT];
+
+	vx6_json_str(j, key, wall_ms ? vx6_time_format(wall_ms, text) : NULL);
+}
+
+void api_put_addr(struct vx6_json *j, const char *key, const struct vx6_addr *addr)
+{
+	char text[VX6_ADDR_TEXT];
+
+	vx6_json_str(j, key, addr->family == VX6_ADDR_NONE ? NULL : vx6_addr_format(addr, text));
+}
+
+void api_put_node_id(struct vx6_json *j, const char *key, const struct vx6_node_id *id)
+{
+	char text[VX6_NODE_ID_TEXT];
+
+	vx6_json_str(j, key, id ? vx6_node_id_format(id, text) : NULL);
+}
+
+void api_put_failure(struct vx6_json *j, const struct vx6_failure *f)
+{
+	if (vx6_is_ok(f->err)) {
+		vx6_json_str(j, "last_error", NULL);
+		return;
+	}
+	vx6_json_object(j, "last_error");
+	vx6_json_str(j, "code", api_failure_code(f->err));
+	vx6_json_str(j, "detail", f->detail[0] ? f->detail : vx6_err_text(f->err));
+	api_put_time(j, "at", f->wall_ms);
+	vx6_json_end_object(j);
+}
+
+void api_put_pair(struct vx6_json *j, const char *key, const char *a, uint64_t av, const char *b,
+		  uint64_t bv)
+{
+	vx6_json_object(j, key);
+	vx6_json_u64(j, a, av);
+	vx6_json_u64(j, b, bv);
+	vx6_json_end_object(j);
+}
+
+void api_put_text(struct vx6_json *j, const char *key, const char *text)
+{
+	vx6_json_str(j, key, text[0] ? text : NULL);
+}
+
+void api_put_rtt(struct vx6_json *j, uint32_t rtt_us)
+{
+	if (rtt_us)
+		vx6_json_real(j, "rtt_ms", rtt_us / 1000.0);
+	else
+		vx6_json_str(j, "rtt_ms", NULL);
+}
+
+bool api_get_addr(const struct vx6_value *body, const char *key, struct vx6_addr *out,
+		  struct vx6_faults *faults)
+{
+	const char *text = vx6_value_string(vx6_value_get(body, key));
+	char pointer[32] = "/";
+	vx6_err err;
+
+	if (!text)
+		return true;
+	err = vx6_addr_parse(text, out);
+	if (vx6_is_ok(err))
+		return true;
+	strncat(pointer, key, sizeof pointer - 2);
+	vx6_fault_add(faults, pointer, vx6_err_name(err), "is no address: %s", vx6_err_text(err));
+	return false;
+}
+
+bool api_get_node_id(const char *text, const char *pointer, struct vx6_node_id *out,
+		     struct vx6_faults *faults)
+{
+	vx6_err err = vx6_node_id_parse(text, out);
+
+	if (vx6_is_ok(err))
+		return true;
+	vx6_fault_add(faults, pointer, vx6_err_name(err), "is no node id: %s", vx6_err_text(err));
+	return false;
+}

@@ -1,0 +1,304 @@
+/**
+ * @file server_internal.h
+ * What the files of the server share: the server, its connections and requests, replies, calls to the agent.
+ *
+ * Layer:   api
+ * Threads: everything here belongs to the server's thread, but for struct api_mail
+ *
+ * A request lives from the callback that first shows its target to the one that reports its end. While it waits for the
+ * agent, for events or for the end of a joined stream, its connection is suspended: libmicrohttpd neither reads, writes
+ * nor times it out. Whoever completes it fills `reply` and calls api_request_resume().
+ */
+#ifndef VX6_API_SERVER_SERVER_INTERNAL_H
+#define VX6_API_SERVER_SERVER_INTERNAL_H
+
+#include <microhttpd.h>
+#include <pthread.h>
+
+#include "api/server/route.h"
+#include "api/server/server.h"
+#include "base/json.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "crypto/hash.h"
+#include "node/facade.h"
+
+enum {
+	API_CONNECTIONS_UNIX = 256,
+	API_CONNECTIONS_TCP = 64,
+	API_CONNECTION_BYTES = 32 * 1024, /* buffer of one connection */
+	API_HEADER_BYTES = 16 * 1024,
+	API_IDLE_S = 10,
+	API_CALL_MS = 30 * 1000, /* an answer of the agent */
+	API_PROBE_MS = 3 * 1000, /* the same for health probes */
+	API_STREAMS_MAX = 32,    /* event streams and long-polls at once */
+	API_HEARTBEAT_MS = 10 * 1000,
+	API_RING_EVENTS = 256,
+	API_RING_BYTES = 128 * 1024,
+	API_MAIL_EVENTS = 1024, /* events on their way to the server's thread */
+};
+
+/* ---- mail.c: what other threads hand to the server's thread ---- */
+
+struct api_request;
+
+/** A message in the mail. */
+struct api_letter {
+	struct vx6_list node;
+	void (*deliver)(
+		struct vx6_api_server *server,
+		struct api_letter *letter); /* takes the letter; server is NULL when it stopped */
+};
+
+struct api_mail {
+	pthread_mutex_t lock;
+	struct vx6_list letters;
+	int event_fd;
+	unsigned refs, events_n;
+	bool closed, events_lost;
+};
+
+struct api_mail *api_mail_new(int event_fd);
+struct api_mail *api_mail_ref(struct api_mail *mail);
+void api_mail_unref(struct api_mail *mail);
+/** Any thread. Takes the letter; after api_mail_close() it is delivered at once, to nobody. */
+void api_mail_send(struct api_mail *mail, struct api_letter *letter);
+/** Delivers what is there. */
+void api_mail_run(struct api_mail *mail, struct vx6_api_server *server);
+void api_mail_close(struct api_mail *mail);
+/** The facade's event callback; user is the mail. */
+void api_mail_event(const struct vx6_event *event, void *user);
+
+/* ---- call.c: one command to the agent ---- */
+
+struct api_call;
+typedef void api_then(struct api_request *r, struct vx6_answer *answer);
+
+/**
+ * Submits @p cmd (taken) for @p r. Fills the reply with a problem when the agent is stopping, else @p then is called later with the answer,
+ * or the reply becomes a timeout after @p timeout_ms (0: the agent's own limits are enough).
+ */
+void api_call(struct api_request *r, struct vx6_cmd *cmd, uint32_t timeout_ms, api_then *then);
+/** Joins the client's socket with a service. */
+void api_call_attach(struct api_request *r, struct vx6_cmd *cmd);
+/** The request is going away: its answer will be dropped. */
+void api_call_abandon(struct api_call *call);
+struct vx6_cmd *api_cmd_new(const struct api_request *r, enum vx6_cmd_kind kind);
+
+/* ---- reply ---- */
+
+struct api_reply {
+	unsigned status; /* 0: none yet */
+	const char *type;
+	char *body; /* owned, unless borrowed */
+	size_t body_n;
+	bool borrowed, hang_up; /* hang_up: close without a word, the socket belongs to a stream */
+	char etag[48];
+	char location[64];
+	char allow[VX6_ALLOW_TEXT];
+	unsigned retry_after_s;
+	const char *upgrade;
+};
+
+void api_reply_json(struct api_request *r, unsigned status,
+		    struct vx6_json *j); /* takes the text */
+void api_reply_static(struct api_request *r, const char *type, const uint8_t *bytes, size_t n);
+void api_reply_empty(struct api_request *r, unsigned status);
+void api_reply_problem(struct api_request *r, enum vx6_problem_code code, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/** A problem with the list r->faults. */
+void api_reply_faults(struct api_request *r, enum vx6_problem_code code);
+/** The problem that an answer of the agent means. */
+void api_reply_failure(struct api_request *r, const struct vx6_answer *answer);
+/** Sends the reply. */
+enum MHD_Result api_reply_send(struct api_request *r);
+/** Headers that every response carries. */
+void api_reply_headers(struct api_request *r, struct MHD_Response *response);
+/** Name of a failure for `last_error.code`. */
+const char *api_failure_code(vx6_err err);
+
+/* ---- server, connections, requests ---- */
+
+struct api_bucket {
+	uint64_t last_ms;
+	uint32_t tokens_milli;
+};
+/** Takes one of @p burst tokens, refilled at @p per_s. @return false: none left */
+bool api_bucket_take(struct api_bucket *b, uint64_t now_ms, uint32_t burst, uint32_t per_s);
+
+struct api_listener {
+	int fd; /* -1: none */
+	bool tcp;
+	uint16_t port;
+	unsigned connections;
+};
+
+struct api_connection {
+	struct api_listener *listener;
+	enum vx6_api_role role; /* unix: by peer credentials; TCP: PUBLIC until a token says more */
+	unsigned uid;
+};
+
+struct api_stream; /* events.c */
+
+enum api_stage { API_STAGE_CHECK, API_STAGE_BODY, API_STAGE_RUN, API_STAGE_DONE };
+
+struct api_request {
+	struct vx6_list node; /* server->requests */
+	struct vx6_api_server *server;
+	struct MHD_Connection *http;
+	const struct api_connection *connection;
+	char *target; /* owned, split; NULL: too long */
+	bool target_long;
+	char id[65];
+	const char *method;
+	enum api_stage stage;
+	enum vx6_api_role role;
+	bool head, suspended, ended;
+	struct vx6_query query;
+	struct vx6_route_match match;
+	char *body; /* owned */
+	size_t body_n, body_cap;
+	struct vx6_value *json;    /* owned; the checked body */
+	struct vx6_faults *faults; /* owned, made on demand */
+	struct api_call *call;     /* the command under way */
+	uint64_t deadline_ms;      /* 0: none */
+	struct api_stream *stream;
+	struct api_reply reply;
+	unsigned retries;
+};
+
+struct vx6_api_server {
+	struct vx6_node *node;
+	struct MHD_Daemon *http;
+	struct api_mail *mail;
+	pthread_t thread;
+	int epoll_fd, event_fd;
+	bool stopping; /* atomic */
+	struct api_listener listeners[VX6_API_LISTEN_MAX + 1];
+	size_t listeners_n;
+	struct api_listener *accepting; /* whose connection is being handed to libmicrohttpd */
+	char *socket_path;              /* to unlink at stop */
+	struct vx6_list requests;
+	unsigned requests_n;
+	uint8_t key[32]; /* of token hashes and cursors, drawn at start */
+	bool has_token;
+	struct vx6_hash token;
+	struct api_bucket tcp_bucket, unix_bucket, guess_bucket;
+	uint64_t now_ms, tick_ms;
+	bool was_ready;
+	struct api_events *events;
+};
+
+struct vx6_faults *api_request_faults(struct api_request *r);
+/** Continues a suspended request whose reply is ready; nothing for one that is not suspended. */
+void api_request_resume(struct api_request *r);
+const char *api_request_header(const struct api_request *r, const char *name);
+
+void *api_request_begin(void *user, const char *target, struct MHD_Connection *http);
+enum MHD_Result api_request_handle(void *user, struct MHD_Connection *http, const char *url,
+				   const char *method, const char *version, const char *data,
+				   size_t *data_n, void **request);
+void api_request_end(void *user, struct MHD_Connection *http, void **request,
+		     enum MHD_RequestTerminationCode why);
+
+/* ---- handlers: fill the reply, or leave something under way that will ---- */
+
+void api_handle(struct api_request *r);
+void api_health(struct api_request *r);
+/** The probe's answer when the agent gives none. */
+void api_health_late(struct api_request *r);
+void api_version(struct api_request *r);
+void api_endpoints(struct api_request *r);
+void api_schema(struct api_request *r);
+void api_node_get(struct api_request *r);
+void api_node_update(struct api_request *r);
+void api_identity_get(struct api_request *r);
+void api_connect(struct api_request *r);
+void api_events_handle(struct api_request *r);
+
+/* ---- resource.c ---- */
+
+/** One kind of stored object: what differs between peers, services and forwards. */
+struct api_resource {
+	const char *kind, *path, *input_schema;
+	enum vx6_cmd_kind create, update, remove;
+	size_t size; /* of a view; its first member is struct vx6_meta */
+	const void *(*views)(const struct vx6_snapshot *s, size_t *n);
+	const char *(*name)(const void *view);
+	void (*encode_input)(struct vx6_json *j,
+			     const void *view); /* the fields that a client writes, but labels */
+	void (*encode_rest)(struct vx6_json *j, const void *view,
+			    const struct vx6_snapshot *s); /* and those it reads */
+	/** Fills the command from a body that matches the input schema; what the schema cannot say becomes a fault. */
+	void (*decode)(const struct vx6_value *body, struct vx6_cmd *cmd,
+		       struct vx6_faults *faults);
+	/** Optional: completes the spec of a new object. */
+	void (*complete)(struct vx6_cmd *cmd, const struct vx6_snapshot *s);
+};
+
+extern const struct api_resource api_peers, api_services, api_forwards;
+
+void api_resource_list(struct api_request *r, const struct api_resource *res);
+void api_resource_get(struct api_request *r, const struct api_resource *res);
+void api_resource_create(struct api_request *r, const struct api_resource *res);
+void api_resource_replace(struct api_request *r, const struct api_resource *res);
+void api_resource_update(struct api_request *r, const struct api_resource *res);
+void api_resource_delete(struct api_request *r, const struct api_resource *res);
+
+/* ---- format.c: small pieces of JSON ---- */
+
+void api_put_time(struct vx6_json *j, const char *key, uint64_t wall_ms); /* 0: null */
+void api_put_addr(struct vx6_json *j, const char *key, const struct vx6_addr *addr);
+void api_put_node_id(struct vx6_json *j, const char *key, const struct vx6_node_id *id);
+void api_put_failure(struct vx6_json *j, const struct vx6_failure *f);
+void api_put_pair(struct vx6_json *j, const char *key, const char *a, uint64_t av, const char *b,
+		  uint64_t bv);
+void api_put_text(struct vx6_json *j, const char *key, const char *text); /* empty: null */
+void api_put_rtt(struct vx6_json *j, uint32_t rtt_us);                    /* 0: null */
+/** A field that the schema could not check fully. @return false: a fault was added */
+bool api_get_addr(const struct vx6_value *body, const char *key, struct vx6_addr *out,
+		  struct vx6_faults *faults);
+bool api_get_node_id(const char *text, const char *pointer, struct vx6_node_id *out,
+		     struct vx6_faults *faults);
+
+/* ---- select.c: conditions, pages, fields ---- */
+
+/** `"generation.hash"` of a body, as ETag. */
+void api_etag(struct api_request *r, uint64_t generation, const char *body, size_t n);
+/** Whether If-None-Match holds the ETag of the reply. */
+bool api_none_match(const struct api_request *r);
+
+enum api_match { API_MATCH_ANY, API_MATCH_YES, API_MATCH_NO };
+/** What If-Match says about @p generation; ANY: it was not sent, or is a star. */
+enum api_match api_if_match(const struct api_request *r, uint64_t generation);
+
+void api_cursor_make(const struct vx6_api_server *s, const char *kind, const char *id,
+		     char out[static 112]);
+/** @return false: not one of ours, or of another list */
+bool api_cursor_read(const struct vx6_api_server *s, const char *kind, const char *cursor,
+		     char id[static VX6_RESOURCE_ID_MAX]);
+
+/**
+ * Copies the top-level members of an object that @p fields (comma-separated) names.
+ * @param object  JSON text of ours @param fields NULL: all
+ * @return owned text; NULL: a field is not there, its name is in @p unknown
+ */
+char *api_fields_pick(const char *object, const char *fields, char unknown[static 64]);
+
+/* ---- events.c ---- */
+
+struct api_events *api_events_new(void);
+void api_events_free(struct api_events *ev);
+/** A new event for every follower. Takes nothing. */
+void api_events_add(struct vx6_api_server *s, const struct vx6_event *e);
+/** Events were dropped on the way here. */
+void api_events_lost(struct vx6_api_server *s);
+/** Heartbeats and ends of waiting. */
+void api_events_tick(struct vx6_api_server *s);
+/** The request of a stream ended. */
+void api_stream_free(struct api_request *r);
+/** Ends every stream, for the stop of the server. */
+void api_stream_finish(struct api_request *r);
+
+#endif
