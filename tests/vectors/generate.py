@@ -1,0 +1,282 @@
+#!/usr/bin/env python3
+"""Writes schemas/vectors/*.json from the reference implementation beside it; `--check` fails when a file would change.
+
+Every file is {"origin": …, "vectors": [{"name": …, field: hex or text or number, …}]}. Published vectors are copied from the
+documents they name and recomputed here before they are written, so that a slip in copying cannot pass.
+"""
+import ipaddress
+import json
+import pathlib
+import sys
+
+import ref_ed25519 as ed
+import ref_vx6 as vx
+
+OUT = pathlib.Path(__file__).resolve().parents[2] / "schemas" / "vectors"
+
+
+def ip16(text):
+    a = ipaddress.ip_address(text)
+    return a.packed if a.version == 6 else bytes(10) + b"\xff\xff" + a.packed
+
+
+def rfc8032():
+    cases = [
+        ("TEST 1", "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
+         "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a", "",
+         "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b"),
+        ("TEST 2", "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb",
+         "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c", "72",
+         "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00"),
+        ("TEST 3", "c5aa8df43f9f837bedb7442f31dcb7b166d38535076f094b85ce3a2e0b4458f7",
+         "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025", "af82",
+         "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a"),
+        ("TEST SHA(abc)", "833fe62409237b9d62ec77587520911e9a759cec1d19755b7da901b96dca3d42",
+         "ec172b93ad5e563bf4932c70e1245034c35467ef2efd4d64ebf819683467e2bf",
+         "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f",
+         "dc2a4459e7369633a52b1bf277839a00201009a3efbf3ecb69bea2186c26b58909351fc9ac90b3ecfdfbc7c66431e0303dca179c138ac17ad9bef1177331a704"),
+    ]
+    for name, seed, pk, msg, sig in cases:
+        seed, msg = bytes.fromhex(seed), bytes.fromhex(msg)
+        assert ed.public(seed).hex() == pk and ed.sign(seed, msg).hex() == sig, name
+    return "RFC 8032 section 7.1", [dict(name=n, seed=s, pk=p, msg=m, sig=g) for n, s, p, m, g in cases]
+
+
+def rfc7748():
+    nine = "09" + "00" * 31
+    bob = "5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb"
+    alice_pk = "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a"
+    cases = [
+        ("5.2 first", "a546e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449ac4",
+         "e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c",
+         "c3da55379de9c6908e94ea4df28d084f32eccf03491c71f754b4075577a28552"),
+        ("5.2 second", "4b66e9d4d1b4673c5ad22691957d6af5c11b6421e0ea01d42ca4169e7918ba0d",
+         "e5210f12786811d3f4b7959d0538ae2c31dbe7106fc03c3efc4cd549c715a493",
+         "95cbde9476e8907d7aade45cb4b873f88b595a68799fa152e6f8f7647aac7957"),
+        ("5.2 one iteration", nine, nine, "422c8e7a6227d7bca1350b3e2bb7279f7897b87bb6854b783c60e80311ae3079"),
+        ("6.1 bob public", bob, nine, "de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f"),
+        ("6.1 shared", bob, alice_pk, "4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742"),
+    ]
+    for name, k, u, out in cases:
+        assert ed.x25519(bytes.fromhex(k), bytes.fromhex(u)).hex() == out, name
+    return "RFC 7748 sections 5.2 and 6.1", [dict(name=n, scalar=k, u=u, out=o) for n, k, u, o in cases]
+
+
+def rfc5869():
+    def run(a, b):
+        return bytes(range(a, b)).hex()
+
+    cases = [
+        ("A.1", "0b" * 22, run(0, 13), run(0xF0, 0xFA),
+         "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865"),
+        ("A.2", run(0, 0x50), run(0x60, 0xB0), run(0xB0, 0x100),
+         "b11e398dc80327a1c8e7f78c596a49344f012eda2d4efad8a050cc4c19afa97c59045a99cac7827271cb41c65e590e09"
+         "da3275600c2f09b8367793a9aca3db71cc30c58179ec3e87c14c01d5c1f3434f1d87"),
+        ("A.3", "0b" * 22, "", "",
+         "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8"),
+    ]
+    out = []
+    for name, ikm, salt, info, okm in cases:
+        prk, got = vx.hkdf(bytes.fromhex(salt), bytes.fromhex(ikm), bytes.fromhex(info), len(okm) // 2)
+        assert got.hex() == okm, name
+        out.append(dict(name=name, ikm=ikm, salt=salt, info=info, prk=prk.hex(), okm=okm))
+    return "RFC 5869 appendix A", out
+
+
+def siphash():
+    key = bytes(range(16))
+    published = {0: "310e0edd47db6f72", 1: "fd67dc93c539f874", 7: "37d1018bf50002ab", 8: "6224939a79f5f593",
+                 15: "e545be4961ca29a1"}
+    out = []
+    for n in sorted({*published, 16, 31, 63}):
+        tag = vx.siphash24(key, bytes(range(n))).to_bytes(8, "little").hex()
+        assert published.get(n, tag) == tag, n
+        out.append(dict(name=f"{n} bytes", key=key.hex(), msg=bytes(range(n)).hex(), tag_le=tag))
+    return "SipHash-2-4 reference vectors (lengths 0, 1, 7, 8, 15 as published; the others recomputed)", out
+
+
+def xchacha():
+    return "draft-irtf-cfrg-xchacha appendix A.3.1, as published", [dict(
+        name="A.3.1", key=bytes(range(0x80, 0xA0)).hex(), nonce=bytes(range(0x40, 0x58)).hex(),
+        ad="50515253c0c1c2c3c4c5c6c7",
+        msg=(b"Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, "
+             b"sunscreen would be it.").hex(),
+        sealed="bd6d179d3e83d43b9576579493c0e939572a1700252bfaccbed2902c21396cbb731c7f1b0b4aa6440bf3a82f4eda7e39"
+               "ae64c6708c54c216cb96b72e1213b4522f8c9ba40db5d945b11b69b982c1bb9e3f3fac2bc369488f76b2383565d3fff9"
+               "21f9664c97637da9768812f615c68b13b52ec0875924c1c7987947deafd8780acf49")]
+
+
+def bip350():
+    valid = [
+        "A1LQFN3A", "a1lqfn3a",
+        "an83characterlonghumanreadablepartthatcontainsthetheexcludedcharactersbioandnumber11sg7hg6",
+        "abcdef1l7aum6echk45nj3s0wdvt2fg8x9yrzpqzd3ryx", "1" + "1" + "l" * 82 + "ludsr8",
+        "split1checkupstagehandshakeupstreamerranterredcaperredlc445v", "?1v759aa",
+    ]
+    invalid = [
+        " 1xj0phk", "\x7f1g6xzxy",
+        "an84characterslonghumanreadablepartthatcontainsthetheexcludedcharactersbioandnumber11d6pts4",
+        "qyrz8wqd2c9m", "1qyrz8wqd2c9m", "y1b0jsk6g", "lt1igcx5c0", "in1muywd", "mm1crxm3i", "au1s5cgom",
+        "M1VUXWEZ", "16plkw9", "1p2gdwpf",
+        # bech32 (BIP-173) checksums are not bech32m
+        "A12UEL5L", "abcdef1qpzry9x8gf2tvdw0s3jn54khce6mua7lmqqqxw",
+    ]
+    for text in valid:
+        assert vx.bech32m_is_valid(text), text
+    for text in invalid:
+        assert not vx.bech32m_is_valid(text), text
+    return "BIP-350 test vectors; the last two are BIP-173 strings", [
+        *(dict(name="valid", text=t, valid=1) for t in valid), *(dict(name="invalid", text=t, valid=0) for t in invalid)]
+
+
+# ---- our own layouts ----
+
+def seed(name):
+    return vx.blake2b("VX6-vector-seed", name.encode())
+
+
+ALICE, ALICE_S, BOB, BOB_S, HEIR = (seed(n) for n in ("alice", "alice subkey", "bob", "bob subkey", "heir"))
+T0 = 1_790_000_000
+DAY = 86400
+
+
+def cert_of(master, sub, seq=T0, **kw):
+    return vx.subkey_cert(master, ed.public(sub), 1, 3, T0, T0 + 30 * DAY, seq, **kw)
+
+
+def hashes():
+    cases = [("VX6-record", b""), ("VX6-record", b"abc"), ("VX6-svc-slot", b"web"), ("exactly 16 bytes", bytes(300))]
+    return "BLAKE2b-256 with a personal string, by Python's hashlib", [
+        dict(name=f"{p} {len(m)}", personal=p, msg=m.hex(), hash=vx.blake2b(p, m).hex()) for p, m in cases]
+
+
+def keys():
+    out = []
+    for name, s in (("alice", ALICE), ("bob", BOB), ("heir", HEIR)):
+        pk = ed.public(s)
+        out.append(dict(name=name, seed=s.hex(), key=pk.hex(), node=vx.key_text("vx", pk), hidden=vx.key_text("vxh", pk),
+                        client=vx.key_text("vxs", pk)))
+    return "tests/vectors", out
+
+
+def subkey_certs():
+    out = []
+    for name, master, sub, kind, purposes, a, b, n in (
+            ("alice", ALICE, ALICE_S, 1, 3, T0, T0 + 30 * DAY, T0), ("bob", BOB, BOB_S, 1, 1, 0, 1, 0),
+            ("largest", BOB, ALICE_S, 3, 0xFFFF, 2**63 - 2, 2**63 - 1, 2**32 - 1)):
+        cert = vx.subkey_cert(master, ed.public(sub), kind, purposes, a, b, n)
+        out.append(dict(name=name, master_seed=master.hex(), subject=ed.public(sub).hex(), kind=kind, purposes=purposes,
+                        not_before=str(a), not_after=str(b), cert_seq=n, bytes=cert.hex()))
+    return "tests/vectors", out
+
+
+def addr(via, ip, port, prio):
+    return vx.u8(via) + ip16(ip) + vx.u16(port) + vx.u8(prio)
+
+
+def endpoint(name, addrs, features, seq=T0 * 1000, issued=T0, lifetime=7200):
+    tlvs = [vx.tlv(1, b"".join(addr(*a) for a in addrs))] if addrs else []
+    tlvs.append(vx.tlv(3, vx.u64(features)))
+    tlvs += [vx.tlv(4, name.encode())] if name else []
+    tlvs.append(vx.tlv(0x81, cert_of(ALICE, ALICE_S)))
+    return vx.record(1, ed.public(ALICE), seq, issued, lifetime, tlvs, ALICE_S)
+
+
+def service(name, port, alpn, flags=0, seq=T0 * 1000, issued=T0, lifetime=21600):
+    value = vx.u8(len(name)) + name.encode() + vx.u8(1) + vx.u16(port) + vx.u8(len(alpn)) + alpn.encode()
+    return vx.record(2, ed.public(ALICE), seq, issued, lifetime, [vx.tlv(5, value), vx.tlv(0x81, cert_of(ALICE, ALICE_S))],
+                     ALICE_S, flags)
+
+
+ADDRS = [(3, "fd00::1", 4242, 0), (1, "192.0.2.7", 65535, 1), (2, "2001:db8::ffff", 1, 255)]
+
+
+def records():
+    common = dict(master_seed=ALICE.hex(), sub_seed=ALICE_S.hex(), cert=cert_of(ALICE, ALICE_S).hex(), issued=T0)
+    out = []
+    for name, node, addrs, feat in (("endpoint", "alice", ADDRS, 3), ("endpoint bare", "", [], 0),
+                                    ("endpoint full", "a" * 32, (ADDRS * 3)[:8], 2**64 - 1)):
+        out.append(dict(common, name=name, rtype=1, node_name=node, features=str(feat), seq=str(T0 * 1000), lifetime=7200,
+                        addrs=[dict(via=v, ip=ip16(i).hex(), port=p, prio=r) for v, i, p, r in addrs],
+                        bytes=endpoint(node, addrs, feat).hex()))
+    for name, label, port, alpn, flags in (("service", "web", 80, "http", 0), ("service withdrawn", "web", 0, "", 1),
+                                           ("service longest", "z" * 32, 65535, "~" * 32, 0)):
+        out.append(dict(common, name=name, rtype=2, service=label, port=port, alpn=alpn, withdrawn=flags, seq=str(T0 * 1000),
+                        lifetime=21600, slot=str(vx.service_slot(label)), bytes=service(label, port, alpn, flags).hex()))
+    return "tests/vectors", out
+
+
+def revocations():
+    heir_sig = vx.signed(HEIR, b"VX6 successor v1", vx.NET, ed.public(ALICE) + ed.public(HEIR))
+    out = []
+    for name, reason, min_seq, heir, seq in (("master", 3, 2**32 - 1, False, 2**64 - 1), ("subkey", 2, T0 + 1, False, T0 * 1000),
+                                             ("successor", 1, 0, True, T0 * 1000)):
+        tlvs = [vx.tlv(0x82, ed.public(HEIR) + heir_sig)] if heir else []
+        tlvs.append(vx.tlv(0x83, vx.u8(reason) + vx.u32(min_seq)))
+        rec = vx.record(5, ed.public(ALICE), seq, T0, 2**32 - 1, tlvs, ALICE)
+        out.append(dict(name=name, master_seed=ALICE.hex(), successor_seed=HEIR.hex() if heir else "", reason=reason,
+                        min_cert_seq=min_seq, seq=str(seq), issued=T0, bytes=rec.hex()))
+    return "tests/vectors", out
+
+
+def hellos():
+    ep, cert = endpoint("alice", ADDRS, 3), cert_of(ALICE, ALICE_S)
+    node = vx.hello(1, 3, 1, 0, T0 * 1000, ip16("192.0.2.9"), 4242,
+                    [vx.tlv(1, ep), vx.tlv(0x81, cert), vx.tlv(0x82, ed.public(ALICE))])
+    anon = vx.hello(1, 1, 2, 1024, 0, bytes(16), 0, [])
+    newer = vx.hello(7, 0, 3, 0, 1, ip16("fd00::2"), 1, [vx.tlv(3, vx.u16(2)), vx.tlv(0x81, cert), vx.tlv(0x82, ed.public(ALICE))])
+    return "tests/vectors", [
+        dict(name="node", version=1, min_version=1, features=3, role=1, max_cell=0, clock=str(T0 * 1000),
+             ip=ip16("192.0.2.9").hex(), port=4242, node_id=ed.public(ALICE).hex(), cert=cert.hex(), endpoint=ep.hex(),
+             bytes=node.hex()),
+        dict(name="anonymous", version=1, min_version=1, features=1, role=2, max_cell=1024, clock="0", ip="", port=0, node_id="",
+             cert="", endpoint="", bytes=anon.hex()),
+        dict(name="newer", version=7, min_version=2, features=0, role=3, max_cell=0, clock="1", ip=ip16("fd00::2").hex(), port=1,
+             node_id=ed.public(ALICE).hex(), cert=cert.hex(), endpoint="", bytes=newer.hex()),
+    ]
+
+
+def messages():
+    recs = [endpoint("alice", ADDRS, 3), service("web", 80, "http")]
+    return "tests/vectors", [
+        dict(name="records", bytes=vx.ctl(2, 0, b"".join(vx.u16(len(r)) + r for r in recs)).hex(), parts=[r.hex() for r in recs]),
+        dict(name="records_want", bytes=vx.ctl(3, 0, ed.public(BOB)).hex(), node_id=ed.public(BOB).hex()),
+        dict(name="ping", bytes=vx.ctl(4, 0, vx.u64(0x0102030405060708)).hex(), token=str(0x0102030405060708)),
+        dict(name="pong", bytes=vx.ctl(5, 0, vx.u64(2**64 - 1)).hex(), token=str(2**64 - 1)),
+        dict(name="goaway", bytes=vx.ctl(6, 0, vx.u16(7) + b"bye ?").hex(), code=7, reason="bye \x01", read="bye ?"),
+        dict(name="open", bytes=(b"\x01\x01\x00\x03ssh").hex(), service="ssh"),
+        dict(name="open_longest", bytes=(b"\x01\x01\x00\x20" + b"a" * 32).hex(), service="a" * 32),
+        dict(name="open_reply", bytes=vx.u16(0x64).hex(), status=0x64),
+    ]
+
+
+def mux():
+    def frame(t, flags, length, stream):
+        return dict(name=f"{t} {flags} {length} {stream}", type=t, flags=flags, len=length, stream=stream,
+                    bytes=(vx.u8(t) + vx.u8(flags) + vx.u16(length) + vx.u32(stream)).hex())
+
+    return "tests/vectors", [frame(0, 4, 0, 1), frame(0, 5, 16376, 2), frame(0, 1, 0, 0x7FFFFFFF), frame(1, 0, 4, 0),
+                             frame(1, 0, 4, 9), frame(2, 0, 4, 3), frame(3, 0, 8, 0), frame(4, 0, 8, 0), frame(5, 0, 4, 0),
+                             frame(6, 0, 300, 0)]
+
+
+FILES = {f.__name__: f for f in (rfc8032, rfc7748, rfc5869, siphash, xchacha, bip350, hashes, keys, subkey_certs, records,
+                                 revocations, hellos, messages, mux)}
+
+
+def main():
+    stale = []
+    for name, make in FILES.items():
+        origin, vectors = make()
+        text = json.dumps(dict(origin=origin, vectors=vectors), indent=1, ensure_ascii=True) + "\n"
+        path = OUT / f"{name}.json"
+        if not path.exists() or path.read_text() != text:
+            stale.append(path.name)
+            if "--check" not in sys.argv:
+                path.write_text(text)
+    print(f"{len(FILES)} files, {len(stale)} changed{': ' + ' '.join(stale) if stale else ''}")
+    return 1 if stale and "--check" in sys.argv else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
