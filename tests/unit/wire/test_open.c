@@ -1,0 +1,99 @@
+#include "tests/unit/vectors.h"
+#include "wire/code.h"
+#include "wire/open.h"
+
+static void open__golden_bytes__both_ways(void **state)
+{
+	static const char *const names[] = {"open", "open_longest"};
+	cJSON *vectors = vec_load("messages");
+
+	for (size_t i = 0; i < 2; i++) {
+		const cJSON *v = vec_find(vectors, names[i]);
+		uint8_t bytes[VX6_OPEN_MAX], out[VX6_OPEN_MAX];
+		size_t n = vec_hex(v, "bytes", bytes, sizeof bytes), out_n, used;
+		struct vx6_open o;
+
+		assert_ok(vx6_open_decode(bytes, n, &o, &used));
+		assert_int_equal(used, n);
+		assert_string_equal(o.name, vec_text(v, "service"));
+		assert_int_equal(o.kind, VX6_OPEN_SERVICE);
+		assert_ok(vx6_open_encode(&o, out, &out_n));
+		assert_int_equal(out_n, n);
+		assert_memory_equal(out, bytes, n);
+	}
+	vec_free(vectors);
+}
+
+static void open_decode__byte_by_byte__says_short_until_complete(void **state)
+{
+	static const uint8_t bytes[] = {1, 1, 0, 3, 's', 's', 'h', 'S', 'S', 'H', '-'};
+	struct vx6_open o;
+	size_t used;
+
+	for (size_t n = 0; n < 7; n++) {
+		uint8_t *cut = exact_copy(bytes, n);
+
+		assert_err(vx6_open_decode(cut, n, &o, &used), SHORT);
+		assert_int_equal(used, 0);
+		free(cut);
+	}
+	for (size_t n = 7; n <= sizeof bytes; n++) {
+		assert_ok(vx6_open_decode(bytes, n, &o, &used));
+		assert_int_equal(used, 7); /* application bytes behind it stay */
+		assert_string_equal(o.name, "ssh");
+	}
+}
+
+static void open_decode__wrong_first_bytes__are_refused_at_once(void **state)
+{
+	struct vx6_open o;
+	size_t used;
+
+	assert_err(vx6_open_decode((const uint8_t *)"\x02", 1, &o, &used), UNSUPPORTED);
+	assert_err(vx6_open_decode((const uint8_t *)"GET / HTTP/1.1", 14, &o, &used), UNSUPPORTED);
+	assert_err(vx6_open_decode((const uint8_t *)"\x01\x02", 2, &o, &used), UNSUPPORTED);
+	assert_err(vx6_open_decode((const uint8_t *)"\x01\x01\x01", 3, &o, &used), UNSUPPORTED);
+	assert_err(vx6_open_decode((const uint8_t *)"\x01\x01\x00\x21", 4, &o, &used), LIMIT);
+	assert_err(vx6_open_decode((const uint8_t *)"\x01\x01\x00\x00", 4, &o, &used), FORMAT);
+	assert_err(vx6_open_decode((const uint8_t *)"\x01\x01\x00\x03s/h", 7, &o, &used), FORMAT);
+}
+
+static void open_encode__not_a_label__is_invalid(void **state)
+{
+	struct vx6_open o = {.kind = VX6_OPEN_SERVICE, .name = "../etc"};
+	uint8_t out[VX6_OPEN_MAX];
+	size_t n;
+
+	assert_err(vx6_open_encode(&o, out, &n), INVALID);
+	memset(o.name, 'a', sizeof o.name); /* no NUL */
+	assert_err(vx6_open_encode(&o, out, &n), INVALID);
+	assert_int_equal(n, 0);
+}
+
+static void open_reply__two_bytes__both_ways(void **state)
+{
+	uint8_t out[VX6_OPEN_REPLY];
+	uint16_t status;
+	size_t used;
+
+	vx6_open_reply_encode(VX6_CODE_SERVICE_UNKNOWN, out);
+	assert_memory_equal(out, "\x00\x64", 2);
+	assert_err(vx6_open_reply_decode(out, 0, &status, &used), SHORT);
+	assert_err(vx6_open_reply_decode(out, 1, &status, &used), SHORT);
+	assert_ok(vx6_open_reply_decode(out, 2, &status, &used));
+	assert_int_equal(status, VX6_CODE_SERVICE_UNKNOWN);
+	assert_int_equal(used, 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(open__golden_bytes__both_ways),
+		cmocka_unit_test(open_decode__byte_by_byte__says_short_until_complete),
+		cmocka_unit_test(open_decode__wrong_first_bytes__are_refused_at_once),
+		cmocka_unit_test(open_encode__not_a_label__is_invalid),
+		cmocka_unit_test(open_reply__two_bytes__both_ways),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
