@@ -106,6 +106,15 @@ def xchacha():
                "21f9664c97637da9768812f615c68b13b52ec0875924c1c7987947deafd8780acf49")]
 
 
+def argon2id():
+    salt = b"sixteen-byte-slt".hex()
+    return "the argon2 reference program 20171227: printf 'correct horse' | argon2 sixteen-byte-slt -id -p 1 -l 32 -r -t T -k K", [
+        dict(name="t 2 k 64", passphrase="correct horse", salt=salt, ops=2, kib=64,
+             hash="58807395971d10fd63f702fea91dbe48d3a38a52d6390e84a5ee3568e32ae1bc"),
+        dict(name="t 3 k 4096", passphrase="correct horse", salt=salt, ops=3, kib=4096,
+             hash="979ad68aed94201f489b121eefb4105e4d7f82eb67b9973f3ef7f430d3c2dc66")]
+
+
 def bip350():
     valid = [
         "A1LQFN3A", "a1lqfn3a",
@@ -127,6 +136,13 @@ def bip350():
         assert not vx.bech32m_is_valid(text), text
     return "BIP-350 test vectors; the last two are BIP-173 strings", [
         *(dict(name="valid", text=t, valid=1) for t in valid), *(dict(name="invalid", text=t, valid=0) for t in invalid)]
+
+
+def padding():
+    """Symbols given directly: what a careless encoder could leave in the bits that no byte uses."""
+    cases = [("one byte, padding 0", [31, 28], 1), ("one byte, padding 1", [31, 29], 0), ("one byte, padding 2", [31, 30], 0),
+             ("a whole symbol too many", [31, 28, 0], 0), ("nothing", [], 1), ("one symbol alone", [0], 0)]
+    return "tests/vectors", [dict(name=n, text=vx.bech32m_symbols("vx", five), valid=ok) for n, five, ok in cases]
 
 
 # ---- our own layouts ----
@@ -155,7 +171,7 @@ def keys():
     for name, s in (("alice", ALICE), ("bob", BOB), ("heir", HEIR)):
         pk = ed.public(s)
         out.append(dict(name=name, seed=s.hex(), key=pk.hex(), node=vx.key_text("vx", pk), hidden=vx.key_text("vxh", pk),
-                        client=vx.key_text("vxs", pk)))
+                        client=vx.key_text("vxs", pk), twin=ed.torsion_twin(s).hex()))
     return "tests/vectors", out
 
 
@@ -260,7 +276,7 @@ def mux():
                              frame(6, 0, 300, 0)]
 
 
-FILES = {f.__name__: f for f in (rfc8032, rfc7748, rfc5869, siphash, xchacha, bip350, hashes, keys, subkey_certs, records,
+FILES = {f.__name__: f for f in (rfc8032, rfc7748, rfc5869, siphash, xchacha, argon2id, bip350, padding, hashes, keys, subkey_certs, records,
                                  revocations, hellos, messages, mux)}
 
 

@@ -61,6 +61,11 @@ def public(seed):
     return _compress(_mul(_expand(seed)[0], BASE))
 
 
+def torsion_twin(seed):
+    """The public key with the point (0, -1) of order two added: on the curve, outside the main subgroup."""
+    return _compress(_add(_mul(_expand(seed)[0], BASE), (0, P - 1, 1, 0)))
+
+
 def sign(seed, msg):
     a, prefix = _expand(seed)
     pk = _compress(_mul(a, BASE))

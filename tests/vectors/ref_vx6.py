@@ -98,7 +98,10 @@ def bech32m_is_valid(text):
 def bech32m(hrp, data):
     bits = "".join(f"{b:08b}" for b in data)
     bits += "0" * (-len(bits) % 5)
-    five = [int(bits[i : i + 5], 2) for i in range(0, len(bits), 5)]
+    return bech32m_symbols(hrp, [int(bits[i : i + 5], 2) for i in range(0, len(bits), 5)])
+
+
+def bech32m_symbols(hrp, five):
     chk = _polymod(_expand_hrp(hrp) + five + [0] * 6) ^ 0x2BC830A3
     return hrp + "1" + "".join(CHARSET[v] for v in five + [chk >> 5 * (5 - i) & 31 for i in range(6)])
 
