@@ -1,0 +1,248 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/cli/grid.h"
+#include "api/cli/output.h"
+#include "api/cli/text.h"
+#include "base/util.h"
+
+#define FORWARD_ONE                                                                                \
+	"{\"id\":\"fwd_1\",\"name\":\"db\",\"listen\":\"127.0.0.1:0\",\"to\":null,\"service\":"    \
+	"\"pg\","                                                                                  \
+	"\"address\":\"[::1]:1\",\"status\":{\"phase\":\"listening\",\"bound\":\"127.0.0.1:"       \
+	"4711\","                                                                                  \
+	"\"connections\":{\"active\":1,\"total\":17},\"bytes\":{\"rx\":1234567,\"tx\":0},"         \
+	"\"path\":null,\"last_error\":null}}"
+
+static char *text;
+static size_t text_n;
+static FILE *real;
+
+/* Everything on stdout between these two lands in `text`. */
+static void capture(void)
+{
+	free(text);
+	real = stdout;
+	stdout = open_memstream(&text, &text_n);
+	assert_non_null(stdout);
+}
+
+static const char *captured(void)
+{
+	fclose(stdout);
+	stdout = real;
+	return text;
+}
+
+static struct vx6_value *value(const char *json)
+{
+	struct vx6_scan_fault fault;
+	struct vx6_value *v = NULL;
+
+	if (!vx6_is_ok(vx6_value_parse(json, strlen(json), &v, &fault)))
+		fail_msg("%s: %s", json, fault.text);
+	return v;
+}
+
+static const char *show(const struct vx6_cli *cli, const char *noun, const char *verb,
+			const char *json)
+{
+	struct vx6_value *v = value(json);
+	const struct vx6_cli_command *c = vx6_cli_find(noun, verb);
+
+	capture();
+	if (vx6_value_get(v, "items"))
+		vx6_cli_show_list(cli, c, &v, 1);
+	else if (c->done)
+		vx6_cli_show_row(cli, c, v);
+	else
+		vx6_cli_show_one(cli, c, v);
+	captured();
+	vx6_value_free(v);
+	return text;
+}
+
+static int setup(void **state)
+{
+	vx6_cli_text_init();
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	VX6_FREE(text);
+	return 0;
+}
+
+static const char *clean(const char *s)
+{
+	capture();
+	vx6_cli_clean(stdout, s);
+	return captured();
+}
+
+static void clean__what_steers_a_terminal__is_replaced(void **state)
+{
+	assert_string_equal(clean("naïve 日本 ✓"), "naïve 日本 ✓");
+	assert_string_equal(clean("a\033[2Jb\nc\x7f"), "a�[2Jb�c�");
+	assert_string_equal(clean("x\xc2\x9by"), "x�y");     /* C1: one-byte CSI */
+	assert_string_equal(clean("x\xe2\x80\xaey"), "x�y"); /* right-to-left override */
+	assert_string_equal(clean("bad\xff\xc3"), "bad��");
+}
+
+static void width__wide_and_combining__count_columns(void **state)
+{
+	assert_int_equal(vx6_cli_width("abc"), 3);
+	assert_int_equal(vx6_cli_width("日本"), 4);
+	assert_int_equal(vx6_cli_width("e\xcc\x81"), 1);
+	assert_int_equal(vx6_cli_width("\033"), 1);
+}
+
+static void numbers__sizes__read_well(void **state)
+{
+	char out[VX6_CLI_HUMAN];
+
+	assert_string_equal(vx6_cli_bytes(0, out), "0 B");
+	assert_string_equal(vx6_cli_bytes(999, out), "999 B");
+	assert_string_equal(vx6_cli_bytes(999.6, out), "1.0 kB");
+	assert_string_equal(vx6_cli_bytes(1234567, out), "1.2 MB");
+	assert_string_equal(vx6_cli_bytes(999999999, out), "1.0 GB");
+	assert_string_equal(vx6_cli_ms(0.4, out), "0.40 ms");
+	assert_string_equal(vx6_cli_ms(52.3, out), "52 ms");
+	assert_string_equal(vx6_cli_ms(1500, out), "1.5 s");
+	assert_string_equal(vx6_cli_span(61000, out), "1m 1s");
+	assert_string_equal(vx6_cli_span(90000000, out), "1d 1h");
+	assert_string_equal(vx6_cli_span(-5, out), "0s");
+}
+
+static void grid__wide_text__stays_aligned(void **state)
+{
+	struct vx6_grid g = {.columns = 3};
+	static const char *const cells[] = {"A", "BB", "C", "日本", "1", "x", "z", "100", "y"};
+
+	for (size_t i = 0; i < 9; i++)
+		vx6_grid_add(&g, vx6_strdup(cells[i]), VX6_TINT_NONE, i % 3 == 1);
+	capture();
+	vx6_grid_print(&g, stdout);
+	assert_string_equal(captured(), "A      BB  C\n日本    1  x\nz     100  y\n");
+	vx6_grid_drop(&g, 1);
+	capture();
+	vx6_grid_print(&g, stdout);
+	assert_string_equal(captured(), "A     C\n日本  x\nz     y\n");
+	vx6_grid_fini(&g);
+}
+
+static void grid__colour__does_not_count(void **state)
+{
+	struct vx6_grid g = {.columns = 2, .colour = true};
+
+	vx6_grid_add(&g, vx6_strdup("up"), VX6_TINT_GOOD, false);
+	vx6_grid_add(&g, vx6_strdup("x"), VX6_TINT_NONE, false);
+	vx6_grid_add(&g, vx6_strdup("idle"), VX6_TINT_NONE, false);
+	vx6_grid_add(&g, vx6_strdup("y"), VX6_TINT_NONE, false);
+	capture();
+	vx6_grid_print(&g, stdout);
+	assert_string_equal(captured(), "\033[32mup\033[0m    x\nidle  y\n");
+	vx6_grid_fini(&g);
+}
+
+static void table__forward__shows_where_it_leads(void **state)
+{
+	const struct vx6_cli cli = {.headers = true, .quiet = true};
+
+	assert_string_equal(
+		show(&cli, "forward", "add", FORWARD_ONE),
+		"NAME  LISTEN          TO          STATE      OPEN  TOTAL      RX   TX\n"
+		"db    127.0.0.1:4711  pg@[::1]:1  listening     1     17  1.2 MB  0 B\n");
+}
+
+static void table__no_headers_and_fields__are_for_scripts(void **state)
+{
+	const struct vx6_cli cli = {.headers = false, .quiet = true, .fields = "name,status.bound"};
+
+	assert_string_equal(show(&cli, "forward", "list",
+				 "{\"items\":[" FORWARD_ONE "],\"next_cursor\":null}"),
+			    "db  127.0.0.1:4711\n");
+}
+
+static void table__empty_list__prints_nothing(void **state)
+{
+	const struct vx6_cli cli = {.headers = true, .quiet = true};
+
+	assert_string_equal(show(&cli, "peer", "list", "{\"items\":[],\"next_cursor\":null}"), "");
+}
+
+static void lines__one_object__has_a_line_for_each_value(void **state)
+{
+	const struct vx6_cli cli = {.headers = true, .quiet = true};
+
+	assert_string_equal(show(&cli, "peer", "show",
+				 "{\"a\":1,\"b\":{\"c\":[\"x\",\"y\"],\"d\":null},\"e\":{}}"),
+			    "a    1\nb.c  x, y\nb.d  -\ne    {}\n");
+}
+
+static void json__list__is_the_shape_of_the_api(void **state)
+{
+	const struct vx6_cli cli = {.format = VX6_FORMAT_JSON};
+
+	assert_string_equal(
+		show(&cli, "peer", "list",
+		     "{\"items\":[{\"id\":\"a\",\"n\":[]}],\"next_cursor\":null,\"index\":7}"),
+		"{\n  \"items\": [\n    {\n      \"id\": \"a\",\n      \"n\": []\n    }\n  ],\n"
+		"  \"next_cursor\": null,\n  \"index\": 7\n}\n");
+}
+
+static void json__fields__keep_whole_members(void **state)
+{
+	const struct vx6_cli cli = {.format = VX6_FORMAT_JSONL, .fields = "id,s.x"};
+
+	assert_string_equal(show(&cli, "peer", "show",
+				 "{\"id\":\"a\",\"idx\":1,\"s\":{\"x\":1,\"y\":2}}"),
+			    "{\"id\":\"a\",\"s\":{\"x\":1,\"y\":2}}\n");
+}
+
+static void json__strings_with_brackets__are_left_alone(void **state)
+{
+	capture();
+	vx6_cli_indent(stdout, "{\"a\":\"{[,:\\\"]}\",\"b\":{}}");
+	assert_string_equal(captured(), "{\n  \"a\": \"{[,:\\\"]}\",\n  \"b\": {}\n}\n");
+}
+
+static void name__objects__are_called_by_name_then_id(void **state)
+{
+	const struct vx6_cli cli = {.format = VX6_FORMAT_NAME};
+
+	assert_string_equal(show(&cli, "peer", "list",
+				 "{\"items\":[{\"id\":\"peer_1\",\"name\":null},{\"id\":\"peer_2\","
+				 "\"name\":\"al\"}]}"),
+			    "peer_1\nal\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(clean__what_steers_a_terminal__is_replaced),
+		cmocka_unit_test(width__wide_and_combining__count_columns),
+		cmocka_unit_test(numbers__sizes__read_well),
+		cmocka_unit_test(grid__wide_text__stays_aligned),
+		cmocka_unit_test(grid__colour__does_not_count),
+		cmocka_unit_test(table__forward__shows_where_it_leads),
+		cmocka_unit_test(table__no_headers_and_fields__are_for_scripts),
+		cmocka_unit_test(table__empty_list__prints_nothing),
+		cmocka_unit_test(lines__one_object__has_a_line_for_each_value),
+		cmocka_unit_test(json__list__is_the_shape_of_the_api),
+		cmocka_unit_test(json__fields__keep_whole_members),
+		cmocka_unit_test(json__strings_with_brackets__are_left_alone),
+		cmocka_unit_test(name__objects__are_called_by_name_then_id),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -1,0 +1,180 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/cli/request.h"
+#include "api/json/tree.h"
+#include "crypto/secret.h"
+
+#define NODE "vx1qyx0dckqs2ud5nhezqwm2rjnz2gzqaa0qlz7z5s8s7u8gujfr8p4s"
+
+static struct vx6_cli cli = {.quiet = true};
+static struct vx6_cli_parsed parsed;
+static struct vx6_cli_request request;
+
+/* Words of one line, separated by spaces; '' is an empty word. @return exit status */
+static int make(const char *line)
+{
+	static char text[512], none[] = "";
+	static char *argv[32];
+	int argc = 0;
+
+	snprintf(text, sizeof text, "vx6 %s", line);
+	for (char *save, *w = strtok_r(text, " ", &save); w; w = strtok_r(NULL, " ", &save))
+		argv[argc++] = strcmp(w, "''") == 0 ? none : w;
+	vx6_cli_request_fini(&request);
+	vx6_cli_parsed_fini(&parsed);
+	if (!vx6_cli_parse(argc, argv, &parsed))
+		fail_msg("%s: %s", line, parsed.error);
+	return vx6_cli_request_make(&cli, &parsed, parsed.command->ops, &request);
+}
+
+static void assert_request(const char *line, const char *path, const char *body)
+{
+	assert_int_equal(make(line), VX6_EXIT_OK);
+	assert_string_equal(request.path, path);
+	if (!body) {
+		assert_null(request.body);
+		return;
+	}
+	assert_string_equal(request.body, body);
+}
+
+static int teardown(void **state)
+{
+	vx6_cli_request_fini(&request);
+	vx6_cli_parsed_fini(&parsed);
+	return 0;
+}
+
+static void request__name_and_id__become_a_path(void **state)
+{
+	assert_request("service show web", "/v1/services/name:web", NULL);
+	assert_request("service show svc_01J9Z3K4M5N6P7Q8R9S0T1V2W3",
+		       "/v1/services/svc_01J9Z3K4M5N6P7Q8R9S0T1V2W3", NULL);
+	assert_request("peer show name:x", "/v1/peers/name:x", NULL);
+	assert_request("peer show a/../b?c", "/v1/peers/name:a%2F..%2Fb%3Fc", NULL);
+}
+
+static void request__query__is_escaped(void **state)
+{
+	assert_request("service list --search a&b --label site:paris",
+		       "/v1/services?q=a%26b&label=site:paris", NULL);
+	assert_request("connect alice.ssh", "/v1/connect?to=alice.ssh", NULL);
+	assert_request("connect --address [fd00::1]:4242 --service ssh",
+		       "/v1/connect?address=%5Bfd00::1%5D:4242&service=ssh", NULL);
+}
+
+static void request__service__has_target_and_access(void **state)
+{
+	assert_request("service add web --target 8080", "/v1/services",
+		       "{\"name\":\"web\",\"target\":\"127.0.0.1:8080\"}");
+	assert_request("service add web --target unix:/run/x --allow any --label a=b --disable",
+		       "/v1/services",
+		       "{\"name\":\"web\",\"target\":\"unix:/run/"
+		       "x\",\"access\":{\"default\":\"any\",\"node_ids\":[]},"
+		       "\"enabled\":false,\"labels\":{\"a\":\"b\"}}");
+	assert_request("service update web --allow none", "/v1/services/name:web",
+		       "{\"access\":{\"default\":\"none\",\"node_ids\":[]}}");
+}
+
+static void request__bad_node_id__is_refused_before_it_locks_anyone_out(void **state)
+{
+	assert_int_equal(make("service add web --target 1 --allow " NODE), VX6_EXIT_USAGE);
+	assert_null(request.body);
+	assert_int_equal(make("service add web --target 1 --allow any --allow none"),
+			 VX6_EXIT_USAGE);
+}
+
+static void request__peer__takes_a_pin_with_its_address(void **state)
+{
+	assert_request("peer add [::1]:1", "/v1/peers", "{\"addresses\":[\"[::1]:1\"]}");
+	assert_request(
+		"peer add vx1abc@[::1]:1 [::2]:2 --name al", "/v1/peers",
+		"{\"addresses\":[\"[::1]:1\",\"[::2]:2\"],\"node_id\":\"vx1abc\",\"name\":\"al\"}");
+	assert_int_equal(make("peer add vx1abc@[::1]:1 vx1def@[::1]:1"), VX6_EXIT_USAGE);
+}
+
+static void request__forward__is_by_name_or_by_address(void **state)
+{
+	assert_request("forward add --listen 9000 --to alice.web", "/v1/forwards",
+		       "{\"listen\":\"127.0.0.1:9000\",\"to\":\"alice.web\"}");
+	assert_request("forward add db -l :0 --address [::1]:1 --service pg --transport quic",
+		       "/v1/forwards",
+		       "{\"name\":\"db\",\"listen\":\"127.0.0.1:0\",\"address\":\"[::1]:1\","
+		       "\"service\":\"pg\","
+		       "\"transport\":\"quic\"}");
+}
+
+static void request__patch__clears_what_it_replaces(void **state)
+{
+	assert_request("forward update f --to bob.x", "/v1/forwards/name:f",
+		       "{\"to\":\"bob.x\",\"address\":null,\"service\":null}");
+	assert_request("forward update f --address [::1]:1 --service x", "/v1/forwards/name:f",
+		       "{\"address\":\"[::1]:1\",\"service\":\"x\",\"to\":null}");
+	assert_request("forward update f --node-id ''", "/v1/forwards/name:f",
+		       "{\"node_id\":null}");
+	assert_request("peer update p --label a= --label b=c", "/v1/peers/name:p",
+		       "{\"labels\":{\"a\":null,\"b\":\"c\"}}");
+	assert_request("peer update p --name ''", "/v1/peers/name:p", "{\"name\":null}");
+	assert_request("peer update p --enable", "/v1/peers/name:p", "{\"enabled\":true}");
+}
+
+static void request__nothing_to_change__is_refused(void **state)
+{
+	assert_int_equal(make("peer update p"), VX6_EXIT_USAGE);
+	assert_int_equal(make("peer update p --if-match 3"), VX6_EXIT_USAGE);
+}
+
+static void request__if_match__is_a_header(void **state)
+{
+	assert_request("service remove web --if-match 3", "/v1/services/name:web", NULL);
+	assert_string_equal(request.if_match, "3");
+	assert_string_equal(request.route->method, "DELETE");
+}
+
+static void request__bad_values__are_refused(void **state)
+{
+	assert_int_equal(make("service list --limit many"), VX6_EXIT_USAGE);
+	assert_int_equal(make("service add a --target 1 --label novalue"), VX6_EXIT_USAGE);
+	assert_int_equal(make("service add a --target 1 --label =x"), VX6_EXIT_USAGE);
+}
+
+static void request__hostile_text__stays_one_json_string(void **state)
+{
+	struct vx6_scan_fault fault;
+	struct vx6_value *v;
+
+	assert_int_equal(make("peer add [::1]:1 --name \",\"admin\":\"\\\x01\xff"), VX6_EXIT_OK);
+	assert_true(vx6_is_ok(vx6_value_parse(request.body, strlen(request.body), &v, &fault)));
+	assert_int_equal(vx6_value_count(v), 2);
+	vx6_value_free(v);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(request__name_and_id__become_a_path),
+		cmocka_unit_test(request__query__is_escaped),
+		cmocka_unit_test(request__service__has_target_and_access),
+		cmocka_unit_test(request__bad_node_id__is_refused_before_it_locks_anyone_out),
+		cmocka_unit_test(request__peer__takes_a_pin_with_its_address),
+		cmocka_unit_test(request__forward__is_by_name_or_by_address),
+		cmocka_unit_test(request__patch__clears_what_it_replaces),
+		cmocka_unit_test(request__nothing_to_change__is_refused),
+		cmocka_unit_test(request__if_match__is_a_header),
+		cmocka_unit_test(request__bad_values__are_refused),
+		cmocka_unit_test(request__hostile_text__stays_one_json_string),
+	};
+
+	if (!vx6_is_ok(vx6_crypto_init()))
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, teardown);
+}
