@@ -6,6 +6,7 @@
 #include "node/node_internal.h"
 
 struct emission {
+	struct vx6_list link; /* vx6_node.emissions */
 	struct vx6_node *node;
 	struct vx6_event ev;
 };
@@ -37,6 +38,13 @@ void event_deliver(struct vx6_node *node, struct vx6_event *ev, uint64_t seq)
 		cb(ev, atomic_load(&node->on_event_user));
 }
 
+static void emission_free(struct emission *e)
+{
+	vx6_list_remove(&e->link);
+	event_fini(&e->ev);
+	free(e);
+}
+
 static void on_emitted(void *user, const struct vx6_write_result *r)
 {
 	struct emission *e = user;
@@ -45,8 +53,7 @@ static void on_emitted(void *user, const struct vx6_write_result *r)
 		event_deliver(e->node, &e->ev, r->first_seq);
 	else
 		VX6_WARN("node", "event %s was not stored: %s", e->ev.type, vx6_err_text(r->err));
-	event_fini(&e->ev);
-	free(e);
+	emission_free(e);
 }
 
 void event_emit(struct vx6_node *node, struct vx6_event *ev)
@@ -58,12 +65,18 @@ void event_emit(struct vx6_node *node, struct vx6_event *ev)
 	e->node = node;
 	e->ev = *ev;
 	ev->data = NULL;
+	vx6_list_push(&node->emissions, &e->link);
 	node->snapshot_dirty = true;
 	vx6_write_event(w, &e->ev);
 	err = vx6_state_submit(node->state, w, on_emitted, e);
 	if (!vx6_is_ok(err)) {
 		VX6_WARN("node", "event %s was dropped: %s", e->ev.type, vx6_err_text(err));
-		event_fini(&e->ev);
-		free(e);
+		emission_free(e);
 	}
+}
+
+void events_abort(struct vx6_node *node)
+{
+	while (!vx6_list_is_empty(&node->emissions))
+		emission_free(VX6_CONTAINER_OF(node->emissions.next, struct emission, link));
 }

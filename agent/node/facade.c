@@ -60,6 +60,7 @@ static void on_events_read(void *user, vx6_err err, struct vx6_event *events, si
 				    .events_n = n,
 				    .events_oldest = oldest};
 
+	vx6_list_remove(&rq->node);
 	if (!vx6_is_ok(err))
 		vx6_strlcpy(answer.detail, vx6_err_text(err), sizeof answer.detail);
 	request_answer(rq, &answer);
@@ -71,8 +72,18 @@ static void read_events(struct request *rq)
 	vx6_err err = vx6_state_read_events(rq->owner->state, rq->cmd->u.events.since, limit,
 					    on_events_read, rq);
 
-	if (!vx6_is_ok(err))
+	if (vx6_is_ok(err))
+		vx6_list_push(&rq->owner->reads, &rq->node);
+	else
 		request_fail(rq, err, NULL, NULL);
+}
+
+void reads_abort(struct vx6_node *node)
+{
+	struct vx6_list *first;
+
+	while ((first = vx6_list_pop(&node->reads)) != NULL)
+		request_free(VX6_CONTAINER_OF(first, struct request, node));
 }
 
 /* ---- attach ---- */

@@ -347,7 +347,7 @@ static void meta_make(struct vx6_node *node, struct request *rq, enum vx6_resour
 	if (row) {
 		vx6_meta_copy(&rq->meta, &row->meta);
 	} else {
-		new_id(id_prefixes[kind], now, rq->meta.id);
+		new_id(&node->ids, id_prefixes[kind], now, rq->meta.id);
 		rq->meta.created_ms = now;
 		rq->meta.labels = vx6_strdup("{}");
 	}

@@ -377,6 +377,8 @@ vx6_err vx6_node_new(const struct vx6_node_config *cfg, struct vx6_node **out, c
 	node->stop_mail.deliver = on_stop_mail;
 	atomic_flag_clear(&node->stop_asked);
 	vx6_list_init(&node->mutations);
+	vx6_list_init(&node->emissions);
+	vx6_list_init(&node->reads);
 	err = node_start(node, detail);
 	if (!vx6_is_ok(err)) {
 		if (!detail[0])
@@ -405,6 +407,8 @@ void vx6_node_free(struct vx6_node *node)
 	vx6_timer_stop(&node->renew_timer);
 	wiring_stop(node);
 	vx6_state_close(node->state);
+	events_abort(node);
+	reads_abort(node);
 	snapshot_drop(node);
 	rows_fini(&node->service_rows, VX6_RESOURCE_SERVICE);
 	rows_fini(&node->forward_rows, VX6_RESOURCE_FORWARD);

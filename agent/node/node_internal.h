@@ -14,6 +14,7 @@
 
 #include "base/json.h"
 #include "base/list.h"
+#include "base/log.h"
 #include "discovery/netwatch.h"
 #include "discovery/peers.h"
 #include "discovery/publisher.h"
@@ -43,6 +44,12 @@ struct row_table {
 	size_t n;
 };
 
+/* What makes ids ascend within one millisecond. */
+struct id_source {
+	uint64_t last_ms, low;
+	uint16_t high;
+};
+
 struct vx6_node {
 	struct vx6_node_config cfg;
 	char state_dir[256];
@@ -66,6 +73,11 @@ struct vx6_node {
 	size_t mutations_n;
 	struct request *current; /* the mutation that is being written */
 
+	struct vx6_list emissions; /* events on their way to the database */
+	struct vx6_list reads;     /* struct request, waiting for events from it */
+
+	struct id_source ids;
+	struct vx6_ratelimit complaints;
 	uint64_t started_ms;
 	uint64_t event_index; /* seq of the last event that is on disk */
 	struct vx6_snapshot *snapshot;
@@ -85,7 +97,7 @@ struct vx6_node {
 /** A command on its way. */
 struct request {
 	struct vx6_mail mail;
-	struct vx6_list node; /* vx6_node.mutations */
+	struct vx6_list node; /* vx6_node.mutations or .reads */
 	struct vx6_node *owner;
 	struct vx6_cmd *cmd;
 	void (*done)(struct vx6_answer *answer, void *user);
@@ -104,8 +116,9 @@ void rows_add(struct row_table *t, struct row *row);
 void rows_remove(struct row_table *t, const char *id, enum vx6_resource_kind kind);
 void rows_fini(struct row_table *t, enum vx6_resource_kind kind);
 struct row_table *rows_of(struct vx6_node *node, enum vx6_resource_kind kind);
-/** "svc_" + ULID, ascending within this process. @param prefix without the underscore */
-void new_id(const char *prefix, uint64_t wall_ms, char out[static VX6_RESOURCE_ID_MAX]);
+/** "svc_" + ULID, ascending for one source. @param prefix without the underscore */
+void new_id(struct id_source *src, const char *prefix, uint64_t wall_ms,
+	    char out[static VX6_RESOURCE_ID_MAX]);
 
 /* ---- events.c ---- */
 
@@ -115,6 +128,8 @@ void event_init(struct vx6_event *ev, const char *type, const char *subject_kind
 void event_fini(struct vx6_event *ev);
 /** Queues it for the database; subscribers hear of it once it is there. Takes @p ev's data. */
 void event_emit(struct vx6_node *node, struct vx6_event *ev);
+/** Forgets those that the database will not answer any more. */
+void events_abort(struct vx6_node *node);
 /** It is in the database under @p seq. */
 void event_deliver(struct vx6_node *node, struct vx6_event *ev, uint64_t seq);
 
@@ -134,6 +149,8 @@ void snapshot_drop(struct vx6_node *node);
 
 /* ---- facade.c ---- */
 
+/** Frees what waits for a database that is closed. */
+void reads_abort(struct vx6_node *node);
 /** Answers and frees @p rq. */
 void request_answer(struct request *rq, struct vx6_answer *answer);
 void request_fail(struct request *rq, vx6_err err, const char *pointer, const char *detail);

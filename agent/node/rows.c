@@ -76,24 +76,23 @@ struct row_table *rows_of(struct vx6_node *node, enum vx6_resource_kind kind)
 }
 
 /* ULID: 48 bits of time, 80 of chance, Crockford's base 32. Within one millisecond the chance part counts up, so ids ascend. */
-void new_id(const char *prefix, uint64_t wall_ms, char out[static VX6_RESOURCE_ID_MAX])
+void new_id(struct id_source *src, const char *prefix, uint64_t wall_ms,
+	    char out[static VX6_RESOURCE_ID_MAX])
 {
 	static const char digit[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-	static uint64_t last_ms;
-	static uint64_t low;
-	static uint16_t high;
 	size_t n = strlen(prefix);
 	unsigned __int128 bits;
 
-	if (wall_ms > last_ms) {
-		last_ms = wall_ms;
-		low = vx6_random_u64();
-		high = (uint16_t)(vx6_random_u32() >>
-				  17); /* the top bit stays free to count into */
-	} else if (++low == 0) {
-		high++;
+	if (wall_ms > src->last_ms) {
+		src->last_ms = wall_ms;
+		src->low = vx6_random_u64();
+		src->high = (uint16_t)(vx6_random_u32() >>
+				       17); /* the top bit stays free to count into */
+	} else if (++src->low == 0) {
+		src->high++;
 	}
-	bits = (unsigned __int128)last_ms << 80 | (unsigned __int128)high << 64 | low;
+	bits = (unsigned __int128)src->last_ms << 80 | (unsigned __int128)src->high << 64 |
+	       src->low;
 	memcpy(out, prefix, n);
 	out[n++] = '_';
 	for (int i = 25; i >= 0; i--) {

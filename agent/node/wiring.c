@@ -95,13 +95,12 @@ static void on_session_down(void *user, struct vx6_session *s, vx6_err why)
 
 static void on_record(void *user, struct vx6_session *s, const uint8_t *record, size_t n)
 {
-	static struct vx6_ratelimit complaints;
 	struct vx6_node *node = user;
 	vx6_err err = vx6_registry_admit(node->registry, record, n, vx6_wall_s());
 
 	(void)s;
 	if (!vx6_is_ok(err) && err.code != VX6_E_STALE &&
-	    vx6_log_allow(&complaints, "node", 10, 10000))
+	    vx6_log_allow(&node->complaints, "node", 10, 10000))
 		VX6_INFO("node", "a record from a peer was refused: %s", vx6_err_text(err));
 }
 

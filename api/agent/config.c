@@ -1,0 +1,191 @@
+/*
+ * From texts to what the agent takes; every complaint names its setting.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "api/agent/settings.h"
+#include "api/cli/state_dir.h"
+#include "base/util.h"
+#include "crypto/secret.h"
+
+enum { PASSPHRASE_MAX = 1024 };
+
+static const char *one(const struct vx6_settings *s, enum vx6_setting which)
+{
+	return s->of[which].n > 0 ? s->of[which].text[0] : NULL;
+}
+
+static vx6_err wrong(char *detail, const char *flag, const char *value, const char *why)
+{
+	snprintf(detail, VX6_SETTINGS_DETAIL, "--%s %.120s: %s", flag, value, why);
+	return VX6_ERR(INVALID);
+}
+
+static vx6_err make_paths(const struct vx6_settings *s, struct vx6_agent_config *out, char *detail)
+{
+	const char *given = one(s, VX6_SETTING_STATE_DIR);
+	size_t n = 0;
+
+	if (given)
+		n = vx6_strlcpy(out->state_dir, given, sizeof out->state_dir);
+	else if (!vx6_state_dir_default(out->state_dir, sizeof out->state_dir))
+		return wrong(detail, "state-dir", "(none)",
+			     "no home directory; say where state belongs");
+	if (n >= sizeof out->state_dir)
+		return wrong(detail, "state-dir", given, "the path is too long");
+	while (n > 1 && out->state_dir[n - 1] == '/')
+		out->state_dir[--n] = 0;
+	snprintf(out->socket, sizeof out->socket, "%s/api.sock", out->state_dir);
+	snprintf(out->token, sizeof out->token, "%s/admin.token", out->state_dir);
+	out->node.state_dir = out->state_dir;
+	out->api.socket_path = out->socket;
+	out->api.token_path = out->token;
+	return VX6_OK;
+}
+
+static vx6_err make_listen(const struct vx6_settings *s, struct vx6_agent_config *out, char *detail)
+{
+	const struct vx6_setting_values *v = &s->of[VX6_SETTING_LISTEN];
+
+	for (size_t i = 0; i < v->n; i++) {
+		struct vx6_addr *a = &out->node.listen[out->node.listen_n];
+
+		if (strcmp(v->text[i], "none") == 0 && v->n == 1)
+			return VX6_OK;
+		if (out->node.listen_n == VX6_LISTEN_MAX)
+			return wrong(detail, "listen", v->text[i], "too many addresses");
+		if (!vx6_is_ok(vx6_addr_parse(v->text[i], a)) || a->family != VX6_ADDR_IP)
+			return wrong(detail, "listen", v->text[i],
+				     "write [::]:4242, 0.0.0.0:4242 or none");
+		out->node.listen_n++;
+	}
+	if (v->n == 0)
+		return vx6_addr_parse("[::]:4242", &out->node.listen[out->node.listen_n++]);
+	return VX6_OK;
+}
+
+static vx6_err make_api(const struct vx6_settings *s, struct vx6_agent_config *out, char *detail)
+{
+	const struct vx6_setting_values *v = &s->of[VX6_SETTING_API_LISTEN];
+
+	for (size_t i = 0; i < v->n; i++) {
+		struct vx6_addr *a = &out->api.listen[out->api.listen_n];
+
+		if (strcmp(v->text[i], "none") == 0 && v->n == 1)
+			return VX6_OK;
+		if (out->api.listen_n == VX6_API_LISTEN_MAX)
+			return wrong(detail, "api-listen", v->text[i], "too many addresses");
+		if (!vx6_is_ok(vx6_addr_parse(v->text[i], a)) || a->family != VX6_ADDR_IP)
+			return wrong(detail, "api-listen", v->text[i],
+				     "write 127.0.0.1:4866, [::1]:4866 or none");
+		if (!vx6_addr_is_loopback(a))
+			return wrong(detail, "api-listen", v->text[i],
+				     "the API listens on this host only; reach it from elsewhere "
+				     "by publishing it as a service");
+		out->api.listen_n++;
+	}
+	if (v->n == 0)
+		return vx6_addr_parse("127.0.0.1:4866", &out->api.listen[out->api.listen_n++]);
+	return VX6_OK;
+}
+
+static vx6_err make_peers(const struct vx6_settings *s, struct vx6_agent_config *out, char *detail)
+{
+	const struct vx6_setting_values *v = &s->of[VX6_SETTING_PEER];
+
+	for (size_t i = 0; i < v->n; i++) {
+		struct vx6_peer_spec *p = &out->node.peers[out->node.peers_n];
+		const char *at = strchr(v->text[i], '@'), *addr = at ? at + 1 : v->text[i];
+		char id[VX6_NODE_ID_TEXT];
+
+		if (out->node.peers_n == VX6_CONFIG_PEERS_MAX)
+			return wrong(detail, "peer", v->text[i], "too many peers");
+		p->enabled = true;
+		if (at) {
+			size_t n = VX6_MIN((size_t)(at - v->text[i]), sizeof id - 1);
+
+			memcpy(id, v->text[i], n);
+			id[n] = 0;
+			if (!vx6_is_ok(vx6_node_id_parse(id, &p->node_id)))
+				return wrong(detail, "peer", v->text[i],
+					     "what stands before @ is not a node id (vx1…)");
+			p->has_node_id = true;
+		}
+		if (!vx6_is_ok(vx6_addr_parse(addr, &p->addrs[0])) ||
+		    p->addrs[0].family != VX6_ADDR_IP || p->addrs[0].port == 0)
+			return wrong(detail, "peer", v->text[i],
+				     "write [fd00::1]:4242 or vx1…@[fd00::1]:4242");
+		p->addrs_n = 1;
+		out->node.peers_n++;
+	}
+	return VX6_OK;
+}
+
+static vx6_err read_passphrase(const char *path, struct vx6_agent_config *out, char *detail)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	ssize_t n;
+
+	if (fd < 0)
+		return wrong(detail, "passphrase-file", path, strerror(errno));
+	if (fstat(fd, &st) < 0 || (S_ISREG(st.st_mode) && (st.st_mode & 077))) {
+		close(fd);
+		return wrong(detail, "passphrase-file", path,
+			     "others can read it; run chmod 600 on it");
+	}
+	out->passphrase = vx6_zalloc(PASSPHRASE_MAX + 1);
+	n = read(fd, out->passphrase, PASSPHRASE_MAX);
+	close(fd);
+	while (n > 0 && (out->passphrase[n - 1] == '\n' || out->passphrase[n - 1] == '\r'))
+		out->passphrase[--n] = 0;
+	if (n <= 0)
+		return wrong(detail, "passphrase-file", path, "it is empty");
+	out->node.passphrase = out->passphrase;
+	return VX6_OK;
+}
+
+static vx6_err make_choices(const struct vx6_settings *s, struct vx6_agent_config *out,
+			    char *detail)
+{
+	const char *transport = one(s, VX6_SETTING_TRANSPORT),
+		   *level = one(s, VX6_SETTING_LOG_LEVEL);
+	const char *loose = one(s, VX6_SETTING_ALLOW_NON_LOOPBACK);
+
+	out->log_level = VX6_LOG_INFO;
+	if (transport && !vx6_transport_choice_parse(transport, &out->node.transport))
+		return wrong(detail, "transport", transport, "it is auto, quic or tcp");
+	if (level && !vx6_log_level_parse(level, &out->log_level))
+		return wrong(detail, "log-level", level, "it is error, warn, info, debug or trace");
+	if (loose && strcmp(loose, "true") != 0 && strcmp(loose, "false") != 0)
+		return wrong(detail, "allow-non-loopback", loose, "it is true or false");
+	out->node.allow_non_loopback = loose && strcmp(loose, "true") == 0;
+	return VX6_OK;
+}
+
+vx6_err vx6_agent_config_make(const struct vx6_settings *s, struct vx6_agent_config *out,
+			      char *detail)
+{
+	const char *pass = one(s, VX6_SETTING_PASSPHRASE_FILE);
+
+	memset(out, 0, sizeof *out);
+	out->node.name = one(s, VX6_SETTING_NAME);
+	VX6_TRY(make_paths(s, out, detail));
+	VX6_TRY(make_choices(s, out, detail));
+	VX6_TRY(make_listen(s, out, detail));
+	VX6_TRY(make_api(s, out, detail));
+	VX6_TRY(make_peers(s, out, detail));
+	return pass ? read_passphrase(pass, out, detail) : VX6_OK;
+}
+
+void vx6_agent_config_fini(struct vx6_agent_config *c)
+{
+	if (c->passphrase)
+		vx6_wipe_free(c->passphrase, PASSPHRASE_MAX + 1);
+	memset(c, 0, sizeof *c);
+}
