@@ -18,7 +18,10 @@ void dir_make(struct dir *d)
 
 vx6_err dir_open(struct dir *d)
 {
-	return vx6_state_open(&(struct vx6_state_config){.dir = d->path, .loop = d->loop, .events_keep = 1000}, &d->st, d->detail);
+	return vx6_state_open(&(struct vx6_state_config){.dir = d->path,
+							 .loop = d->loop,
+							 .events_keep = 1000},
+			      &d->st, d->detail);
 }
 
 void dir_close(struct dir *d)
@@ -72,7 +75,10 @@ struct vx6_write_result dir_write(struct dir *d, struct vx6_write *w)
 
 struct vx6_meta dir_meta(const char *id, uint64_t generation)
 {
-	struct vx6_meta m = {.generation = generation, .created_ms = 1000, .updated_ms = 2000, .labels = (char *)"{\"a\":\"b\"}"};
+	struct vx6_meta m = {.generation = generation,
+			     .created_ms = 1000,
+			     .updated_ms = 2000,
+			     .labels = (char *)"{\"a\":\"b\"}"};
 
 	vx6_strlcpy(m.id, id, sizeof m.id);
 	vx6_strlcpy(m.managed_by, "api", sizeof m.managed_by);
@@ -95,7 +101,11 @@ struct vx6_write *dir_event(unsigned number)
 {
 	struct vx6_write *w = vx6_write_new();
 	char data[32];
-	struct vx6_event ev = {.wall_ms = 5, .type = "peer.up", .subject_kind = "peer", .subject_id = "peer_1", .data = data};
+	struct vx6_event ev = {.wall_ms = 5,
+			       .type = "peer.up",
+			       .subject_kind = "peer",
+			       .subject_id = "peer_1",
+			       .data = data};
 
 	snprintf(data, sizeof data, "{\"n\":%u}", number);
 	vx6_write_event(w, &ev);

@@ -48,7 +48,8 @@ static void submit_next(void)
 
 	snprintf(id, sizeof id, "n%u", next_number);
 	w = dir_service(id, id);
-	vx6_write_event(w, &(struct vx6_event){.type = "service.created", .subject_kind = "service"});
+	vx6_write_event(w,
+			&(struct vx6_event){.type = "service.created", .subject_kind = "service"});
 	vx6_write_put_u64(w, "counter", next_number);
 	err = vx6_state_submit(d.st, w, on_done, (void *)(uintptr_t)next_number);
 	if (!vx6_is_ok(err))
@@ -104,7 +105,8 @@ static void kill_9__any_moment__acknowledged_changes_are_there(void **state)
 
 	srandom(20);
 	for (int round = 0; round < ROUNDS; round++) {
-		struct ack last = run_and_kill(first, 1 + (int)(random() % 120), (useconds_t)(random() % 3000));
+		struct ack last = run_and_kill(first, 1 + (int)(random() % 120),
+					       (useconds_t)(random() % 3000));
 		struct vx6_state_image img;
 
 		assert_true(vx6_is_ok(dir_open(&d)));

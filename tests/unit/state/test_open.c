@@ -219,7 +219,9 @@ static void open__newer_in_log_only__log_is_kept(void **state)
 
 static void open__older__is_copied_and_migrated(void **state)
 {
-	const char *two[] = {vx6_state_migrations[0], "CREATE TABLE extra (a INTEGER) STRICT; INSERT INTO extra VALUES (7);"};
+	const char *two[] = {
+		vx6_state_migrations[0],
+		"CREATE TABLE extra (a INTEGER) STRICT; INSERT INTO extra VALUES (7);"};
 	struct vx6_state_config cfg = {.dir = d.path, .loop = d.loop};
 	struct vx6_state_image img;
 	struct stat st;
@@ -236,7 +238,9 @@ static void open__older__is_copied_and_migrated(void **state)
 	assert_int_equal(stat(file("state.db.v1.bak"), &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
 	assert_int_equal(sqlite3_open(file("state.db.v1.bak"), &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, "SELECT name FROM services WHERE id = 'svc_1'", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "SELECT name FROM services WHERE id = 'svc_1'", NULL,
+				      NULL, NULL),
+			 SQLITE_OK);
 	assert_int_equal(sqlite3_exec(db, "SELECT * FROM extra", NULL, NULL, NULL), SQLITE_ERROR);
 	sqlite3_close(db);
 	dir_close(&d);
@@ -245,7 +249,9 @@ static void open__older__is_copied_and_migrated(void **state)
 
 static void open__migration_fails__nothing_changed(void **state)
 {
-	const char *two[] = {vx6_state_migrations[0], "CREATE TABLE extra (a INTEGER) STRICT; INSERT INTO nowhere VALUES (1);"};
+	const char *two[] = {
+		vx6_state_migrations[0],
+		"CREATE TABLE extra (a INTEGER) STRICT; INSERT INTO nowhere VALUES (1);"};
 	struct vx6_state_config cfg = {.dir = d.path, .loop = d.loop};
 
 	make_good();
@@ -312,7 +318,8 @@ static void write__disk_full__says_so_and_loses_nothing(void **state)
 		if (is_root()) {
 			char ballast[65536] = {0};
 
-			if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+			if (unshare(CLONE_NEWNS) < 0 ||
+			    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
 			    mount("tmpfs", d.path, "tmpfs", 0, "size=2m") < 0)
 				_exit(11);
 			for (int i = 0; i < 8; i++) {
@@ -338,7 +345,8 @@ static void write__disk_full__says_so_and_loses_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(write__disk_full__says_so_and_loses_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(write__disk_full__says_so_and_loses_nothing, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(open__twice__second_is_locked_out, setup, teardown),
 		cmocka_unit_test_setup_teardown(open__new__files_are_private, setup, teardown),
 		cmocka_unit_test_setup_teardown(open__not_a_database__is_corrupt, setup, teardown),
@@ -347,9 +355,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(open__truncated__is_corrupt, setup, teardown),
 		cmocka_unit_test_setup_teardown(open__other_program__is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(open__newer__is_too_new, setup, teardown),
-		cmocka_unit_test_setup_teardown(open__newer_in_log_only__log_is_kept, setup, teardown),
-		cmocka_unit_test_setup_teardown(open__older__is_copied_and_migrated, setup, teardown),
-		cmocka_unit_test_setup_teardown(open__migration_fails__nothing_changed, setup, teardown),
+		cmocka_unit_test_setup_teardown(open__newer_in_log_only__log_is_kept, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(open__older__is_copied_and_migrated, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(open__migration_fails__nothing_changed, setup,
+						teardown),
 	};
 
 	if (!vx6_is_ok(vx6_crypto_init()))

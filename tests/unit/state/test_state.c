@@ -42,7 +42,8 @@ static void load__new_directory__is_empty(void **state)
 
 	assert_true(vx6_is_ok(vx6_state_load(d.st, &img)));
 	assert_false(img.node.exists);
-	assert_int_equal(img.services_n + img.forwards_n + img.peers_n + img.pins_n + img.values_n, 0);
+	assert_int_equal(img.services_n + img.forwards_n + img.peers_n + img.pins_n + img.values_n,
+			 0);
 	assert_int_equal(img.last_seq, 0);
 	vx6_state_image_fini(&img);
 }
@@ -50,13 +51,27 @@ static void load__new_directory__is_empty(void **state)
 static void load__everything_put__comes_back(void **state)
 {
 	struct vx6_node_id ids[2] = {{{1, 2, 3}}, {{4, 5, 6}}};
-	struct vx6_service_spec svc = {.name = "web", .enabled = true, .access = VX6_ACCESS_LIST, .allow = ids, .allow_n = 2};
+	struct vx6_service_spec svc = {.name = "web",
+				       .enabled = true,
+				       .access = VX6_ACCESS_LIST,
+				       .allow = ids,
+				       .allow_n = 2};
 	struct vx6_forward_spec fwd = {.name = "f", .to = {.node = "alice", .service = "web"}};
-	struct vx6_forward_spec fwd2 = {.name = "g", .enabled = true, .to = {.service = "db", .has_node_id = true}};
-	struct vx6_peer_spec peer = {.name = "bob", .addrs_n = 2, .has_node_id = true, .enabled = true, .node_id = ids[1]};
-	struct vx6_meta s1 = dir_meta("svc_1", 3), f1 = dir_meta("fwd_1", 1), f2 = dir_meta("fwd_2", 7), p1 = dir_meta("peer_1", 1);
+	struct vx6_forward_spec fwd2 = {.name = "g",
+					.enabled = true,
+					.to = {.service = "db", .has_node_id = true}};
+	struct vx6_peer_spec peer = {.name = "bob",
+				     .addrs_n = 2,
+				     .has_node_id = true,
+				     .enabled = true,
+				     .node_id = ids[1]};
+	struct vx6_meta s1 = dir_meta("svc_1", 3), f1 = dir_meta("fwd_1", 1),
+			f2 = dir_meta("fwd_2", 7), p1 = dir_meta("peer_1", 1);
 	struct vx6_stored_pin pin = {.name = "carol", .node = ids[0], .pinned_ms = 77};
-	struct vx6_stored_node node = {.name = "me", .generation = 9, .created_ms = 1, .updated_ms = UINT64_C(1) << 40};
+	struct vx6_stored_node node = {.name = "me",
+				       .generation = 9,
+				       .created_ms = 1,
+				       .updated_ms = UINT64_C(1) << 40};
 	struct vx6_write *w = vx6_write_new();
 	struct vx6_state_image img;
 
@@ -291,8 +306,13 @@ static void close__read_under_way__is_dropped(void **state)
 static void hwm__after_reopen__is_there_unless_long_expired(void **state)
 {
 	struct vx6_hwm_store store = vx6_state_hwm(d.st);
-	struct vx6_hwm_key key = {.slot = UINT64_MAX, .subject = {1, 2}, .type = 2}, old = {.subject = {9}, .type = 1};
-	struct vx6_hwm mark = {.seq = UINT64_MAX - 1, .hash = {{7, 8}}, .expires_s = vx6_wall_s(), .record = (const uint8_t *)"rec", .n = 3};
+	struct vx6_hwm_key key = {.slot = UINT64_MAX, .subject = {1, 2}, .type = 2},
+			   old = {.subject = {9}, .type = 1};
+	struct vx6_hwm mark = {.seq = UINT64_MAX - 1,
+			       .hash = {{7, 8}},
+			       .expires_s = vx6_wall_s(),
+			       .record = (const uint8_t *)"rec",
+			       .n = 3};
 	struct vx6_hwm out, long_ago = {.seq = 1, .expires_s = 1000};
 
 	assert_int_equal(store.get(store.user, &key, &out).code, VX6_E_NOT_FOUND);
@@ -316,13 +336,17 @@ int main(void)
 		cmocka_unit_test_setup_teardown(load__everything_put__comes_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(put__same_id__replaces, setup, teardown),
 		cmocka_unit_test_setup_teardown(delete__row__is_gone, setup, teardown),
-		cmocka_unit_test_setup_teardown(submit__one_fails__neighbours_do_not, setup, teardown),
+		cmocka_unit_test_setup_teardown(submit__one_fails__neighbours_do_not, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(submit__queue_full__is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(close__writes_wait__are_on_disk, setup, teardown),
-		cmocka_unit_test_setup_teardown(read_events__since_and_limit__give_that_range, setup, teardown),
-		cmocka_unit_test_setup_teardown(events__more_than_kept__oldest_go_and_seq_goes_on, setup, teardown),
+		cmocka_unit_test_setup_teardown(read_events__since_and_limit__give_that_range,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(events__more_than_kept__oldest_go_and_seq_goes_on,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(close__read_under_way__is_dropped, setup, teardown),
-		cmocka_unit_test_setup_teardown(hwm__after_reopen__is_there_unless_long_expired, setup, teardown),
+		cmocka_unit_test_setup_teardown(hwm__after_reopen__is_there_unless_long_expired,
+						setup, teardown),
 	};
 
 	if (!vx6_is_ok(vx6_crypto_init()))
