@@ -17,6 +17,7 @@
 #include "crypto/aead.h"
 #include "crypto/hash.h"
 #include "crypto/secret.h"
+#include "identity/keyfile_internal.h"
 #include "wire/rd.h"
 #include "wire/wr.h"
 
@@ -201,6 +202,16 @@ static vx6_err open_payload(const struct keyfile *k, const struct vx6_passphrase
 	return VX6_OK;
 }
 
+vx6_err vx6_keyfile_open_bytes(const uint8_t *in, size_t in_n, enum vx6_keyfile_kind kind, const struct vx6_passphrase *pass,
+			       uint8_t out[static VX6_KEYFILE_PAYLOAD_MAX], size_t *n)
+{
+	struct keyfile k = {0};
+
+	*n = 0;
+	VX6_TRY(decode(in, in_n, &k));
+	return k.kind == kind ? open_payload(&k, pass, out, n) : VX6_ERR(MISMATCH);
+}
+
 /* ---- files ---- */
 
 static vx6_err write_all(int fd, const uint8_t *p, size_t n)
@@ -284,15 +295,10 @@ static vx6_err read_file(int dirfd, const char *name, uint8_t *out, size_t cap, 
 	return err;
 }
 
-/* @param file FILE_MAX + 1 bytes: one more than a file can have, so that a longer one is noticed */
-static vx6_err load(int dirfd, const char *name, uint8_t file[static FILE_MAX + 1], struct keyfile *k)
+/* Reads and says what is wrong with it: the log is where a person finds out which file it was. */
+static vx6_err logged(const char *name, vx6_err err)
 {
-	size_t n;
-	vx6_err err;
-
-	VX6_TRY(read_file(dirfd, name, file, FILE_MAX + 1, &n));
-	err = n > FILE_MAX ? VX6_ERR(CORRUPT) : decode(file, n, k);
-	if (!vx6_is_ok(err))
+	if (err.code == VX6_E_CORRUPT || err.code == VX6_E_TOO_NEW || err.code == VX6_E_MISMATCH)
 		VX6_ERROR("identity", "%s: %s", name, vx6_err_text(err));
 	return err;
 }
@@ -300,13 +306,13 @@ static vx6_err load(int dirfd, const char *name, uint8_t file[static FILE_MAX + 
 vx6_err vx6_keyfile_read(int dirfd, const char *name, enum vx6_keyfile_kind kind, const struct vx6_passphrase *pass,
 			 uint8_t out[static VX6_KEYFILE_PAYLOAD_MAX], size_t *n)
 {
-	uint8_t file[FILE_MAX + 1];
-	struct keyfile k = {0};
-	vx6_err err = load(dirfd, name, file, &k);
+	uint8_t file[FILE_MAX + 1]; /* one more than a file can have, so that a longer one does not pass */
+	size_t file_n;
+	vx6_err err = read_file(dirfd, name, file, sizeof file, &file_n);
 
 	*n = 0;
 	if (vx6_is_ok(err))
-		err = k.kind == kind ? open_payload(&k, pass, out, n) : VX6_ERR(MISMATCH);
+		err = logged(name, vx6_keyfile_open_bytes(file, file_n, kind, pass, out, n));
 	if (!vx6_is_ok(err))
 		vx6_wipe(out, VX6_KEYFILE_PAYLOAD_MAX);
 	vx6_wipe(file, sizeof file);
@@ -317,8 +323,11 @@ vx6_err vx6_keyfile_is_protected(int dirfd, const char *name, bool *out)
 {
 	uint8_t file[FILE_MAX + 1];
 	struct keyfile k = {0};
-	vx6_err err = load(dirfd, name, file, &k);
+	size_t file_n;
+	vx6_err err = read_file(dirfd, name, file, sizeof file, &file_n);
 
+	if (vx6_is_ok(err))
+		err = logged(name, decode(file, file_n, &k));
 	*out = vx6_is_ok(err) && k.protection != PROTECTION_NONE;
 	vx6_wipe(file, sizeof file);
 	return err;

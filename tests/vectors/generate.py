@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes schemas/vectors/*.json from the reference implementation beside it; `--check` fails when a file would change.
+"""Writes schemas/vectors/*.json from the reference implementation beside it, and from these the first inputs of the fuzz targets
+(tests/fuzz/corpus); `--check` fails when a file would change.
 
 Every file is {"origin": …, "vectors": [{"name": …, field: hex or text or number, …}]}. Published vectors are copied from the
 documents they name and recomputed here before they are written, so that a slip in copying cannot pass.
@@ -12,7 +13,7 @@ import sys
 import ref_ed25519 as ed
 import ref_vx6 as vx
 
-OUT = pathlib.Path(__file__).resolve().parents[2] / "schemas" / "vectors"
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def ip16(text):
@@ -280,17 +281,54 @@ FILES = {f.__name__: f for f in (rfc8032, rfc7748, rfc5869, siphash, xchacha, ar
                                  revocations, hellos, messages, mux)}
 
 
+# ---- files ----
+
+def keyfiles():
+    head = b"VX6K" + bytes((1, 2, 0, 0)) + bytes(48) + vx.u16(32)
+    sealed = b"VX6K" + bytes((1, 1, 1, 0)) + vx.u32(3) + vx.u32(65536) + bytes(40) + vx.u16(32)
+    for name, body in (("plain", head + bytes(range(32))), ("sealed", sealed + bytes(48)), ("empty", head[:-2] + vx.u16(0))):
+        yield name, body + vx.blake2b("VX6-keyfile", body)
+
+
+def corpora(made):
+    """target -> [(file, bytes)]"""
+    def of(name):
+        return [(v["name"].replace(" ", "_"), bytes.fromhex(v["bytes"])) for v in made[name]]
+
+    def is_open(name):
+        return name.startswith("open")
+
+    return {
+        "wire_mux": [("frames", b"".join(b for _, b in of("mux")[:1] + of("mux")[3:5])), *of("mux")],
+        "wire_open": [(n, b) for n, b in of("messages") if is_open(n)],
+        "wire_ctl": [(n, b) for n, b in of("messages") if not is_open(n)] + of("hellos"),
+        "wire_hello": [(n, b[4:]) for n, b in of("hellos")],
+        "wire_record": of("records") + of("revocations"),
+        "record_admit": of("records") + of("revocations"),
+        "identity_subkey_cert": of("subkey_certs"),
+        "identity_keyfile": list(keyfiles()),
+        "identity_text": [(f"bip350_{i}", v["text"].encode()) for i, v in enumerate(made["bip350"])] +
+                         [(f"{v['name']}_{k}", v[k].encode()) for v in made["keys"] for k in ("node", "hidden", "client")] +
+                         [("name", b"alice.web"), ("id_name", made["keys"][0]["node"].encode() + b".ssh")],
+    }
+
+
 def main():
-    stale = []
+    files, made = {}, {}
     for name, make in FILES.items():
-        origin, vectors = make()
-        text = json.dumps(dict(origin=origin, vectors=vectors), indent=1, ensure_ascii=True) + "\n"
-        path = OUT / f"{name}.json"
-        if not path.exists() or path.read_text() != text:
-            stale.append(path.name)
-            if "--check" not in sys.argv:
-                path.write_text(text)
-    print(f"{len(FILES)} files, {len(stale)} changed{': ' + ' '.join(stale) if stale else ''}")
+        origin, made[name] = make()
+        text = json.dumps(dict(origin=origin, vectors=made[name]), indent=1, ensure_ascii=True) + "\n"
+        files[ROOT / "schemas" / "vectors" / f"{name}.json"] = text.encode()
+    for target, inputs in corpora(made).items():
+        for name, data in inputs:
+            files[ROOT / "tests" / "fuzz" / "corpus" / target / name] = data
+    stale = [path for path, data in files.items() if not path.exists() or path.read_bytes() != data]
+    for path in stale:
+        print(path.relative_to(ROOT))
+        if "--check" not in sys.argv:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(files[path])
+    print(f"{len(files)} files, {len(stale)} changed")
     return 1 if stale and "--check" in sys.argv else 0
 
 
