@@ -26,7 +26,7 @@
 #include "session/session.h"
 #include "state/state.h"
 
-enum { SNAPSHOT_MAX_AGE_MS = 100, MUTATIONS_MAX = 1024 };
+enum { SNAPSHOT_MAX_AGE_MS = 20, MUTATIONS_MAX = 1024 };
 
 /* One configured object: what the database holds of it. */
 struct row {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -31,6 +32,28 @@ static void prepare_process(void)
 	mallopt(M_ARENA_MAX, 1);
 	mallopt(M_TRIM_THRESHOLD, 256 * 1024);
 	setenv("UV_THREADPOOL_SIZE", "2", 0);
+}
+
+/*
+ * Gives the pages of code back that only the start needed; what runs on comes back by itself. Code is never written, so nothing is lost.
+ * Without this a third of an idle agent's memory would be migrations, parsers and tables it used once.
+ */
+static void release_start_code(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	char line[512];
+
+	while (maps && fgets(line, sizeof line, maps)) {
+		unsigned long from, to, inode;
+		char mode[5];
+
+		if (sscanf(line, "%lx-%lx %4s %*s %*s %lu", &from, &to, mode, &inode) == 4 &&
+		    inode != 0 && strcmp(mode, "r-xp") == 0)
+			madvise((void *)from, to - from, MADV_DONTNEED);
+	}
+	if (maps)
+		fclose(maps);
+	malloc_trim(0);
 }
 
 static vx6_err take_flags(const struct vx6_cli_parsed *p, struct vx6_settings *s, char *detail)
@@ -94,6 +117,7 @@ static int run(const struct vx6_agent_config *cfg)
 		err = vx6_api_server_start(&cfg->api, node, &api, detail);
 		if (vx6_is_ok(err)) {
 			announce(cfg, api);
+			release_start_code();
 			vx6_node_run(node);
 		}
 		vx6_api_server_stop(api);
