@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "api/server/server_internal.h"
@@ -63,7 +64,7 @@ bool api_get_addr(const struct vx6_value *body, const char *key, struct vx6_addr
 		  struct vx6_faults *faults)
 {
 	const char *text = vx6_value_string(vx6_value_get(body, key));
-	char pointer[32] = "/";
+	char pointer[32];
 	vx6_err err;
 
 	if (!text)
@@ -71,7 +72,7 @@ bool api_get_addr(const struct vx6_value *body, const char *key, struct vx6_addr
 	err = vx6_addr_parse(text, out);
 	if (vx6_is_ok(err))
 		return true;
-	strncat(pointer, key, sizeof pointer - 2);
+	snprintf(pointer, sizeof pointer, "/%s", key);
 	vx6_fault_add(faults, pointer, vx6_err_name(err), "is no address: %s", vx6_err_text(err));
 	return false;
 }

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,11 +45,9 @@ static void encode_rest(struct vx6_json *j, const void *view, const struct vx6_s
 	const struct vx6_service_view *v = view;
 	char full[2 * VX6_LABEL_MAX + 2];
 
-	vx6_strlcpy(full, s->node.name, sizeof full);
-	if (full[0]) {
-		strncat(full, ".", sizeof full - strlen(full) - 1);
-		strncat(full, v->spec.name, sizeof full - strlen(full) - 1);
-	}
+	full[0] = '\0';
+	if (s->node.name[0])
+		snprintf(full, sizeof full, "%s.%s", s->node.name, v->spec.name);
 	api_put_text(j, "full_name", full);
 	vx6_json_object(j, "status");
 	vx6_json_str(j, "phase", phase(v));
