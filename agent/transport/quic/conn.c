@@ -81,6 +81,7 @@ static void on_timer(struct vx6_timer *timer)
 	}
 	if (c->state == QUIC_CLOSING)
 		return;
+	c->late_ns = quic_now(c->t) - timer->due_ns;
 	rv = ngtcp2_conn_handle_expiry(c->q, quic_now(c->t));
 	if (rv != 0)
 		quic_conn_fail(c, rv);

@@ -209,6 +209,7 @@ struct quic_conn {
 	vx6_err why;
 	uint8_t channel_binding[VX6_CB_BYTES];
 	struct vx6_timer timer;
+	uint64_t late_ns;            /* by how much the timer fired late: a busy machine */
 	struct vx6_list node;        /* t->conns or t->lingering */
 	struct vx6_list ready_node;  /* t->ready */
 	struct vx6_list dirty_node;  /* t->dirty, or sock->waiting */

@@ -11,6 +11,7 @@ enum {
 	STREAM_QUANTUM = 16 * 1024,
 	BATCHES_MAX = 8,           /* a connection may send before the others have a turn */
 	BURST_NS = 250 * 1000,
+	LATE_MAX_NS = 2 * 1000 * 1000,
 	BURST_MAX = 256 * 1024,
 };
 
@@ -173,16 +174,19 @@ static enum batch send_one_batch(struct quic_conn *c, ngtcp2_tstamp now, size_t 
 }
 
 /* Bytes that may go in one wake-up: what leaves the path's bottleneck in BURST_NS, so that fast paths are not paced by a timer for
- * each batch (a timer costs as much as sending it), and slow ones see no bursts beyond what ngtcp2 proposes. */
+ * each batch (a timer costs as much as sending it), and slow ones see no bursts beyond what ngtcp2 proposes. On top what a late timer
+ * has missed; ngtcp2 shortens the wait that follows accordingly. */
 static size_t burst(struct quic_conn *c)
 {
 	size_t least = VX6_MAX(ngtcp2_conn_get_send_quantum2(c->q), (size_t)NGTCP2_MAX_UDP_PAYLOAD_SIZE);
+	uint64_t span = BURST_NS + VX6_MIN(c->late_ns, (uint64_t)LATE_MAX_NS), estimate = 0;
 	ngtcp2_conn_info info;
-	uint64_t estimate;
 
 	ngtcp2_conn_get_conn_info2(c->q, &info);
 	c->cwnd = info.cwnd;
-	estimate = info.smoothed_rtt ? info.cwnd / 2 * BURST_NS / info.smoothed_rtt : 0;
+	c->late_ns = 0;
+	if (info.smoothed_rtt)
+		estimate = info.cwnd / 2 * span / info.smoothed_rtt;
 	return (size_t)VX6_MAX(VX6_MIN(estimate, (uint64_t)BURST_MAX), (uint64_t)least);
 }
 
