@@ -380,7 +380,7 @@ static const struct vx6_cli_arg init_args[] = {
 	{.name = "passphrase-file",
 	 .value = "FILE",
 	 .offer = VX6_OFFER_FILES,
-	 .help = "protect the master key with the first line of FILE"},
+	 .help = "protect the master key with the passphrase in FILE"},
 };
 static const struct vx6_cli_arg connect_args[] = {
 	{.name = "NODE.SERVICE",

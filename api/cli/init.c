@@ -18,24 +18,31 @@
 
 enum { DIR_BYTES = 256, PATH_BYTES = DIR_BYTES + 32, PASSPHRASE_MAX = 1024 };
 
-/* The first line of a file. @return exit status */
+/* A file that nobody else may read; line ends at its end are not part of it. @return exit status */
 static int read_passphrase(const struct vx6_cli *cli, const char *path,
 			   char out[static PASSPHRASE_MAX])
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	ssize_t n = fd < 0 ? -1 : read(fd, out, PASSPHRASE_MAX - 1);
 	int err = errno;
+	struct stat st;
+	bool loose =
+		fd >= 0 && (fstat(fd, &st) < 0 || (S_ISREG(st.st_mode) && (st.st_mode & 0077)));
 
 	if (fd >= 0)
 		close(fd);
 	if (n < 0)
 		return vx6_cli_fail(cli, VX6_EXIT_FAILURE, "unreadable", NULL, "cannot read %s: %s",
 				    path, strerror(err));
+	if (loose)
+		return vx6_cli_fail(cli, VX6_EXIT_FAILURE, "loose_mode", "chmod 600 it",
+				    "others can read %s", path);
+	while (n > 0 && (out[n - 1] == '\n' || out[n - 1] == '\r'))
+		n--;
 	out[n] = 0;
-	out[strcspn(out, "\r\n")] = 0;
-	if (!*out || n == PASSPHRASE_MAX - 1)
+	if (n == 0 || n == PASSPHRASE_MAX - 1 || memchr(out, 0, (size_t)n))
 		return vx6_cli_fail(cli, VX6_EXIT_INVALID, "passphrase", NULL,
-				    "the first line of %s is no passphrase", path);
+				    "there is no passphrase in %s", path);
 	return VX6_EXIT_OK;
 }
 

@@ -109,8 +109,10 @@ static const char *const environment[][2] = {
 };
 
 static const char *const files[][2] = {
-	{"$XDG_RUNTIME_DIR/vx6/api.sock, /run/vx6/api.sock",
+	{"$XDG_RUNTIME_DIR/vx6/api.sock, /run/vx6/api.sock, ~/.local/state/vx6/api.sock",
 	 "Where an agent is looked for by default."},
+	{"~/.local/state/vx6, /var/lib/vx6 (root)",
+	 "State of an agent that runs without --state-dir."},
 	{"DIR/api.sock", "Socket of an agent that runs with --state-dir DIR."},
 	{"DIR/admin.token", "Token for its HTTP address."},
 	{"DIR/identity/", "Its keys."},

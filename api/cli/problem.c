@@ -127,8 +127,8 @@ static void print_problem(const struct vx6_value *v)
 		vx6_cli_clean(stderr, string_of(e, "pointer"));
 		line(": ", string_of(e, "detail"));
 	}
-	/* the contract's own words; an answer that repeats them says nothing new */
-	if (info && strcmp(info->detail, detail) != 0)
+	/* the contract's own words; after the list of faults, or repeated, they say nothing new */
+	if (info && !vx6_value_get(v, "errors") && strcmp(info->detail, detail) != 0)
 		line("hint: ", info->detail);
 	if (*id)
 		line("request id: ", id);

@@ -56,22 +56,23 @@ static char *as_text(const struct vx6_value *v)
 	return out ? out : vx6_strdup("");
 }
 
-/* Items of an array, with commas; an object or anything deeper as JSON. */
-static char *joined(const struct vx6_value *v)
+/* The values of a flat thing, one after the other; anything deeper as JSON. */
+static char *joined(const struct vx6_value *v, const char *between)
 {
+	bool array = vx6_value_is(v, VX6_JT_ARRAY);
 	char *text = NULL;
 	size_t n = 0;
 	FILE *to;
 
-	if (!vx6_value_is(v, VX6_JT_ARRAY))
+	if (!array && !(between[0] == ' ' && vx6_value_is(v, VX6_JT_OBJECT)))
 		return as_text(v);
 	to = open_memstream(&text, &n);
 	if (!to)
 		return vx6_strdup("");
 	for (const struct vx6_value *m = vx6_value_first(v); m; m = vx6_value_next(m)) {
-		char *item = as_text(m);
+		char *item = array ? joined(m, " ") : as_text(m);
 
-		fprintf(to, "%s%s", ftell(to) > 0 ? ", " : "", item);
+		fprintf(to, "%s%s", ftell(to) > 0 ? between : "", item);
 		free(item);
 	}
 	fclose(to);
@@ -162,15 +163,15 @@ static char *cell_text(const struct vx6_cli_column *column, const struct vx6_val
 	case VX6_SHOW_UPTIME:
 		return vx6_value_is(v, VX6_JT_NUMBER)
 			       ? number_text(column->show, vx6_value_number(v))
-			       : joined(v);
+			       : joined(v, ", ");
 	case VX6_SHOW_STATE:
 		if (vx6_value_is(v, VX6_JT_BOOL))
 			return vx6_strdup(vx6_value_bool(v, false) ? "yes" : "no");
-		return joined(v);
+		return joined(v, ", ");
 	case VX6_SHOW_TEXT:
 		break;
 	}
-	return joined(v);
+	return joined(v, ", ");
 }
 
 struct vx6_cli_cell vx6_cli_cell(const struct vx6_cli_column *column, const struct vx6_value *item)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "api/cli/problem.h"
+#include "api/cli/state_dir.h"
 #include "base/addr.h"
 #include "base/util.h"
 #include "crypto/secret.h"
@@ -22,14 +23,19 @@ static const char *env(const char *name)
 	return value && *value ? value : NULL;
 }
 
+/* The service of a user, that of the system, an agent that was started without --state-dir. */
 static void default_socket(char out[static VX6_WHERE_TEXT])
 {
 	const char *run = env("XDG_RUNTIME_DIR");
+	char state[VX6_WHERE_TEXT - 16];
 
 	if (run && snprintf(out, VX6_WHERE_TEXT, "%s/vx6/api.sock", run) < VX6_WHERE_TEXT &&
 	    access(out, F_OK) == 0)
 		return;
-	vx6_strlcpy(out, SYSTEM_SOCKET, VX6_WHERE_TEXT);
+	if (access(SYSTEM_SOCKET, F_OK) == 0 || !vx6_state_dir_default(state, sizeof state))
+		vx6_strlcpy(out, SYSTEM_SOCKET, VX6_WHERE_TEXT);
+	else
+		snprintf(out, VX6_WHERE_TEXT, "%s/api.sock", state);
 }
 
 /* http://HOST[:PORT], taken apart: `connect` dials it itself. */

@@ -22,7 +22,8 @@ struct vx6_cli_where {
 };
 
 /**
- * --socket, --url, VX6_SOCKET, VX6_URL, $XDG_RUNTIME_DIR/vx6/api.sock, /run/vx6/api.sock: the first that is there.
+ * --socket, --url, VX6_SOCKET, VX6_URL, $XDG_RUNTIME_DIR/vx6/api.sock, /run/vx6/api.sock, api.sock of the default state
+ * directory: the first that is there.
  * @return an exit status; the error is reported
  */
 int vx6_cli_where(const struct vx6_cli *cli, struct vx6_cli_where *out);

@@ -189,6 +189,16 @@ static void lines__one_object__has_a_line_for_each_value(void **state)
 			    "a    1\nb.c  x, y\nb.d  -\ne    {}\n");
 }
 
+static void lines__list_of_objects__reads_as_words(void **state)
+{
+	const struct vx6_cli cli = {.headers = true, .quiet = true};
+
+	assert_string_equal(
+		show(&cli, "peer", "show",
+		     "{\"l\":[{\"t\":\"quic\",\"a\":\"[::]:1\"},{\"t\":\"tcp\",\"n\":2}]}"),
+		"l  quic [::]:1, tcp 2\n");
+}
+
 static void json__list__is_the_shape_of_the_api(void **state)
 {
 	const struct vx6_cli cli = {.format = VX6_FORMAT_JSON};
@@ -238,6 +248,7 @@ int main(void)
 		cmocka_unit_test(table__no_headers_and_fields__are_for_scripts),
 		cmocka_unit_test(table__empty_list__prints_nothing),
 		cmocka_unit_test(lines__one_object__has_a_line_for_each_value),
+		cmocka_unit_test(lines__list_of_objects__reads_as_words),
 		cmocka_unit_test(json__list__is_the_shape_of_the_api),
 		cmocka_unit_test(json__fields__keep_whole_members),
 		cmocka_unit_test(json__strings_with_brackets__are_left_alone),
