@@ -6,8 +6,10 @@
 #include "base/util.h"
 
 enum {
-	INBOX_DATA = 256 * 1024, /* data waits while so much is on its way */
-	INBOX_ALL = 320 * 1024,  /* and control frames while so much is */
+	INBOX_DATA = 256 * 1024,         /* data waits while so much is on its way */
+	INBOX_DELAYED = 64 * 1024 * 1024, /* on a path with a delay: what fits into the path itself */
+	INBOX_CONTROL = 64 * 1024,       /* control frames may go so far beyond */
+	SCRATCH_FRAMES = 2,
 	FRAMES_A_TURN = 64,
 };
 
@@ -24,12 +26,15 @@ static void wake(struct vx6_link *link)
 
 /* ---- sending ---- */
 
-static uint8_t *on_room(struct mux *m, bool urgent)
+static uint8_t *on_room(struct mux *m, bool urgent, size_t *frames)
 {
 	struct vx6_link *link = link_of(m);
 
-	if (link->state != MEM_UP || (link->peer && link->peer->inbox_bytes >= (urgent ? INBOX_ALL : INBOX_DATA)))
+	size_t limit = link->t->delay_ns ? INBOX_DELAYED : INBOX_DATA;
+
+	if (link->state != MEM_UP || (link->peer && link->peer->inbox_bytes >= limit + (urgent ? INBOX_CONTROL : 0)))
 		return NULL;
+	*frames = SCRATCH_FRAMES;
 	return link->scratch;
 }
 
@@ -54,12 +59,12 @@ static void post(struct vx6_link *link, const uint8_t *p, size_t n)
 		vx6_timer_at(&peer->arrival, f->due_ns);
 }
 
-static void on_send(struct mux *m, size_t n)
+static void on_send(struct mux *m, uint8_t *frame, size_t n)
 {
 	struct vx6_link *link = link_of(m);
 
 	if (link->state == MEM_UP)
-		post(link, link->scratch, n);
+		post(link, frame, n);
 }
 
 static void on_wake(struct mux *m)
@@ -182,7 +187,7 @@ struct vx6_link *mem_link_new(struct vx6_transport *t)
 
 	link->base.ops = &vx6_transport_mem;
 	link->t = t;
-	link->scratch = vx6_zalloc(VX6_MUX_FRAME_MAX);
+	link->scratch = vx6_zalloc(VX6_MUX_HEADER + SCRATCH_FRAMES * VX6_MUX_PAYLOAD_MAX);
 	vx6_list_init(&link->inbox);
 	vx6_task_init(&link->task, on_task, link);
 	vx6_timer_init(t->loop, &link->arrival, on_arrival, link);

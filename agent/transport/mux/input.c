@@ -17,11 +17,12 @@ static void touch(struct vx6_stream *s)
 /* Above the limit of streams the peer gets a reset; the stream never exists here. */
 static vx6_err refuse_open(struct mux *m, uint32_t id)
 {
-	uint8_t *frame = m->io->room(m, true);
+	size_t frames;
+	uint8_t *frame = m->io->room(m, true, &frames);
 
 	if (!frame)
 		return violation; /* it opens streams above its limit and does not read the answers */
-	m->io->send(m, vx6_mux_encode_u32(frame, VX6_MUX_RESET, id, VX6_CODE_LIMIT));
+	m->io->send(m, frame, vx6_mux_encode_u32(frame, VX6_MUX_RESET, id, VX6_CODE_LIMIT));
 	return VX6_OK;
 }
 

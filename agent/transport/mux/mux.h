@@ -37,13 +37,17 @@ struct mux;
 /** What the core asks of the link that carries it. Calls come from inside mux calls and must not call back into the core. */
 struct mux_io {
 	/**
-	 * A place to compose one frame of up to VX6_MUX_FRAME_MAX bytes, valid until `send` or the next `room`.
-	 * @param urgent  a control frame: may use the part of the send buffer that data leaves free
+	 * A place to compose frames in: VX6_MUX_HEADER bytes, then the payloads of *frames full frames in a row. Valid until the next `room`.
+	 * @param urgent  one control frame: may use the part of the send buffer that data leaves free
+	 * @param frames  1 or more, written on success
 	 * @return NULL: none now; mux_work() is to be called when there is
 	 */
-	uint8_t *(*room)(struct mux *m, bool urgent);
-	/** Takes the frame that stands at the start of the last room. */
-	void (*send)(struct mux *m, size_t n);
+	uint8_t *(*room)(struct mux *m, bool urgent, size_t *frames);
+	/**
+	 * Takes one frame out of the last room. Frames are taken in order, and the header of each stands on the last bytes of the payload before:
+	 * a frame must have been copied or encrypted elsewhere by the return, and what follows it be left alone.
+	 */
+	void (*send)(struct mux *m, uint8_t *frame, size_t n);
 	/** Asks for mux_work() to be called before the loop sleeps. */
 	void (*wake)(struct mux *m);
 	/** Upcalls, made only from mux_deliver(). */

@@ -31,7 +31,7 @@ void data_send(struct vx6_stream *s, uint8_t *frame, size_t n, bool fin)
 	vx6_mux_encode(frame, &f);
 	s->tx_credit -= (uint32_t)n;
 	m->tx_credit -= (uint32_t)n;
-	m->io->send(m, VX6_MUX_HEADER + n);
+	m->io->send(m, frame, VX6_MUX_HEADER + n);
 }
 
 /* ---- control ---- */
@@ -83,20 +83,21 @@ static void stream_ctl_send(struct vx6_stream *s, uint8_t *frame)
 			n = window_compose(m, frame, s->id, &s->rx);
 	}
 	if (n)
-		m->io->send(m, n);
+		m->io->send(m, frame, n);
 }
 
 static void control_work(struct mux *m)
 {
 	uint8_t *frame;
+	size_t frames;
 
-	while (m->ctl && (frame = m->io->room(m, true)) != NULL) {
+	while (m->ctl && (frame = m->io->room(m, true, &frames)) != NULL) {
 		size_t n = link_ctl_compose(m, frame);
 
 		if (n)
-			m->io->send(m, n);
+			m->io->send(m, frame, n);
 	}
-	while (!vx6_list_is_empty(&m->urgent) && (frame = m->io->room(m, true)) != NULL) {
+	while (!vx6_list_is_empty(&m->urgent) && (frame = m->io->room(m, true, &frames)) != NULL) {
 		struct vx6_stream *s = VX6_CONTAINER_OF(m->urgent.next, struct vx6_stream, urgent);
 
 		stream_ctl_send(s, frame);
@@ -121,8 +122,10 @@ static void serve(struct mux *m, struct vx6_stream *s)
 
 void mux_work(struct mux *m)
 {
+	size_t frames;
+
 	control_work(m);
-	while (!m->dead && m->tx_credit && !vx6_list_is_empty(&m->waiting) && m->io->room(m, false)) {
+	while (!m->dead && m->tx_credit && !vx6_list_is_empty(&m->waiting) && m->io->room(m, false, &frames)) {
 		struct vx6_list *node = vx6_list_pop(&m->waiting);
 
 		serve(m, VX6_CONTAINER_OF(node, struct vx6_stream, wait));

@@ -132,6 +132,7 @@ static bool may_write_now(const struct vx6_stream *s)
 uint8_t *mux_stream_reserve(struct vx6_stream *s, size_t *cap)
 {
 	struct mux *m = s->mux;
+	size_t frames;
 	uint8_t *frame;
 
 	*cap = 0;
@@ -141,15 +142,30 @@ uint8_t *mux_stream_reserve(struct vx6_stream *s, size_t *cap)
 		s->starved = true;
 		return NULL;
 	}
-	if (!may_write_now(s) || !(frame = m->io->room(m, false))) {
+	if (!may_write_now(s) || !(frame = m->io->room(m, false, &frames))) {
 		stream_wait(s);
 		return NULL;
 	}
-	*cap = VX6_MIN((size_t)VX6_MUX_PAYLOAD_MAX, (size_t)VX6_MIN(s->tx_credit, m->tx_credit));
+	if (m->serving == s)
+		frames = VX6_MIN(frames, (size_t)m->quantum);
+	*cap = VX6_MIN(frames * VX6_MUX_PAYLOAD_MAX, (size_t)VX6_MIN(s->tx_credit, m->tx_credit));
 	m->reserved = s;
 	m->reserved_at = frame;
 	m->reserved_cap = *cap;
 	return frame + VX6_MUX_HEADER;
+}
+
+/* The header of each frame goes on the last bytes of the one before, which has left by then. */
+static void payload_send(struct vx6_stream *s, uint8_t *frame, size_t n, bool fin)
+{
+	for (; n; frame += VX6_MUX_PAYLOAD_MAX) {
+		size_t take = VX6_MIN(n, (size_t)VX6_MUX_PAYLOAD_MAX);
+
+		n -= take;
+		data_send(s, frame, take, fin && n == 0);
+		if (s->mux->serving == s)
+			s->mux->quantum--;
+	}
 }
 
 void mux_stream_commit(struct vx6_stream *s, size_t n, bool fin)
@@ -163,10 +179,8 @@ void mux_stream_commit(struct vx6_stream *s, size_t n, bool fin)
 	m->reserved = NULL;
 	s->fin_tx = fin;
 	if (n) {
-		if (m->serving == s)
-			m->quantum--;
-		s->ctl &= (uint8_t)~CTL_DATA; /* this frame opens the stream */
-		data_send(s, m->reserved_at, n, fin);
+		s->ctl &= (uint8_t)~CTL_DATA; /* the first frame opens the stream */
+		payload_send(s, m->reserved_at, n, fin);
 	} else if (fin || !s->id) {
 		stream_want_ctl(s, CTL_DATA);
 	}

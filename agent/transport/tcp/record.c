@@ -10,11 +10,14 @@
 #include "base/util.h"
 
 enum {
-	/* A frame is composed this far behind the end of the send buffer: the session copies it before it writes the record there,
-	 * but it may write a key update (27 bytes) in front of it first. */
-	COMPOSE_AT = 128,
+	/* Frames are composed this far behind the end of the send buffer. The session copies a frame before it writes its record, so the
+	 * records may grow over what has been sent, but not over what has not: each is 30 bytes longer than its payload, and a key
+	 * update (27 bytes) may come in between. */
+	COMPOSE_AT = 1024,
 	CONTROL_BYTES = COMPOSE_AT + 64,
 };
+
+_Static_assert(TCP_OUT_DATA / TCP_RECORD_MAX * (TCP_RECORD_MAX - VX6_MUX_PAYLOAD_MAX) + 27 <= COMPOSE_AT, "records would grow over unsent payload");
 
 static int on_tls_read(WOLFSSL *ssl, char *buf, int cap, void *user)
 {
@@ -57,24 +60,28 @@ static struct vx6_link *link_of(struct mux *m)
 	return VX6_CONTAINER_OF(m, struct vx6_link, mux);
 }
 
-static uint8_t *on_room(struct mux *m, bool urgent)
+static uint8_t *on_room(struct mux *m, bool urgent, size_t *frames)
 {
 	struct vx6_link *link = link_of(m);
-	uint8_t *at = NULL;
+	size_t used = link->out.tail - link->out.head;
+	uint8_t *at;
 
-	if (link->state == LINK_UP)
-		at = urgent ? out_room(link, CONTROL_BYTES, TCP_OUT_BYTES) :
-			      out_room(link, COMPOSE_AT + TCP_RECORD_MAX, link->out.data_limit + COMPOSE_AT);
+	if (link->state != LINK_UP)
+		return NULL;
+	*frames = urgent ? 1 : (link->out.data_limit - VX6_MIN(used, link->out.data_limit)) / TCP_RECORD_MAX;
+	if (*frames == 0)
+		return NULL;
+	at = out_room(link, urgent ? CONTROL_BYTES : COMPOSE_AT + *frames * TCP_RECORD_MAX, TCP_OUT_BYTES);
 	return at ? at + COMPOSE_AT : NULL;
 }
 
-static void on_send(struct mux *m, size_t n)
+static void on_send(struct mux *m, uint8_t *frame, size_t n)
 {
 	struct vx6_link *link = link_of(m);
 
 	if (link->state != LINK_UP)
 		return;
-	if (wolfSSL_write(link->ssl, link->out.p + link->out.tail + COMPOSE_AT, (int)n) != (int)n)
+	if (wolfSSL_write(link->ssl, frame, (int)n) != (int)n)
 		link_fail(link, VX6_ERR(TLS));
 	link_wake(link);
 }

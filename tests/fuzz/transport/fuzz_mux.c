@@ -13,7 +13,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-enum { APPS = 24, STREAMS_MAX = 8, OUT_FRAMES = 40 };
+enum { ROOM_FRAMES = 3, APPS = 24, STREAMS_MAX = 8, OUT_FRAMES = 40 };
 
 struct app {
 	struct vx6_stream *s; /* NULL: free */
@@ -29,7 +29,7 @@ static struct input {
 static struct mux mux;
 static struct mux_batch batch;
 static struct app app[APPS];
-static uint8_t frame_out[VX6_MUX_FRAME_MAX], frame_in[8][VX6_MUX_FRAME_MAX];
+static uint8_t frame_out[VX6_MUX_HEADER + ROOM_FRAMES * VX6_MUX_PAYLOAD_MAX], frame_in[8][VX6_MUX_FRAME_MAX];
 static int out_frames, frames_in;
 
 static uint8_t take(void)
@@ -62,9 +62,11 @@ static void on_writable(struct vx6_stream *s, void *user)
 	uint8_t *to = vx6_stream_reserve(s, &cap);
 
 	if (to) {
-		VX6_ASSERT(cap > 0);
-		memset(to, 0x55, VX6_MIN(cap, (size_t)100));
-		vx6_stream_commit(s, VX6_MIN(cap, (size_t)100), false);
+		size_t n = take() & 1 ? cap : VX6_MIN(cap, (size_t)100);
+
+		VX6_ASSERT(cap > 0 && cap <= ROOM_FRAMES * VX6_MUX_PAYLOAD_MAX);
+		memset(to, 0x55, n);
+		vx6_stream_commit(s, n, false);
 	}
 }
 
@@ -95,17 +97,18 @@ static struct app *app_some(void)
 
 /* ---- the link that carries the mux ---- */
 
-static uint8_t *on_room(struct mux *m, bool urgent)
+static uint8_t *on_room(struct mux *m, bool urgent, size_t *frames)
 {
+	*frames = ROOM_FRAMES;
 	return out_frames < (urgent ? OUT_FRAMES + 10 : OUT_FRAMES) ? frame_out : NULL;
 }
 
-static void on_send(struct mux *m, size_t n)
+static void on_send(struct mux *m, uint8_t *frame, size_t n)
 {
 	struct vx6_mux_frame f;
 
 	out_frames++;
-	VX6_ASSERT(n >= VX6_MUX_HEADER && vx6_is_ok(vx6_mux_decode(frame_out, &f)) && f.len == n - VX6_MUX_HEADER);
+	VX6_ASSERT(n >= VX6_MUX_HEADER && vx6_is_ok(vx6_mux_decode(frame, &f)) && f.len == n - VX6_MUX_HEADER);
 }
 
 static void on_wake(struct mux *m)
