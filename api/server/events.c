@@ -80,7 +80,7 @@ static char *event_text(const struct vx6_event *e)
 	if (e->subject_kind[0]) {
 		vx6_json_object(&j, "subject");
 		vx6_json_str(&j, "kind", e->subject_kind);
-		vx6_json_str(&j, "id", e->subject_id);
+		vx6_json_str(&j, "id", e->subject_id[0] ? e->subject_id : e->subject_kind);
 		vx6_json_end_object(&j);
 	} else {
 		vx6_json_str(&j, "subject", NULL);

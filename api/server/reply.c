@@ -136,6 +136,7 @@ static enum vx6_problem_code problem_of(vx6_err err)
 	case VX6_E_WRONG_PEER:
 		return VX6_PROBLEM_WRONG_PEER;
 	case VX6_E_UNREACHABLE:
+	case VX6_E_PEER_UNREACHABLE:
 	case VX6_E_REFUSED:
 	case VX6_E_CLOSED:
 	case VX6_E_TLS:
