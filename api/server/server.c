@@ -329,7 +329,7 @@ static void *server_thread(void *user)
 	return NULL;
 }
 
-static void mhd_log(void *user, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static void mhd_log(void *user, const char *fmt, va_list ap)
 {
 	char line[256];
 
