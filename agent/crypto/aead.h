@@ -29,10 +29,10 @@ struct vx6_aead_nonce {
 };
 
 /** @param out @p n + VX6_AEAD_TAG_BYTES bytes, may be @p msg */
-void vx6_aead_seal(const struct vx6_aead_key *key, const struct vx6_aead_nonce *nonce, const void *ad, size_t ad_n,
-		   const uint8_t *msg, size_t n, uint8_t *out);
+void vx6_aead_seal(const struct vx6_aead_key *key, const struct vx6_aead_nonce *nonce,
+		   const void *ad, size_t ad_n, const uint8_t *msg, size_t n, uint8_t *out);
 /** @param n of @p in, tag included @param out @p n - VX6_AEAD_TAG_BYTES bytes, may be @p in @return VX6_OK | SHORT | SIGNATURE */
-VX6_RES vx6_aead_open(const struct vx6_aead_key *key, const struct vx6_aead_nonce *nonce, const void *ad, size_t ad_n,
-		      const uint8_t *in, size_t n, uint8_t *out);
+VX6_RES vx6_aead_open(const struct vx6_aead_key *key, const struct vx6_aead_nonce *nonce,
+		      const void *ad, size_t ad_n, const uint8_t *in, size_t n, uint8_t *out);
 
 #endif

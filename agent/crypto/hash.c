@@ -19,7 +19,8 @@ void vx6_hash_init(struct vx6_hash_state *st, const char *personal)
 
 	VX6_ASSERT(n <= sizeof padded);
 	memcpy(padded, personal, n);
-	crypto_generichash_blake2b_init_salt_personal(state_of(st), NULL, 0, VX6_HASH_BYTES, NULL, padded);
+	crypto_generichash_blake2b_init_salt_personal(state_of(st), NULL, 0, VX6_HASH_BYTES, NULL,
+						      padded);
 }
 
 void vx6_hash_update(struct vx6_hash_state *st, const void *p, size_t n)

@@ -6,7 +6,8 @@
 #include "base/util.h"
 #include "crypto/secret.h"
 
-void vx6_kdf_extract(const void *salt, size_t salt_n, const void *ikm, size_t ikm_n, uint8_t prk[static VX6_KDF_PRK_BYTES])
+void vx6_kdf_extract(const void *salt, size_t salt_n, const void *ikm, size_t ikm_n,
+		     uint8_t prk[static VX6_KDF_PRK_BYTES])
 {
 	crypto_auth_hmacsha256_state st;
 
@@ -17,7 +18,8 @@ void vx6_kdf_extract(const void *salt, size_t salt_n, const void *ikm, size_t ik
 	vx6_wipe(&st, sizeof st);
 }
 
-vx6_err vx6_kdf_expand(const uint8_t prk[static VX6_KDF_PRK_BYTES], const void *info, size_t info_n, void *out, size_t out_n)
+vx6_err vx6_kdf_expand(const uint8_t prk[static VX6_KDF_PRK_BYTES], const void *info, size_t info_n,
+		       void *out, size_t out_n)
 {
 	crypto_auth_hmacsha256_state st;
 	uint8_t block[crypto_auth_hmacsha256_BYTES];
@@ -44,8 +46,8 @@ vx6_err vx6_kdf_expand(const uint8_t prk[static VX6_KDF_PRK_BYTES], const void *
 	return VX6_OK;
 }
 
-vx6_err vx6_kdf(const void *salt, size_t salt_n, const void *ikm, size_t ikm_n, const void *info, size_t info_n, void *out,
-		size_t out_n)
+vx6_err vx6_kdf(const void *salt, size_t salt_n, const void *ikm, size_t ikm_n, const void *info,
+		size_t info_n, void *out, size_t out_n)
 {
 	uint8_t prk[VX6_KDF_PRK_BYTES];
 	vx6_err err;

@@ -15,7 +15,8 @@ void vx6_kx_keypair(struct vx6_kx_pk *pk, struct vx6_kx_sk *sk)
 	vx6_kx_public(sk, pk);
 }
 
-vx6_err vx6_kx_agree(const struct vx6_kx_sk *sk, const struct vx6_kx_pk *peer, struct vx6_kx_shared *out)
+vx6_err vx6_kx_agree(const struct vx6_kx_sk *sk, const struct vx6_kx_pk *peer,
+		     struct vx6_kx_shared *out)
 {
 	if (crypto_scalarmult_curve25519(out->b, sk->b, peer->b) != 0) {
 		vx6_wipe(out, sizeof *out);

@@ -30,6 +30,7 @@ struct vx6_kx_shared {
 void vx6_kx_keypair(struct vx6_kx_pk *pk, struct vx6_kx_sk *sk);
 void vx6_kx_public(const struct vx6_kx_sk *sk, struct vx6_kx_pk *out);
 /** @param out secret, not uniform: feed it to vx6_kdf(); zeroed on failure @return VX6_OK | KEY (small order) */
-VX6_RES vx6_kx_agree(const struct vx6_kx_sk *sk, const struct vx6_kx_pk *peer, struct vx6_kx_shared *out);
+VX6_RES vx6_kx_agree(const struct vx6_kx_sk *sk, const struct vx6_kx_pk *peer,
+		     struct vx6_kx_shared *out);
 
 #endif

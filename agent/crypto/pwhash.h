@@ -16,8 +16,8 @@
 
 enum {
 	VX6_PWHASH_SALT_BYTES = 16,
-	VX6_PWHASH_OPS_MAX = 16,            /* refused above: a file must not be able to stall the agent */
-	VX6_PWHASH_KIB_MAX = 1024 * 1024,   /* 1 GiB */
+	VX6_PWHASH_OPS_MAX = 16, /* refused above: a file must not be able to stall the agent */
+	VX6_PWHASH_KIB_MAX = 1024 * 1024, /* 1 GiB */
 	VX6_PWHASH_KIB_MIN = 8,
 	VX6_PWHASH_OPS_DEFAULT = 3,
 	VX6_PWHASH_KIB_DEFAULT = 64 * 1024, /* 64 MiB */
@@ -29,7 +29,8 @@ struct vx6_pwhash_cost {
 };
 
 /** @return VX6_OK | RANGE (cost) | MEMORY */
-VX6_RES vx6_pwhash(const void *passphrase, size_t n, const uint8_t salt[static VX6_PWHASH_SALT_BYTES],
+VX6_RES vx6_pwhash(const void *passphrase, size_t n,
+		   const uint8_t salt[static VX6_PWHASH_SALT_BYTES],
 		   const struct vx6_pwhash_cost *cost, void *out, size_t out_n);
 
 #endif

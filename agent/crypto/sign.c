@@ -54,7 +54,8 @@ void vx6_sign_raw(const struct vx6_sign_keypair *kp, const void *msg, size_t n, 
 	vx6_wipe(sk, sizeof sk);
 }
 
-vx6_err vx6_verify_raw(const struct vx6_sign_pk *pk, const void *msg, size_t n, const struct vx6_sig *sig)
+vx6_err vx6_verify_raw(const struct vx6_sign_pk *pk, const void *msg, size_t n,
+		       const struct vx6_sig *sig)
 {
 	if (crypto_sign_verify_detached(sig->b, msg, n, pk->b) != 0)
 		return VX6_ERR(SIGNATURE);
@@ -67,7 +68,8 @@ struct labelled {
 	uint8_t b[LABEL_MAX + 1 + VX6_NET_BYTES + VX6_SIGN_MSG_MAX];
 };
 
-static vx6_err labelled_join(struct labelled *m, const char *label, const struct vx6_net *net, const void *msg, size_t n)
+static vx6_err labelled_join(struct labelled *m, const char *label, const struct vx6_net *net,
+			     const void *msg, size_t n)
 {
 	size_t label_n = strlen(label);
 
@@ -82,8 +84,8 @@ static vx6_err labelled_join(struct labelled *m, const char *label, const struct
 	return VX6_OK;
 }
 
-vx6_err vx6_sign(const struct vx6_sign_keypair *kp, const char *label, const struct vx6_net *net, const void *msg, size_t n,
-		 struct vx6_sig *out)
+vx6_err vx6_sign(const struct vx6_sign_keypair *kp, const char *label, const struct vx6_net *net,
+		 const void *msg, size_t n, struct vx6_sig *out)
 {
 	struct labelled m;
 
@@ -92,8 +94,8 @@ vx6_err vx6_sign(const struct vx6_sign_keypair *kp, const char *label, const str
 	return VX6_OK;
 }
 
-vx6_err vx6_verify(const struct vx6_sign_pk *pk, const char *label, const struct vx6_net *net, const void *msg, size_t n,
-		   const struct vx6_sig *sig)
+vx6_err vx6_verify(const struct vx6_sign_pk *pk, const char *label, const struct vx6_net *net,
+		   const void *msg, size_t n, const struct vx6_sig *sig)
 {
 	struct labelled m;
 

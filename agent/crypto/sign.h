@@ -53,19 +53,21 @@ void vx6_sign_keypair_wipe(struct vx6_sign_keypair *kp);
 bool vx6_sign_pk_is_valid(const struct vx6_sign_pk *pk);
 
 /** Plain RFC 8032 signature of @p msg[0..n). */
-void vx6_sign_raw(const struct vx6_sign_keypair *kp, const void *msg, size_t n, struct vx6_sig *out);
+void vx6_sign_raw(const struct vx6_sign_keypair *kp, const void *msg, size_t n,
+		  struct vx6_sig *out);
 /** @return VX6_OK | SIGNATURE */
-VX6_RES vx6_verify_raw(const struct vx6_sign_pk *pk, const void *msg, size_t n, const struct vx6_sig *sig);
+VX6_RES vx6_verify_raw(const struct vx6_sign_pk *pk, const void *msg, size_t n,
+		       const struct vx6_sig *sig);
 
 /**
  * Signs label | NUL | net | msg, so that a signature made for one purpose or network is none for another.
  * @param label static string, such as "VX6 record v1"; at most 31 bytes
  * @return VX6_OK | LIMIT (n above VX6_SIGN_MSG_MAX)
  */
-VX6_RES vx6_sign(const struct vx6_sign_keypair *kp, const char *label, const struct vx6_net *net, const void *msg, size_t n,
-		 struct vx6_sig *out);
+VX6_RES vx6_sign(const struct vx6_sign_keypair *kp, const char *label, const struct vx6_net *net,
+		 const void *msg, size_t n, struct vx6_sig *out);
 /** @return VX6_OK | SIGNATURE | LIMIT */
-VX6_RES vx6_verify(const struct vx6_sign_pk *pk, const char *label, const struct vx6_net *net, const void *msg, size_t n,
-		   const struct vx6_sig *sig);
+VX6_RES vx6_verify(const struct vx6_sign_pk *pk, const char *label, const struct vx6_net *net,
+		   const void *msg, size_t n, const struct vx6_sig *sig);
 
 #endif

@@ -64,7 +64,8 @@ static bool hrp_is_valid(const char *hrp, size_t n)
 	return true;
 }
 
-vx6_err vx6_bech32m_encode(const char *hrp, const uint8_t *data, size_t n, char out[static VX6_BECH32M_TEXT])
+vx6_err vx6_bech32m_encode(const char *hrp, const uint8_t *data, size_t n,
+			   char out[static VX6_BECH32M_TEXT])
 {
 	uint8_t symbols[VX6_BECH32M_MAX];
 	size_t hrp_n = strnlen(hrp, VX6_BECH32M_HRP_MAX + 1), symbols_n;
@@ -160,8 +161,8 @@ vx6_err vx6_bech32m_check(const char *text)
 	return read_symbols(text, &s);
 }
 
-vx6_err vx6_bech32m_decode(const char *text, char hrp[static VX6_BECH32M_HRP_MAX + 1], uint8_t data[static VX6_BECH32M_DATA_MAX],
-			   size_t *n)
+vx6_err vx6_bech32m_decode(const char *text, char hrp[static VX6_BECH32M_HRP_MAX + 1],
+			   uint8_t data[static VX6_BECH32M_DATA_MAX], size_t *n)
 {
 	struct symbols s;
 	unsigned bits = 0;

@@ -47,14 +47,15 @@ static void next_subkey(const struct vx6_subkey *current, uint64_t now_s, struct
 	};
 }
 
-static vx6_err make_subkey(const struct vx6_subkey *current, const struct vx6_sign_keypair *master, const struct vx6_net *net,
-			   uint64_t now_s, struct vx6_subkey *out)
+static vx6_err make_subkey(const struct vx6_subkey *current, const struct vx6_sign_keypair *master,
+			   const struct vx6_net *net, uint64_t now_s, struct vx6_subkey *out)
 {
 	next_subkey(current, now_s, out);
 	return vx6_subkey_cert_sign(&out->cert, master, net, out->cert_bytes);
 }
 
-static vx6_err write_subkey(int dirfd, const struct vx6_node_id *id, const struct vx6_net *net, const struct vx6_subkey *s)
+static vx6_err write_subkey(int dirfd, const struct vx6_node_id *id, const struct vx6_net *net,
+			    const struct vx6_subkey *s)
 {
 	uint8_t payload[SUBKEY_PAYLOAD];
 	struct vx6_wr w;
@@ -70,7 +71,8 @@ static vx6_err write_subkey(int dirfd, const struct vx6_node_id *id, const struc
 	return err;
 }
 
-static vx6_err parse_subkey(const uint8_t *payload, size_t n, const struct vx6_net *net, struct vx6_identity *out)
+static vx6_err parse_subkey(const uint8_t *payload, size_t n, const struct vx6_net *net,
+			    struct vx6_identity *out)
 {
 	struct vx6_sign_seed seed;
 	struct vx6_rd r;
@@ -90,17 +92,20 @@ static vx6_err parse_subkey(const uint8_t *payload, size_t n, const struct vx6_n
 	vx6_sign_keypair_from_seed(&seed, &out->subkey.key);
 	vx6_wipe(&seed, sizeof seed);
 	if (vx6_is_ok(err))
-		err = vx6_subkey_cert_decode(out->subkey.cert_bytes, sizeof out->subkey.cert_bytes, &out->subkey.cert);
+		err = vx6_subkey_cert_decode(out->subkey.cert_bytes, sizeof out->subkey.cert_bytes,
+					     &out->subkey.cert);
 	if (vx6_is_ok(err))
 		err = vx6_subkey_cert_verify_sig(&out->subkey.cert, &out->id, net);
-	if (vx6_is_ok(err) && !vx6_ct_eq(out->subkey.cert.subject.b, out->subkey.key.pk.b, sizeof out->subkey.key.pk.b))
+	if (vx6_is_ok(err) && !vx6_ct_eq(out->subkey.cert.subject.b, out->subkey.key.pk.b,
+					 sizeof out->subkey.key.pk.b))
 		err = VX6_ERR(MISMATCH);
 	return vx6_is_ok(err) ? VX6_OK : VX6_ERR(CORRUPT);
 }
 
 /* ---- master ---- */
 
-static vx6_err read_master(int dirfd, const struct vx6_passphrase *pass, struct vx6_sign_keypair *out)
+static vx6_err read_master(int dirfd, const struct vx6_passphrase *pass,
+			   struct vx6_sign_keypair *out)
 {
 	uint8_t payload[VX6_KEYFILE_PAYLOAD_MAX];
 	struct vx6_sign_seed seed;
@@ -118,7 +123,8 @@ static vx6_err read_master(int dirfd, const struct vx6_passphrase *pass, struct 
 	return VX6_OK;
 }
 
-static vx6_err write_revocation(int dirfd, const struct vx6_sign_keypair *master, const struct vx6_net *net, uint64_t now_s,
+static vx6_err write_revocation(int dirfd, const struct vx6_sign_keypair *master,
+				const struct vx6_net *net, uint64_t now_s,
 				const struct vx6_passphrase *pass)
 {
 	struct vx6_revocation r = {.issued_s = now_s, .reason = VX6_REVOKE_MASTER};
@@ -156,8 +162,12 @@ static vx6_err fsync_parent(const char *path)
 /* Removes an unfinished directory: our files only, so a directory that holds anything else stays. */
 static void clear_unfinished(const char *path)
 {
-	static const char *const names[] = {MASTER_FILE,          SUBKEY_FILE,          REVOCATION_FILE,
-					    "." MASTER_FILE ".tmp", "." SUBKEY_FILE ".tmp", "." REVOCATION_FILE ".tmp"};
+	static const char *const names[] = {MASTER_FILE,
+					    SUBKEY_FILE,
+					    REVOCATION_FILE,
+					    "." MASTER_FILE ".tmp",
+					    "." SUBKEY_FILE ".tmp",
+					    "." REVOCATION_FILE ".tmp"};
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0)
@@ -168,14 +178,16 @@ static void clear_unfinished(const char *path)
 	(void)rmdir(path);
 }
 
-static vx6_err fill(const char *path, const struct vx6_sign_keypair *master, const struct vx6_identity *id, uint64_t now_s,
+static vx6_err fill(const char *path, const struct vx6_sign_keypair *master,
+		    const struct vx6_identity *id, uint64_t now_s,
 		    const struct vx6_passphrase *pass)
 {
 	vx6_err err;
 	int dirfd;
 
 	VX6_TRY(vx6_keydir_open(path, &dirfd));
-	err = vx6_keyfile_write(dirfd, MASTER_FILE, VX6_KEYFILE_MASTER, master->seed.b, sizeof master->seed.b, pass);
+	err = vx6_keyfile_write(dirfd, MASTER_FILE, VX6_KEYFILE_MASTER, master->seed.b,
+				sizeof master->seed.b, pass);
 	if (vx6_is_ok(err))
 		err = write_revocation(dirfd, master, &id->net, now_s, pass);
 	if (vx6_is_ok(err))
@@ -188,11 +200,14 @@ static vx6_err fill(const char *path, const struct vx6_sign_keypair *master, con
 static vx6_err put_in_place(const char *unfinished, const char *dir)
 {
 	if (rename(unfinished, dir) < 0)
-		return errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR ? VX6_ERR(EXISTS) : vx6_err_from_errno(errno);
+		return errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR
+			       ? VX6_ERR(EXISTS)
+			       : vx6_err_from_errno(errno);
 	return fsync_parent(dir);
 }
 
-static vx6_err generate(const struct vx6_net *net, uint64_t now_s, struct vx6_sign_keypair *master, struct vx6_identity *out)
+static vx6_err generate(const struct vx6_net *net, uint64_t now_s, struct vx6_sign_keypair *master,
+			struct vx6_identity *out)
 {
 	memset(out, 0, sizeof *out);
 	out->net = *net;
@@ -213,8 +228,8 @@ static bool has_identity(const char *dir)
 	return lstat(path, &st) == 0;
 }
 
-vx6_err vx6_identity_create(const char *dir, const struct vx6_net *net, uint64_t now_s, const struct vx6_passphrase *pass,
-			    struct vx6_identity *out)
+vx6_err vx6_identity_create(const char *dir, const struct vx6_net *net, uint64_t now_s,
+			    const struct vx6_passphrase *pass, struct vx6_identity *out)
 {
 	char path[PATH_BYTES - 64], unfinished[PATH_BYTES];
 	struct vx6_sign_keypair master;
@@ -327,8 +342,9 @@ static vx6_err renew_in(int dirfd, const struct vx6_net *net, const struct vx6_s
 	return err;
 }
 
-vx6_err vx6_identity_renew(const char *dir, const struct vx6_net *net, const struct vx6_subkey *current,
-			   const struct vx6_passphrase *pass, uint64_t now_s, struct vx6_subkey *out)
+vx6_err vx6_identity_renew(const char *dir, const struct vx6_net *net,
+			   const struct vx6_subkey *current, const struct vx6_passphrase *pass,
+			   uint64_t now_s, struct vx6_subkey *out)
 {
 	vx6_err err;
 	int dirfd;
@@ -342,8 +358,8 @@ vx6_err vx6_identity_renew(const char *dir, const struct vx6_net *net, const str
 	return err;
 }
 
-vx6_err vx6_identity_revocation(const char *dir, const struct vx6_passphrase *pass, uint8_t out[static VX6_KEYFILE_PAYLOAD_MAX],
-				size_t *n)
+vx6_err vx6_identity_revocation(const char *dir, const struct vx6_passphrase *pass,
+				uint8_t out[static VX6_KEYFILE_PAYLOAD_MAX], size_t *n)
 {
 	vx6_err err;
 	int dirfd;

@@ -49,8 +49,8 @@ struct vx6_identity {
  * @param pass borrowed; NULL: the master key is stored in the clear (0600)
  * @return VX6_OK | EXISTS | errno's
  */
-VX6_RES vx6_identity_create(const char *dir, const struct vx6_net *net, uint64_t now_s, const struct vx6_passphrase *pass,
-			    struct vx6_identity *out);
+VX6_RES vx6_identity_create(const char *dir, const struct vx6_net *net, uint64_t now_s,
+			    const struct vx6_passphrase *pass, struct vx6_identity *out);
 /** Loads what is in @p dir; an expired certificate is no error here. @return VX6_OK | NOT_FOUND | LOOSE_MODE | CORRUPT | TOO_NEW | MISMATCH | errno's */
 VX6_RES vx6_identity_load(const char *dir, const struct vx6_net *net, struct vx6_identity *out);
 /** Makes one that lives in memory only. For tests and simulations. */
@@ -66,10 +66,11 @@ bool vx6_identity_is_expired(const struct vx6_identity *id, uint64_t now_s);
  * @param current the subkey in use, borrowed; NULL when only the master key is left (a restored backup)
  * @return VX6_OK | NOT_FOUND (master absent) | MISMATCH (it is another node's) | PASSPHRASE | LOOSE_MODE | CORRUPT | errno's
  */
-VX6_RES vx6_identity_renew(const char *dir, const struct vx6_net *net, const struct vx6_subkey *current,
-			   const struct vx6_passphrase *pass, uint64_t now_s, struct vx6_subkey *out);
+VX6_RES vx6_identity_renew(const char *dir, const struct vx6_net *net,
+			   const struct vx6_subkey *current, const struct vx6_passphrase *pass,
+			   uint64_t now_s, struct vx6_subkey *out);
 /** Reads the pre-signed revocation. @param out at least VX6_KEYFILE_PAYLOAD_MAX bytes */
-VX6_RES vx6_identity_revocation(const char *dir, const struct vx6_passphrase *pass, uint8_t out[static VX6_KEYFILE_PAYLOAD_MAX],
-				size_t *n);
+VX6_RES vx6_identity_revocation(const char *dir, const struct vx6_passphrase *pass,
+				uint8_t out[static VX6_KEYFILE_PAYLOAD_MAX], size_t *n);
 
 #endif

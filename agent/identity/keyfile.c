@@ -38,8 +38,8 @@ struct keyfile {
 	struct vx6_pwhash_cost cost;
 	uint8_t salt[VX6_PWHASH_SALT_BYTES];
 	struct vx6_aead_nonce nonce;
-	size_t stored_n;         /* bytes of payload in the file, tag included */
-	const uint8_t *header;   /* HEADER_BYTES: bound to a sealed payload */
+	size_t stored_n;       /* bytes of payload in the file, tag included */
+	const uint8_t *header; /* HEADER_BYTES: bound to a sealed payload */
 	const uint8_t *stored;
 };
 
@@ -81,7 +81,8 @@ vx6_err vx6_keydir_open(const char *path, int *fd)
 
 /* ---- bytes ---- */
 
-static vx6_err derive(const struct vx6_passphrase *pass, const struct keyfile *k, struct vx6_aead_key *out)
+static vx6_err derive(const struct vx6_passphrase *pass, const struct keyfile *k,
+		      struct vx6_aead_key *out)
 {
 	return vx6_pwhash(pass->text, pass->n, k->salt, &k->cost, out->b, sizeof out->b);
 }
@@ -105,8 +106,9 @@ static void checksum(const uint8_t *p, size_t n, struct vx6_hash *out)
 	vx6_hash_personal("VX6-keyfile", p, n, out);
 }
 
-static vx6_err encode(enum vx6_keyfile_kind kind, const uint8_t *payload, size_t n, const struct vx6_passphrase *pass,
-		      uint8_t out[static FILE_MAX], size_t *out_n)
+static vx6_err encode(enum vx6_keyfile_kind kind, const uint8_t *payload, size_t n,
+		      const struct vx6_passphrase *pass, uint8_t out[static FILE_MAX],
+		      size_t *out_n)
 {
 	struct keyfile k = {.kind = (uint8_t)kind};
 	struct vx6_aead_key key;
@@ -127,7 +129,9 @@ static vx6_err encode(enum vx6_keyfile_kind kind, const uint8_t *payload, size_t
 	put_header(&w, &k, n);
 	if (pass) {
 		vx6_aead_seal(&key, &k.nonce, out, HEADER_BYTES, payload, n, out + HEADER_BYTES);
-		w.len += n + VX6_AEAD_TAG_BYTES; /* fits: n was checked against what FILE_MAX was made of */
+		w.len +=
+			n +
+			VX6_AEAD_TAG_BYTES; /* fits: n was checked against what FILE_MAX was made of */
 		vx6_wipe(&key, sizeof key);
 	} else {
 		vx6_wr_bytes(&w, payload, n);
@@ -158,7 +162,8 @@ static vx6_err decode(const uint8_t *in, size_t n, struct keyfile *k)
 	version = vx6_rd_u8(&r);
 	if (!vx6_is_ok(r.err) || !vx6_ct_eq(magic, "VX6K", 4) || version == 0)
 		return VX6_ERR(CORRUPT);
-	if (version > KEYFILE_VERSION) /* before the checksum: a newer layout may keep it elsewhere */
+	if (version >
+	    KEYFILE_VERSION) /* before the checksum: a newer layout may keep it elsewhere */
 		return VX6_ERR(TOO_NEW);
 	VX6_TRY(check_sum(in, n));
 	k->header = in;
@@ -179,7 +184,8 @@ static vx6_err decode(const uint8_t *in, size_t n, struct keyfile *k)
 	return vx6_is_ok(vx6_rd_done(&r)) ? VX6_OK : VX6_ERR(CORRUPT);
 }
 
-static vx6_err open_payload(const struct keyfile *k, const struct vx6_passphrase *pass, uint8_t *out, size_t *n)
+static vx6_err open_payload(const struct keyfile *k, const struct vx6_passphrase *pass,
+			    uint8_t *out, size_t *n)
 {
 	struct vx6_aead_key key;
 	vx6_err err;
@@ -202,7 +208,8 @@ static vx6_err open_payload(const struct keyfile *k, const struct vx6_passphrase
 	return VX6_OK;
 }
 
-vx6_err vx6_keyfile_open_bytes(const uint8_t *in, size_t in_n, enum vx6_keyfile_kind kind, const struct vx6_passphrase *pass,
+vx6_err vx6_keyfile_open_bytes(const uint8_t *in, size_t in_n, enum vx6_keyfile_kind kind,
+			       const struct vx6_passphrase *pass,
 			       uint8_t out[static VX6_KEYFILE_PAYLOAD_MAX], size_t *n)
 {
 	struct keyfile k = {0};
@@ -238,7 +245,8 @@ static vx6_err replace_file(int dirfd, const char *name, const uint8_t *p, size_
 	if (snprintf(tmp, sizeof tmp, ".%s.tmp", name) >= (int)sizeof tmp)
 		return VX6_ERR(INVALID);
 	(void)unlinkat(dirfd, tmp, 0); /* left by a crash */
-	fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
+	fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		    S_IRUSR | S_IWUSR);
 	if (fd < 0)
 		return vx6_err_from_errno(errno);
 	err = write_all(fd, p, n);
@@ -255,8 +263,8 @@ static vx6_err replace_file(int dirfd, const char *name, const uint8_t *p, size_
 	return fsync(dirfd) < 0 ? vx6_err_from_errno(errno) : VX6_OK;
 }
 
-vx6_err vx6_keyfile_write(int dirfd, const char *name, enum vx6_keyfile_kind kind, const uint8_t *payload, size_t n,
-			  const struct vx6_passphrase *pass)
+vx6_err vx6_keyfile_write(int dirfd, const char *name, enum vx6_keyfile_kind kind,
+			  const uint8_t *payload, size_t n, const struct vx6_passphrase *pass)
 {
 	uint8_t file[FILE_MAX];
 	size_t file_n;
@@ -278,7 +286,8 @@ static vx6_err read_file(int dirfd, const char *name, uint8_t *out, size_t cap, 
 
 	*n = 0;
 	if (fd < 0)
-		return errno == ELOOP ? loose(name, "is a symbolic link") : vx6_err_from_errno(errno);
+		return errno == ELOOP ? loose(name, "is a symbolic link")
+				      : vx6_err_from_errno(errno);
 	if (fstat(fd, &st) < 0)
 		err = vx6_err_from_errno(errno);
 	else if (!S_ISREG(st.st_mode))
@@ -303,10 +312,12 @@ static vx6_err logged(const char *name, vx6_err err)
 	return err;
 }
 
-vx6_err vx6_keyfile_read(int dirfd, const char *name, enum vx6_keyfile_kind kind, const struct vx6_passphrase *pass,
+vx6_err vx6_keyfile_read(int dirfd, const char *name, enum vx6_keyfile_kind kind,
+			 const struct vx6_passphrase *pass,
 			 uint8_t out[static VX6_KEYFILE_PAYLOAD_MAX], size_t *n)
 {
-	uint8_t file[FILE_MAX + 1]; /* one more than a file can have, so that a longer one does not pass */
+	uint8_t file[FILE_MAX +
+		     1]; /* one more than a file can have, so that a longer one does not pass */
 	size_t file_n;
 	vx6_err err = read_file(dirfd, name, file, sizeof file, &file_n);
 

@@ -42,13 +42,14 @@ struct vx6_passphrase {
 VX6_RES vx6_keydir_open(const char *path, int *fd);
 
 /** Writes @p name in @p dirfd through a temporary file, fsync and rename; an older file of that name is replaced. */
-VX6_RES vx6_keyfile_write(int dirfd, const char *name, enum vx6_keyfile_kind kind, const uint8_t *payload, size_t n,
-			  const struct vx6_passphrase *pass);
+VX6_RES vx6_keyfile_write(int dirfd, const char *name, enum vx6_keyfile_kind kind,
+			  const uint8_t *payload, size_t n, const struct vx6_passphrase *pass);
 /**
  * @param out at least VX6_KEYFILE_PAYLOAD_MAX bytes; wiped on failure; caller wipes after use
  * @return VX6_OK | NOT_FOUND | LOOSE_MODE | CORRUPT | TOO_NEW | MISMATCH (another kind of key) | PASSPHRASE (wrong, missing) | errno's
  */
-VX6_RES vx6_keyfile_read(int dirfd, const char *name, enum vx6_keyfile_kind kind, const struct vx6_passphrase *pass,
+VX6_RES vx6_keyfile_read(int dirfd, const char *name, enum vx6_keyfile_kind kind,
+			 const struct vx6_passphrase *pass,
 			 uint8_t out[static VX6_KEYFILE_PAYLOAD_MAX], size_t *n);
 /** Whether reading it will take a passphrase. @return as vx6_keyfile_read() */
 VX6_RES vx6_keyfile_is_protected(int dirfd, const char *name, bool *out);

@@ -13,7 +13,8 @@
 #include "identity/keyfile.h"
 
 /** As vx6_keyfile_read(), of bytes already read; @p out is not wiped on failure. */
-VX6_RES vx6_keyfile_open_bytes(const uint8_t *in, size_t in_n, enum vx6_keyfile_kind kind, const struct vx6_passphrase *pass,
+VX6_RES vx6_keyfile_open_bytes(const uint8_t *in, size_t in_n, enum vx6_keyfile_kind kind,
+			       const struct vx6_passphrase *pass,
 			       uint8_t out[static VX6_KEYFILE_PAYLOAD_MAX], size_t *n);
 
 #endif

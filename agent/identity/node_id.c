@@ -17,7 +17,8 @@ static const char *const hrps[] = {
 	[VX6_KEY_CLIENT] = "vxs",
 };
 
-void vx6_key_format(enum vx6_key_kind kind, const uint8_t key[static 32], char out[static VX6_NODE_ID_TEXT])
+void vx6_key_format(enum vx6_key_kind kind, const uint8_t key[static 32],
+		    char out[static VX6_NODE_ID_TEXT])
 {
 	uint8_t data[33] = {TEXT_VERSION};
 	char text[VX6_BECH32M_TEXT];
@@ -27,7 +28,7 @@ void vx6_key_format(enum vx6_key_kind kind, const uint8_t key[static 32], char o
 	err = vx6_bech32m_encode(hrps[kind], data, sizeof data, text);
 	VX6_ASSERT(vx6_is_ok(err));
 	vx6_strlcpy(out, text, VX6_NODE_ID_TEXT); /* 62 or 63 characters */
-	vx6_wipe(data, sizeof data); /* a client's key is a secret */
+	vx6_wipe(data, sizeof data);              /* a client's key is a secret */
 	vx6_wipe(text, sizeof text);
 }
 

@@ -50,7 +50,8 @@ void vx6_node_id_from_pk(const struct vx6_sign_pk *pk, struct vx6_node_id *out);
 void vx6_node_id_to_pk(const struct vx6_node_id *id, struct vx6_sign_pk *out);
 
 /** The general codec of the three kinds of text. */
-void vx6_key_format(enum vx6_key_kind kind, const uint8_t key[static 32], char out[static VX6_NODE_ID_TEXT]);
+void vx6_key_format(enum vx6_key_kind kind, const uint8_t key[static 32],
+		    char out[static VX6_NODE_ID_TEXT]);
 VX6_RES vx6_key_parse(enum vx6_key_kind kind, const char *text, uint8_t key[static 32]);
 
 #endif

@@ -10,14 +10,15 @@
 #define SUCCESSOR_LABEL "VX6 successor v1"
 
 /* What the successor signs: both ids, so that it agrees to this succession and no other. */
-static void successor_bytes(const struct vx6_node_id *from, const struct vx6_node_id *to, uint8_t out[static 64])
+static void successor_bytes(const struct vx6_node_id *from, const struct vx6_node_id *to,
+			    uint8_t out[static 64])
 {
 	memcpy(out, from->b, 32);
 	memcpy(out + 32, to->b, 32);
 }
 
-static vx6_err put_successor(struct vx6_tlv_wr *t, const struct vx6_node_id *node, const struct vx6_sign_keypair *successor,
-			     const struct vx6_net *net)
+static vx6_err put_successor(struct vx6_tlv_wr *t, const struct vx6_node_id *node,
+			     const struct vx6_sign_keypair *successor, const struct vx6_net *net)
 {
 	struct vx6_node_id id;
 	struct vx6_sig sig;
@@ -99,7 +100,8 @@ static vx6_err read_body(const struct vx6_record_view *view, struct vx6_revocati
 	return VX6_OK;
 }
 
-static vx6_err verify(const struct vx6_record_view *view, const struct vx6_net *net, const struct vx6_revocation *r)
+static vx6_err verify(const struct vx6_record_view *view, const struct vx6_net *net,
+		      const struct vx6_revocation *r)
 {
 	struct vx6_sign_pk pk;
 	struct vx6_sig sig;
@@ -119,7 +121,8 @@ static vx6_err verify(const struct vx6_record_view *view, const struct vx6_net *
 	return vx6_verify(&pk, SUCCESSOR_LABEL, net, bytes, sizeof bytes, &r->successor_sig);
 }
 
-vx6_err vx6_revocation_read(const struct vx6_record_view *view, const struct vx6_net *net, struct vx6_revocation *out)
+vx6_err vx6_revocation_read(const struct vx6_record_view *view, const struct vx6_net *net,
+			    struct vx6_revocation *out)
 {
 	vx6_err err;
 

@@ -47,6 +47,7 @@ VX6_RES vx6_revocation_build(const struct vx6_revocation *r, const struct vx6_si
 			     const struct vx6_sign_keypair *successor, const struct vx6_net *net,
 			     uint8_t out[static VX6_REVOCATION_MAX], size_t *n);
 /** Reads and verifies all but the time (`issued` in the future is refused by record/admit.h). @return VX6_OK | FORMAT… | KEY | SIGNATURE */
-VX6_RES vx6_revocation_read(const struct vx6_record_view *view, const struct vx6_net *net, struct vx6_revocation *out);
+VX6_RES vx6_revocation_read(const struct vx6_record_view *view, const struct vx6_net *net,
+			    struct vx6_revocation *out);
 
 #endif

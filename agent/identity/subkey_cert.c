@@ -35,8 +35,8 @@ static void put_signed(struct vx6_wr *w, const struct vx6_subkey_cert *c)
 	vx6_wr_bytes(w, c->parent_fp, sizeof c->parent_fp);
 }
 
-vx6_err vx6_subkey_cert_sign(struct vx6_subkey_cert *cert, const struct vx6_sign_keypair *master, const struct vx6_net *net,
-			     uint8_t out[static VX6_SUBKEY_CERT_BYTES])
+vx6_err vx6_subkey_cert_sign(struct vx6_subkey_cert *cert, const struct vx6_sign_keypair *master,
+			     const struct vx6_net *net, uint8_t out[static VX6_SUBKEY_CERT_BYTES])
 {
 	struct vx6_wr w;
 	size_t n;
@@ -71,7 +71,8 @@ vx6_err vx6_subkey_cert_decode(const uint8_t *in, size_t n, struct vx6_subkey_ce
 		goto out;
 	if (version != CERT_VERSION || out->kind < VX6_SUBKEY_SIGN || out->kind > VX6_SUBKEY_INTRO)
 		err = VX6_ERR(UNSUPPORTED);
-	else if (out->not_after_s <= out->not_before_s || out->not_before_s > INT64_MAX || out->not_after_s > INT64_MAX)
+	else if (out->not_after_s <= out->not_before_s || out->not_before_s > INT64_MAX ||
+		 out->not_after_s > INT64_MAX)
 		err = VX6_ERR(RANGE);
 	else if (!vx6_sign_pk_is_valid(&out->subject))
 		err = VX6_ERR(KEY);
@@ -81,7 +82,8 @@ out:
 	return err;
 }
 
-vx6_err vx6_subkey_cert_verify_sig(const struct vx6_subkey_cert *cert, const struct vx6_node_id *master, const struct vx6_net *net)
+vx6_err vx6_subkey_cert_verify_sig(const struct vx6_subkey_cert *cert,
+				   const struct vx6_node_id *master, const struct vx6_net *net)
 {
 	uint8_t fp[16], bytes[CERT_SIGNED_BYTES];
 	struct vx6_sign_pk pk;
@@ -109,7 +111,8 @@ vx6_err vx6_subkey_cert_verify(const struct vx6_subkey_cert *cert, const struct 
 		return VX6_ERR(STALE);
 	if (check->now_s >= cert->not_after_s)
 		return VX6_ERR(EXPIRED);
-	if (cert->not_before_s > VX6_CLOCK_SKEW_S && check->now_s < cert->not_before_s - VX6_CLOCK_SKEW_S)
+	if (cert->not_before_s > VX6_CLOCK_SKEW_S &&
+	    check->now_s < cert->not_before_s - VX6_CLOCK_SKEW_S)
 		return VX6_ERR(FUTURE);
 	if ((cert->purposes & check->purpose) != check->purpose)
 		return VX6_ERR(REFUSED);

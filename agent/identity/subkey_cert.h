@@ -48,20 +48,22 @@ struct vx6_subkey_cert {
 
 /** What a certificate is checked against. */
 struct vx6_subkey_check {
-	const struct vx6_net *net;    /* borrowed */
+	const struct vx6_net *net; /* borrowed */
 	uint64_t now_s;
-	uint16_t purpose;             /* bits that must all be there */
-	uint32_t min_cert_seq;        /* highest seen of this M, or what a revocation demands; 0: anything */
-	bool revoked;                 /* M has been revoked for good */
+	uint16_t purpose; /* bits that must all be there */
+	uint32_t
+		min_cert_seq; /* highest seen of this M, or what a revocation demands; 0: anything */
+	bool revoked;         /* M has been revoked for good */
 };
 
 /** Fills parent_fp and sig of @p cert and writes its bytes. */
-VX6_RES vx6_subkey_cert_sign(struct vx6_subkey_cert *cert, const struct vx6_sign_keypair *master, const struct vx6_net *net,
-			     uint8_t out[static VX6_SUBKEY_CERT_BYTES]);
+VX6_RES vx6_subkey_cert_sign(struct vx6_subkey_cert *cert, const struct vx6_sign_keypair *master,
+			     const struct vx6_net *net, uint8_t out[static VX6_SUBKEY_CERT_BYTES]);
 /** @return VX6_OK | SHORT | TRAILING | UNSUPPORTED (version, kind) | RANGE (times) | KEY */
 VX6_RES vx6_subkey_cert_decode(const uint8_t *in, size_t n, struct vx6_subkey_cert *out);
 /** Signature and parent only, whatever the time. @return VX6_OK | MISMATCH (another master) | SIGNATURE */
-VX6_RES vx6_subkey_cert_verify_sig(const struct vx6_subkey_cert *cert, const struct vx6_node_id *master, const struct vx6_net *net);
+VX6_RES vx6_subkey_cert_verify_sig(const struct vx6_subkey_cert *cert,
+				   const struct vx6_node_id *master, const struct vx6_net *net);
 /** All of it. @return additionally REVOKED | STALE (cert_seq) | EXPIRED | FUTURE | REFUSED (purpose) */
 VX6_RES vx6_subkey_cert_verify(const struct vx6_subkey_cert *cert, const struct vx6_node_id *master,
 			       const struct vx6_subkey_check *check);

@@ -19,7 +19,8 @@ static struct vx6_hwm_key key_of(uint64_t type, const struct vx6_node_id *subjec
 	return key;
 }
 
-static vx6_err store_get(const struct vx6_hwm_store *s, const struct vx6_hwm_key *key, struct vx6_hwm *out)
+static vx6_err store_get(const struct vx6_hwm_store *s, const struct vx6_hwm_key *key,
+			 struct vx6_hwm *out)
 {
 	memset(out, 0, sizeof *out);
 	return s->get(s->user, key, out);
@@ -32,7 +33,8 @@ struct standing {
 	bool revoked;
 };
 
-static vx6_err apply_revocation(const struct vx6_admit *ctx, const struct vx6_node_id *subject, struct standing *out)
+static vx6_err apply_revocation(const struct vx6_admit *ctx, const struct vx6_node_id *subject,
+				struct standing *out)
 {
 	struct vx6_hwm_key key = key_of(VX6_RTYPE_REVOCATION, subject, 0);
 	struct vx6_record_view view;
@@ -54,7 +56,8 @@ static vx6_err apply_revocation(const struct vx6_admit *ctx, const struct vx6_no
 	return VX6_OK;
 }
 
-static vx6_err standing_of(const struct vx6_admit *ctx, const struct vx6_node_id *subject, struct standing *out)
+static vx6_err standing_of(const struct vx6_admit *ctx, const struct vx6_node_id *subject,
+			   struct standing *out)
 {
 	struct vx6_hwm_key key = key_of(VX6_HWM_CERT, subject, 0);
 	struct vx6_hwm mark;
@@ -69,7 +72,8 @@ static vx6_err standing_of(const struct vx6_admit *ctx, const struct vx6_node_id
 }
 
 /* Remembers the highest cert_seq; the hash is that of the subkey. */
-static vx6_err raise_cert_seq(const struct vx6_admit *ctx, const struct vx6_node_id *subject, const struct vx6_subkey_cert *cert)
+static vx6_err raise_cert_seq(const struct vx6_admit *ctx, const struct vx6_node_id *subject,
+			      const struct vx6_subkey_cert *cert)
 {
 	struct vx6_hwm_key key = key_of(VX6_HWM_CERT, subject, 0);
 	struct vx6_hwm mark = {.seq = cert->cert_seq, .expires_s = cert->not_after_s}, known;
@@ -86,7 +90,8 @@ static vx6_err raise_cert_seq(const struct vx6_admit *ctx, const struct vx6_node
 /* ---- one record ---- */
 
 /* The contents must make sense too, or a signer could fill the store with what nobody can read. Also finds the slot. */
-static vx6_err read_contents(const struct vx6_admit *ctx, const struct vx6_record *rec, uint64_t *slot)
+static vx6_err read_contents(const struct vx6_admit *ctx, const struct vx6_record *rec,
+			     uint64_t *slot)
 {
 	union {
 		struct vx6_endpoint endpoint;
@@ -109,7 +114,8 @@ static vx6_err read_contents(const struct vx6_admit *ctx, const struct vx6_recor
 	}
 }
 
-static vx6_err check(const struct vx6_admit *ctx, const uint8_t *in, size_t n, struct vx6_admission *out)
+static vx6_err check(const struct vx6_admit *ctx, const uint8_t *in, size_t n,
+		     struct vx6_admission *out)
 {
 	struct vx6_record_check rc = {.net = ctx->net, .now_s = ctx->now_s};
 	struct standing standing;
@@ -173,7 +179,8 @@ static vx6_err weigh(const struct vx6_admit *ctx, struct vx6_admission *a)
 	return VX6_OK;
 }
 
-vx6_err vx6_record_admit(const struct vx6_admit *ctx, const uint8_t *in, size_t n, struct vx6_admission *out)
+vx6_err vx6_record_admit(const struct vx6_admit *ctx, const uint8_t *in, size_t n,
+			 struct vx6_admission *out)
 {
 	vx6_err err;
 
@@ -186,19 +193,21 @@ vx6_err vx6_record_admit(const struct vx6_admit *ctx, const uint8_t *in, size_t 
 	return err;
 }
 
-vx6_err vx6_cert_admit(const struct vx6_admit *ctx, const struct vx6_node_id *node, const uint8_t *cert, size_t n, uint16_t purpose,
-		       struct vx6_subkey_cert *out)
+vx6_err vx6_cert_admit(const struct vx6_admit *ctx, const struct vx6_node_id *node,
+		       const uint8_t *cert, size_t n, uint16_t purpose, struct vx6_subkey_cert *out)
 {
 	struct vx6_subkey_check c = {.net = ctx->net, .now_s = ctx->now_s, .purpose = purpose};
 	struct standing standing;
 	vx6_err err;
 
 	VX6_TRY(vx6_subkey_cert_decode(cert, n, out));
-	err = ctx->expect && !vx6_node_id_eq(ctx->expect, node) ? VX6_ERR(MISMATCH) : standing_of(ctx, node, &standing);
+	err = ctx->expect && !vx6_node_id_eq(ctx->expect, node) ? VX6_ERR(MISMATCH)
+								: standing_of(ctx, node, &standing);
 	if (vx6_is_ok(err)) {
 		c.min_cert_seq = standing.min_cert_seq;
 		c.revoked = standing.revoked;
-		err = out->kind == VX6_SUBKEY_SIGN ? vx6_subkey_cert_verify(out, node, &c) : VX6_ERR(REFUSED);
+		err = out->kind == VX6_SUBKEY_SIGN ? vx6_subkey_cert_verify(out, node, &c)
+						   : VX6_ERR(REFUSED);
 	}
 	if (vx6_is_ok(err))
 		err = raise_cert_seq(ctx, node, out);

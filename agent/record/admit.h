@@ -33,8 +33,9 @@ struct vx6_hwm_key {
 struct vx6_hwm {
 	uint64_t seq;
 	struct vx6_hash hash;
-	uint64_t expires_s;    /* of the record; the mark itself is kept longer */
-	const uint8_t *record; /* get: borrowed until the store's next call; put: borrowed for the call; NULL: bytes not kept */
+	uint64_t expires_s; /* of the record; the mark itself is kept longer */
+	const uint8_t *
+		record; /* get: borrowed until the store's next call; put: borrowed for the call; NULL: bytes not kept */
 	size_t n;
 };
 
@@ -45,15 +46,15 @@ struct vx6_hwm_store {
 	/** Sets or replaces. @return VX6_OK | FULL */
 	vx6_err (*put)(void *user, const struct vx6_hwm_key *key, const struct vx6_hwm *mark);
 	/** Optional: the subject signed two different records under one seq; both hashes are the evidence. */
-	void (*equivocation)(void *user, const struct vx6_hwm_key *key, uint64_t seq, const struct vx6_hash *first,
-			     const struct vx6_hash *second);
+	void (*equivocation)(void *user, const struct vx6_hwm_key *key, uint64_t seq,
+			     const struct vx6_hash *first, const struct vx6_hash *second);
 	void *user;
 };
 
 enum vx6_admit_result {
-	VX6_ADMIT_NEW,          /* first or newer: stored */
-	VX6_ADMIT_REFRESH,      /* the same bytes again */
-	VX6_ADMIT_STALE,        /* older than what is known: `newer` may be given back to the sender */
+	VX6_ADMIT_NEW,     /* first or newer: stored */
+	VX6_ADMIT_REFRESH, /* the same bytes again */
+	VX6_ADMIT_STALE,   /* older than what is known: `newer` may be given back to the sender */
 	VX6_ADMIT_EQUIVOCATION, /* same seq, other bytes: the first is kept */
 };
 
@@ -61,16 +62,17 @@ struct vx6_admit {
 	const struct vx6_net *net;         /* borrowed */
 	const struct vx6_hwm_store *store; /* borrowed */
 	uint64_t now_s;
-	const struct vx6_node_id *expect;  /* the subject it must have; NULL: any */
+	const struct vx6_node_id *expect; /* the subject it must have; NULL: any */
 };
 
 struct vx6_admission {
 	enum vx6_admit_result result;
-	struct vx6_record record;  /* borrows the input */
+	struct vx6_record record; /* borrows the input */
 	struct vx6_hwm_key key;
-	const uint8_t *newer;      /* STALE: borrowed from the store until its next call; NULL: bytes not kept */
+	const uint8_t *
+		newer; /* STALE: borrowed from the store until its next call; NULL: bytes not kept */
 	size_t newer_n;
-	struct vx6_hash known;     /* EQUIVOCATION: hash of the first; of the second: record.hash */
+	struct vx6_hash known; /* EQUIVOCATION: hash of the first; of the second: record.hash */
 };
 
 /**
@@ -78,14 +80,16 @@ struct vx6_admission {
  * @param in borrowed; must outlive @p out
  * @return VX6_OK with out->result set | the error of parsing or verification | MISMATCH (not the expected subject) | FULL
  */
-VX6_RES vx6_record_admit(const struct vx6_admit *ctx, const uint8_t *in, size_t n, struct vx6_admission *out);
+VX6_RES vx6_record_admit(const struct vx6_admit *ctx, const uint8_t *in, size_t n,
+			 struct vx6_admission *out);
 
 /**
  * Checks a certificate that came without a record (HELLO): signature, time, purpose, revocation, cert_seq never going back; then
  * moves the cert_seq mark.
  * @return VX6_OK | errors of vx6_subkey_cert_decode() and vx6_subkey_cert_verify() | FULL
  */
-VX6_RES vx6_cert_admit(const struct vx6_admit *ctx, const struct vx6_node_id *node, const uint8_t *cert, size_t n, uint16_t purpose,
+VX6_RES vx6_cert_admit(const struct vx6_admit *ctx, const struct vx6_node_id *node,
+		       const uint8_t *cert, size_t n, uint16_t purpose,
 		       struct vx6_subkey_cert *out);
 
 #endif

@@ -27,11 +27,13 @@ static void put_addrs(struct vx6_record_builder *b, const struct vx6_endpoint *e
 	vx6_tlv_wr_end(&b->tlv);
 }
 
-vx6_err vx6_endpoint_build(const struct vx6_endpoint *e, const struct vx6_identity *id, uint8_t out[static VX6_ENDPOINT_MAX],
-			   size_t *n)
+vx6_err vx6_endpoint_build(const struct vx6_endpoint *e, const struct vx6_identity *id,
+			   uint8_t out[static VX6_ENDPOINT_MAX], size_t *n)
 {
-	struct vx6_record_view h = {
-		.type = VX6_RTYPE_ENDPOINT, .seq = e->seq, .issued_s = e->issued_s, .lifetime_s = e->lifetime_s};
+	struct vx6_record_view h = {.type = VX6_RTYPE_ENDPOINT,
+				    .seq = e->seq,
+				    .issued_s = e->issued_s,
+				    .lifetime_s = e->lifetime_s};
 	size_t name_n = strnlen(e->name, sizeof e->name);
 	struct vx6_record_builder b;
 
@@ -57,7 +59,9 @@ vx6_err vx6_endpoint_build(const struct vx6_endpoint *e, const struct vx6_identi
 static void read_addrs(struct vx6_rd *r, struct vx6_endpoint *out)
 {
 	if (r->left == 0)
-		vx6_rd_fail(r, VX6_ERR(SHORT)); /* no addresses: no entry, so that there is one form only */
+		vx6_rd_fail(
+			r,
+			VX6_ERR(SHORT)); /* no addresses: no entry, so that there is one form only */
 	while (r->left > 0) {
 		struct vx6_endpoint_addr *a;
 

@@ -38,15 +38,15 @@ struct vx6_endpoint {
 	struct vx6_node_id node;
 	uint64_t seq, issued_s;
 	uint32_t lifetime_s;
-	uint64_t features;              /* VX6_FEAT_* */
-	char name[VX6_LABEL_TEXT];      /* what the node calls itself ("alice"); empty: nothing */
+	uint64_t features;         /* VX6_FEAT_* */
+	char name[VX6_LABEL_TEXT]; /* what the node calls itself ("alice"); empty: nothing */
 	uint8_t n_addrs;
 	struct vx6_endpoint_addr addrs[VX6_ENDPOINT_ADDRS_MAX];
 };
 
 /** @param e node is ignored @return VX6_OK | INVALID (name, address) | LIMIT */
-VX6_RES vx6_endpoint_build(const struct vx6_endpoint *e, const struct vx6_identity *id, uint8_t out[static VX6_ENDPOINT_MAX],
-			   size_t *n);
+VX6_RES vx6_endpoint_build(const struct vx6_endpoint *e, const struct vx6_identity *id,
+			   uint8_t out[static VX6_ENDPOINT_MAX], size_t *n);
 /** Reads a parsed record. @return VX6_OK | MISMATCH (another type) | FORMAT | LIMIT | UNSUPPORTED */
 VX6_RES vx6_endpoint_read(const struct vx6_record *rec, struct vx6_endpoint *out);
 

@@ -36,7 +36,8 @@ void vx6_hwm_mem_free(struct vx6_hwm_mem *m)
 
 	if (!m)
 		return;
-	HASH_ITER(hh, m->table, e, next) {
+	HASH_ITER(hh, m->table, e, next)
+	{
 		HASH_DEL(m->table, e);
 		entry_free(e);
 	}
@@ -85,8 +86,8 @@ static vx6_err mem_put(void *user, const struct vx6_hwm_key *key, const struct v
 	return VX6_OK;
 }
 
-static void mem_equivocation(void *user, const struct vx6_hwm_key *key, uint64_t seq, const struct vx6_hash *first,
-			     const struct vx6_hash *second)
+static void mem_equivocation(void *user, const struct vx6_hwm_key *key, uint64_t seq,
+			     const struct vx6_hash *first, const struct vx6_hash *second)
 {
 	struct vx6_hwm_mem *m = user;
 
@@ -95,7 +96,10 @@ static void mem_equivocation(void *user, const struct vx6_hwm_key *key, uint64_t
 
 struct vx6_hwm_store vx6_hwm_mem_store(struct vx6_hwm_mem *m)
 {
-	return (struct vx6_hwm_store){.get = mem_get, .put = mem_put, .equivocation = mem_equivocation, .user = m};
+	return (struct vx6_hwm_store){.get = mem_get,
+				      .put = mem_put,
+				      .equivocation = mem_equivocation,
+				      .user = m};
 }
 
 size_t vx6_hwm_mem_count(const struct vx6_hwm_mem *m)

@@ -41,7 +41,8 @@ vx6_err vx6_record_parse(const uint8_t *in, size_t n, struct vx6_record *out)
 
 uint64_t vx6_record_expires_s(const struct vx6_record_view *view)
 {
-	if (view->lifetime_s == VX6_RECORD_FOREVER || view->issued_s > UINT64_MAX - view->lifetime_s)
+	if (view->lifetime_s == VX6_RECORD_FOREVER ||
+	    view->issued_s > UINT64_MAX - view->lifetime_s)
 		return UINT64_MAX;
 	return view->issued_s + view->lifetime_s;
 }
@@ -93,13 +94,14 @@ vx6_err vx6_record_verify(const struct vx6_record *rec, const struct vx6_record_
 		signer = rec->cert.subject;
 	}
 	memcpy(sig.b, v->sig, sizeof sig.b);
-	return vx6_verify(&signer, VX6_RECORD_LABEL, check->net, v->bytes, v->n - VX6_RECORD_SIG, &sig);
+	return vx6_verify(&signer, VX6_RECORD_LABEL, check->net, v->bytes, v->n - VX6_RECORD_SIG,
+			  &sig);
 }
 
 /* ---- building ---- */
 
-void vx6_record_build_begin(struct vx6_record_builder *b, const struct vx6_record_view *h, const struct vx6_identity *id,
-			    uint8_t *out, size_t cap)
+void vx6_record_build_begin(struct vx6_record_builder *b, const struct vx6_record_view *h,
+			    const struct vx6_identity *id, uint8_t *out, size_t cap)
 {
 	struct vx6_record_view header = *h;
 
@@ -109,12 +111,14 @@ void vx6_record_build_begin(struct vx6_record_builder *b, const struct vx6_recor
 	vx6_tlv_wr_init(&b->tlv, &b->w);
 }
 
-vx6_err vx6_record_build_finish(struct vx6_record_builder *b, const struct vx6_identity *id, size_t *n)
+vx6_err vx6_record_build_finish(struct vx6_record_builder *b, const struct vx6_identity *id,
+				size_t *n)
 {
 	struct vx6_sig sig;
 
 	*n = 0;
-	vx6_tlv_wr_put(&b->tlv, VX6_RTLV_SUBKEY_CERT, id->subkey.cert_bytes, sizeof id->subkey.cert_bytes);
+	vx6_tlv_wr_put(&b->tlv, VX6_RTLV_SUBKEY_CERT, id->subkey.cert_bytes,
+		       sizeof id->subkey.cert_bytes);
 	vx6_record_encode_end(&b->w);
 	VX6_TRY(b->w.err);
 	VX6_TRY(vx6_sign(&id->subkey.key, VX6_RECORD_LABEL, &id->net, b->w.p, b->w.len, &sig));

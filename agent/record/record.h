@@ -55,9 +55,10 @@ struct vx6_record_builder {
 	struct vx6_tlv_wr tlv;
 };
 /** @param h subject is taken from @p id @param out borrowed until the finish */
-void vx6_record_build_begin(struct vx6_record_builder *b, const struct vx6_record_view *h, const struct vx6_identity *id,
-			    uint8_t *out, size_t cap);
+void vx6_record_build_begin(struct vx6_record_builder *b, const struct vx6_record_view *h,
+			    const struct vx6_identity *id, uint8_t *out, size_t cap);
 /** Adds certificate and signature. @param n bytes of the record @return VX6_OK | LIMIT (above the type's size or the buffer) */
-VX6_RES vx6_record_build_finish(struct vx6_record_builder *b, const struct vx6_identity *id, size_t *n);
+VX6_RES vx6_record_build_finish(struct vx6_record_builder *b, const struct vx6_identity *id,
+				size_t *n);
 
 #endif

@@ -22,8 +22,8 @@ uint64_t vx6_service_slot(const char *name)
 	return vx6_rd_u64(&r);
 }
 
-vx6_err vx6_service_build(const struct vx6_service_record *s, const struct vx6_identity *id, uint8_t out[static VX6_SERVICE_MAX],
-			  size_t *n)
+vx6_err vx6_service_build(const struct vx6_service_record *s, const struct vx6_identity *id,
+			  uint8_t out[static VX6_SERVICE_MAX], size_t *n)
 {
 	struct vx6_record_view h = {
 		.type = VX6_RTYPE_SERVICE,
@@ -36,8 +36,8 @@ vx6_err vx6_service_build(const struct vx6_service_record *s, const struct vx6_i
 	struct vx6_record_builder b;
 
 	*n = 0;
-	if (!vx6_label_is_valid(s->name, name_n) || s->kind != VX6_SERVICE_TCP || alpn_n > VX6_SERVICE_ALPN_MAX ||
-	    !alpn_is_valid((const uint8_t *)s->alpn, alpn_n))
+	if (!vx6_label_is_valid(s->name, name_n) || s->kind != VX6_SERVICE_TCP ||
+	    alpn_n > VX6_SERVICE_ALPN_MAX || !alpn_is_valid((const uint8_t *)s->alpn, alpn_n))
 		return VX6_ERR(INVALID);
 	vx6_record_build_begin(&b, &h, id, out, VX6_SERVICE_MAX);
 	vx6_tlv_wr_begin(&b.tlv, VX6_RTLV_SERVICE);

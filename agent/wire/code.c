@@ -45,7 +45,8 @@ uint16_t vx6_code_from_err(vx6_err e)
 	for (size_t i = 0; i < VX6_ARRAY_N(codes); i++)
 		if (codes[i].err == e.code)
 			return codes[i].number;
-	return e.code >= VX6_E_SHORT && e.code < VX6_E_WRONG_PEER ? VX6_CODE_BAD_FORMAT : VX6_CODE_INTERNAL;
+	return e.code >= VX6_E_SHORT && e.code < VX6_E_WRONG_PEER ? VX6_CODE_BAD_FORMAT
+								  : VX6_CODE_INTERNAL;
 }
 
 vx6_err vx6_code_to_err(uint32_t number)

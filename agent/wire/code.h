@@ -55,7 +55,7 @@
 	X(INTRO_RATE, 0x51, AGAIN, 1, "introduction rate exceeded")                                \
 	X(REND_NOCOOKIE, 0x52, NOT_FOUND, 0, "unknown rendezvous cookie")                          \
 	X(REND_DUP, 0x53, EXISTS, 0, "rendezvous cookie in use")                                   \
-	X(HS_AUTH, 0x54, REFUSED, 0, "hidden service refused the client")                   \
+	X(HS_AUTH, 0x54, REFUSED, 0, "hidden service refused the client")                          \
 	X(HS_TIMEOUT, 0x55, TIMEOUT, 1, "hidden service did not answer")                           \
 	X(STREAM_REFUSED, 0x60, REFUSED, 0, "stream refused")                                      \
 	X(RESUME_UNKNOWN, 0x61, NOT_FOUND, 0, "no such stream to resume")                          \

@@ -36,7 +36,8 @@ enum vx6_ctl_type {
 };
 
 enum vx6_ctl_flag {
-	VX6_CTL_CRITICAL = 1, /* a receiver that does not know the type closes the session instead of skipping */
+	VX6_CTL_CRITICAL =
+		1, /* a receiver that does not know the type closes the session instead of skipping */
 };
 
 struct vx6_ctl {
@@ -67,8 +68,8 @@ void vx6_ctl_encode_ping(struct vx6_wr *w, bool pong, uint64_t token);
 VX6_RES vx6_ctl_decode_ping(const struct vx6_ctl *m, uint64_t *token);
 
 struct vx6_goaway {
-	uint16_t code;                         /* enum vx6_code */
-	char reason[VX6_CTL_REASON_MAX + 1];   /* printable ASCII, for logs only */
+	uint16_t code;                       /* enum vx6_code */
+	char reason[VX6_CTL_REASON_MAX + 1]; /* printable ASCII, for logs only */
 };
 /** @param reason borrowed, may be NULL; cut at VX6_CTL_REASON_MAX, bytes that are not printable ASCII become '?' */
 void vx6_ctl_encode_goaway(struct vx6_wr *w, uint16_t code, const char *reason);

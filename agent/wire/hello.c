@@ -84,10 +84,12 @@ static void read_tlvs(struct vx6_tlv_rd *t, struct vx6_hello *h)
 	while (vx6_tlv_rd_next(t, &type, &value)) {
 		switch (type) {
 		case HELLO_ENDPOINT:
-			read_record(&value, vx6_rtype_max_bytes(VX6_RTYPE_ENDPOINT), &h->endpoint, &h->endpoint_n);
+			read_record(&value, vx6_rtype_max_bytes(VX6_RTYPE_ENDPOINT), &h->endpoint,
+				    &h->endpoint_n);
 			break;
 		case HELLO_REVOCATION:
-			read_record(&value, vx6_rtype_max_bytes(VX6_RTYPE_REVOCATION), &h->revocation, &h->revocation_n);
+			read_record(&value, vx6_rtype_max_bytes(VX6_RTYPE_REVOCATION),
+				    &h->revocation, &h->revocation_n);
 			break;
 		case HELLO_MIN_VERSION:
 			h->min_version = vx6_rd_u16(&value);

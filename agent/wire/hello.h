@@ -28,7 +28,7 @@ enum {
 
 enum vx6_role {
 	VX6_ROLE_NODE = 1,
-	VX6_ROLE_ANON = 2,  /* no certificate, no node id, no records, clock 0 */
+	VX6_ROLE_ANON = 2, /* no certificate, no node id, no records, clock 0 */
 	VX6_ROLE_RELAY = 3,
 };
 
@@ -36,19 +36,20 @@ enum vx6_role {
 #define VX6_FEAT_RECORDS (UINT64_C(1) << 1) /* takes and answers RECORDS, RECORDS_WANT */
 
 struct vx6_hello {
-	uint16_t version;      /* highest the sender speaks; both use the smaller of the two */
-	uint16_t min_version;  /* lowest it speaks; 1 when absent */
-	uint64_t features;     /* VX6_FEAT_*; what both set is in force */
-	uint8_t role;          /* enum vx6_role */
-	uint16_t max_cell;     /* largest circuit cell, 0: no circuits */
-	uint64_t clock_ms;     /* sender's wall clock, 0: not told */
-	struct vx6_addr observed; /* the receiver's address as the sender sees it; family NONE: not told */
+	uint16_t version;     /* highest the sender speaks; both use the smaller of the two */
+	uint16_t min_version; /* lowest it speaks; 1 when absent */
+	uint64_t features;    /* VX6_FEAT_*; what both set is in force */
+	uint8_t role;         /* enum vx6_role */
+	uint16_t max_cell;    /* largest circuit cell, 0: no circuits */
+	uint64_t clock_ms;    /* sender's wall clock, 0: not told */
+	struct vx6_addr
+		observed; /* the receiver's address as the sender sees it; family NONE: not told */
 	/* borrow the decoded bytes (or the caller's, to encode) */
 	const uint8_t *node_id;     /* 32 bytes; NULL exactly when role is ANON */
 	const uint8_t *subkey_cert; /* VX6_SUBKEY_CERT_BYTES; NULL exactly when role is ANON */
 	const uint8_t *endpoint;    /* endpoint record, NULL: none */
 	size_t endpoint_n;
-	const uint8_t *revocation;  /* revocation record, NULL: none */
+	const uint8_t *revocation; /* revocation record, NULL: none */
 	size_t revocation_n;
 };
 

@@ -55,17 +55,20 @@ vx6_err vx6_mux_decode(const uint8_t in[static VX6_MUX_HEADER], struct vx6_mux_f
 	return vx6_rd_done(&r);
 }
 
-size_t vx6_mux_encode_u32(uint8_t out[static VX6_MUX_HEADER + 4], enum vx6_mux_type type, uint32_t stream, uint32_t v)
+size_t vx6_mux_encode_u32(uint8_t out[static VX6_MUX_HEADER + 4], enum vx6_mux_type type,
+			  uint32_t stream, uint32_t v)
 {
 	struct vx6_wr w;
 
-	vx6_mux_encode(out, &(struct vx6_mux_frame){.type = (uint8_t)type, .len = 4, .stream = stream});
+	vx6_mux_encode(out,
+		       &(struct vx6_mux_frame){.type = (uint8_t)type, .len = 4, .stream = stream});
 	vx6_wr_init(&w, out + VX6_MUX_HEADER, 4);
 	vx6_wr_u32(&w, v);
 	return VX6_MUX_HEADER + 4;
 }
 
-size_t vx6_mux_encode_u64(uint8_t out[static VX6_MUX_HEADER + 8], enum vx6_mux_type type, uint64_t v)
+size_t vx6_mux_encode_u64(uint8_t out[static VX6_MUX_HEADER + 8], enum vx6_mux_type type,
+			  uint64_t v)
 {
 	struct vx6_wr w;
 

@@ -42,7 +42,8 @@ enum vx6_rtype {
 };
 
 enum vx6_record_flag {
-	VX6_RECORD_WITHDRAWN = 1, /* the subject takes the thing back: a service is no longer offered */
+	VX6_RECORD_WITHDRAWN =
+		1, /* the subject takes the thing back: a service is no longer offered */
 };
 
 /* TLV types inside records; 0x80 and above are critical. */
@@ -68,8 +69,8 @@ struct vx6_record_view {
 	uint64_t issued_s; /* unix seconds */
 	uint32_t lifetime_s;
 	uint32_t aux;
-	const uint8_t *body; /* body_len bytes of TLVs */
-	const uint8_t *sig;  /* 64 bytes */
+	const uint8_t *body;  /* body_len bytes of TLVs */
+	const uint8_t *sig;   /* 64 bytes */
 	const uint8_t *bytes; /* the whole record */
 	size_t n;
 };

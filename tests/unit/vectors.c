@@ -41,8 +41,8 @@ void vec_free(cJSON *vectors)
 const cJSON *vec_find(const cJSON *vectors, const char *name)
 {
 	VEC_EACH(v, vectors)
-		if (strcmp(vec_text(v, "name"), name) == 0)
-			return v;
+	if (strcmp(vec_text(v, "name"), name) == 0)
+		return v;
 	fail_msg("no vector %s", name);
 	return NULL;
 }

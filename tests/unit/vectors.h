@@ -37,7 +37,8 @@ size_t vec_hex(const cJSON *v, const char *field, uint8_t *out, size_t cap);
 uint8_t *exact_copy(const void *p, size_t n);
 
 #define assert_ok(expr) assert_string_equal(vx6_err_name(expr), "ok")
-#define assert_err(expr, symbol) assert_string_equal(vx6_err_name(expr), vx6_err_name(VX6_ERR(symbol)))
+#define assert_err(expr, symbol)                                                                   \
+	assert_string_equal(vx6_err_name(expr), vx6_err_name(VX6_ERR(symbol)))
 #define assert_fails(expr) assert_string_not_equal(vx6_err_name(expr), "ok")
 
 #endif

@@ -8,7 +8,8 @@ static void open_it(const uint8_t *data, size_t n)
 	size_t out_n;
 
 	for (int kind = VX6_KEYFILE_MASTER; kind <= VX6_KEYFILE_REVOCATION; kind++)
-		if (vx6_is_ok(vx6_keyfile_open_bytes(data, n, (enum vx6_keyfile_kind)kind, NULL, out, &out_n)))
+		if (vx6_is_ok(vx6_keyfile_open_bytes(data, n, (enum vx6_keyfile_kind)kind, NULL,
+						     out, &out_n)))
 			FUZZ_CHECK(out_n <= sizeof out && out_n < n);
 }
 

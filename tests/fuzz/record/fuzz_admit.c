@@ -16,7 +16,8 @@ static void contents(const struct vx6_record *rec)
 	if (vx6_is_ok(vx6_endpoint_read(rec, &e)))
 		FUZZ_CHECK(e.n_addrs <= VX6_ENDPOINT_ADDRS_MAX && memchr(e.name, 0, sizeof e.name));
 	if (vx6_is_ok(vx6_service_read(rec, &s)))
-		FUZZ_CHECK(s.name[0] && memchr(s.name, 0, sizeof s.name) && memchr(s.alpn, 0, sizeof s.alpn));
+		FUZZ_CHECK(s.name[0] && memchr(s.name, 0, sizeof s.name) &&
+			   memchr(s.alpn, 0, sizeof s.alpn));
 	(void)vx6_is_ok(vx6_revocation_read(&rec->view, &vx6_net_default, &r));
 }
 
@@ -37,7 +38,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	ctx.store = &store;
 	if (vx6_is_ok(vx6_record_admit(&ctx, data, n, &a))) {
 		FUZZ_CHECK(a.result == VX6_ADMIT_NEW && vx6_hwm_mem_count(mem) > 0);
-		FUZZ_CHECK(vx6_is_ok(vx6_record_admit(&ctx, data, n, &a)) && a.result == VX6_ADMIT_REFRESH);
+		FUZZ_CHECK(vx6_is_ok(vx6_record_admit(&ctx, data, n, &a)) &&
+			   a.result == VX6_ADMIT_REFRESH);
 	} else {
 		FUZZ_CHECK(vx6_hwm_mem_count(mem) == 0);
 	}

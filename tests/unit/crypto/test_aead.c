@@ -42,11 +42,13 @@ static void aead_open__any_bit_flipped__is_refused(void **state)
 
 	for (size_t i = 0; i < s.sealed_n * 8; i++) {
 		s.sealed[i / 8] ^= (uint8_t)(1 << i % 8);
-		assert_err(vx6_aead_open(&s.key, &s.nonce, s.ad, s.ad_n, s.sealed, s.sealed_n, out), SIGNATURE);
+		assert_err(vx6_aead_open(&s.key, &s.nonce, s.ad, s.ad_n, s.sealed, s.sealed_n, out),
+			   SIGNATURE);
 		s.sealed[i / 8] ^= (uint8_t)(1 << i % 8);
 	}
 	s.ad[0] ^= 1;
-	assert_err(vx6_aead_open(&s.key, &s.nonce, s.ad, s.ad_n, s.sealed, s.sealed_n, out), SIGNATURE);
+	assert_err(vx6_aead_open(&s.key, &s.nonce, s.ad, s.ad_n, s.sealed, s.sealed_n, out),
+		   SIGNATURE);
 	assert_err(vx6_aead_open(&s.key, &s.nonce, NULL, 0, s.sealed, 15, out), SHORT);
 }
 

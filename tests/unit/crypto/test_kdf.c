@@ -8,8 +8,10 @@ static void kdf__rfc5869_vectors__reproduced(void **state)
 	VEC_EACH(v, vectors)
 	{
 		uint8_t ikm[128], salt[128], info[128], prk[32], want_prk[32], okm[128], want[128];
-		size_t ikm_n = vec_hex(v, "ikm", ikm, sizeof ikm), salt_n = vec_hex(v, "salt", salt, sizeof salt);
-		size_t info_n = vec_hex(v, "info", info, sizeof info), n = vec_hex(v, "okm", want, sizeof want);
+		size_t ikm_n = vec_hex(v, "ikm", ikm, sizeof ikm),
+		       salt_n = vec_hex(v, "salt", salt, sizeof salt);
+		size_t info_n = vec_hex(v, "info", info, sizeof info),
+		       n = vec_hex(v, "okm", want, sizeof want);
 
 		vec_hex(v, "prk", want_prk, 32);
 		vx6_kdf_extract(salt_n ? salt : NULL, salt_n, ikm, ikm_n, prk);

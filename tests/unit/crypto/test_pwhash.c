@@ -28,7 +28,8 @@ static void pwhash__output_of_the_reference_program__reproduced(void **state)
 
 	VEC_EACH(v, vectors)
 	{
-		struct vx6_pwhash_cost cost = {(uint32_t)vec_num(v, "ops"), (uint32_t)vec_num(v, "kib")};
+		struct vx6_pwhash_cost cost = {(uint32_t)vec_num(v, "ops"),
+					       (uint32_t)vec_num(v, "kib")};
 		const char *pass = vec_text(v, "passphrase");
 		uint8_t s[VX6_PWHASH_SALT_BYTES], want[32], out[32];
 

@@ -69,9 +69,11 @@ static void verify__other_label_or_network__is_no_signature(void **state)
 	vx6_sign_keypair_random(&kp);
 	assert_ok(vx6_sign(&kp, "VX6 record v1", &vx6_net_default, "abc", 3, &sig));
 	assert_ok(vx6_verify(&kp.pk, "VX6 record v1", &vx6_net_default, "abc", 3, &sig));
-	assert_err(vx6_verify(&kp.pk, "VX6 subkey v1", &vx6_net_default, "abc", 3, &sig), SIGNATURE);
+	assert_err(vx6_verify(&kp.pk, "VX6 subkey v1", &vx6_net_default, "abc", 3, &sig),
+		   SIGNATURE);
 	assert_err(vx6_verify(&kp.pk, "VX6 record v1", &other, "abc", 3, &sig), SIGNATURE);
-	assert_err(vx6_verify(&kp.pk, "VX6 record v1", &vx6_net_default, "abd", 3, &sig), SIGNATURE);
+	assert_err(vx6_verify(&kp.pk, "VX6 record v1", &vx6_net_default, "abd", 3, &sig),
+		   SIGNATURE);
 	assert_err(vx6_verify(&kp.pk, "VX6 record v1", &vx6_net_default, "ab", 2, &sig), SIGNATURE);
 }
 

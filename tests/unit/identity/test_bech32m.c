@@ -34,7 +34,8 @@ static void bech32m__any_length__round_trips(void **state)
 		assert_int_equal(n, len);
 		assert_memory_equal(back, data, len);
 	}
-	assert_err(vx6_bech32m_encode("vx", data, 51, text), LIMIT); /* 82 symbols and 9 more characters: 91 */
+	assert_err(vx6_bech32m_encode("vx", data, 51, text),
+		   LIMIT); /* 82 symbols and 9 more characters: 91 */
 	assert_ok(vx6_bech32m_encode("v", data, 51, text));
 	assert_int_equal(strlen(text), 90);
 	assert_ok(vx6_bech32m_decode(text, hrp, back, &n));

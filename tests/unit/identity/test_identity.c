@@ -192,7 +192,8 @@ static void identity__only_master_left__gets_a_higher_certificate(void **state)
 	assert_ok(vx6_identity_create(f->dir, net, NOW, NULL, &a));
 	remove_file(f, "subkey.key");
 	assert_err(vx6_identity_load(f->dir, net, &b), NOT_FOUND);
-	assert_err(vx6_identity_create(f->dir, net, NOW, NULL, &b), EXISTS); /* never over a master key */
+	assert_err(vx6_identity_create(f->dir, net, NOW, NULL, &b),
+		   EXISTS); /* never over a master key */
 	assert_ok(vx6_identity_renew(f->dir, net, NULL, NULL, NOW + 60, &next));
 	assert_ok(vx6_identity_load(f->dir, net, &b));
 	assert_memory_equal(&a.id, &b.id, sizeof a.id);
@@ -300,7 +301,8 @@ static void identity_create__killed_at_each_system_call__leaves_nothing_or_all(v
 		}
 		assert_int_equal(remove_tree(f->dir), 0);
 	}
-	print_message("%u stops: %u left nothing, %u a whole identity\n", calls - 1, nothing, whole);
+	print_message("%u stops: %u left nothing, %u a whole identity\n", calls - 1, nothing,
+		      whole);
 	assert_true(nothing > 20);
 	assert_true(whole > 0);
 }

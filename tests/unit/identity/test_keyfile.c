@@ -20,7 +20,8 @@ static int setup(void **state)
 	struct fixture *f = calloc(1, sizeof *f);
 
 	snprintf(f->path, sizeof f->path, "/tmp/vx6-keyfile-XXXXXX");
-	if (!vx6_is_ok(vx6_crypto_init()) || !mkdtemp(f->path) || !vx6_is_ok(vx6_keydir_open(f->path, &f->fd)))
+	if (!vx6_is_ok(vx6_crypto_init()) || !mkdtemp(f->path) ||
+	    !vx6_is_ok(vx6_keydir_open(f->path, &f->fd)))
 		return 1;
 	*state = f;
 	return 0;
@@ -129,7 +130,8 @@ static void keyfile_read__link_pipe_or_directory__is_refused(void **state)
 	struct fixture *f = *state;
 
 	assert_err(read_key(f, NULL), NOT_FOUND);
-	assert_ok(vx6_keyfile_write(f->fd, "other", VX6_KEYFILE_MASTER, payload, sizeof payload, NULL));
+	assert_ok(vx6_keyfile_write(f->fd, "other", VX6_KEYFILE_MASTER, payload, sizeof payload,
+				    NULL));
 	assert_int_equal(symlinkat("other", f->fd, "k"), 0);
 	assert_err(read_key(f, NULL), LOOSE_MODE);
 	unlinkat(f->fd, "k", 0);
@@ -179,7 +181,7 @@ static void keyfile_read__any_bit_flipped__is_refused(void **state)
 	uint8_t bytes[2048];
 	size_t n;
 
-	for (int protected = 0; protected < 2; protected++) {
+	for (int protected = 0; protected < 2; protected ++) {
 		const struct vx6_passphrase *p = protected ? &pass : NULL;
 
 		assert_ok(write_key(f, p));

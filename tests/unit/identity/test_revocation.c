@@ -36,7 +36,8 @@ static void revocation__golden_bytes__both_ways(void **state)
 		assert_int_equal(r.has_successor, has_heir);
 		if (has_heir)
 			assert_memory_equal(r.successor.b, heir.pk.b, 32);
-		assert_ok(vx6_revocation_build(&r, &master, has_heir ? &heir : NULL, &vx6_net_default, out, &out_n));
+		assert_ok(vx6_revocation_build(&r, &master, has_heir ? &heir : NULL,
+					       &vx6_net_default, out, &out_n));
 		assert_int_equal(out_n, n);
 		assert_memory_equal(out, bytes, n);
 	}

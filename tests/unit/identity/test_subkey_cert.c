@@ -90,10 +90,14 @@ static void cert_decode__cut_or_extended__is_refused(void **state)
 	assert_err(vx6_subkey_cert_decode(longer, sizeof longer, &cert), TRAILING);
 }
 
-static vx6_err verify(const struct sample *s, uint64_t now_s, uint16_t purpose, uint32_t min_seq, bool revoked)
+static vx6_err verify(const struct sample *s, uint64_t now_s, uint16_t purpose, uint32_t min_seq,
+		      bool revoked)
 {
-	struct vx6_subkey_check c = {
-		.net = &vx6_net_default, .now_s = now_s, .purpose = purpose, .min_cert_seq = min_seq, .revoked = revoked};
+	struct vx6_subkey_check c = {.net = &vx6_net_default,
+				     .now_s = now_s,
+				     .purpose = purpose,
+				     .min_cert_seq = min_seq,
+				     .revoked = revoked};
 
 	return vx6_subkey_cert_verify(&s->cert, &s->id, &c);
 }

@@ -26,7 +26,8 @@ static inline void identity_of(const cJSON *v, struct vx6_identity *out)
 	vec_hex(v, "sub_seed", seed.b, 32);
 	vx6_sign_keypair_from_seed(&seed, &out->subkey.key);
 	vec_hex(v, "cert", out->subkey.cert_bytes, sizeof out->subkey.cert_bytes);
-	assert_ok(vx6_subkey_cert_decode(out->subkey.cert_bytes, sizeof out->subkey.cert_bytes, &out->subkey.cert));
+	assert_ok(vx6_subkey_cert_decode(out->subkey.cert_bytes, sizeof out->subkey.cert_bytes,
+					 &out->subkey.cert));
 }
 
 static inline int crypto_setup(void **state)

@@ -53,7 +53,8 @@ static int teardown(void **state)
 	return 0;
 }
 
-static size_t endpoint(const struct fixture *f, uint64_t seq, const char *name, uint8_t out[static VX6_ENDPOINT_MAX])
+static size_t endpoint(const struct fixture *f, uint64_t seq, const char *name,
+		       uint8_t out[static VX6_ENDPOINT_MAX])
 {
 	struct vx6_endpoint e = {.seq = seq, .issued_s = NOW, .lifetime_s = 600};
 	size_t n;
@@ -73,7 +74,10 @@ static vx6_err admit_endpoint(struct fixture *f, uint64_t seq, const char *name)
 
 static vx6_err admit_service(struct fixture *f, uint64_t seq, const char *name)
 {
-	struct vx6_service_record s = {.seq = seq, .issued_s = NOW, .lifetime_s = 600, .kind = VX6_SERVICE_TCP};
+	struct vx6_service_record s = {.seq = seq,
+				       .issued_s = NOW,
+				       .lifetime_s = 600,
+				       .kind = VX6_SERVICE_TCP};
 	static uint8_t out[VX6_SERVICE_MAX];
 	size_t n;
 
@@ -82,9 +86,13 @@ static vx6_err admit_service(struct fixture *f, uint64_t seq, const char *name)
 	return vx6_record_admit(&f->ctx, out, n, &f->got);
 }
 
-static vx6_err admit_revocation(struct fixture *f, uint64_t seq, uint8_t reason, uint32_t min_cert_seq)
+static vx6_err admit_revocation(struct fixture *f, uint64_t seq, uint8_t reason,
+				uint32_t min_cert_seq)
 {
-	struct vx6_revocation r = {.seq = seq, .issued_s = NOW, .reason = reason, .min_cert_seq = min_cert_seq};
+	struct vx6_revocation r = {.seq = seq,
+				   .issued_s = NOW,
+				   .reason = reason,
+				   .min_cert_seq = min_cert_seq};
 	static uint8_t out[VX6_REVOCATION_MAX];
 	size_t n;
 
@@ -201,7 +209,8 @@ static void admit__master_revoked__is_the_end_for_good(void **state)
 	assert_err(admit_endpoint(f, 10, "alice"), REVOKED);
 	assert_err(admit_service(f, 10, "web"), REVOKED);
 	certify(f, UINT32_MAX);
-	assert_err(vx6_cert_admit(&f->ctx, &f->id.id, f->id.subkey.cert_bytes, VX6_SUBKEY_CERT_BYTES, VX6_PURPOSE_TLS, &cert),
+	assert_err(vx6_cert_admit(&f->ctx, &f->id.id, f->id.subkey.cert_bytes,
+				  VX6_SUBKEY_CERT_BYTES, VX6_PURPOSE_TLS, &cert),
 		   REVOKED);
 	/* whoever holds the stolen master key cannot take it back */
 	assert_ok(admit_revocation(f, UINT64_MAX - 1, VX6_REVOKE_SUBKEY, 0));
@@ -240,15 +249,23 @@ static void cert_admit__checks_and_remembers(void **state)
 	struct vx6_node_id other = {{2}};
 	const uint8_t *bytes = f->id.subkey.cert_bytes;
 
-	assert_ok(vx6_cert_admit(&f->ctx, &f->id.id, bytes, VX6_SUBKEY_CERT_BYTES, VX6_PURPOSE_TLS, &cert));
+	assert_ok(vx6_cert_admit(&f->ctx, &f->id.id, bytes, VX6_SUBKEY_CERT_BYTES, VX6_PURPOSE_TLS,
+				 &cert));
 	assert_int_equal(cert.cert_seq, 100);
-	assert_err(vx6_cert_admit(&f->ctx, &f->id.id, bytes, VX6_SUBKEY_CERT_BYTES, 0x10, &cert), REFUSED);
-	assert_err(vx6_cert_admit(&f->ctx, &f->id.id, bytes, VX6_SUBKEY_CERT_BYTES - 1, VX6_PURPOSE_TLS, &cert), SHORT);
+	assert_err(vx6_cert_admit(&f->ctx, &f->id.id, bytes, VX6_SUBKEY_CERT_BYTES, 0x10, &cert),
+		   REFUSED);
+	assert_err(vx6_cert_admit(&f->ctx, &f->id.id, bytes, VX6_SUBKEY_CERT_BYTES - 1,
+				  VX6_PURPOSE_TLS, &cert),
+		   SHORT);
 	f->ctx.expect = &other;
-	assert_err(vx6_cert_admit(&f->ctx, &f->id.id, bytes, VX6_SUBKEY_CERT_BYTES, VX6_PURPOSE_TLS, &cert), MISMATCH);
+	assert_err(vx6_cert_admit(&f->ctx, &f->id.id, bytes, VX6_SUBKEY_CERT_BYTES, VX6_PURPOSE_TLS,
+				  &cert),
+		   MISMATCH);
 	f->ctx.expect = NULL;
 	certify(f, 99);
-	assert_err(vx6_cert_admit(&f->ctx, &f->id.id, bytes, VX6_SUBKEY_CERT_BYTES, VX6_PURPOSE_TLS, &cert), STALE);
+	assert_err(vx6_cert_admit(&f->ctx, &f->id.id, bytes, VX6_SUBKEY_CERT_BYTES, VX6_PURPOSE_TLS,
+				  &cert),
+		   STALE);
 	assert_int_equal(cert.cert_seq, 0);
 }
 

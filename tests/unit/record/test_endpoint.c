@@ -54,7 +54,8 @@ static void endpoint__golden_bytes__both_ways(void **state)
 
 static struct vx6_endpoint sample(void)
 {
-	struct vx6_endpoint e = {.seq = 1, .issued_s = NOW, .lifetime_s = 60, .name = "alice", .n_addrs = 1};
+	struct vx6_endpoint e = {
+		.seq = 1, .issued_s = NOW, .lifetime_s = 60, .name = "alice", .n_addrs = 1};
 
 	assert_ok(vx6_addr_parse("[fd00::1]:4242", &e.addrs[0].addr));
 	e.addrs[0].via = VX6_VIA_TCP;
@@ -96,7 +97,11 @@ static void endpoint_build__what_may_not_travel__is_refused(void **state)
 /* A signer who does not use our builder: what reading must refuse although it is signed. */
 static vx6_err read_crafted(uint8_t flags, uint8_t type, const void *value, size_t value_n)
 {
-	struct vx6_record_view h = {.type = VX6_RTYPE_ENDPOINT, .flags = flags, .seq = 1, .issued_s = NOW, .lifetime_s = 60};
+	struct vx6_record_view h = {.type = VX6_RTYPE_ENDPOINT,
+				    .flags = flags,
+				    .seq = 1,
+				    .issued_s = NOW,
+				    .lifetime_s = 60};
 	uint8_t out[VX6_ENDPOINT_MAX];
 	struct vx6_record_builder b;
 	struct vx6_identity id;

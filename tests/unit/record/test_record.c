@@ -103,7 +103,8 @@ static void record_verify__standing_of_the_signer__is_looked_at(void **state)
 }
 
 /* Builds and signs with a key of our own what the vectors cannot hold. */
-static size_t build(const struct vx6_identity *id, const struct vx6_record_view *h, uint8_t *out, size_t cap)
+static size_t build(const struct vx6_identity *id, const struct vx6_record_view *h, uint8_t *out,
+		    size_t cap)
 {
 	struct vx6_record_builder b;
 	size_t n;
@@ -115,7 +116,10 @@ static size_t build(const struct vx6_identity *id, const struct vx6_record_view 
 
 static void record_verify__lifetime_above_the_types__is_range(void **state)
 {
-	struct vx6_record_view h = {.type = VX6_RTYPE_ENDPOINT, .seq = 1, .issued_s = NOW, .lifetime_s = 7201};
+	struct vx6_record_view h = {.type = VX6_RTYPE_ENDPOINT,
+				    .seq = 1,
+				    .issued_s = NOW,
+				    .lifetime_s = 7201};
 	uint8_t out[640];
 	struct vx6_identity id;
 	size_t n;
@@ -131,9 +135,13 @@ static void record_verify__lifetime_above_the_types__is_range(void **state)
 	assert_err(verify_at(out, n, NOW), FUTURE);
 }
 
-static void record_verify__subkey_may_not_revoke__and_certificate_of_another__is_refused(void **state)
+static void record_verify__subkey_may_not_revoke__and_certificate_of_another__is_refused(
+	void **state)
 {
-	struct vx6_record_view h = {.type = VX6_RTYPE_REVOCATION, .seq = 1, .issued_s = NOW, .lifetime_s = VX6_RECORD_FOREVER};
+	struct vx6_record_view h = {.type = VX6_RTYPE_REVOCATION,
+				    .seq = 1,
+				    .issued_s = NOW,
+				    .lifetime_s = VX6_RECORD_FOREVER};
 	struct vx6_identity alice, mallory;
 	uint8_t out[640];
 	size_t n;
@@ -171,7 +179,8 @@ int main(void)
 		cmocka_unit_test(record_verify__times__each_has_its_error),
 		cmocka_unit_test(record_verify__standing_of_the_signer__is_looked_at),
 		cmocka_unit_test(record_verify__lifetime_above_the_types__is_range),
-		cmocka_unit_test(record_verify__subkey_may_not_revoke__and_certificate_of_another__is_refused),
+		cmocka_unit_test(
+			record_verify__subkey_may_not_revoke__and_certificate_of_another__is_refused),
 		cmocka_unit_test(record_expires__sum_above_64_bits__is_never),
 	};
 

@@ -38,7 +38,10 @@ static void service__golden_bytes__both_ways(void **state)
 
 static void service_build__what_may_not_travel__is_refused(void **state)
 {
-	struct vx6_service_record s = {.issued_s = NOW, .lifetime_s = 60, .name = "web", .kind = VX6_SERVICE_TCP};
+	struct vx6_service_record s = {.issued_s = NOW,
+				       .lifetime_s = 60,
+				       .name = "web",
+				       .kind = VX6_SERVICE_TCP};
 	uint8_t out[VX6_SERVICE_MAX];
 	struct vx6_identity id;
 	size_t n;
@@ -59,7 +62,10 @@ static void service_build__what_may_not_travel__is_refused(void **state)
 
 static vx6_err read_crafted(uint8_t type, const void *value, size_t value_n)
 {
-	struct vx6_record_view h = {.type = VX6_RTYPE_SERVICE, .seq = 1, .issued_s = NOW, .lifetime_s = 60};
+	struct vx6_record_view h = {.type = VX6_RTYPE_SERVICE,
+				    .seq = 1,
+				    .issued_s = NOW,
+				    .lifetime_s = 60};
 	uint8_t out[VX6_SERVICE_MAX];
 	struct vx6_record_builder b;
 	struct vx6_service_record s;

@@ -103,7 +103,8 @@ static void ctl_decode__cut_at_each_byte__is_short(void **state)
 static void ctl_decode__length_or_flags_out_of_bounds__is_refused(void **state)
 {
 	const uint8_t longest[] = {VX6_CTL_PING, 0, VX6_CTL_BODY_MAX >> 8, VX6_CTL_BODY_MAX & 0xff};
-	const uint8_t longer[] = {VX6_CTL_PING, 0, (VX6_CTL_BODY_MAX + 1) >> 8, (VX6_CTL_BODY_MAX + 1) & 0xff};
+	const uint8_t longer[] = {VX6_CTL_PING, 0, (VX6_CTL_BODY_MAX + 1) >> 8,
+				  (VX6_CTL_BODY_MAX + 1) & 0xff};
 	const uint8_t flags[] = {VX6_CTL_PING, 2, 0, 0};
 	struct vx6_ctl c;
 	size_t used;

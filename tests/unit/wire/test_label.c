@@ -6,8 +6,9 @@
 static void label_is_valid__grammar__is_kept(void **state)
 {
 	static const char *const good[] = {"a", "0", "ssh", "a-b", "a--b", "x9", A32};
-	static const char *const bad[] = {"",     "-",    "-a",   "a-",   "A",     "a_b",     "a.b",
-					  "a b",  "\xc3\xa9", "a\n", A32 "6", "a/b", "\xd0\xb0lice"};
+	static const char *const bad[] = {"",      "-",   "-a",          "a-",       "A",
+					  "a_b",   "a.b", "a b",         "\xc3\xa9", "a\n",
+					  A32 "6", "a/b", "\xd0\xb0lice"};
 
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
 		assert_true(vx6_label_is_valid(good[i], strlen(good[i])));
@@ -37,7 +38,9 @@ static void rd_label__bad_or_long__is_refused_and_empty(void **state)
 
 static void label_split__names_and_ids__are_told_apart_from_nonsense(void **state)
 {
-	static const char *const bad[] = {"", "alice", ".ssh", "alice.", "alice.SSH", "a.b.c", "al ice.ssh", "Alice.ssh", "alice.-x"};
+	static const char *const bad[] = {"",           "alice",     ".ssh",
+					  "alice.",     "alice.SSH", "a.b.c",
+					  "al ice.ssh", "Alice.ssh", "alice.-x"};
 	char user[VX6_USER_TEXT], service[VX6_LABEL_TEXT], text[200];
 
 	assert_ok(vx6_label_split("alice.ssh", user, service));

@@ -21,7 +21,8 @@ static vx6_err walk(const uint8_t *in, size_t n, unsigned *count)
 	return vx6_tlv_rd_done(&t);
 }
 
-#define WALK(count, ...) walk((const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}), count)
+#define WALK(count, ...)                                                                           \
+	walk((const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}), count)
 
 static void tlv_next__ascending__gives_each(void **state)
 {
