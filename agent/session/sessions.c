@@ -68,6 +68,8 @@ void vx6_sessions_free(struct vx6_sessions *m)
 
 /* ---- listening ---- */
 
+enum { PORT_ATTEMPTS = 16 };
+
 static void on_accept(struct vx6_listener *listener, struct vx6_link *link, void *user)
 {
 	struct vx6_sessions *m = user;
@@ -104,14 +106,31 @@ static vx6_err listen_family(struct vx6_sessions *m, const struct family *f, str
 	return VX6_OK;
 }
 
-vx6_err vx6_sessions_listen(struct vx6_sessions *m, const struct vx6_addr *at, char *detail)
+static vx6_err listen_all(struct vx6_sessions *m, struct vx6_addr at, char *detail)
 {
-	struct vx6_addr addr = *at;
-
 	for (size_t i = 0; i < VX6_ARRAY_N(m->family); i++)
 		if (m->family[i].t)
-			VX6_TRY(listen_family(m, &m->family[i], &addr, detail));
+			VX6_TRY(listen_family(m, &m->family[i], &at, detail));
 	return VX6_OK;
+}
+
+vx6_err vx6_sessions_listen(struct vx6_sessions *m, const struct vx6_addr *at, char *detail)
+{
+	for (unsigned left = PORT_ATTEMPTS;; left--) {
+		size_t before = m->listeners_n;
+		vx6_err err = listen_all(m, *at, detail);
+
+		if (vx6_is_ok(err))
+			return err;
+		while (m->listeners_n > before) {
+			m->listeners_n--;
+			m->listener[m->listeners_n].ops->listener_close(
+				m->listener[m->listeners_n].l);
+		}
+		/* any port was asked for: one that is free for UDP may be taken for TCP */
+		if (at->port != 0 || err.code != VX6_E_ADDRESS_IN_USE || left == 0)
+			return err;
+	}
 }
 
 size_t vx6_sessions_bound(const struct vx6_sessions *m,
