@@ -1,0 +1,225 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "crypto/secret.h"
+#include "fixture.h"
+
+struct vx6_loop *test_loop;
+
+void test_loop_start(void)
+{
+	assert_true(vx6_is_ok(vx6_crypto_init()));
+	assert_true(vx6_is_ok(vx6_loop_new(&test_loop)));
+}
+
+void test_loop_end(void)
+{
+	vx6_loop_free(test_loop);
+}
+
+struct waiting {
+	bool (*done)(void *arg);
+	void *arg;
+	uint64_t until_ms;
+	struct vx6_timer timer;
+	bool met;
+};
+
+static void on_look(struct vx6_timer *timer)
+{
+	struct waiting *w = timer->user;
+
+	w->met = w->done && w->done(w->arg);
+	if (w->met || vx6_now_ms() >= w->until_ms)
+		vx6_loop_stop(test_loop);
+	else
+		vx6_timer_in_ms(timer, 1);
+}
+
+static bool run(bool (*done)(void *arg), void *arg, unsigned ms)
+{
+	struct waiting w = {.done = done, .arg = arg, .until_ms = vx6_now_ms() + ms};
+
+	vx6_timer_init(test_loop, &w.timer, on_look, &w);
+	vx6_timer_in_ms(&w.timer, 0);
+	vx6_loop_run(test_loop);
+	vx6_timer_stop(&w.timer);
+	return w.met;
+}
+
+void test_run(bool (*done)(void *arg), void *arg)
+{
+	assert_true(run(done, arg, 2000));
+}
+
+void test_run_ms(unsigned ms)
+{
+	run(NULL, NULL, ms);
+}
+
+/* ---- streams ---- */
+
+static void on_data(struct vx6_stream *s, const struct iovec *iov, int n, bool fin, void *user)
+{
+	struct test_node *node = user;
+
+	for (int i = 0; i < n; i++) {
+		assert_true(node->got_n + iov[i].iov_len <= sizeof node->got);
+		memcpy(node->got + node->got_n, iov[i].iov_base, iov[i].iov_len);
+		node->got_n += iov[i].iov_len;
+		vx6_stream_consume(s, iov[i].iov_len);
+	}
+	node->fin |= fin;
+}
+
+static void on_writable(struct vx6_stream *s, void *user)
+{
+}
+
+static void on_closed(struct vx6_stream *s, vx6_err why, uint32_t code, void *user)
+{
+	struct test_node *node = user;
+
+	node->closed++;
+	node->closed_why = why;
+	node->closed_code = code;
+	if (node->stream == s)
+		node->stream = NULL;
+}
+
+const struct vx6_stream_events test_stream_events = {.data = on_data,
+						     .writable = on_writable,
+						     .closed = on_closed};
+
+void stream_write(struct vx6_stream *s, const char *text, bool fin)
+{
+	size_t cap = 0, n = strlen(text);
+	uint8_t *room = n ? vx6_stream_reserve(s, &cap) : NULL;
+
+	assert_true(cap >= n);
+	if (n)
+		memcpy(room, text, n);
+	vx6_stream_commit(s, n, fin);
+}
+
+/* ---- sessions ---- */
+
+static void on_up(void *user, struct vx6_session *s)
+{
+	struct test_node *n = user;
+
+	n->ups++;
+	n->session = s;
+}
+
+static void on_down(void *user, struct vx6_session *s, vx6_err why)
+{
+	struct test_node *n = user;
+
+	n->downs++;
+	n->last_down = why;
+	if (n->session == s)
+		n->session = NULL;
+}
+
+static void on_record(void *user, struct vx6_session *s, const uint8_t *record, size_t bytes)
+{
+	((struct test_node *)user)->records++;
+}
+
+static void on_incoming(void *user, struct vx6_session *s, struct vx6_stream *stream,
+			const struct vx6_open *what, const struct iovec *rest, int rest_n, bool fin)
+{
+	struct test_node *n = user;
+
+	n->incomings++;
+	n->stream = stream;
+	strcpy(n->asked, what->name);
+	vx6_stream_set_events(stream, &test_stream_events, n);
+	on_data(stream, rest, rest_n, fin, n);
+	assert_true(vx6_is_ok(vx6_session_answer(stream, n->answer)));
+}
+
+static const struct vx6_sessions_events events = {.up = on_up,
+						  .down = on_down,
+						  .record = on_record,
+						  .incoming = on_incoming};
+
+void node_start(struct test_node *n)
+{
+	struct vx6_transport_config cfg = {.loop = test_loop};
+	struct vx6_sessions_config sessions = {.loop = test_loop, .events = &events, .user = n};
+	struct vx6_bound bound[2 * VX6_SESSION_LISTEN_MAX];
+	struct vx6_addr any;
+	char detail[VX6_DIAL_DETAIL_MAX];
+
+	memset(n, 0, sizeof *n);
+	assert_true(vx6_is_ok(vx6_identity_ephemeral(&vx6_net_default, vx6_wall_s(), &n->id)));
+	n->marks = vx6_hwm_mem_new(1000);
+	n->store = vx6_hwm_mem_store(n->marks);
+	cfg.key = &n->id.subkey.key;
+	vx6_transport_limits_default(&cfg.limits);
+	assert_true(vx6_is_ok(vx6_transport_mem.new(&cfg, &n->t)));
+	sessions.identity = &n->id;
+	sessions.hwm = &n->store;
+	sessions.tcp = n->t;
+	sessions.tcp_ops = &vx6_transport_mem;
+	assert_true(vx6_is_ok(vx6_sessions_new(&sessions, &n->m)));
+	assert_true(vx6_is_ok(vx6_addr_parse("[::1]:0", &any)));
+	assert_true(vx6_is_ok(vx6_sessions_listen(n->m, &any, detail)));
+	assert_int_equal(vx6_sessions_bound(n->m, bound), 1);
+	n->at = bound[0].addr;
+}
+
+void node_stop(struct test_node *n)
+{
+	vx6_sessions_free(n->m);
+	vx6_hwm_mem_free(n->marks);
+	vx6_identity_wipe(&n->id);
+}
+
+/* ---- dialling ---- */
+
+struct dial_result {
+	bool done;
+	vx6_err err;
+	char *detail;
+};
+
+static void on_dialed(void *user, vx6_err err, struct vx6_session *s, const char *detail)
+{
+	struct dial_result *r = user;
+
+	r->done = true;
+	r->err = err;
+	strcpy(r->detail, detail);
+	assert_true(vx6_is_ok(err) == (s != NULL));
+}
+
+static bool is_done(void *arg)
+{
+	return ((struct dial_result *)arg)->done;
+}
+
+vx6_err node_dial(struct test_node *from, const struct test_node *to,
+		  const struct vx6_node_id *expect, bool anonymous,
+		  char detail[VX6_DIAL_DETAIL_MAX])
+{
+	struct vx6_dial_request req = {.addrs = {to->at},
+				       .addrs_n = 1,
+				       .expect_node = expect != NULL,
+				       .anonymous = anonymous};
+	struct dial_result r = {.detail = detail};
+
+	if (expect)
+		req.node = *expect;
+	assert_non_null(vx6_sessions_dial(from->m, &req, on_dialed, &r));
+	assert_false(r.done); /* never inside the call */
+	test_run(is_done, &r);
+	return r.err;
+}

@@ -1,0 +1,49 @@
+/* Nodes on one loop, linked by the in-memory transport, each with an identity of its own. */
+#ifndef VX6_TESTS_SESSION_FIXTURE_H
+#define VX6_TESTS_SESSION_FIXTURE_H
+
+#include "record/hwm_mem.h"
+#include "session/session.h"
+
+struct test_node {
+	struct vx6_identity id;
+	struct vx6_hwm_mem *marks;
+	struct vx6_hwm_store store;
+	struct vx6_transport *t;
+	struct vx6_sessions *m;
+	struct vx6_addr at;
+	/* what happened */
+	struct vx6_session *session; /* the last one that came up, NULL once it is down */
+	int ups, downs, records, incomings;
+	vx6_err last_down;
+	vx6_err answer;            /* to incoming streams */
+	struct vx6_stream *stream; /* the last incoming one */
+	char asked[VX6_LABEL_TEXT];
+	uint8_t got[4096]; /* bytes of streams with vx_test_stream events */
+	size_t got_n;
+	bool fin;
+	int closed;
+	vx6_err closed_why;
+	uint32_t closed_code;
+};
+
+extern struct vx6_loop *test_loop;
+
+void test_loop_start(void);
+void test_loop_end(void);
+/** Runs the loop until @p done says so; fails the test after two seconds. */
+void test_run(bool (*done)(void *arg), void *arg);
+/** Runs the loop for so long. */
+void test_run_ms(unsigned ms);
+
+void node_start(struct test_node *n);
+void node_stop(struct test_node *n);
+/** What a dial from @p from to @p to ended with; the session is from->session. */
+vx6_err node_dial(struct test_node *from, const struct test_node *to,
+		  const struct vx6_node_id *expect, bool anonymous,
+		  char detail[VX6_DIAL_DETAIL_MAX]);
+/** Events for a stream that notes what comes into @p node. */
+extern const struct vx6_stream_events test_stream_events;
+void stream_write(struct vx6_stream *s, const char *text, bool fin);
+
+#endif
