@@ -25,7 +25,8 @@ enum {
 	PKCS8_MAX = 128,
 };
 
-static const uint8_t spki_head[SPKI_HEAD] = {0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00};
+static const uint8_t spki_head[SPKI_HEAD] = {0x30, 0x2a, 0x30, 0x05, 0x06, 0x03,
+					     0x2b, 0x65, 0x70, 0x03, 0x21, 0x00};
 
 static const char tls_suites[] = "TLS13-AES128-GCM-SHA256:TLS13-CHACHA20-POLY1305-SHA256";
 static const char exporter_label[] = "EXPERIMENTAL-vx6-cb";
@@ -50,7 +51,8 @@ static vx6_err peer_judge(struct vx6_tls_peer *peer, const WOLFSSL_X509_STORE_CT
 
 	if (store->totalCerts == 0) /* anonymous; the library lets only a dialler be so */
 		return peer->expect_key ? VX6_ERR(WRONG_PEER) : VX6_OK;
-	if (store->totalCerts != 1 || !spki_read(store->certs[0].buffer, store->certs[0].length, &key))
+	if (store->totalCerts != 1 ||
+	    !spki_read(store->certs[0].buffer, store->certs[0].length, &key))
 		return VX6_ERR(KEY);
 	if (peer->expect_key && !vx6_ct_eq(key.b, peer->expected.b, sizeof key.b))
 		return VX6_ERR(WRONG_PEER);
@@ -88,13 +90,16 @@ static vx6_err key_load(WOLFSSL_CTX *ctx, const struct vx6_sign_keypair *key)
 	if (wc_ed25519_init(&ed) != 0)
 		return err;
 	/* The private key without its public half makes CertificateVerify fail: hence PKCS#8 version 2. */
-	if (wc_ed25519_import_private_key(key->seed.b, ED25519_KEY_SIZE, key->pk.b, ED25519_PUB_KEY_SIZE, &ed) != 0)
+	if (wc_ed25519_import_private_key(key->seed.b, ED25519_KEY_SIZE, key->pk.b,
+					  ED25519_PUB_KEY_SIZE, &ed) != 0)
 		goto out;
 	n = wc_Ed25519KeyToDer(&ed, pkcs8, sizeof pkcs8);
 	if (n <= 0)
 		goto out;
-	if (wolfSSL_CTX_use_certificate_buffer(ctx, spki, sizeof spki, WOLFSSL_FILETYPE_ASN1) != WOLFSSL_SUCCESS ||
-	    wolfSSL_CTX_use_PrivateKey_buffer(ctx, pkcs8, n, WOLFSSL_FILETYPE_ASN1) != WOLFSSL_SUCCESS)
+	if (wolfSSL_CTX_use_certificate_buffer(ctx, spki, sizeof spki, WOLFSSL_FILETYPE_ASN1) !=
+		    WOLFSSL_SUCCESS ||
+	    wolfSSL_CTX_use_PrivateKey_buffer(ctx, pkcs8, n, WOLFSSL_FILETYPE_ASN1) !=
+		    WOLFSSL_SUCCESS)
 		goto out;
 	err = VX6_OK;
 out:
@@ -119,9 +124,11 @@ static bool ctx_configure(WOLFSSL_CTX *ctx, enum vx6_tls_role role)
 	       wolfSSL_CTX_set_server_cert_type(ctx, raw, sizeof raw) == WOLFSSL_SUCCESS;
 }
 
-static vx6_err ctx_new(const struct vx6_sign_keypair *key, enum vx6_tls_role role, WOLFSSL_CTX **out)
+static vx6_err ctx_new(const struct vx6_sign_keypair *key, enum vx6_tls_role role,
+		       WOLFSSL_CTX **out)
 {
-	WOLFSSL_METHOD *method = role == VX6_TLS_ACCEPT ? wolfTLSv1_3_server_method() : wolfTLSv1_3_client_method();
+	WOLFSSL_METHOD *method =
+		role == VX6_TLS_ACCEPT ? wolfTLSv1_3_server_method() : wolfTLSv1_3_client_method();
 	WOLFSSL_CTX *ctx = wolfSSL_CTX_new(method);
 	vx6_err err = VX6_ERR(TLS);
 
@@ -175,7 +182,8 @@ WOLFSSL_CTX *vx6_tls_ctx(struct vx6_tls *tls, enum vx6_tls_role role)
 
 /* ---- sessions ---- */
 
-vx6_err vx6_tls_session_new(struct vx6_tls *tls, enum vx6_tls_role role, struct vx6_tls_peer *peer, WOLFSSL **out)
+vx6_err vx6_tls_session_new(struct vx6_tls *tls, enum vx6_tls_role role, struct vx6_tls_peer *peer,
+			    WOLFSSL **out)
 {
 	char alpn[] = VX6_ALPN;
 	WOLFSSL *ssl = wolfSSL_new(tls->ctx[role]);
@@ -184,7 +192,8 @@ vx6_err vx6_tls_session_new(struct vx6_tls *tls, enum vx6_tls_role role, struct 
 		return VX6_ERR(MEMORY);
 	wolfSSL_SetCertCbCtx(ssl, peer);
 	wolfSSL_KeepArrays(ssl); /* else the exporter fails after the handshake */
-	if (wolfSSL_UseALPN(ssl, alpn, sizeof alpn - 1, WOLFSSL_ALPN_FAILED_ON_MISMATCH) != WOLFSSL_SUCCESS) {
+	if (wolfSSL_UseALPN(ssl, alpn, sizeof alpn - 1, WOLFSSL_ALPN_FAILED_ON_MISMATCH) !=
+	    WOLFSSL_SUCCESS) {
 		wolfSSL_free(ssl);
 		return VX6_ERR(TLS);
 	}
@@ -232,18 +241,20 @@ static vx6_err session_check_key(WOLFSSL *ssl, const struct vx6_tls_peer *peer)
 	return VX6_OK;
 }
 
-vx6_err vx6_tls_session_check(WOLFSSL *ssl, const struct vx6_tls_peer *peer, uint8_t channel_binding[VX6_CB_BYTES])
+vx6_err vx6_tls_session_check(WOLFSSL *ssl, const struct vx6_tls_peer *peer,
+			      uint8_t channel_binding[VX6_CB_BYTES])
 {
 	char *alpn = NULL;
 	unsigned short alpn_n = 0;
 
 	if (wolfSSL_version(ssl) != TLS1_3_VERSION || wolfSSL_session_reused(ssl))
 		return VX6_ERR(TLS);
-	if (wolfSSL_ALPN_GetProtocol(ssl, &alpn, &alpn_n) != WOLFSSL_SUCCESS || alpn_n != sizeof VX6_ALPN - 1 ||
-	    strncmp(alpn, VX6_ALPN, alpn_n) != 0)
+	if (wolfSSL_ALPN_GetProtocol(ssl, &alpn, &alpn_n) != WOLFSSL_SUCCESS ||
+	    alpn_n != sizeof VX6_ALPN - 1 || strncmp(alpn, VX6_ALPN, alpn_n) != 0)
 		return VX6_ERR(TLS);
 	VX6_TRY(session_check_key(ssl, peer));
-	if (wolfSSL_export_keying_material(ssl, channel_binding, VX6_CB_BYTES, exporter_label, sizeof exporter_label - 1, NULL, 0,
+	if (wolfSSL_export_keying_material(ssl, channel_binding, VX6_CB_BYTES, exporter_label,
+					   sizeof exporter_label - 1, NULL, 0,
 					   0) != WOLFSSL_SUCCESS)
 		return VX6_ERR(TLS);
 	wolfSSL_FreeArrays(ssl);

@@ -36,10 +36,10 @@ struct vx6_tls;
 struct vx6_tls_peer {
 	bool expect_key;
 	struct vx6_sign_pk expected;
-	bool callback_ran;      /* the library asked us about the peer's Certificate message */
-	bool has_key;           /* it carried a key: `key`, accepted */
+	bool callback_ran; /* the library asked us about the peer's Certificate message */
+	bool has_key;      /* it carried a key: `key`, accepted */
 	struct vx6_sign_pk key;
-	vx6_err refused;        /* why the callback said no, else OK */
+	vx6_err refused; /* why the callback said no, else OK */
 };
 
 /** @param key borrowed for the call; the contexts hold a copy of the secret half until freed @return owned; vx6_tls_free() */
@@ -54,7 +54,8 @@ struct WOLFSSL_CTX *vx6_tls_ctx(struct vx6_tls *tls, enum vx6_tls_role role);
  * @param peer  borrowed until the session is freed; expect_key and expected are set, the rest zero
  * @return      owned in @p out; vx6_tls_session_free()
  */
-VX6_RES vx6_tls_session_new(struct vx6_tls *tls, enum vx6_tls_role role, struct vx6_tls_peer *peer, struct WOLFSSL **out);
+VX6_RES vx6_tls_session_new(struct vx6_tls *tls, enum vx6_tls_role role, struct vx6_tls_peer *peer,
+			    struct WOLFSSL **out);
 /** Accepts NULL. */
 void vx6_tls_session_free(struct WOLFSSL *ssl);
 
@@ -63,7 +64,8 @@ void vx6_tls_session_free(struct WOLFSSL *ssl);
  * key again, exports the channel binding, and lets go of the handshake's memory.
  * @return VX6_OK | WRONG_PEER (another key than expected, or none) | TLS (anything else is not as agreed)
  */
-VX6_RES vx6_tls_session_check(struct WOLFSSL *ssl, const struct vx6_tls_peer *peer, uint8_t channel_binding[VX6_CB_BYTES]);
+VX6_RES vx6_tls_session_check(struct WOLFSSL *ssl, const struct vx6_tls_peer *peer,
+			      uint8_t channel_binding[VX6_CB_BYTES]);
 
 /** The error to report for a handshake that the library ended: the callback's reason if it gave one. */
 vx6_err vx6_tls_failure(const struct vx6_tls_peer *peer);

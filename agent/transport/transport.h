@@ -45,24 +45,29 @@ struct vx6_stream;
 /* ---- configuration ---- */
 
 struct vx6_transport_limits {
-	uint32_t handshake_ms;        /* 5000: a link that is not up by then goes down with TIMEOUT */
-	uint32_t idle_ms;             /* 60000: nothing received for so long ends the link with IDLE; 0: never */
-	uint32_t keepalive_ms;        /* 15000: silence after which a probe is sent; 0: none */
-	uint32_t stream_window;       /* 256 KiB: receive window a stream begins with */
-	uint32_t stream_window_max;   /* 16 MiB: it doubles up to here while drained in under two round trips */
-	uint32_t link_window;         /* 1 MiB */
-	uint32_t link_window_max;     /* 64 MiB */
-	uint32_t streams_max;         /* 65536: open streams a peer with a key may have */
-	uint32_t streams_max_anon;    /* 1024: and one without */
-	uint32_t links_max;           /* 4096: links of this instance, in handshake or up */
-	uint32_t handshakes_max;      /* 512: in handshake at once; above, QUIC answers with Retry first and TCP closes the oldest */
-	uint32_t handshakes_per_s;    /* 20: new handshakes a second from one /48 (v4 /24); above, QUIC Retry, then drop; loopback exempt from drops */
+	uint32_t handshake_ms; /* 5000: a link that is not up by then goes down with TIMEOUT */
+	uint32_t
+		idle_ms; /* 60000: nothing received for so long ends the link with IDLE; 0: never */
+	uint32_t keepalive_ms;  /* 15000: silence after which a probe is sent; 0: none */
+	uint32_t stream_window; /* 256 KiB: receive window a stream begins with */
+	uint32_t
+		stream_window_max; /* 16 MiB: it doubles up to here while drained in under two round trips */
+	uint32_t link_window;      /* 1 MiB */
+	uint32_t link_window_max;  /* 64 MiB */
+	uint32_t streams_max;      /* 65536: open streams a peer with a key may have */
+	uint32_t streams_max_anon; /* 1024: and one without */
+	uint32_t links_max;        /* 4096: links of this instance, in handshake or up */
+	uint32_t
+		handshakes_max; /* 512: in handshake at once; above, QUIC answers with Retry first and TCP closes the oldest */
+	uint32_t
+		handshakes_per_s; /* 20: new handshakes a second from one /48 (v4 /24); above, QUIC Retry, then drop; loopback exempt from drops */
 };
 void vx6_transport_limits_default(struct vx6_transport_limits *out);
 
 struct vx6_transport_config {
-	struct vx6_loop *loop;                  /* borrowed for the instance's life */
-	const struct vx6_sign_keypair *key;     /* copied; the online signing key S. Its public half is our raw public key */
+	struct vx6_loop *loop; /* borrowed for the instance's life */
+	const struct vx6_sign_keypair
+		*key; /* copied; the online signing key S. Its public half is our raw public key */
 	struct vx6_transport_limits limits;
 };
 
@@ -94,7 +99,8 @@ struct vx6_stream_events {
 	 * @param n    iovecs, may be 0 when only @p fin is news
 	 * @param fin  the peer will send no more
 	 */
-	void (*data)(struct vx6_stream *stream, const struct iovec *iov, int n, bool fin, void *user);
+	void (*data)(struct vx6_stream *stream, const struct iovec *iov, int n, bool fin,
+		     void *user);
 	/** There is room again after vx6_stream_reserve() said there was none. Fired in round-robin order among a link's streams. */
 	void (*writable)(struct vx6_stream *stream, void *user);
 	/**
@@ -109,23 +115,23 @@ struct vx6_stream_events {
 struct vx6_link_info {
 	const char *transport; /* "quic" | "tcp" | "mem" */
 	struct vx6_addr local, remote;
-	bool initiator;        /* we dialled */
+	bool initiator; /* we dialled */
 	bool is_up;
-	bool has_peer_key;     /* false: anonymous peer */
+	bool has_peer_key; /* false: anonymous peer */
 	struct vx6_sign_pk peer_key;
 	uint8_t channel_binding[VX6_CB_BYTES];
-	uint32_t srtt_us;      /* 0: not known yet */
+	uint32_t srtt_us; /* 0: not known yet */
 	uint32_t rttvar_us;
-	uint32_t path_mtu;     /* bytes of UDP payload, or TCP MSS */
-	uint64_t rx_bytes, tx_bytes;           /* on the wire, as far as the family can tell */
-	uint64_t tx_packets, lost_packets;     /* 0 where unknown */
-	uint32_t streams;      /* open now */
+	uint32_t path_mtu;                 /* bytes of UDP payload, or TCP MSS */
+	uint64_t rx_bytes, tx_bytes;       /* on the wire, as far as the family can tell */
+	uint64_t tx_packets, lost_packets; /* 0 where unknown */
+	uint32_t streams;                  /* open now */
 };
 
 struct vx6_dial {
 	struct vx6_addr to;
-	bool anonymous;                  /* present no key */
-	bool expect_key;                 /* accept exactly `key` */
+	bool anonymous;  /* present no key */
+	bool expect_key; /* accept exactly `key` */
 	struct vx6_sign_pk key;
 };
 
@@ -141,7 +147,8 @@ struct vx6_transport_ops {
 	void (*free)(struct vx6_transport *t);
 
 	/** Binds @p at (port 0: any). An IPv6 wildcard address serves IPv4 too. @param ev borrowed for the listener's life */
-	vx6_err (*listen)(struct vx6_transport *t, const struct vx6_addr *at, const struct vx6_accept_events *ev, void *user,
+	vx6_err (*listen)(struct vx6_transport *t, const struct vx6_addr *at,
+			  const struct vx6_accept_events *ev, void *user,
 			  struct vx6_listener **out);
 	/** The address really bound. */
 	void (*listener_addr)(const struct vx6_listener *l, struct vx6_addr *out);
@@ -149,9 +156,10 @@ struct vx6_transport_ops {
 	void (*listener_close)(struct vx6_listener *l);
 
 	/** Begins a handshake; the outcome is `up` or `down`. @param ev borrowed for the link's life */
-	vx6_err (*dial)(struct vx6_transport *t, const struct vx6_dial *how, const struct vx6_link_events *ev, void *user,
-			struct vx6_link **out);
-	void (*link_set_events)(struct vx6_link *link, const struct vx6_link_events *ev, void *user);
+	vx6_err (*dial)(struct vx6_transport *t, const struct vx6_dial *how,
+			const struct vx6_link_events *ev, void *user, struct vx6_link **out);
+	void (*link_set_events)(struct vx6_link *link, const struct vx6_link_events *ev,
+				void *user);
 	void (*link_info)(const struct vx6_link *link, struct vx6_link_info *out);
 	/** Tells the peer to open no more streams (GOAWAY). */
 	void (*link_drain)(struct vx6_link *link);
@@ -161,8 +169,10 @@ struct vx6_transport_ops {
 	void (*link_rebind)(struct vx6_link *link);
 
 	/** Opens a stream; nothing is sent before the first commit. @return VX6_OK | LIMIT (peer allows no more now) | DRAINING | CLOSED */
-	vx6_err (*stream_open)(struct vx6_link *link, const struct vx6_stream_events *ev, void *user, struct vx6_stream **out);
-	void (*stream_set_events)(struct vx6_stream *s, const struct vx6_stream_events *ev, void *user);
+	vx6_err (*stream_open)(struct vx6_link *link, const struct vx6_stream_events *ev,
+			       void *user, struct vx6_stream **out);
+	void (*stream_set_events)(struct vx6_stream *s, const struct vx6_stream_events *ev,
+				  void *user);
 	/**
 	 * Room to write into: credit of the peer, of the link and of our own send buffers allows @p *cap bytes right now, contiguous.
 	 * Only one reservation of a link may be open, and it must be ended by stream_commit() before the loop is returned to.
@@ -204,7 +214,8 @@ static inline struct vx6_link *vx6_stream_link(const struct vx6_stream *s)
 {
 	return ((const struct vx6_stream_base *)(const void *)s)->link;
 }
-static inline void vx6_link_set_events(struct vx6_link *link, const struct vx6_link_events *ev, void *user)
+static inline void vx6_link_set_events(struct vx6_link *link, const struct vx6_link_events *ev,
+				       void *user)
 {
 	vx6_link_ops(link)->link_set_events(link, ev, user);
 }
@@ -220,12 +231,13 @@ static inline void vx6_link_close(struct vx6_link *link, vx6_err why)
 {
 	vx6_link_ops(link)->link_close(link, why);
 }
-static inline VX6_RES vx6_stream_open(struct vx6_link *link, const struct vx6_stream_events *ev, void *user,
-				      struct vx6_stream **out)
+static inline VX6_RES vx6_stream_open(struct vx6_link *link, const struct vx6_stream_events *ev,
+				      void *user, struct vx6_stream **out)
 {
 	return vx6_link_ops(link)->stream_open(link, ev, user, out);
 }
-static inline void vx6_stream_set_events(struct vx6_stream *s, const struct vx6_stream_events *ev, void *user)
+static inline void vx6_stream_set_events(struct vx6_stream *s, const struct vx6_stream_events *ev,
+					 void *user)
 {
 	vx6_stream_ops(s)->stream_set_events(s, ev, user);
 }

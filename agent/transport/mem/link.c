@@ -6,9 +6,10 @@
 #include "base/util.h"
 
 enum {
-	INBOX_DATA = 256 * 1024,         /* data waits while so much is on its way */
-	INBOX_DELAYED = 64 * 1024 * 1024, /* on a path with a delay: what fits into the path itself */
-	INBOX_CONTROL = 64 * 1024,       /* control frames may go so far beyond */
+	INBOX_DATA = 256 * 1024, /* data waits while so much is on its way */
+	INBOX_DELAYED =
+		64 * 1024 * 1024,  /* on a path with a delay: what fits into the path itself */
+	INBOX_CONTROL = 64 * 1024, /* control frames may go so far beyond */
 	SCRATCH_FRAMES = 2,
 	FRAMES_A_TURN = 64,
 };
@@ -32,7 +33,8 @@ static uint8_t *on_room(struct mux *m, bool urgent, size_t *frames)
 
 	size_t limit = link->t->delay_ns ? INBOX_DELAYED : INBOX_DATA;
 
-	if (link->state != MEM_UP || (link->peer && link->peer->inbox_bytes >= limit + (urgent ? INBOX_CONTROL : 0)))
+	if (link->state != MEM_UP ||
+	    (link->peer && link->peer->inbox_bytes >= limit + (urgent ? INBOX_CONTROL : 0)))
 		return NULL;
 	*frames = SCRATCH_FRAMES;
 	return link->scratch;
@@ -88,8 +90,11 @@ static void on_draining(struct mux *m)
 		link->ev->draining(link, link->user);
 }
 
-static const struct mux_io mem_mux_io = {
-	.room = on_room, .send = on_send, .wake = on_wake, .stream = on_stream, .draining = on_draining};
+static const struct mux_io mem_mux_io = {.room = on_room,
+					 .send = on_send,
+					 .wake = on_wake,
+					 .stream = on_stream,
+					 .draining = on_draining};
 
 /* ---- receiving ---- */
 
@@ -121,7 +126,8 @@ static void receive(struct vx6_link *link)
 	vx6_err err = VX6_OK;
 
 	vx6_list_init(&taken);
-	for (int i = 0; i < FRAMES_A_TURN && vx6_is_ok(err) && (f = inbox_first(link)) != NULL; i++) {
+	for (int i = 0; i < FRAMES_A_TURN && vx6_is_ok(err) && (f = inbox_first(link)) != NULL;
+	     i++) {
 		vx6_list_remove(&f->node);
 		vx6_list_push(&taken, &f->node);
 		link->inbox_bytes -= f->n;

@@ -4,7 +4,8 @@
 #include "base/util.h"
 #include "crypto/secret.h"
 
-static struct vx6_list everywhere = {&everywhere, &everywhere}; /* listeners of all instances; one thread */
+static struct vx6_list everywhere = {&everywhere,
+				     &everywhere}; /* listeners of all instances; one thread */
 static uint16_t port_next = 1;
 
 /* ---- instances ---- */
@@ -36,7 +37,8 @@ void vx6_mem_set_dead(struct vx6_transport *t, bool dead)
 
 static struct vx6_listener *listener_find(const struct vx6_transport *t, uint16_t port)
 {
-	VX6_LIST_EACH(node, &everywhere) {
+	VX6_LIST_EACH(node, &everywhere)
+	{
 		struct vx6_listener *l = VX6_CONTAINER_OF(node, struct vx6_listener, everywhere);
 
 		if (l->t->loop == t->loop && l->at.port == port)
@@ -45,8 +47,8 @@ static struct vx6_listener *listener_find(const struct vx6_transport *t, uint16_
 	return NULL;
 }
 
-static vx6_err mem_listen(struct vx6_transport *t, const struct vx6_addr *at, const struct vx6_accept_events *ev, void *user,
-			  struct vx6_listener **out)
+static vx6_err mem_listen(struct vx6_transport *t, const struct vx6_addr *at,
+			  const struct vx6_accept_events *ev, void *user, struct vx6_listener **out)
 {
 	struct vx6_listener *l;
 
@@ -93,8 +95,8 @@ static void mem_free(struct vx6_transport *t)
 
 /* ---- links ---- */
 
-static vx6_err mem_dial(struct vx6_transport *t, const struct vx6_dial *how, const struct vx6_link_events *ev, void *user,
-			struct vx6_link **out)
+static vx6_err mem_dial(struct vx6_transport *t, const struct vx6_dial *how,
+			const struct vx6_link_events *ev, void *user, struct vx6_link **out)
 {
 	struct vx6_link *link;
 
@@ -125,7 +127,8 @@ static void pair(struct vx6_link *a, struct vx6_link *b)
 	b->has_peer_key = !a->how.anonymous;
 	if (b->has_peer_key)
 		b->peer_key = a->t->pk;
-	a->local = b->remote = (struct vx6_addr){.family = VX6_ADDR_IP, .ip = {[15] = 1}, .port = 65535};
+	a->local = b->remote =
+		(struct vx6_addr){.family = VX6_ADDR_IP, .ip = {[15] = 1}, .port = 65535};
 	b->local = a->remote;
 	vx6_random_bytes(a->channel_binding, sizeof a->channel_binding);
 	for (size_t i = 0; i < sizeof a->channel_binding; i++)
@@ -145,7 +148,8 @@ void mem_link_connect(struct vx6_link *link)
 	other = mem_link_new(l->t);
 	pair(link, other);
 	l->ev->accept(l, other, l->user);
-	right_key = !link->how.expect_key || vx6_ct_eq(link->how.key.b, link->peer_key.b, sizeof link->peer_key.b);
+	right_key = !link->how.expect_key ||
+		    vx6_ct_eq(link->how.key.b, link->peer_key.b, sizeof link->peer_key.b);
 	if (other->ev && other->state == MEM_CONNECT && right_key) {
 		mem_link_up(other);
 		mem_link_up(link);
@@ -193,7 +197,8 @@ static void mem_link_close(struct vx6_link *link, vx6_err why)
 	mem_link_fail(link, why);
 }
 
-static vx6_err mem_stream_open(struct vx6_link *link, const struct vx6_stream_events *ev, void *user, struct vx6_stream **out)
+static vx6_err mem_stream_open(struct vx6_link *link, const struct vx6_stream_events *ev,
+			       void *user, struct vx6_stream **out)
 {
 	if (link->state != MEM_UP)
 		return VX6_ERR(CLOSED);

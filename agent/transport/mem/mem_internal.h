@@ -59,9 +59,9 @@ struct vx6_link {
 	vx6_err why;
 	struct vx6_task task;
 	struct vx6_timer arrival, watch;
-	struct vx6_list inbox;     /* frames on their way to us, in order */
+	struct vx6_list inbox; /* frames on their way to us, in order */
 	size_t inbox_bytes;
-	uint8_t *scratch;          /* where the next frame is composed */
+	uint8_t *scratch; /* where the next frame is composed */
 	struct mux mux;
 	uint64_t rx_ns, rx_bytes, tx_bytes;
 };

@@ -164,7 +164,8 @@ vx6_err mux_input(struct mux *m, const uint8_t *frame, size_t n)
 	const uint8_t *payload;
 	struct vx6_mux_frame f;
 
-	if (n < VX6_MUX_HEADER || !vx6_is_ok(vx6_mux_decode(frame, &f)) || n - VX6_MUX_HEADER != f.len)
+	if (n < VX6_MUX_HEADER || !vx6_is_ok(vx6_mux_decode(frame, &f)) ||
+	    n - VX6_MUX_HEADER != f.len)
 		return violation;
 	payload = frame + VX6_MUX_HEADER;
 	switch (f.type) {

@@ -29,7 +29,8 @@ void mux_init(struct mux *m, const struct mux_config *cfg, uint64_t now_ns)
 	};
 	credit_init(&m->rx, MUX_LINK_WINDOW, VX6_MAX(l->link_window_max, MUX_LINK_WINDOW), now_ns);
 	/* one stopped stream must not be able to hold the whole link's window */
-	m->stream_window_max = VX6_MAX(VX6_MIN(l->stream_window_max, m->rx.window_max / 4), MUX_STREAM_WINDOW);
+	m->stream_window_max =
+		VX6_MAX(VX6_MIN(l->stream_window_max, m->rx.window_max / 4), MUX_STREAM_WINDOW);
 	m->stream_window = VX6_MIN(m->stream_window, m->stream_window_max);
 	vx6_list_init(&m->all);
 	vx6_list_init(&m->waiting);
@@ -47,15 +48,18 @@ void mux_end(struct mux *m, vx6_err why)
 {
 	m->dead = true;
 	VX6_LIST_EACH(node, &m->all)
-		stream_close(VX6_CONTAINER_OF(node, struct vx6_stream, all), why, 0);
+	stream_close(VX6_CONTAINER_OF(node, struct vx6_stream, all), why, 0);
 	mux_reap(m);
-	VX6_LIST_EACH(node, &m->all) /* those that had been told before, but whose last frame had not left */
-		stream_free(VX6_CONTAINER_OF(node, struct vx6_stream, all));
+	VX6_LIST_EACH(
+		node,
+		&m->all) /* those that had been told before, but whose last frame had not left */
+	stream_free(VX6_CONTAINER_OF(node, struct vx6_stream, all));
 	VX6_FREE(m->bucket);
 	m->buckets_n = 0;
 }
 
-vx6_err mux_watch(struct mux *m, const struct vx6_transport_limits *l, uint64_t rx_ns, uint64_t *next_ms)
+vx6_err mux_watch(struct mux *m, const struct vx6_transport_limits *l, uint64_t rx_ns,
+		  uint64_t *next_ms)
 {
 	uint64_t silent_ms = (m->now_ns - rx_ns) / VX6_NS_PER_MS, next = UINT64_MAX;
 
@@ -96,7 +100,8 @@ void mux_goaway(struct mux *m)
 
 size_t mux_goodbye(uint8_t frame[static VX6_MUX_HEADER + 4], vx6_err why)
 {
-	uint16_t code = vx6_is_ok(why) || why.code == VX6_E_CLOSED ? VX6_CODE_OK : vx6_code_from_err(why);
+	uint16_t code =
+		vx6_is_ok(why) || why.code == VX6_E_CLOSED ? VX6_CODE_OK : vx6_code_from_err(why);
 
 	return vx6_mux_encode_u32(frame, VX6_MUX_GOAWAY, 0, code);
 }
@@ -184,7 +189,10 @@ struct vx6_stream *table_find(const struct mux *m, uint32_t id)
 
 void credit_init(struct mux_credit *c, uint32_t window, uint32_t window_max, uint64_t now_ns)
 {
-	*c = (struct mux_credit){.avail = window, .window = window, .window_max = window_max, .granted_ns = now_ns};
+	*c = (struct mux_credit){.avail = window,
+				 .window = window,
+				 .window_max = window_max,
+				 .granted_ns = now_ns};
 }
 
 bool credit_is_due(const struct mux_credit *c)

@@ -26,10 +26,12 @@
 #include "wire/mux.h"
 
 enum {
-	MUX_STREAM_WINDOW = 256 * 1024, /* what every stream begins with: known to both sides, never on the wire */
+	MUX_STREAM_WINDOW =
+		256 *
+		1024, /* what every stream begins with: known to both sides, never on the wire */
 	MUX_LINK_WINDOW = 1024 * 1024,
-	MUX_QUANTUM = 4,                /* frames a waiting stream may write in its turn */
-	MUX_SEGS = 512,                 /* payloads gathered before they are handed up */
+	MUX_QUANTUM = 4, /* frames a waiting stream may write in its turn */
+	MUX_SEGS = 512,  /* payloads gathered before they are handed up */
 };
 
 struct mux;
@@ -72,12 +74,12 @@ struct mux_credit {
 
 struct mux {
 	const struct mux_io *io;
-	struct vx6_link *link;     /* what its streams answer for vx6_stream_link() */
+	struct vx6_link *link; /* what its streams answer for vx6_stream_link() */
 	const struct vx6_transport_ops *ops;
 	struct mux_batch *batch;
-	uint64_t now_ns;           /* set by the link before each call */
+	uint64_t now_ns; /* set by the link before each call */
 	bool initiator, dead, goaway_tx, goaway_rx, goaway_told;
-	uint32_t goaway_code;      /* the peer's latest */
+	uint32_t goaway_code; /* the peer's latest */
 	uint32_t own_next, peer_last;
 	uint32_t own_n, own_max, peer_n, peer_max; /* streams, until their last frame has left */
 	struct vx6_stream **bucket;
@@ -85,7 +87,7 @@ struct mux {
 	struct vx6_list all;
 	/* sending */
 	uint32_t tx_credit;
-	struct vx6_list waiting;   /* streams with credit that wait for room, in turn */
+	struct vx6_list waiting; /* streams with credit that wait for room, in turn */
 	struct vx6_stream *serving;
 	int quantum;
 	struct vx6_stream *reserved;
@@ -94,13 +96,13 @@ struct mux {
 	/* receiving */
 	struct mux_credit rx;
 	uint32_t stream_window, stream_window_max;
-	struct vx6_list touched;   /* streams with news in this batch */
+	struct vx6_list touched; /* streams with news in this batch */
 	/* control frames that wait for room */
 	uint8_t ctl;
 	uint64_t ping_token, pong_token;
 	uint64_t ping_sent_ns, ping_last_ns; /* 0: no answer is due; when the last one left */
 	struct vx6_list urgent;
-	struct vx6_list closing;   /* streams whose `closed` is due */
+	struct vx6_list closing; /* streams whose `closed` is due */
 	uint32_t srtt_us, rttvar_us;
 };
 
@@ -141,7 +143,8 @@ bool mux_wants_room(const struct mux *m);
  * @param next_ms  when to call again, in ms from now; 0: never
  * @return VX6_OK | IDLE: the link must end
  */
-VX6_RES mux_watch(struct mux *m, const struct vx6_transport_limits *limits, uint64_t rx_ns, uint64_t *next_ms);
+VX6_RES mux_watch(struct mux *m, const struct vx6_transport_limits *limits, uint64_t rx_ns,
+		  uint64_t *next_ms);
 void mux_ping(struct mux *m);
 void mux_goaway(struct mux *m);
 /** Composes the GOAWAY that goes before an end with @p why. @return bytes */
@@ -150,7 +153,8 @@ size_t mux_goodbye(uint8_t frame[static VX6_MUX_HEADER + 4], vx6_err why);
 vx6_err mux_end_reason(const struct mux *m);
 
 /* Stream operations of transport.h */
-VX6_RES mux_stream_open(struct mux *m, const struct vx6_stream_events *ev, void *user, struct vx6_stream **out);
+VX6_RES mux_stream_open(struct mux *m, const struct vx6_stream_events *ev, void *user,
+			struct vx6_stream **out);
 void mux_stream_set_events(struct vx6_stream *s, const struct vx6_stream_events *ev, void *user);
 uint8_t *mux_stream_reserve(struct vx6_stream *s, size_t *cap);
 void mux_stream_commit(struct vx6_stream *s, size_t n, bool fin);

@@ -18,7 +18,9 @@ static uint32_t id_next(struct mux *m)
 void data_send(struct vx6_stream *s, uint8_t *frame, size_t n, bool fin)
 {
 	struct mux *m = s->mux;
-	struct vx6_mux_frame f = {.type = VX6_MUX_DATA, .len = (uint16_t)n, .flags = fin ? VX6_MUX_FIN : 0};
+	struct vx6_mux_frame f = {.type = VX6_MUX_DATA,
+				  .len = (uint16_t)n,
+				  .flags = fin ? VX6_MUX_FIN : 0};
 
 	if (!s->id) {
 		s->id = id_next(m);
@@ -125,7 +127,8 @@ void mux_work(struct mux *m)
 	size_t frames;
 
 	control_work(m);
-	while (!m->dead && m->tx_credit && !vx6_list_is_empty(&m->waiting) && m->io->room(m, false, &frames)) {
+	while (!m->dead && m->tx_credit && !vx6_list_is_empty(&m->waiting) &&
+	       m->io->room(m, false, &frames)) {
 		struct vx6_list *node = vx6_list_pop(&m->waiting);
 
 		serve(m, VX6_CONTAINER_OF(node, struct vx6_stream, wait));
@@ -134,5 +137,6 @@ void mux_work(struct mux *m)
 
 bool mux_wants_room(const struct mux *m)
 {
-	return m->ctl || !vx6_list_is_empty(&m->urgent) || (m->tx_credit && !vx6_list_is_empty(&m->waiting));
+	return m->ctl || !vx6_list_is_empty(&m->urgent) ||
+	       (m->tx_credit && !vx6_list_is_empty(&m->waiting));
 }

@@ -17,7 +17,9 @@ struct vx6_stream *stream_new(struct mux *m, bool own)
 	s->seg_first = s->seg_last = -1;
 	s->tx_credit = MUX_STREAM_WINDOW;
 	credit_init(&s->rx, MUX_STREAM_WINDOW, m->stream_window_max, m->now_ns);
-	s->rx.freed = m->stream_window - MUX_STREAM_WINDOW; /* configured above what both sides know: granted by the first WINDOW */
+	s->rx.freed =
+		m->stream_window -
+		MUX_STREAM_WINDOW; /* configured above what both sides know: granted by the first WINDOW */
 	s->rx.window += s->rx.freed;
 	vx6_list_push(&m->all, &s->all);
 	if (own)
@@ -100,7 +102,8 @@ void mux_reap(struct mux *m)
 
 /* ---- operations ---- */
 
-vx6_err mux_stream_open(struct mux *m, const struct vx6_stream_events *ev, void *user, struct vx6_stream **out)
+vx6_err mux_stream_open(struct mux *m, const struct vx6_stream_events *ev, void *user,
+			struct vx6_stream **out)
 {
 	if (m->dead)
 		return VX6_ERR(CLOSED);

@@ -10,7 +10,9 @@
 
 static vx6_err session_make(struct vx6_link *link)
 {
-	enum vx6_tls_role role = !link->initiator ? VX6_TLS_ACCEPT : link->anonymous ? VX6_TLS_DIAL_ANON : VX6_TLS_DIAL;
+	enum vx6_tls_role role = !link->initiator  ? VX6_TLS_ACCEPT
+				 : link->anonymous ? VX6_TLS_DIAL_ANON
+						   : VX6_TLS_DIAL;
 
 	VX6_TRY(vx6_tls_session_new(link->t->tls, role, &link->peer, &link->ssl));
 	record_bind(link);

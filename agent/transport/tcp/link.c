@@ -38,8 +38,9 @@ static void link_log_end(struct vx6_link *link)
 	struct vx6_log_addr_buf buf;
 
 	if (!link->told_up && vx6_log_allow(&link->t->log_failed, domain, 10, 10000))
-		VX6_INFO(domain, "tcp: %s %s: handshake failed: %s", link->initiator ? "to" : "from",
-			 vx6_log_addr(&link->remote, &buf), vx6_err_text(link->why));
+		VX6_INFO(domain, "tcp: %s %s: handshake failed: %s",
+			 link->initiator ? "to" : "from", vx6_log_addr(&link->remote, &buf),
+			 vx6_err_text(link->why));
 }
 
 /* Unread input would make close() reset the connection, and the peer might lose our last bytes by that. */
@@ -47,7 +48,8 @@ static void socket_close(struct vx6_link *link)
 {
 	uint8_t *trash = tcp_in_buffer(link->t);
 
-	if (link->told_up && shutdown(link->fd, SHUT_WR) == 0 && recv(link->fd, trash, TCP_IN_BYTES, MSG_DONTWAIT) < 0)
+	if (link->told_up && shutdown(link->fd, SHUT_WR) == 0 &&
+	    recv(link->fd, trash, TCP_IN_BYTES, MSG_DONTWAIT) < 0)
 		errno = 0;
 	close(link->fd);
 }
@@ -108,7 +110,8 @@ static void on_task(struct vx6_task *task)
 		link_finish(link);
 		return;
 	}
-	want_room = link->out.blocked || link->state == LINK_CONNECT || (link->state == LINK_UP && mux_wants_room(&link->mux));
+	want_room = link->out.blocked || link->state == LINK_CONNECT ||
+		    (link->state == LINK_UP && mux_wants_room(&link->mux));
 	vx6_io_want(&link->io, VX6_IO_READ | (want_room ? VX6_IO_WRITE : 0));
 }
 
@@ -186,7 +189,8 @@ static void socket_tune(int fd)
 vx6_err link_start(struct vx6_transport *t, int fd, enum link_state state, struct vx6_link **out)
 {
 	struct vx6_link *link = vx6_zalloc(sizeof *link);
-	vx6_err err = vx6_io_start(t->loop, &link->io, fd, state == LINK_CONNECT ? VX6_IO_WRITE : VX6_IO_READ, on_io, link);
+	vx6_err err = vx6_io_start(t->loop, &link->io, fd,
+				   state == LINK_CONNECT ? VX6_IO_WRITE : VX6_IO_READ, on_io, link);
 
 	if (!vx6_is_ok(err)) {
 		free(link);
@@ -221,8 +225,10 @@ void link_up(struct vx6_link *link)
 		.batch = &t->batch,
 		.initiator = link->initiator,
 		.limits = &t->limits,
-		.own_streams_max = link->anonymous ? t->limits.streams_max_anon : t->limits.streams_max,
-		.peer_streams_max = link->peer.has_key ? t->limits.streams_max : t->limits.streams_max_anon,
+		.own_streams_max =
+			link->anonymous ? t->limits.streams_max_anon : t->limits.streams_max,
+		.peer_streams_max =
+			link->peer.has_key ? t->limits.streams_max : t->limits.streams_max_anon,
 	};
 
 	if (getsockname(link->fd, (struct sockaddr *)&ss, &n) < 0 ||

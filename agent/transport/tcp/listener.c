@@ -19,7 +19,8 @@ static void refuse(struct vx6_transport *t, int fd, const struct vx6_addr *from,
 	struct vx6_log_addr_buf buf;
 
 	if (vx6_log_allow(&t->log_refused, domain, 10, 10000))
-		VX6_INFO(domain, "tcp: connection from %s refused: %s", vx6_log_addr(from, &buf), why);
+		VX6_INFO(domain, "tcp: connection from %s refused: %s", vx6_log_addr(from, &buf),
+			 why);
 	close(fd);
 }
 
@@ -37,7 +38,8 @@ static void take(struct vx6_listener *l, int fd, const struct vx6_addr *from)
 		return;
 	}
 	if (t->shaking_n >= t->limits.handshakes_max && !vx6_list_is_empty(&t->shaking)) {
-		struct vx6_link *oldest = VX6_CONTAINER_OF(vx6_list_pop(&t->shaking), struct vx6_link, shaking);
+		struct vx6_link *oldest =
+			VX6_CONTAINER_OF(vx6_list_pop(&t->shaking), struct vx6_link, shaking);
 
 		t->shaking_n--;
 		link_fail(oldest, VX6_ERR(FULL));
@@ -118,8 +120,8 @@ static vx6_err listener_bind(const struct vx6_addr *at, int *out)
 	return VX6_OK;
 }
 
-vx6_err tcp_listen(struct vx6_transport *t, const struct vx6_addr *at, const struct vx6_accept_events *ev, void *user,
-		   struct vx6_listener **out)
+vx6_err tcp_listen(struct vx6_transport *t, const struct vx6_addr *at,
+		   const struct vx6_accept_events *ev, void *user, struct vx6_listener **out)
 {
 	struct vx6_listener *l;
 	struct sockaddr_storage ss;
@@ -130,8 +132,9 @@ vx6_err tcp_listen(struct vx6_transport *t, const struct vx6_addr *at, const str
 	VX6_TRY(listener_bind(at, &fd));
 	l = vx6_zalloc(sizeof *l);
 	*l = (struct vx6_listener){.t = t, .fd = fd, .ev = ev, .user = user};
-	err = getsockname(fd, (struct sockaddr *)&ss, &n) < 0 ? vx6_err_from_errno(errno) :
-								vx6_addr_from_sockaddr((struct sockaddr *)&ss, n, &l->at);
+	err = getsockname(fd, (struct sockaddr *)&ss, &n) < 0
+		      ? vx6_err_from_errno(errno)
+		      : vx6_addr_from_sockaddr((struct sockaddr *)&ss, n, &l->at);
 	if (vx6_is_ok(err))
 		err = vx6_io_start(t->loop, &l->io, fd, VX6_IO_READ, on_listener, l);
 	if (!vx6_is_ok(err)) {

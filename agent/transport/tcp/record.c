@@ -17,7 +17,9 @@ enum {
 	CONTROL_BYTES = COMPOSE_AT + 64,
 };
 
-_Static_assert(TCP_OUT_DATA / TCP_RECORD_MAX * (TCP_RECORD_MAX - VX6_MUX_PAYLOAD_MAX) + 27 <= COMPOSE_AT, "records would grow over unsent payload");
+_Static_assert(TCP_OUT_DATA / TCP_RECORD_MAX * (TCP_RECORD_MAX - VX6_MUX_PAYLOAD_MAX) + 27 <=
+		       COMPOSE_AT,
+	       "records would grow over unsent payload");
 
 static int on_tls_read(WOLFSSL *ssl, char *buf, int cap, void *user)
 {
@@ -68,10 +70,13 @@ static uint8_t *on_room(struct mux *m, bool urgent, size_t *frames)
 
 	if (link->state != LINK_UP)
 		return NULL;
-	*frames = urgent ? 1 : (link->out.data_limit - VX6_MIN(used, link->out.data_limit)) / TCP_RECORD_MAX;
+	*frames = urgent ? 1
+			 : (link->out.data_limit - VX6_MIN(used, link->out.data_limit)) /
+				   TCP_RECORD_MAX;
 	if (*frames == 0)
 		return NULL;
-	at = out_room(link, urgent ? CONTROL_BYTES : COMPOSE_AT + *frames * TCP_RECORD_MAX, TCP_OUT_BYTES);
+	at = out_room(link, urgent ? CONTROL_BYTES : COMPOSE_AT + *frames * TCP_RECORD_MAX,
+		      TCP_OUT_BYTES);
 	return at ? at + COMPOSE_AT : NULL;
 }
 

@@ -152,8 +152,8 @@ static vx6_err socket_connect(const struct vx6_addr *to, int *out)
 	return VX6_OK;
 }
 
-static vx6_err tcp_dial(struct vx6_transport *t, const struct vx6_dial *how, const struct vx6_link_events *ev, void *user,
-			struct vx6_link **out)
+static vx6_err tcp_dial(struct vx6_transport *t, const struct vx6_dial *how,
+			const struct vx6_link_events *ev, void *user, struct vx6_link **out)
 {
 	struct vx6_link *link;
 	int fd = -1;
@@ -229,7 +229,8 @@ static void tcp_link_close(struct vx6_link *link, vx6_err why)
 
 /* ---- streams ---- */
 
-static vx6_err tcp_stream_open(struct vx6_link *link, const struct vx6_stream_events *ev, void *user, struct vx6_stream **out)
+static vx6_err tcp_stream_open(struct vx6_link *link, const struct vx6_stream_events *ev,
+			       void *user, struct vx6_stream **out)
 {
 	if (link->state != LINK_UP)
 		return VX6_ERR(CLOSED);

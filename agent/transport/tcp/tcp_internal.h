@@ -23,16 +23,17 @@
 enum {
 	TCP_RECORD_HEAD = 5,
 	TCP_RECORD_MAX = TCP_RECORD_HEAD + VX6_MUX_FRAME_MAX + 1 + 16, /* content type and tag */
-	TCP_IN_BYTES = 256 * 1024,                 /* one recv */
-	TCP_IN_TLS_BYTES = 16 * 1024,              /* one recv during the handshake */
+	TCP_IN_BYTES = 256 * 1024,                                     /* one recv */
+	TCP_IN_TLS_BYTES = 16 * 1024, /* one recv during the handshake */
 	TCP_PLAIN_BYTES = TCP_IN_BYTES + 2 * TCP_RECORD_MAX,
-	TCP_OUT_DATA = 16 * TCP_RECORD_MAX,        /* data fills the send buffer up to here */
-	TCP_OUT_BYTES = TCP_OUT_DATA + 32 * 1024,  /* the rest is for control frames */
-	TCP_OUT_DATA_MIN = 4 * TCP_RECORD_MAX,     /* and only up to here while the network takes less */
-	TCP_OUT_SPARE = 4,                         /* empty send buffers kept at hand */
-	TCP_NOTSENT = 256 * 1024,                  /* bytes the kernel may hold that have not left */
+	TCP_OUT_DATA = 16 * TCP_RECORD_MAX,       /* data fills the send buffer up to here */
+	TCP_OUT_BYTES = TCP_OUT_DATA + 32 * 1024, /* the rest is for control frames */
+	TCP_OUT_DATA_MIN =
+		4 * TCP_RECORD_MAX, /* and only up to here while the network takes less */
+	TCP_OUT_SPARE = 4,          /* empty send buffers kept at hand */
+	TCP_NOTSENT = 256 * 1024,   /* bytes the kernel may hold that have not left */
 	TCP_ACCEPT_BATCH = 16,
-	TCP_BUFFERS_IDLE_MS = 1000,                /* unused for so long, shared buffers go back to the system */
+	TCP_BUFFERS_IDLE_MS = 1000, /* unused for so long, shared buffers go back to the system */
 };
 
 struct vx6_transport {

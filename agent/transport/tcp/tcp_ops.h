@@ -10,8 +10,8 @@
 
 #include "transport/transport.h"
 
-VX6_RES tcp_listen(struct vx6_transport *t, const struct vx6_addr *at, const struct vx6_accept_events *ev, void *user,
-		   struct vx6_listener **out);
+VX6_RES tcp_listen(struct vx6_transport *t, const struct vx6_addr *at,
+		   const struct vx6_accept_events *ev, void *user, struct vx6_listener **out);
 void tcp_listener_addr(const struct vx6_listener *l, struct vx6_addr *out);
 void tcp_listener_close(struct vx6_listener *l);
 

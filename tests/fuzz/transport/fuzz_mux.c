@@ -29,7 +29,8 @@ static struct input {
 static struct mux mux;
 static struct mux_batch batch;
 static struct app app[APPS];
-static uint8_t frame_out[VX6_MUX_HEADER + ROOM_FRAMES * VX6_MUX_PAYLOAD_MAX], frame_in[8][VX6_MUX_FRAME_MAX];
+static uint8_t frame_out[VX6_MUX_HEADER + ROOM_FRAMES * VX6_MUX_PAYLOAD_MAX],
+	frame_in[8][VX6_MUX_FRAME_MAX];
 static int out_frames, frames_in;
 
 static uint8_t take(void)
@@ -78,7 +79,9 @@ static void on_closed(struct vx6_stream *s, vx6_err why, uint32_t code, void *us
 	*a = (struct app){0};
 }
 
-static const struct vx6_stream_events events = {.data = on_data, .writable = on_writable, .closed = on_closed};
+static const struct vx6_stream_events events = {.data = on_data,
+						.writable = on_writable,
+						.closed = on_closed};
 
 static struct app *app_free_slot(void)
 {
@@ -108,7 +111,8 @@ static void on_send(struct mux *m, uint8_t *frame, size_t n)
 	struct vx6_mux_frame f;
 
 	out_frames++;
-	VX6_ASSERT(n >= VX6_MUX_HEADER && vx6_is_ok(vx6_mux_decode(frame, &f)) && f.len == n - VX6_MUX_HEADER);
+	VX6_ASSERT(n >= VX6_MUX_HEADER && vx6_is_ok(vx6_mux_decode(frame, &f)) &&
+		   f.len == n - VX6_MUX_HEADER);
 }
 
 static void on_wake(struct mux *m)
@@ -129,7 +133,11 @@ static void on_draining(struct mux *m)
 {
 }
 
-static const struct mux_io io = {.room = on_room, .send = on_send, .wake = on_wake, .stream = on_stream, .draining = on_draining};
+static const struct mux_io io = {.room = on_room,
+				 .send = on_send,
+				 .wake = on_wake,
+				 .stream = on_stream,
+				 .draining = on_draining};
 
 static const struct vx6_transport_ops ops = {
 	.stream_open = NULL,
@@ -154,7 +162,8 @@ static void check(void)
 	uint64_t held = 0;
 
 	check_credit(&mux.rx);
-	VX6_LIST_EACH(node, &mux.all) {
+	VX6_LIST_EACH(node, &mux.all)
+	{
 		struct vx6_stream *s = VX6_CONTAINER_OF(node, struct vx6_stream, all);
 
 		own += s->own;
@@ -288,7 +297,11 @@ static bool step(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	struct vx6_transport_limits limits;
-	struct mux_config cfg = {.io = &io, .ops = &ops, .batch = &batch, .limits = &limits, .own_streams_max = STREAMS_MAX,
+	struct mux_config cfg = {.io = &io,
+				 .ops = &ops,
+				 .batch = &batch,
+				 .limits = &limits,
+				 .own_streams_max = STREAMS_MAX,
 				 .peer_streams_max = STREAMS_MAX};
 
 	in = (struct input){data, n};

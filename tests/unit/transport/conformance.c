@@ -206,7 +206,7 @@ static void stream__reset_by_opener__peer_gets_the_code(void **state)
 	while (!r->b.ends_n)
 		rig_run_ms(r, 2);
 	vx6_stream_reset(e->s, 0x1234);
-	vx6_stream_reset(e->s, 0x1235); /* idempotent */
+	vx6_stream_reset(e->s, 0x1235);   /* idempotent */
 	assert_int_equal(e->closed_n, 0); /* never from inside the call */
 	assert_true(rig_until(r, end_is_closed, e, 3000));
 	assert_int_equal(e->why.code, VX6_E_RESET);

@@ -52,17 +52,23 @@ static int anyone(int preverify, WOLFSSL_X509_STORE_CTX *store)
 
 static void load_key(WOLFSSL_CTX *ctx, const struct raw_how *how)
 {
-	uint8_t spki[44] = {0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00}, der[128];
+	uint8_t spki[44] = {0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00},
+		der[128];
 	ed25519_key key;
 	int n;
 
 	memcpy(spki + 12, how->claim ? how->claim->b : how->key->pk.b, 32);
 	assert_int_equal(wc_ed25519_init(&key), 0);
-	assert_int_equal(wc_ed25519_import_private_key(how->key->seed.b, 32, how->key->pk.b, 32, &key), 0);
+	assert_int_equal(wc_ed25519_import_private_key(how->key->seed.b, 32, how->key->pk.b, 32,
+						       &key),
+			 0);
 	n = wc_Ed25519KeyToDer(&key, der, sizeof der);
 	assert_true(n > 0);
-	assert_int_equal(wolfSSL_CTX_use_certificate_buffer(ctx, spki, sizeof spki, WOLFSSL_FILETYPE_ASN1), WOLFSSL_SUCCESS);
-	assert_int_equal(wolfSSL_CTX_use_PrivateKey_buffer(ctx, der, n, WOLFSSL_FILETYPE_ASN1), WOLFSSL_SUCCESS);
+	assert_int_equal(wolfSSL_CTX_use_certificate_buffer(ctx, spki, sizeof spki,
+							    WOLFSSL_FILETYPE_ASN1),
+			 WOLFSSL_SUCCESS);
+	assert_int_equal(wolfSSL_CTX_use_PrivateKey_buffer(ctx, der, n, WOLFSSL_FILETYPE_ASN1),
+			 WOLFSSL_SUCCESS);
 	wc_ed25519_free(&key);
 }
 
@@ -72,14 +78,16 @@ static void raw_make(struct raw *raw, bool server, const struct raw_how *how)
 	int group = how->group ? how->group : WOLFSSL_ECC_X25519;
 
 	assert_int_equal(wolfSSL_Init(), WOLFSSL_SUCCESS);
-	raw->ctx = wolfSSL_CTX_new(server ? wolfTLSv1_3_server_method() : wolfTLSv1_3_client_method());
+	raw->ctx =
+		wolfSSL_CTX_new(server ? wolfTLSv1_3_server_method() : wolfTLSv1_3_client_method());
 	assert_non_null(raw->ctx);
 	wolfSSL_CTX_set_verify(raw->ctx, WOLFSSL_VERIFY_PEER, anyone);
 	assert_int_equal(wolfSSL_CTX_set_client_cert_type(raw->ctx, type, 1), WOLFSSL_SUCCESS);
 	assert_int_equal(wolfSSL_CTX_set_server_cert_type(raw->ctx, type, 1), WOLFSSL_SUCCESS);
 	assert_int_equal(wolfSSL_CTX_set_groups(raw->ctx, &group, 1), WOLFSSL_SUCCESS);
 	if (how->suites)
-		assert_int_equal(wolfSSL_CTX_set_cipher_list(raw->ctx, how->suites), WOLFSSL_SUCCESS);
+		assert_int_equal(wolfSSL_CTX_set_cipher_list(raw->ctx, how->suites),
+				 WOLFSSL_SUCCESS);
 	if (how->key)
 		load_key(raw->ctx, how);
 	raw->ssl = wolfSSL_new(raw->ctx);
@@ -88,7 +96,9 @@ static void raw_make(struct raw *raw, bool server, const struct raw_how *how)
 		char alpn[16];
 		unsigned n = (unsigned)vx6_strlcpy(alpn, how->alpn, sizeof alpn);
 
-		assert_int_equal(wolfSSL_UseALPN(raw->ssl, alpn, n, WOLFSSL_ALPN_CONTINUE_ON_MISMATCH), WOLFSSL_SUCCESS);
+		assert_int_equal(wolfSSL_UseALPN(raw->ssl, alpn, n,
+						 WOLFSSL_ALPN_CONTINUE_ON_MISMATCH),
+				 WOLFSSL_SUCCESS);
 	}
 	wolfSSL_set_fd(raw->ssl, raw->fd);
 	wolfSSL_set_using_nonblock(raw->ssl, 1);

@@ -9,11 +9,11 @@ struct WOLFSSL;
 struct WOLFSSL_CTX;
 
 struct raw_how {
-	const char *alpn;                          /* NULL: none offered */
-	const struct vx6_sign_keypair *key;        /* signs with this; NULL: anonymous */
-	const struct vx6_sign_pk *claim;           /* presents this public key instead of its own */
-	const char *suites;                        /* NULL: as ours */
-	int group;                                 /* 0: X25519 */
+	const char *alpn;                   /* NULL: none offered */
+	const struct vx6_sign_keypair *key; /* signs with this; NULL: anonymous */
+	const struct vx6_sign_pk *claim;    /* presents this public key instead of its own */
+	const char *suites;                 /* NULL: as ours */
+	int group;                          /* 0: X25519 */
 };
 
 struct raw {

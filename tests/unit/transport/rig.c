@@ -120,7 +120,9 @@ static void on_closed(struct vx6_stream *s, vx6_err why, uint32_t code, void *us
 		e->side->order_errors++;
 }
 
-static const struct vx6_stream_events stream_events = {.data = on_data, .writable = on_writable, .closed = on_closed};
+static const struct vx6_stream_events stream_events = {.data = on_data,
+						       .writable = on_writable,
+						       .closed = on_closed};
 
 static struct end *end_new(struct side *side)
 {
@@ -206,8 +208,10 @@ static void on_down(struct vx6_link *link, vx6_err why, void *user)
 		side->link = NULL;
 }
 
-static const struct vx6_link_events link_events = {
-	.up = on_up, .stream = on_stream, .draining = on_draining, .down = on_down};
+static const struct vx6_link_events link_events = {.up = on_up,
+						   .stream = on_stream,
+						   .draining = on_draining,
+						   .down = on_down};
 
 static void on_accept(struct vx6_listener *l, struct vx6_link *link, void *user)
 {
@@ -234,8 +238,8 @@ static void side_start(struct side *side, struct rig *r, const struct vx6_transp
 	assert_true(vx6_is_ok(r->ops->new(&cfg, &side->t)));
 }
 
-void rig_start(struct rig *r, const struct vx6_transport_ops *ops, const struct vx6_transport_limits *a,
-	       const struct vx6_transport_limits *b)
+void rig_start(struct rig *r, const struct vx6_transport_ops *ops,
+	       const struct vx6_transport_limits *a, const struct vx6_transport_limits *b)
 {
 	struct vx6_addr at;
 

@@ -18,9 +18,9 @@ struct end { /* the application at one end of a stream */
 	uint8_t tx_seed, rx_seed;
 	uint64_t tx_goal, tx; /* bytes to send, sent */
 	uint64_t rx;
-	bool tx_fin, fin_sent;   /* half-close after tx_goal */
-	bool echo, frozen;       /* frozen: takes data but gives no credit back */
-	uint64_t owed;           /* bytes taken and not consumed */
+	bool tx_fin, fin_sent; /* half-close after tx_goal */
+	bool echo, frozen;     /* frozen: takes data but gives no credit back */
+	uint64_t owed;         /* bytes taken and not consumed */
 	uint8_t *echo_buf;
 	size_t echo_n, echo_cap;
 	bool corrupt, got_fin;
@@ -56,8 +56,8 @@ struct rig {
 	struct vx6_addr at;
 };
 
-void rig_start(struct rig *r, const struct vx6_transport_ops *ops, const struct vx6_transport_limits *a,
-	       const struct vx6_transport_limits *b);
+void rig_start(struct rig *r, const struct vx6_transport_ops *ops,
+	       const struct vx6_transport_limits *a, const struct vx6_transport_limits *b);
 /** Ends everything and checks that nothing was told after its end. */
 void rig_stop(struct rig *r);
 vx6_err rig_dial(struct rig *r, bool anonymous, const struct vx6_sign_pk *expect);

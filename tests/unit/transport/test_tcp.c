@@ -80,7 +80,8 @@ static void accept__key_that_is_no_valid_point__refused(void **state)
 	(void)raw_dial(&raw, r, &forger);
 	assert_true(rig_until(r, side_is_down, &r->b, 7000));
 	assert_int_equal(r->b.up_n, 0);
-	assert_true(r->b.why.code == VX6_E_KEY || r->b.why.code == VX6_E_TLS); /* whichever of the two libraries sees it first */
+	assert_true(r->b.why.code == VX6_E_KEY ||
+		    r->b.why.code == VX6_E_TLS); /* whichever of the two libraries sees it first */
 	raw_end(&raw);
 }
 
@@ -167,7 +168,8 @@ static void accept__garbage__down_with_tls_and_others_get_in(void **state)
 
 		vx6_random_bytes(noise, sizeof noise);
 		if (i % 2)
-			memcpy(noise, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11); /* begins like a ClientHello */
+			memcpy(noise, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+			       11); /* begins like a ClientHello */
 		assert_true(write(fd, noise, sizeof noise) > 0);
 		r->b.down_n = 0;
 		shutdown(fd, SHUT_WR);
@@ -246,7 +248,8 @@ static void raw_frame(uint8_t type, uint8_t flags, uint32_t stream, const void *
 {
 	static uint8_t frame[VX6_MUX_FRAME_MAX];
 
-	vx6_mux_encode(frame, &(struct vx6_mux_frame){.type = type, .flags = flags, .len = n, .stream = stream});
+	vx6_mux_encode(frame, &(struct vx6_mux_frame){
+				      .type = type, .flags = flags, .len = n, .stream = stream});
 	if (n)
 		memcpy(frame + VX6_MUX_HEADER, payload, n);
 	raw_send(&raw, r, frame, VX6_MUX_HEADER + (size_t)n);
@@ -399,7 +402,8 @@ static void mux__pad_and_late_frames__ignored(void **state)
 		rig_run_ms(r, 1);
 	vx6_stream_reset(r->b.end[0]->s, 9);
 	rig_run_ms(r, 5);
-	for (int i = 0; i < 200; i++) /* more than any window: what is ignored must give its credit back */
+	for (int i = 0; i < 200;
+	     i++) /* more than any window: what is ignored must give its credit back */
 		raw_frame(VX6_MUX_DATA, 0, 1, zeros, i < 16 ? VX6_MUX_PAYLOAD_MAX : 100);
 	raw_frame(VX6_MUX_WINDOW, 0, 1, max_u31, 4);
 	raw_frame(VX6_MUX_RESET, 0, 1, zeros, 4);
@@ -447,7 +451,8 @@ static void mux__anonymous_peer__smaller_stream_limit(void **state)
 		assert_true(raw_recv(&raw, r, answer, sizeof answer, 1000) > 0);
 		assert_true(vx6_is_ok(vx6_mux_decode(answer, &f)));
 		if (f.type == VX6_MUX_RESET) {
-			assert_int_equal(vx6_mux_payload_u32(answer + VX6_MUX_HEADER), VX6_CODE_LIMIT);
+			assert_int_equal(vx6_mux_payload_u32(answer + VX6_MUX_HEADER),
+					 VX6_CODE_LIMIT);
 			assert_true(f.stream >= 9);
 			resets++;
 		}
