@@ -388,8 +388,9 @@ static void on_writable(struct vx6_stream *stream, void *user)
 	if (p->greeting)
 		err = greet(p);
 	else if (p->blocked && !p->app_fin) {
-		p->asleep = false;
 		err = read_app(p);
+		/* while the peer is the slower one the socket stays unwatched: each `writable` reads the next piece */
+		p->asleep = p->asleep && p->blocked;
 	}
 	settle(p, err);
 }
