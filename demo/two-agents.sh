@@ -153,8 +153,7 @@ cat <<-EOP
 	${bold}URLs${plain}
 	    http://127.0.0.1:$port_forward/    bob's local port: alice.web, through the overlay
 	    http://127.0.0.1:$port_web/    the same page where only alice's machine sees it
-	    http://127.0.0.1:$port_api_alice/v1/    alice's API (token: $work/alice/admin.token)
-	    http://127.0.0.1:$port_api_bob/v1/    bob's API (token: $work/bob/admin.token)
+	    http://127.0.0.1:$port_api_alice/v1/openapi.json    alice's API; bob's is on port $port_api_bob
 
 	${bold}Next${plain}
 	    export VX6_SOCKET=$bob
@@ -162,6 +161,7 @@ cat <<-EOP
 	    $vx6 peer list
 	    $vx6 forward list
 	    $vx6 events -f
+	    curl -H "Authorization: Bearer \$(cat $work/bob/admin.token)" http://127.0.0.1:$port_api_bob/v1/peers
 	    $vx6 --socket $alice service add ssh --target 127.0.0.1:22
 	    ssh -o ProxyCommand='$vx6 --socket $bob connect alice.ssh' alice
 EOP
