@@ -153,7 +153,7 @@ cat <<-EOP
 	${bold}URLs${plain}
 	    http://127.0.0.1:$port_forward/    bob's local port: alice.web, through the overlay
 	    http://127.0.0.1:$port_web/    the same page where only alice's machine sees it
-	    http://127.0.0.1:$port_api_alice/v1/openapi.json    alice's API; bob's is on port $port_api_bob
+	    http://127.0.0.1:$port_api_alice/v1/openapi.json    alice's API, with her token; bob's is on port $port_api_bob
 
 	${bold}Next${plain}
 	    export VX6_SOCKET=$bob
