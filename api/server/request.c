@@ -261,15 +261,22 @@ static bool check_parameters(struct api_request *r)
 	return false;
 }
 
-/* Everything that can be decided before the body. */
+/*
+ * Everything that can be decided before the body.
+ * @return whether a refusal should be sent at once; libmicrohttpd closes the connection then, which spares reading the body
+ */
 static bool check_all(struct api_request *r)
 {
 	struct header_facts facts = {0};
+	const char *length;
 
 	name_request(r);
 	MHD_get_connection_values(r->http, MHD_HEADER_KIND, count_header, &facts);
-	return check_size(r) && check_origin(r, &facts) && check_route(r) && check_rate(r) &&
-	       check_role(r, &facts) && check_body_headers(r, &facts) && check_parameters(r);
+	length = api_request_header(r, "Content-Length");
+	if (check_size(r) && check_origin(r, &facts) && check_route(r) && check_rate(r) &&
+	    check_role(r, &facts) && check_body_headers(r, &facts))
+		check_parameters(r);
+	return facts.transfer_n > 0 || (length && strcmp(length, "0") != 0);
 }
 
 static bool check_body(struct api_request *r)
@@ -325,6 +332,7 @@ enum MHD_Result api_request_handle(void *user, struct MHD_Connection *http, cons
 {
 	struct vx6_api_server *s = user;
 	struct api_request *r = *request;
+	bool at_once = true;
 
 	switch (r->stage) {
 	case API_STAGE_CHECK:
@@ -334,8 +342,8 @@ enum MHD_Result api_request_handle(void *user, struct MHD_Connection *http, cons
 		if (__atomic_load_n(&s->stopping, __ATOMIC_ACQUIRE))
 			api_reply_problem(r, VX6_PROBLEM_UNAVAILABLE, "the agent is stopping");
 		else
-			check_all(r);
-		return r->reply.status ? api_reply_send(r) : MHD_YES;
+			at_once = check_all(r);
+		return r->reply.status && at_once ? api_reply_send(r) : MHD_YES;
 	case API_STAGE_BODY:
 		if (*data_n > 0) {
 			if (!r->reply.status)
