@@ -162,6 +162,11 @@ int raw_recv(struct raw *raw, struct rig *r, void *p, int cap, int ms)
 	return 0;
 }
 
+void raw_update_keys(struct raw *raw)
+{
+	assert_int_equal(wolfSSL_update_keys(raw->ssl), WOLFSSL_SUCCESS);
+}
+
 void raw_end(struct raw *raw)
 {
 	wolfSSL_free(raw->ssl);

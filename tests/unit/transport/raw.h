@@ -30,6 +30,8 @@ bool raw_accept(struct raw *raw, struct rig *r, int listen_fd, const struct raw_
 void raw_send(struct raw *raw, struct rig *r, const void *p, size_t n);
 /** Reads one record. @return its bytes; 0: none came in @p ms; -1: the end */
 int raw_recv(struct raw *raw, struct rig *r, void *p, int cap, int ms);
+/** Changes the keys of both directions. */
+void raw_update_keys(struct raw *raw);
 void raw_end(struct raw *raw);
 
 /** A plain TCP connection to the rig's listener, and a plain listener. */

@@ -416,6 +416,32 @@ static void mux__pad_and_late_frames__ignored(void **state)
 	raw_end(&raw);
 }
 
+static void tls__keys_updated_in_mid_stream__bytes_stay_right(void **state)
+{
+	static uint8_t echoed[VX6_MUX_FRAME_MAX];
+	size_t back = 0;
+
+	r->b.echo = true;
+	assert_true(raw_dial(&raw, r, &honest));
+	assert_true(rig_until(r, side_is_up, &r->b, 1000));
+	for (int i = 0; i < 8; i++) {
+		raw_frame(VX6_MUX_DATA, i ? 0 : VX6_MUX_OPEN, 1, "0123456789", 10);
+		raw_update_keys(&raw);
+	}
+	while (back < 80) {
+		int n = raw_recv(&raw, r, echoed, sizeof echoed, 1000);
+
+		assert_true(n > 0);
+		if (echoed[0] == VX6_MUX_DATA)
+			back += (size_t)n - VX6_MUX_HEADER;
+		for (int i = VX6_MUX_HEADER; echoed[0] == VX6_MUX_DATA && i < n; i++)
+			assert_int_equal(echoed[i], '0' + (i - VX6_MUX_HEADER) % 10);
+	}
+	assert_int_equal(back, 80);
+	assert_int_equal(r->b.down_n, 0);
+	raw_end(&raw);
+}
+
 static void mux__pings_without_reading__bounded(void **state)
 {
 	assert_true(raw_dial(&raw, r, &honest));
@@ -482,6 +508,7 @@ int main(void)
 		T(accept__out_of_descriptors__recovers),
 		T(mux__rule_broken__link_down_with_protocol),
 		T(mux__pad_and_late_frames__ignored),
+		T(tls__keys_updated_in_mid_stream__bytes_stay_right),
 		T(mux__pings_without_reading__bounded),
 		T(mux__anonymous_peer__smaller_stream_limit),
 	};
