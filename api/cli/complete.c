@@ -262,6 +262,8 @@ int vx6_cli_run_complete(struct vx6_cli *cli, const struct vx6_cli_parsed *p)
 	if (!freopen("/dev/null", "w", stderr))
 		return VX6_EXIT_FAILURE;
 	for (size_t i = 0; i < p->values_n; i++) {
+		if (!p->values[i].arg->positional)
+			continue;
 		words[n++] = p->values[i].text;
 		/* `vx6 --socket X peer show <TAB>` asks the agent at X */
 		if (n >= 2 && strcmp(words[n - 2], "--socket") == 0)
