@@ -87,6 +87,11 @@ static vx6_err check_name(struct vx6_node *node, const struct request *rq, struc
 	const struct row_table *t = rows_of(node, kind);
 	const char *name = name_wanted(rq);
 
+	if (kind == VX6_RESOURCE_PEER && name[0] && !vx6_label_is_valid(name, strlen(name))) {
+		f->pointer = "/name";
+		snprintf(f->detail, sizeof f->detail, "%.40s could be taken for a node id", name);
+		return VX6_ERR(INVALID);
+	}
 	for (size_t i = 0; i < t->n && name[0]; i++) {
 		if (strcmp(t->row[i]->meta.id, rq->cmd->id) == 0 ||
 		    strcmp(name_of(kind, t->row[i]), name) != 0)
@@ -403,6 +408,11 @@ static void run_node_update(struct vx6_node *node, struct request *rq)
 	if (rq->cmd->if_generation != 0 && rq->cmd->if_generation != stored.generation) {
 		request_fail(rq, VX6_ERR(CONFLICT), NULL,
 			     "the node's settings were changed meanwhile");
+		run_next(node);
+		return;
+	}
+	if (!vx6_label_is_valid(rq->cmd->u.node.name, strlen(rq->cmd->u.node.name))) {
+		request_fail(rq, VX6_ERR(INVALID), "/name", "not a name for a node");
 		run_next(node);
 		return;
 	}

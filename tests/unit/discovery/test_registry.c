@@ -1,0 +1,247 @@
+/* Names and records: what is believed, what is pinned, what is refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "crypto/secret.h"
+#include "discovery/registry.h"
+#include "discovery/target.h"
+#include "record/hwm_mem.h"
+
+static struct vx6_hwm_mem *marks;
+static struct vx6_hwm_store store;
+static struct vx6_registry *reg;
+static struct vx6_identity alice, mallory;
+static char detail[256];
+static int pinned, conflicts;
+
+static void on_pinned(void *user, const char *name, const struct vx6_node_id *node)
+{
+	pinned++;
+}
+
+static void on_conflict(void *user, const char *name, const struct vx6_node_id *pin,
+			const struct vx6_node_id *claims)
+{
+	conflicts++;
+}
+
+static const struct vx6_registry_events events = {.pinned = on_pinned,
+						  .name_conflict = on_conflict};
+
+static int setup(void **state)
+{
+	if (!vx6_is_ok(vx6_crypto_init()))
+		return -1;
+	marks = vx6_hwm_mem_new(100);
+	store = vx6_hwm_mem_store(marks);
+	reg = vx6_registry_new(&vx6_net_default, &store, &events, NULL);
+	pinned = conflicts = 0;
+	assert_true(vx6_is_ok(vx6_identity_ephemeral(&vx6_net_default, vx6_wall_s(), &alice)));
+	assert_true(vx6_is_ok(vx6_identity_ephemeral(&vx6_net_default, vx6_wall_s(), &mallory)));
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	vx6_registry_free(reg);
+	vx6_hwm_mem_free(marks);
+	return 0;
+}
+
+static vx6_err give_endpoint(const struct vx6_identity *id, const char *name, uint64_t seq)
+{
+	struct vx6_endpoint e = {.seq = seq,
+				 .issued_s = vx6_wall_s(),
+				 .lifetime_s = VX6_ENDPOINT_LIFETIME_S,
+				 .n_addrs = 1};
+	uint8_t bytes[VX6_ENDPOINT_MAX];
+	size_t n;
+
+	strcpy(e.name, name);
+	e.addrs[0].via = VX6_VIA_QUIC;
+	assert_true(vx6_is_ok(vx6_addr_parse("[fd00::1]:4242", &e.addrs[0].addr)));
+	assert_true(vx6_is_ok(vx6_endpoint_build(&e, id, bytes, &n)));
+	return vx6_registry_admit(reg, bytes, n, vx6_wall_s());
+}
+
+static vx6_err give_service(const struct vx6_identity *id, const char *name, uint64_t seq,
+			    bool withdrawn)
+{
+	struct vx6_service_record s = {.seq = seq,
+				       .issued_s = vx6_wall_s(),
+				       .lifetime_s = VX6_SERVICE_LIFETIME_S,
+				       .withdrawn = withdrawn,
+				       .kind = VX6_SERVICE_TCP};
+	uint8_t bytes[VX6_SERVICE_MAX];
+	size_t n;
+
+	strcpy(s.name, name);
+	assert_true(vx6_is_ok(vx6_service_build(&s, id, bytes, &n)));
+	return vx6_registry_admit(reg, bytes, n, vx6_wall_s());
+}
+
+static vx6_err resolve(const char *name, struct vx6_node_id *out)
+{
+	return vx6_registry_resolve(reg, name, vx6_wall_s(), out, detail, sizeof detail);
+}
+
+static void resolve__one_claim__that_node(void **state)
+{
+	struct vx6_node_id id;
+
+	assert_int_equal(resolve("alice", &id).code, VX6_E_PEER_UNKNOWN);
+	assert_non_null(strstr(detail, "vx6 peer add"));
+	assert_true(vx6_is_ok(give_endpoint(&alice, "alice", 1)));
+	assert_true(vx6_is_ok(resolve("alice", &id)));
+	assert_true(vx6_node_id_eq(&id, &alice.id));
+}
+
+static void resolve__two_claims__never_picks_one(void **state)
+{
+	struct vx6_node_id id;
+
+	assert_true(vx6_is_ok(give_endpoint(&alice, "alice", 1)));
+	assert_true(vx6_is_ok(give_endpoint(&mallory, "alice", 1)));
+	assert_int_equal(resolve("alice", &id).code, VX6_E_AMBIGUOUS);
+}
+
+static void resolve__pinned__other_claims_do_not_matter(void **state)
+{
+	struct vx6_node_id id;
+
+	assert_true(vx6_is_ok(give_endpoint(&alice, "alice", 1)));
+	vx6_registry_pin(reg, "alice", &alice.id);
+	vx6_registry_pin(reg, "alice", &mallory.id); /* the first stays */
+	assert_int_equal(pinned, 1);
+	assert_true(vx6_is_ok(give_endpoint(&mallory, "alice", 1)));
+	assert_true(vx6_is_ok(give_endpoint(&mallory, "alice", 2)));
+	assert_int_equal(conflicts, 1); /* told once */
+	assert_true(vx6_is_ok(resolve("alice", &id)));
+	assert_true(vx6_node_id_eq(&id, &alice.id));
+}
+
+static void resolve__pinned_to_one_that_is_gone_and_taken_by_another__mismatch(void **state)
+{
+	struct vx6_node_id id;
+
+	vx6_registry_load_pin(reg, "alice", &alice.id);
+	assert_int_equal(pinned, 0);
+	assert_true(vx6_is_ok(resolve("alice", &id))); /* nobody else: it may still be dialled */
+	assert_true(vx6_is_ok(give_endpoint(&mallory, "alice", 1)));
+	assert_int_equal(resolve("alice", &id).code, VX6_E_MISMATCH);
+}
+
+static void admit__older_record__stale_and_nothing_changes(void **state)
+{
+	assert_true(vx6_is_ok(give_endpoint(&alice, "alice", 5)));
+	assert_int_equal(give_endpoint(&alice, "bob", 4).code, VX6_E_STALE);
+	assert_string_equal(vx6_registry_name(reg, &alice.id), "alice");
+	assert_int_equal(give_endpoint(&alice, "carol", 5).code, VX6_E_EQUIVOCATION);
+	assert_string_equal(vx6_registry_name(reg, &alice.id), "alice");
+	assert_true(vx6_is_ok(give_endpoint(&alice, "dora", 6)));
+	assert_string_equal(vx6_registry_name(reg, &alice.id), "dora");
+}
+
+static void admit__garbage__refused(void **state)
+{
+	uint8_t junk[200] = {'V', 'X', 'R', '1', 1};
+
+	assert_false(vx6_is_ok(vx6_registry_admit(reg, junk, sizeof junk, vx6_wall_s())));
+	assert_false(vx6_is_ok(vx6_registry_admit(reg, junk, 0, vx6_wall_s())));
+}
+
+static void services__withdrawn__gone(void **state)
+{
+	char names[8][VX6_LABEL_TEXT];
+
+	assert_true(vx6_is_ok(give_service(&alice, "web", 1, false)));
+	assert_true(vx6_is_ok(give_service(&alice, "ssh", 2, false)));
+	assert_int_equal(vx6_registry_services(reg, &alice.id, vx6_wall_s(), names, 8), 2);
+	assert_int_equal(vx6_registry_services(reg, &alice.id, vx6_wall_s(), names, 1), 1);
+	assert_true(vx6_is_ok(give_service(&alice, "web", 3, true)));
+	assert_int_equal(vx6_registry_services(reg, &alice.id, vx6_wall_s(), names, 8), 1);
+	assert_string_equal(names[0], "ssh");
+	assert_int_equal(vx6_registry_services(reg, &alice.id,
+					       vx6_wall_s() + VX6_SERVICE_LIFETIME_S + 1, names, 8),
+			 0);
+}
+
+static void endpoint__expired__not_given(void **state)
+{
+	struct vx6_endpoint e;
+	struct vx6_sign_pk key;
+	struct vx6_node_id id;
+
+	assert_true(vx6_is_ok(give_endpoint(&alice, "alice", 1)));
+	assert_true(vx6_registry_endpoint(reg, &alice.id, vx6_wall_s(), &e));
+	assert_true(vx6_registry_key(reg, &alice.id, vx6_wall_s(), &key));
+	assert_memory_equal(key.b, alice.subkey.key.pk.b, sizeof key.b);
+	assert_false(vx6_registry_endpoint(reg, &alice.id,
+					   vx6_wall_s() + VX6_ENDPOINT_LIFETIME_S + 1, &e));
+	assert_int_equal(vx6_registry_resolve(reg, "alice",
+					      vx6_wall_s() + VX6_ENDPOINT_LIFETIME_S + 1, &id,
+					      detail, sizeof detail)
+				 .code,
+			 VX6_E_PEER_UNKNOWN);
+}
+
+/* ---- targets ---- */
+
+static void target__names_and_ids__both_read_and_written(void **state)
+{
+	struct vx6_target t = {.has_node_id = false};
+	char text[VX6_TARGET_TEXT], id[VX6_NODE_ID_TEXT], long_form[160];
+
+	assert_true(vx6_is_ok(vx6_target_parse("alice.web", &t)));
+	assert_string_equal(t.node, "alice");
+	assert_string_equal(t.service, "web");
+	assert_string_equal(vx6_target_format(&t, text), "alice.web");
+	strcpy(long_form, vx6_node_id_format(&alice.id, id));
+	strcat(long_form, "/ssh");
+	assert_true(vx6_is_ok(vx6_target_parse(long_form, &t)));
+	assert_true(t.has_node_id);
+	assert_true(vx6_node_id_eq(&t.node_id, &alice.id));
+	long_form[strlen(id)] = '.';
+	assert_string_equal(vx6_target_format(&t, text), long_form);
+}
+
+static void target__what_is_none__refused(void **state)
+{
+	static const char *const bad[] = {"",       ".",         "alice",      "alice.",
+					  ".web",   "a.b.c",     "Alice.web",  "alice.We",
+					  "-a.web", "alice web", "alice.web ", "vx1qqqq.web"};
+	struct vx6_target t;
+	char huge[400];
+
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		assert_false(vx6_is_ok(vx6_target_parse(bad[i], &t)));
+	memset(huge, 'a', sizeof huge - 1);
+	huge[200] = '.';
+	huge[sizeof huge - 1] = 0;
+	assert_false(vx6_is_ok(vx6_target_parse(huge, &t)));
+}
+
+#define REGISTRY_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		REGISTRY_TEST(resolve__one_claim__that_node),
+		REGISTRY_TEST(resolve__two_claims__never_picks_one),
+		REGISTRY_TEST(resolve__pinned__other_claims_do_not_matter),
+		REGISTRY_TEST(resolve__pinned_to_one_that_is_gone_and_taken_by_another__mismatch),
+		REGISTRY_TEST(admit__older_record__stale_and_nothing_changes),
+		REGISTRY_TEST(admit__garbage__refused),
+		REGISTRY_TEST(services__withdrawn__gone),
+		REGISTRY_TEST(endpoint__expired__not_given),
+		REGISTRY_TEST(target__names_and_ids__both_read_and_written),
+		REGISTRY_TEST(target__what_is_none__refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
