@@ -15,7 +15,7 @@
 #define VX6_ARRAY_N(a) (sizeof(a) / sizeof *(a))
 #define VX6_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define VX6_MAX(a, b) ((a) > (b) ? (a) : (b))
-#define VX6_CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+#define VX6_CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
 
 /** States a bug, never a peer's behaviour: prints and aborts; stays on in release builds. */
 #define VX6_ASSERT(cond)                                                                           \

@@ -43,8 +43,9 @@ static size_t put_place(const struct place *at, char out[VX6_FAULT_POINTER])
 	return put_escaped(out, n, VX6_FAULT_POINTER - 1, at->key);
 }
 
-__attribute__((format(printf, 4, 0)))
-static void fault_v(struct vx6_faults *faults, const char *pointer, const char *code, const char *fmt, va_list ap)
+__attribute__((format(printf, 4, 0))) static void fault_v(struct vx6_faults *faults,
+							  const char *pointer, const char *code,
+							  const char *fmt, va_list ap)
 {
 	struct vx6_fault *f;
 
@@ -56,7 +57,8 @@ static void fault_v(struct vx6_faults *faults, const char *pointer, const char *
 	vsnprintf(f->detail, sizeof f->detail, fmt, ap);
 }
 
-void vx6_fault_add(struct vx6_faults *faults, const char *pointer, const char *code, const char *fmt, ...)
+void vx6_fault_add(struct vx6_faults *faults, const char *pointer, const char *code,
+		   const char *fmt, ...)
 {
 	va_list ap;
 
@@ -65,7 +67,8 @@ void vx6_fault_add(struct vx6_faults *faults, const char *pointer, const char *c
 	va_end(ap);
 }
 
-static void __attribute__((format(printf, 4, 5))) fault(struct vx6_faults *faults, const struct place *at, const char *code,
+static void __attribute__((format(printf, 4, 5))) fault(struct vx6_faults *faults,
+							const struct place *at, const char *code,
 							const char *fmt, ...)
 {
 	char pointer[VX6_FAULT_POINTER];
@@ -82,7 +85,8 @@ bool vx6_pattern_match(const struct vx6_pattern *pattern, const char *text)
 	unsigned state = 1;
 
 	for (; *text && state != 0; text++)
-		state = pattern->next[state * pattern->classes_n + pattern->class_of[(unsigned char)*text]];
+		state = pattern->next[state * pattern->classes_n +
+				      pattern->class_of[(unsigned char)*text]];
 	return pattern->accept[state] != 0;
 }
 
@@ -121,12 +125,14 @@ static bool is_date_time(const char *s)
 	int year, month, day, hour, minute, second, off_h, off_m;
 	bool leap;
 
-	if (!digits(&s, 4, &year) || !one_of(&s, "-") || !digits(&s, 2, &month) || !one_of(&s, "-") || !digits(&s, 2, &day) ||
-	    !one_of(&s, "Tt") || !digits(&s, 2, &hour) || !one_of(&s, ":") || !digits(&s, 2, &minute) || !one_of(&s, ":") ||
-	    !digits(&s, 2, &second))
+	if (!digits(&s, 4, &year) || !one_of(&s, "-") || !digits(&s, 2, &month) ||
+	    !one_of(&s, "-") || !digits(&s, 2, &day) || !one_of(&s, "Tt") ||
+	    !digits(&s, 2, &hour) || !one_of(&s, ":") || !digits(&s, 2, &minute) ||
+	    !one_of(&s, ":") || !digits(&s, 2, &second))
 		return false;
 	leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-	if (month < 1 || month > 12 || day < 1 || day > days[month - 1] || (month == 2 && day == 29 && !leap))
+	if (month < 1 || month > 12 || day < 1 || day > days[month - 1] ||
+	    (month == 2 && day == 29 && !leap))
 		return false;
 	if (hour > 23 || minute > 59 || second > 60 || (second == 60 && minute != 59))
 		return false;
@@ -139,11 +145,12 @@ static bool is_date_time(const char *s)
 	}
 	if (one_of(&s, "Zz"))
 		return *s == 0;
-	return one_of(&s, "+-") && digits(&s, 2, &off_h) && one_of(&s, ":") && digits(&s, 2, &off_m) && off_h < 24 && off_m < 60 &&
-	       *s == 0;
+	return one_of(&s, "+-") && digits(&s, 2, &off_h) && one_of(&s, ":") &&
+	       digits(&s, 2, &off_m) && off_h < 24 && off_m < 60 && *s == 0;
 }
 
-static void check_string(const struct vx6_schema *s, const char *text, const struct place *at, struct vx6_faults *faults)
+static void check_string(const struct vx6_schema *s, const char *text, const struct place *at,
+			 struct vx6_faults *faults)
 {
 	size_t n = code_points(text);
 
@@ -157,7 +164,8 @@ static void check_string(const struct vx6_schema *s, const char *text, const str
 		fault(faults, at, "format", "must be a time like 2026-01-31T12:00:00Z");
 }
 
-static void check_number(const struct vx6_schema *s, double v, const struct place *at, struct vx6_faults *faults)
+static void check_number(const struct vx6_schema *s, double v, const struct place *at,
+			 struct vx6_faults *faults)
 {
 	if ((s->flags & VX6_SF_MIN) && v < s->min)
 		fault(faults, at, "minimum", "must be at least %.17g", s->min);
@@ -173,23 +181,28 @@ static bool value_is(const struct vx6_schema_value *e, const struct vx6_value *v
 		return strcmp(e->string, vx6_value_string(v)) == 0;
 	if (e->type == VX6_JT_BOOL)
 		return vx6_value_bool(v, false) == (e->number > 0);
-	return e->type == VX6_JT_NULL || !(vx6_value_number(v) < e->number || vx6_value_number(v) > e->number);
+	return e->type == VX6_JT_NULL ||
+	       !(vx6_value_number(v) < e->number || vx6_value_number(v) > e->number);
 }
 
-static void values_fault(const struct vx6_schema *s, const struct place *at, struct vx6_faults *faults)
+static void values_fault(const struct vx6_schema *s, const struct place *at,
+			 struct vx6_faults *faults)
 {
 	char list[128] = "";
 	size_t n = 0;
 
 	for (size_t i = 0; i < s->values_n && n + 8 < sizeof list; i++) {
-		int wrote = snprintf(list + n, sizeof list - n, "%s%s", i ? ", " : "", s->values[i].text);
+		int wrote = snprintf(list + n, sizeof list - n, "%s%s", i ? ", " : "",
+				     s->values[i].text);
 
 		n = wrote < 0 ? n : VX6_MIN(n + (size_t)wrote, sizeof list - 1);
 	}
-	fault(faults, at, s->flags & VX6_SF_CONST ? "const" : "enum", s->values_n == 1 ? "must be %s" : "must be one of %s", list);
+	fault(faults, at, s->flags & VX6_SF_CONST ? "const" : "enum",
+	      s->values_n == 1 ? "must be %s" : "must be one of %s", list);
 }
 
-static void check_values(const struct vx6_schema *s, const struct vx6_value *v, const struct place *at, struct vx6_faults *faults)
+static void check_values(const struct vx6_schema *s, const struct vx6_value *v,
+			 const struct place *at, struct vx6_faults *faults)
 {
 	for (size_t i = 0; i < s->values_n; i++)
 		if (value_is(&s->values[i], v))
@@ -197,9 +210,11 @@ static void check_values(const struct vx6_schema *s, const struct vx6_value *v, 
 	values_fault(s, at, faults);
 }
 
-static void check(const struct vx6_schema *s, const struct vx6_value *v, const struct place *at, struct vx6_faults *faults);
+static void check(const struct vx6_schema *s, const struct vx6_value *v, const struct place *at,
+		  struct vx6_faults *faults);
 
-static void check_unique(const struct vx6_value *array, size_t n, const struct place *at, struct vx6_faults *faults)
+static void check_unique(const struct vx6_value *array, size_t n, const struct place *at,
+			 struct vx6_faults *faults)
 {
 	if (n > VX6_UNIQUE_MAX) {
 		fault(faults, at, "uniqueItems", "has too many items");
@@ -213,7 +228,8 @@ static void check_unique(const struct vx6_value *array, size_t n, const struct p
 			}
 }
 
-static void check_array(const struct vx6_schema *s, const struct vx6_value *v, const struct place *at, struct vx6_faults *faults)
+static void check_array(const struct vx6_schema *s, const struct vx6_value *v,
+			const struct place *at, struct vx6_faults *faults)
 {
 	size_t n = vx6_value_count(v);
 	struct place inner = {.outer = at};
@@ -224,7 +240,8 @@ static void check_array(const struct vx6_schema *s, const struct vx6_value *v, c
 		fault(faults, at, "maxItems", "must have at most %u items", s->max_items);
 		return;
 	}
-	for (const struct vx6_value *m = vx6_value_first(v); s->items && m; m = vx6_value_next(m), inner.index++)
+	for (const struct vx6_value *m = vx6_value_first(v); s->items && m;
+	     m = vx6_value_next(m), inner.index++)
 		check(s->items, m, &inner, faults);
 	if (s->flags & VX6_SF_UNIQUE)
 		check_unique(v, n, at, faults);
@@ -238,7 +255,8 @@ static const struct vx6_schema_prop *prop_find(const struct vx6_schema *s, const
 	return NULL;
 }
 
-static void check_key(const struct vx6_schema *s, const char *key, const struct place *at, struct vx6_faults *faults)
+static void check_key(const struct vx6_schema *s, const char *key, const struct place *at,
+		      struct vx6_faults *faults)
 {
 	struct vx6_faults inner = {0};
 
@@ -249,7 +267,8 @@ static void check_key(const struct vx6_schema *s, const char *key, const struct 
 		fault(faults, at, "propertyNames", "key %s", inner.items[0].detail);
 }
 
-static void check_member(const struct vx6_schema *s, const struct vx6_value *m, const struct place *outer, struct vx6_faults *faults)
+static void check_member(const struct vx6_schema *s, const struct vx6_value *m,
+			 const struct place *outer, struct vx6_faults *faults)
 {
 	struct place at = {.outer = outer, .key = vx6_value_key(m)};
 	const struct vx6_schema_prop *prop = prop_find(s, at.key);
@@ -263,10 +282,12 @@ static void check_member(const struct vx6_schema *s, const struct vx6_value *m, 
 	else if (s->extra)
 		check(s->extra, m, &at, faults);
 	else if (s->flags & VX6_SF_CLOSED)
-		fault(faults, &at, "additionalProperties", "is not a field of %s", s->name ? s->name : "this object");
+		fault(faults, &at, "additionalProperties", "is not a field of %s",
+		      s->name ? s->name : "this object");
 }
 
-static void check_object(const struct vx6_schema *s, const struct vx6_value *v, const struct place *at, struct vx6_faults *faults)
+static void check_object(const struct vx6_schema *s, const struct vx6_value *v,
+			 const struct place *at, struct vx6_faults *faults)
 {
 	size_t n = vx6_value_count(v);
 
@@ -286,9 +307,12 @@ static void check_object(const struct vx6_schema *s, const struct vx6_value *v, 
 	}
 }
 
-static void type_fault(const struct vx6_schema *s, const struct place *at, struct vx6_faults *faults)
+static void type_fault(const struct vx6_schema *s, const struct place *at,
+		       struct vx6_faults *faults)
 {
-	static const char *const names[] = {"null", "true or false", "a whole number", "a number", "a string", "an array", "an object"};
+	static const char *const names[] = {"null",     "true or false", "a whole number",
+					    "a number", "a string",      "an array",
+					    "an object"};
 	char list[96] = "";
 	unsigned types = s->types;
 	size_t n = 0;
@@ -297,12 +321,14 @@ static void type_fault(const struct vx6_schema *s, const struct place *at, struc
 		types &= ~(unsigned)VX6_JT_INTEGER;
 	for (unsigned i = 0; i < VX6_ARRAY_N(names); i++)
 		if (types & 1u << i)
-			n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", n ? " or " : "", names[i]);
+			n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", n ? " or " : "",
+					      names[i]);
 	fault(faults, at, "type", "must be %s", list);
 }
 
 /* Recursion is as deep as the value, which the scanner bounds; references in a schema are resolved when it is generated. */
-static void check(const struct vx6_schema *s, const struct vx6_value *v, const struct place *at, struct vx6_faults *faults)
+static void check(const struct vx6_schema *s, const struct vx6_value *v, const struct place *at,
+		  struct vx6_faults *faults)
 {
 	unsigned types = vx6_value_types(v);
 
@@ -326,7 +352,8 @@ static void check(const struct vx6_schema *s, const struct vx6_value *v, const s
 		check_object(s, v, at, faults);
 }
 
-bool vx6_validate(const struct vx6_schema *schema, const struct vx6_value *v, struct vx6_faults *faults)
+bool vx6_validate(const struct vx6_schema *schema, const struct vx6_value *v,
+		  struct vx6_faults *faults)
 {
 	size_t before = faults->n;
 

@@ -51,7 +51,8 @@ static int peek(const struct scan *s)
 
 static void space(struct scan *s)
 {
-	while (s->at < s->n && (s->p[s->at] == ' ' || s->p[s->at] == '\t' || s->p[s->at] == '\n' || s->p[s->at] == '\r'))
+	while (s->at < s->n && (s->p[s->at] == ' ' || s->p[s->at] == '\t' || s->p[s->at] == '\n' ||
+				s->p[s->at] == '\r'))
 		s->at++;
 }
 

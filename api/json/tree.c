@@ -15,7 +15,8 @@ static struct vx6_value *wrap(cJSON *c)
 	return (struct vx6_value *)c;
 }
 
-vx6_err vx6_value_parse(const char *p, size_t n, struct vx6_value **out, struct vx6_scan_fault *fault)
+vx6_err vx6_value_parse(const char *p, size_t n, struct vx6_value **out,
+			struct vx6_scan_fault *fault)
 {
 	*out = NULL;
 	VX6_TRY(vx6_json_scan(p, n, fault));
@@ -37,7 +38,8 @@ unsigned vx6_value_types(const struct vx6_value *v)
 	if (cJSON_IsBool(c))
 		return VX6_JT_BOOL;
 	if (cJSON_IsNumber(c))
-		return VX6_JT_NUMBER | (floor(c->valuedouble) == c->valuedouble ? VX6_JT_INTEGER : 0);
+		return VX6_JT_NUMBER |
+		       (floor(c->valuedouble) == c->valuedouble ? VX6_JT_INTEGER : 0);
 	if (cJSON_IsString(c))
 		return VX6_JT_STRING;
 	if (cJSON_IsArray(c))
@@ -76,7 +78,9 @@ const char *vx6_value_key(const struct vx6_value *v)
 
 const struct vx6_value *vx6_value_get(const struct vx6_value *object, const char *key)
 {
-	return cJSON_IsObject(item(object)) ? wrap(cJSON_GetObjectItemCaseSensitive(item(object), key)) : NULL;
+	return cJSON_IsObject(item(object))
+		       ? wrap(cJSON_GetObjectItemCaseSensitive(item(object), key))
+		       : NULL;
 }
 
 const char *vx6_value_string(const struct vx6_value *v)
@@ -114,7 +118,8 @@ bool vx6_value_equal(const struct vx6_value *a, const struct vx6_value *b)
 	if (type != vx6_value_types(b))
 		return false;
 	if (type & VX6_JT_NUMBER) /* exactly: both came through the same strtod */
-		return item(a)->valuedouble >= item(b)->valuedouble && item(a)->valuedouble <= item(b)->valuedouble;
+		return item(a)->valuedouble >= item(b)->valuedouble &&
+		       item(a)->valuedouble <= item(b)->valuedouble;
 	if (type & VX6_JT_STRING)
 		return strcmp(vx6_value_string(a), vx6_value_string(b)) == 0;
 	if (type & VX6_JT_BOOL)

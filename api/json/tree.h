@@ -20,7 +20,8 @@
 struct vx6_value;
 
 /** @param out returns owned, vx6_value_free(); NULL on failure @return VX6_OK | FORMAT | LIMIT | MEMORY */
-VX6_RES vx6_value_parse(const char *p, size_t n, struct vx6_value **out, struct vx6_scan_fault *fault);
+VX6_RES vx6_value_parse(const char *p, size_t n, struct vx6_value **out,
+			struct vx6_scan_fault *fault);
 void vx6_value_free(struct vx6_value *v);
 
 /** All bits of enum vx6_json_types that fit: a whole number is INTEGER and NUMBER. */

@@ -11,7 +11,7 @@
 enum {
 	RETRY_VALID_S = 10,
 	ANSWER_BYTES = 512,
-	RESET_BYTES_MIN = 43,  /* shorter packets get no reset: RFC 9000 §10.3.3 */
+	RESET_BYTES_MIN = 43, /* shorter packets get no reset: RFC 9000 §10.3.3 */
 	RESET_BYTES_MAX = 64,
 };
 
@@ -27,7 +27,8 @@ static struct admission judge(struct vx6_transport *t, const struct quic_path *p
 	uint64_t now_ms = vx6_loop_now_ms(t->loop);
 	struct vx6_addr from;
 
-	if (t->handshakes >= lim->handshakes_max || !vx6_is_ok(vx6_addr_from_sockaddr(&path->remote.sa, path->len, &from)))
+	if (t->handshakes >= lim->handshakes_max ||
+	    !vx6_is_ok(vx6_addr_from_sockaddr(&path->remote.sa, path->len, &from)))
 		return (struct admission){0};
 	if (proven)
 		return (struct admission){.admit = vx6_guard_admit(&t->proven, &from, now_ms)};
@@ -39,25 +40,29 @@ static struct admission judge(struct vx6_transport *t, const struct quic_path *p
 
 /* ---- answers to strangers ---- */
 
-static void reply(struct quic_socket *s, const struct quic_path *path, const uint8_t *p, ngtcp2_ssize n, size_t received)
+static void reply(struct quic_socket *s, const struct quic_path *path, const uint8_t *p,
+		  ngtcp2_ssize n, size_t received)
 {
 	if (n > 0 && (size_t)n <= received)
 		quic_socket_send(s, path, 0, p, (size_t)n, (size_t)n);
 }
 
-static void reply_versions(struct quic_socket *s, const struct quic_path *path, const ngtcp2_version_cid *vc, size_t received)
+static void reply_versions(struct quic_socket *s, const struct quic_path *path,
+			   const ngtcp2_version_cid *vc, size_t received)
 {
 	const uint32_t versions[] = {NGTCP2_PROTO_VER_V1};
 	uint8_t buf[ANSWER_BYTES + 2 * 255], noise;
 
 	vx6_random_bytes(&noise, 1);
 	reply(s, path, buf,
-	      ngtcp2_pkt_write_version_negotiation(buf, sizeof buf, noise, vc->scid, vc->scidlen, vc->dcid, vc->dcidlen, versions,
+	      ngtcp2_pkt_write_version_negotiation(buf, sizeof buf, noise, vc->scid, vc->scidlen,
+						   vc->dcid, vc->dcidlen, versions,
 						   VX6_ARRAY_N(versions)),
 	      received);
 }
 
-static void reply_retry(struct quic_socket *s, struct quic_path *path, const ngtcp2_pkt_hd *hd, size_t received)
+static void reply_retry(struct quic_socket *s, struct quic_path *path, const ngtcp2_pkt_hd *hd,
+			size_t received)
 {
 	struct vx6_transport *t = s->t;
 	uint8_t token[NGTCP2_CRYPTO_MAX_RETRY_TOKENLEN2], buf[ANSWER_BYTES], bytes[QUIC_CID_BYTES];
@@ -66,23 +71,30 @@ static void reply_retry(struct quic_socket *s, struct quic_path *path, const ngt
 
 	vx6_random_bytes(bytes, sizeof bytes);
 	ngtcp2_cid_init(&scid, bytes, sizeof bytes);
-	n = ngtcp2_crypto_generate_retry_token2(token, t->retry_secret, sizeof t->retry_secret, hd->version, &path->remote.sa, path->len,
-						&scid, &hd->dcid, quic_now(t));
+	n = ngtcp2_crypto_generate_retry_token2(token, t->retry_secret, sizeof t->retry_secret,
+						hd->version, &path->remote.sa, path->len, &scid,
+						&hd->dcid, quic_now(t));
 	if (n < 0)
 		return;
 	reply(s, path, buf,
-	      ngtcp2_crypto_write_retry(buf, sizeof buf, hd->version, &hd->scid, &scid, &hd->dcid, token, (size_t)n), received);
+	      ngtcp2_crypto_write_retry(buf, sizeof buf, hd->version, &hd->scid, &scid, &hd->dcid,
+					token, (size_t)n),
+	      received);
 }
 
-static void reply_refused(struct quic_socket *s, const struct quic_path *path, const ngtcp2_pkt_hd *hd, uint64_t code, size_t received)
+static void reply_refused(struct quic_socket *s, const struct quic_path *path,
+			  const ngtcp2_pkt_hd *hd, uint64_t code, size_t received)
 {
 	uint8_t buf[ANSWER_BYTES];
 
 	reply(s, path, buf,
-	      ngtcp2_crypto_write_connection_close(buf, sizeof buf, hd->version, &hd->scid, &hd->dcid, code, NULL, 0), received);
+	      ngtcp2_crypto_write_connection_close(buf, sizeof buf, hd->version, &hd->scid,
+						   &hd->dcid, code, NULL, 0),
+	      received);
 }
 
-static void reply_reset(struct quic_socket *s, const struct quic_path *path, const uint8_t *dcid, size_t received)
+static void reply_reset(struct quic_socket *s, const struct quic_path *path, const uint8_t *dcid,
+			size_t received)
 {
 	struct vx6_transport *t = s->t;
 	ngtcp2_stateless_reset_token token;
@@ -93,16 +105,20 @@ static void reply_reset(struct quic_socket *s, const struct quic_path *path, con
 		return;
 	ngtcp2_cid_init(&cid, dcid, QUIC_CID_BYTES);
 	vx6_random_bytes(noise, sizeof noise);
-	if (ngtcp2_crypto_generate_stateless_reset_token(token.data, t->static_secret, sizeof t->static_secret, &cid) != 0)
+	if (ngtcp2_crypto_generate_stateless_reset_token(token.data, t->static_secret,
+							 sizeof t->static_secret, &cid) != 0)
 		return;
 	/* one byte shorter than what it answers, so that two strangers cannot reset each other for ever */
 	reply(s, path, buf,
-	      ngtcp2_pkt_write_stateless_reset2(buf, VX6_MIN(sizeof buf, received - 1), &token, noise, sizeof noise), received - 1);
+	      ngtcp2_pkt_write_stateless_reset2(buf, VX6_MIN(sizeof buf, received - 1), &token,
+						noise, sizeof noise),
+	      received - 1);
 }
 
 /* ---- a first Initial ---- */
 
-static void on_initial(struct quic_socket *s, struct quic_path *path, uint8_t ecn, const uint8_t *p, size_t n)
+static void on_initial(struct quic_socket *s, struct quic_path *path, uint8_t ecn, const uint8_t *p,
+		       size_t n)
 {
 	struct vx6_transport *t = s->t;
 	struct quic_initial first = {0};
@@ -110,12 +126,14 @@ static void on_initial(struct quic_socket *s, struct quic_path *path, uint8_t ec
 	struct admission a;
 	ngtcp2_cid odcid;
 
-	if (!s->listener || ngtcp2_accept(&first.hd, p, n) != 0 || first.hd.version != NGTCP2_PROTO_VER_V1)
+	if (!s->listener || ngtcp2_accept(&first.hd, p, n) != 0 ||
+	    first.hd.version != NGTCP2_PROTO_VER_V1)
 		return;
 	if (first.hd.tokenlen > 0 && first.hd.token[0] == NGTCP2_CRYPTO_TOKEN_MAGIC_RETRY2) {
-		int rv = ngtcp2_crypto_verify_retry_token2(&odcid, first.hd.token, first.hd.tokenlen, t->retry_secret,
-							   sizeof t->retry_secret, first.hd.version, &path->remote.sa, path->len,
-							   &first.hd.dcid, RETRY_VALID_S * NGTCP2_SECONDS, quic_now(t));
+		int rv = ngtcp2_crypto_verify_retry_token2(
+			&odcid, first.hd.token, first.hd.tokenlen, t->retry_secret,
+			sizeof t->retry_secret, first.hd.version, &path->remote.sa, path->len,
+			&first.hd.dcid, RETRY_VALID_S * NGTCP2_SECONDS, quic_now(t));
 		if (rv == NGTCP2_CRYPTO_ERR_VERIFY_TOKEN) {
 			reply_refused(s, path, &first.hd, NGTCP2_INVALID_TOKEN, n);
 			return;
@@ -146,21 +164,25 @@ static void on_initial(struct quic_socket *s, struct quic_path *path, uint8_t ec
 
 /* ---- every datagram ---- */
 
-static void on_unknown_short(struct quic_socket *s, struct quic_path *path, uint8_t ecn, const uint8_t *p, size_t n)
+static void on_unknown_short(struct quic_socket *s, struct quic_path *path, uint8_t ecn,
+			     const uint8_t *p, size_t n)
 {
 	const struct vx6_transport *t = s->t;
 	struct quic_conn *c = NULL;
 
 	if (n >= NGTCP2_STATELESS_RESET_TOKENLEN + 5)
-		c = quic_cid_find(&t->cids, quic_cid_key_foreign(&t->cids, p + n - NGTCP2_STATELESS_RESET_TOKENLEN,
-								  NGTCP2_STATELESS_RESET_TOKENLEN));
+		c = quic_cid_find(&t->cids,
+				  quic_cid_key_foreign(&t->cids,
+						       p + n - NGTCP2_STATELESS_RESET_TOKENLEN,
+						       NGTCP2_STATELESS_RESET_TOKENLEN));
 	if (c)
 		quic_conn_read(c, path, ecn, p, n); /* ngtcp2 compares the token itself */
 	else
 		reply_reset(s, path, p + 1, n);
 }
 
-void quic_datagram(struct quic_socket *s, struct quic_path *path, uint8_t ecn, const uint8_t *p, size_t n)
+void quic_datagram(struct quic_socket *s, struct quic_path *path, uint8_t ecn, const uint8_t *p,
+		   size_t n)
 {
 	const struct quic_cid_table *cids = &s->t->cids;
 	struct quic_conn *c = NULL;

@@ -14,8 +14,8 @@ static int on_handshake_completed(ngtcp2_conn *q, void *user)
 	return 0;
 }
 
-static int on_recv_stream_data(ngtcp2_conn *q, uint32_t flags, int64_t id, uint64_t offset, const uint8_t *data, size_t n, void *user,
-			       void *stream_user)
+static int on_recv_stream_data(ngtcp2_conn *q, uint32_t flags, int64_t id, uint64_t offset,
+			       const uint8_t *data, size_t n, void *user, void *stream_user)
 {
 	struct quic_conn *c = user;
 	struct quic_stream *s = stream_user;
@@ -37,7 +37,8 @@ static int on_recv_stream_data(ngtcp2_conn *q, uint32_t flags, int64_t id, uint6
 	return 0;
 }
 
-static int on_acked(ngtcp2_conn *q, int64_t id, uint64_t offset, uint64_t n, void *user, void *stream_user)
+static int on_acked(ngtcp2_conn *q, int64_t id, uint64_t offset, uint64_t n, void *user,
+		    void *stream_user)
 {
 	(void)q;
 	(void)id;
@@ -61,7 +62,8 @@ static int on_stream_open(ngtcp2_conn *q, int64_t id, void *user)
 	return 0;
 }
 
-static int on_stream_close(ngtcp2_conn *q, uint32_t flags, int64_t id, uint64_t code, void *user, void *stream_user)
+static int on_stream_close(ngtcp2_conn *q, uint32_t flags, int64_t id, uint64_t code, void *user,
+			   void *stream_user)
 {
 	struct quic_stream *s = stream_user;
 
@@ -91,10 +93,12 @@ static int peer_reset(struct quic_conn *c, int64_t id, uint64_t code, struct qui
 	if (!ngtcp2_is_bidi_stream(id) || !s)
 		return 0;
 	quic_stream_end(s, VX6_ERR(RESET), code32);
-	return ngtcp2_conn_shutdown_stream(c->q, 0, id, code32) == 0 ? 0 : NGTCP2_ERR_CALLBACK_FAILURE;
+	return ngtcp2_conn_shutdown_stream(c->q, 0, id, code32) == 0 ? 0
+								     : NGTCP2_ERR_CALLBACK_FAILURE;
 }
 
-static int on_stream_reset(ngtcp2_conn *q, int64_t id, uint64_t final_size, uint64_t code, void *user, void *stream_user)
+static int on_stream_reset(ngtcp2_conn *q, int64_t id, uint64_t final_size, uint64_t code,
+			   void *user, void *stream_user)
 {
 	(void)q;
 	(void)final_size;
@@ -107,7 +111,8 @@ static int on_stop_sending(ngtcp2_conn *q, int64_t id, uint64_t code, void *user
 	return peer_reset(user, id, code, stream_user);
 }
 
-static int on_max_stream_data(ngtcp2_conn *q, int64_t id, uint64_t max_data, void *user, void *stream_user)
+static int on_max_stream_data(ngtcp2_conn *q, int64_t id, uint64_t max_data, void *user,
+			      void *stream_user)
 {
 	struct quic_stream *s = stream_user;
 
@@ -129,7 +134,8 @@ static void on_rand(uint8_t *dest, size_t n, const ngtcp2_rand_ctx *ctx)
 	vx6_random_bytes(dest, n);
 }
 
-static int on_new_cid(ngtcp2_conn *q, ngtcp2_cid *cid, ngtcp2_stateless_reset_token *token, size_t n, void *user)
+static int on_new_cid(ngtcp2_conn *q, ngtcp2_cid *cid, ngtcp2_stateless_reset_token *token,
+		      size_t n, void *user)
 {
 	struct quic_conn *c = user;
 	uint8_t bytes[QUIC_CID_BYTES];
@@ -139,7 +145,8 @@ static int on_new_cid(ngtcp2_conn *q, ngtcp2_cid *cid, ngtcp2_stateless_reset_to
 		return NGTCP2_ERR_CALLBACK_FAILURE;
 	vx6_random_bytes(bytes, sizeof bytes);
 	ngtcp2_cid_init(cid, bytes, sizeof bytes);
-	if (ngtcp2_crypto_generate_stateless_reset_token(token->data, c->t->static_secret, sizeof c->t->static_secret, cid) != 0 ||
+	if (ngtcp2_crypto_generate_stateless_reset_token(token->data, c->t->static_secret,
+							 sizeof c->t->static_secret, cid) != 0 ||
 	    !quic_cid_add(c, quic_cid_key(bytes)))
 		return NGTCP2_ERR_CALLBACK_FAILURE;
 	return 0;
@@ -154,8 +161,8 @@ static int on_remove_cid(ngtcp2_conn *q, const ngtcp2_cid *cid, void *user)
 }
 
 /* The peer's ids come with reset tokens: a packet that ends in one of them is its farewell after a crash. */
-static int on_peer_cid(ngtcp2_conn *q, ngtcp2_connection_id_status_type type, uint64_t seq, const ngtcp2_cid *cid,
-		       const ngtcp2_stateless_reset_token *token, void *user)
+static int on_peer_cid(ngtcp2_conn *q, ngtcp2_connection_id_status_type type, uint64_t seq,
+		       const ngtcp2_cid *cid, const ngtcp2_stateless_reset_token *token, void *user)
 {
 	struct quic_conn *c = user;
 	uint64_t key;
@@ -173,8 +180,9 @@ static int on_peer_cid(ngtcp2_conn *q, ngtcp2_connection_id_status_type type, ui
 	return 0;
 }
 
-static int on_path_validation(ngtcp2_conn *q, uint32_t flags, const ngtcp2_path *path, const ngtcp2_path *fallback,
-			      ngtcp2_path_validation_result res, void *user)
+static int on_path_validation(ngtcp2_conn *q, uint32_t flags, const ngtcp2_path *path,
+			      const ngtcp2_path *fallback, ngtcp2_path_validation_result res,
+			      void *user)
 {
 	struct quic_conn *c = user;
 

@@ -31,7 +31,8 @@ static ngtcp2_conn *ref_conn(ngtcp2_crypto_conn_ref *ref)
 
 /* ---- parameters ---- */
 
-static void make_settings(const struct quic_conn *c, const struct quic_path *path, uint32_t mtu, ngtcp2_settings *out)
+static void make_settings(const struct quic_conn *c, const struct quic_path *path, uint32_t mtu,
+			  ngtcp2_settings *out)
 {
 	const struct vx6_transport_limits *lim = &c->t->limits;
 	size_t most = mtu > IPV6_UDP_HEADERS ? mtu - IPV6_UDP_HEADERS : 1452;
@@ -44,8 +45,9 @@ static void make_settings(const struct quic_conn *c, const struct quic_path *pat
 	out->max_window = lim->link_window_max;
 	out->pmtud_probes = mtu_probes;
 	out->pmtud_probeslen = VX6_ARRAY_N(mtu_probes);
-	out->max_tx_udp_payload_size = VX6_MAX(VX6_MIN(most, (size_t)mtu_probes[VX6_ARRAY_N(mtu_probes) - 1]),
-					       (size_t)NGTCP2_MAX_UDP_PAYLOAD_SIZE);
+	out->max_tx_udp_payload_size =
+		VX6_MAX(VX6_MIN(most, (size_t)mtu_probes[VX6_ARRAY_N(mtu_probes) - 1]),
+			(size_t)NGTCP2_MAX_UDP_PAYLOAD_SIZE);
 	if (quic_path_is_loopback(path))
 		out->initial_rtt = INITIAL_RTT_LOOPBACK_MS * VX6_NS_PER_MS;
 }
@@ -137,7 +139,8 @@ static bool random_cid(struct quic_conn *c, ngtcp2_cid *cid)
 	return quic_cid_add(c, quic_cid_key(cid->data));
 }
 
-vx6_err quic_conn_accept(struct quic_socket *s, struct quic_path *path, const struct quic_initial *first, struct quic_conn **out)
+vx6_err quic_conn_accept(struct quic_socket *s, struct quic_path *path,
+			 const struct quic_initial *first, struct quic_conn **out)
 {
 	struct quic_conn *c = conn_new(s);
 	ngtcp2_transport_params params;
@@ -147,7 +150,8 @@ vx6_err quic_conn_accept(struct quic_socket *s, struct quic_path *path, const st
 	ngtcp2_cid scid;
 
 	c->accept_due = true;
-	c->odcid_key = quic_cid_key_foreign(&c->t->cids, first->hd.dcid.data, first->hd.dcid.datalen);
+	c->odcid_key =
+		quic_cid_key_foreign(&c->t->cids, first->hd.dcid.data, first->hd.dcid.datalen);
 	c->has_odcid_key = true;
 	if (!quic_cid_add(c, c->odcid_key) || !random_cid(c, &scid))
 		goto out;
@@ -158,7 +162,8 @@ vx6_err quic_conn_accept(struct quic_socket *s, struct quic_path *path, const st
 	params.original_dcid_present = 1;
 	params.original_dcid = first->odcid ? *first->odcid : first->hd.dcid;
 	params.stateless_reset_token_present = 1;
-	if (ngtcp2_crypto_generate_stateless_reset_token(params.stateless_reset_token, c->t->static_secret,
+	if (ngtcp2_crypto_generate_stateless_reset_token(params.stateless_reset_token,
+							 c->t->static_secret,
 							 sizeof c->t->static_secret, &scid) != 0)
 		goto out;
 	if (first->odcid) {
@@ -169,8 +174,8 @@ vx6_err quic_conn_accept(struct quic_socket *s, struct quic_path *path, const st
 		settings.token_type = NGTCP2_TOKEN_TYPE_RETRY;
 	}
 	quic_path_view(path, &view);
-	if (ngtcp2_conn_server_new(&c->q, &first->hd.scid, &scid, &view, first->hd.version, &quic_callbacks, &settings, &params, NULL,
-				   c) != 0 ||
+	if (ngtcp2_conn_server_new(&c->q, &first->hd.scid, &scid, &view, first->hd.version,
+				   &quic_callbacks, &settings, &params, NULL, c) != 0 ||
 	    !vx6_is_ok(attach_tls(c, VX6_TLS_ACCEPT)))
 		goto out;
 	*out = c;
@@ -180,7 +185,8 @@ out:
 	return VX6_ERR(MEMORY);
 }
 
-vx6_err quic_conn_dial(struct quic_socket *s, struct quic_path *path, const struct vx6_dial *how, struct quic_conn **out)
+vx6_err quic_conn_dial(struct quic_socket *s, struct quic_path *path, const struct vx6_dial *how,
+		       struct quic_conn **out)
 {
 	struct quic_conn *c = conn_new(s);
 	uint8_t dcid_bytes[NGTCP2_MIN_INITIAL_DCIDLEN];
@@ -204,7 +210,8 @@ vx6_err quic_conn_dial(struct quic_socket *s, struct quic_path *path, const stru
 	make_params(c, &params);
 	quic_path_view(path, &view);
 	err = VX6_ERR(MEMORY);
-	if (ngtcp2_conn_client_new(&c->q, &dcid, &scid, &view, NGTCP2_PROTO_VER_V1, &quic_callbacks, &settings, &params, NULL, c) != 0)
+	if (ngtcp2_conn_client_new(&c->q, &dcid, &scid, &view, NGTCP2_PROTO_VER_V1, &quic_callbacks,
+				   &settings, &params, NULL, c) != 0)
 		goto out;
 	err = attach_tls(c, how->anonymous ? VX6_TLS_DIAL_ANON : VX6_TLS_DIAL);
 	if (!vx6_is_ok(err))
@@ -240,7 +247,8 @@ void quic_conn_arm(struct quic_conn *c, ngtcp2_tstamp due)
 		vx6_timer_at(&c->timer, due);
 }
 
-void quic_conn_read(struct quic_conn *c, struct quic_path *path, uint8_t ecn, const uint8_t *p, size_t n)
+void quic_conn_read(struct quic_conn *c, struct quic_path *path, uint8_t ecn, const uint8_t *p,
+		    size_t n)
 {
 	ngtcp2_pkt_info info = {.ecn = ecn};
 	ngtcp2_path view;
@@ -250,7 +258,8 @@ void quic_conn_read(struct quic_conn *c, struct quic_path *path, uint8_t ecn, co
 		/* answered at the 1st, 2nd, 4th, 8th … packet only */
 		c->goodbye_asked++;
 		if (c->goodbye_n && (c->goodbye_asked & (c->goodbye_asked - 1)) == 0)
-			quic_socket_send(c->sock, &c->goodbye_path, 0, c->goodbye, c->goodbye_n, c->goodbye_n);
+			quic_socket_send(c->sock, &c->goodbye_path, 0, c->goodbye, c->goodbye_n,
+					 c->goodbye_n);
 		return;
 	}
 	if (c->state == QUIC_CLOSING)
@@ -304,7 +313,8 @@ static void write_goodbye(struct quic_conn *c, const ngtcp2_ccerr *tell)
 	ngtcp2_ssize n;
 
 	ngtcp2_path_storage_zero(&ps);
-	n = ngtcp2_conn_write_connection_close(c->q, &ps.path, &info, buf, sizeof buf, tell, quic_now(c->t));
+	n = ngtcp2_conn_write_connection_close(c->q, &ps.path, &info, buf, sizeof buf, tell,
+					       quic_now(c->t));
 	if (n <= 0 || ps.path.local.addrlen > sizeof c->goodbye_path.local)
 		return;
 	memcpy(&c->goodbye_path.local, ps.path.local.addr, ps.path.local.addrlen);
@@ -337,7 +347,9 @@ static vx6_err peer_reason(const struct quic_conn *c)
 	const ngtcp2_ccerr *e = ngtcp2_conn_get_ccerr2(c->q);
 
 	if (e->type == NGTCP2_CCERR_TYPE_APPLICATION)
-		return e->error_code == VX6_CODE_OK ? VX6_ERR(CLOSED) : vx6_code_to_err((uint32_t)VX6_MIN(e->error_code, UINT32_MAX));
+		return e->error_code == VX6_CODE_OK
+			       ? VX6_ERR(CLOSED)
+			       : vx6_code_to_err((uint32_t)VX6_MIN(e->error_code, UINT32_MAX));
 	if (e->type == NGTCP2_CCERR_TYPE_IDLE_CLOSE)
 		return VX6_ERR(IDLE);
 	if (e->error_code == NGTCP2_NO_ERROR)

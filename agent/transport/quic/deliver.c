@@ -96,7 +96,8 @@ static void deliver_new(struct quic_stream *s)
 	if (!c->drain_wanted && c->ev && c->ev->stream)
 		c->ev->stream(quic_link_of(c), quic_vx6_stream(s), c->user);
 	if (!s->ev) {
-		quic_op_stream_reset(quic_vx6_stream(s), c->drain_wanted ? VX6_CODE_DRAINING : VX6_CODE_STREAM_REFUSED);
+		quic_op_stream_reset(quic_vx6_stream(s),
+				     c->drain_wanted ? VX6_CODE_DRAINING : VX6_CODE_STREAM_REFUSED);
 		s->told = true;
 	}
 }
@@ -133,7 +134,8 @@ static void deliver_down(struct quic_conn *c)
 {
 	const struct vx6_link_events *ev = c->ev;
 
-	VX6_LIST_EACH (node, &c->streams) {
+	VX6_LIST_EACH(node, &c->streams)
+	{
 		struct quic_stream *s = VX6_CONTAINER_OF(node, struct quic_stream, node);
 
 		if (s->told || s->is_new)

@@ -53,7 +53,8 @@ static vx6_err derive_secrets(struct vx6_transport *t, const struct vx6_sign_key
 	static const char label[] = "vx6 quic stateless reset v1";
 
 	vx6_random_bytes(t->retry_secret, sizeof t->retry_secret);
-	return vx6_kdf(NULL, 0, key->seed.b, sizeof key->seed.b, label, sizeof label - 1, t->static_secret, sizeof t->static_secret);
+	return vx6_kdf(NULL, 0, key->seed.b, sizeof key->seed.b, label, sizeof label - 1,
+		       t->static_secret, sizeof t->static_secret);
 }
 
 static vx6_err op_new(const struct vx6_transport_config *cfg, struct vx6_transport **out)
@@ -95,8 +96,8 @@ static void end_all(struct vx6_transport *t)
 	ngtcp2_ccerr ccerr;
 
 	ngtcp2_ccerr_set_application_error(&ccerr, VX6_CODE_DRAINING, NULL, 0);
-	VX6_LIST_EACH (node, &t->conns)
-		quic_conn_end(VX6_CONTAINER_OF(node, struct quic_conn, node), VX6_ERR(CLOSED), &ccerr);
+	VX6_LIST_EACH(node, &t->conns)
+	quic_conn_end(VX6_CONTAINER_OF(node, struct quic_conn, node), VX6_ERR(CLOSED), &ccerr);
 	while (!vx6_list_is_empty(&t->ready))
 		run_ready(t);
 }
@@ -108,7 +109,8 @@ static void op_free(struct vx6_transport *t)
 	end_all(t);
 	while (!vx6_list_is_empty(&t->lingering))
 		quic_conn_free(VX6_CONTAINER_OF(t->lingering.next, struct quic_conn, node));
-	VX6_LIST_EACH (node, &t->sockets) {
+	VX6_LIST_EACH(node, &t->sockets)
+	{
 		struct quic_socket *s = VX6_CONTAINER_OF(node, struct quic_socket, node);
 
 		free(s->listener);
@@ -129,8 +131,8 @@ static void op_free(struct vx6_transport *t)
 
 /* ---- listeners ---- */
 
-static vx6_err op_listen(struct vx6_transport *t, const struct vx6_addr *at, const struct vx6_accept_events *ev, void *user,
-			 struct vx6_listener **out)
+static vx6_err op_listen(struct vx6_transport *t, const struct vx6_addr *at,
+			 const struct vx6_accept_events *ev, void *user, struct vx6_listener **out)
 {
 	struct vx6_listener *l;
 	struct quic_socket *s;
@@ -151,7 +153,10 @@ static void op_listener_addr(const struct vx6_listener *l, struct vx6_addr *out)
 {
 	const struct quic_socket *s = l->sock;
 
-	if (!vx6_is_ok(vx6_addr_from_sockaddr(&s->bound.sa, s->family == AF_INET6 ? sizeof s->bound.in6 : sizeof s->bound.in, out)))
+	if (!vx6_is_ok(vx6_addr_from_sockaddr(&s->bound.sa,
+					      s->family == AF_INET6 ? sizeof s->bound.in6
+								    : sizeof s->bound.in,
+					      out)))
 		*out = (struct vx6_addr){0};
 }
 
@@ -166,7 +171,8 @@ static void op_listener_close(struct vx6_listener *l)
 
 /* ---- links ---- */
 
-static vx6_err remote_path(const struct quic_socket *s, const struct vx6_addr *to, struct quic_path *path)
+static vx6_err remote_path(const struct quic_socket *s, const struct vx6_addr *to,
+			   struct quic_path *path)
 {
 	struct sockaddr_storage ss;
 	socklen_t n = vx6_addr_to_sockaddr(to, s->family == AF_INET6, &ss);
@@ -178,8 +184,8 @@ static vx6_err remote_path(const struct quic_socket *s, const struct vx6_addr *t
 	return VX6_OK;
 }
 
-static vx6_err op_dial(struct vx6_transport *t, const struct vx6_dial *how, const struct vx6_link_events *ev, void *user,
-		       struct vx6_link **out)
+static vx6_err op_dial(struct vx6_transport *t, const struct vx6_dial *how,
+		       const struct vx6_link_events *ev, void *user, struct vx6_link **out)
 {
 	struct quic_conn *c;
 	struct quic_path path;
@@ -189,7 +195,9 @@ static vx6_err op_dial(struct vx6_transport *t, const struct vx6_dial *how, cons
 	if (t->links >= t->limits.links_max)
 		return VX6_ERR(FULL);
 	if (!t->dial_socket)
-		VX6_TRY(quic_socket_open(t, NULL, &t->dial_socket)); /* its first reference stays with the instance */
+		VX6_TRY(quic_socket_open(
+			t, NULL,
+			&t->dial_socket)); /* its first reference stays with the instance */
 	VX6_TRY(remote_path(t->dial_socket, &how->to, &path));
 	VX6_TRY(quic_conn_dial(t->dial_socket, &path, how, &c));
 	c->ev = ev;
@@ -213,7 +221,8 @@ static void fill_path(const struct quic_conn *c, struct vx6_link_info *out)
 
 	if (!vx6_is_ok(vx6_addr_from_sockaddr(path->local.addr, path->local.addrlen, &out->local)))
 		out->local.family = VX6_ADDR_NONE;
-	if (!vx6_is_ok(vx6_addr_from_sockaddr(path->remote.addr, path->remote.addrlen, &out->remote)))
+	if (!vx6_is_ok(
+		    vx6_addr_from_sockaddr(path->remote.addr, path->remote.addrlen, &out->remote)))
 		out->remote.family = VX6_ADDR_NONE;
 }
 
@@ -257,7 +266,8 @@ static void op_link_close(struct vx6_link *link, vx6_err why)
 {
 	struct quic_conn *c = quic_conn_of(link);
 	ngtcp2_ccerr ccerr;
-	uint16_t code = vx6_is_ok(why) || why.code == VX6_E_CLOSED ? VX6_CODE_OK : vx6_code_from_err(why);
+	uint16_t code =
+		vx6_is_ok(why) || why.code == VX6_E_CLOSED ? VX6_CODE_OK : vx6_code_from_err(why);
 
 	ngtcp2_ccerr_set_application_error(&ccerr, code, NULL, 0);
 	quic_conn_end(c, why, &ccerr);

@@ -33,18 +33,21 @@ enum {
 	QUIC_CID_BYTES = 8,
 	QUIC_CHUNK_BYTES = 32 * 1024, /* of stream data, both directions */
 	QUIC_CHUNKS_FREE_MAX = 128,   /* kept for reuse: 4 MiB */
-	QUIC_CHUNKS_MAX = 8192,       /* in use by one instance for sending: 256 MiB; then reserve() says no */
-	QUIC_SEND_MIN = 256 * 1024,   /* unacknowledged bytes a stream may always have */
+	QUIC_CHUNKS_MAX =
+		8192, /* in use by one instance for sending: 256 MiB; then reserve() says no */
+	QUIC_SEND_MIN = 256 * 1024, /* unacknowledged bytes a stream may always have */
 	QUIC_LINK_SEND_MIN = 1024 * 1024,
 	QUIC_LINK_SEND_MAX = 64 * 1024 * 1024,
 	QUIC_RX_SLOTS = 8,
 	QUIC_SLOT_BYTES = 65536,
 	QUIC_TX_BYTES = 65000, /* of one sendmsg(): the segments of one GSO batch */
 	QUIC_TX_SEGMENTS = 44,
-	QUIC_PROVEN_FACTOR = 4, /* times handshakes_per_s for addresses that came back with a Retry token */
-	QUIC_LINGER_MAX = 1024, /* closed connections that still answer late packets */
+	QUIC_PROVEN_FACTOR =
+		4, /* times handshakes_per_s for addresses that came back with a Retry token */
+	QUIC_LINGER_MAX = 1024,   /* closed connections that still answer late packets */
 	QUIC_CONTROL_STREAMS = 4, /* unidirectional streams a peer may have: for GOAWAY */
-	QUIC_CONTROL_GOAWAY = 5, /* the first byte on one; same number as the frame of the TCP mux */
+	QUIC_CONTROL_GOAWAY =
+		5, /* the first byte on one; same number as the frame of the TCP mux */
 };
 
 struct quic_socket;
@@ -108,19 +111,21 @@ struct vx6_transport {
 	struct vx6_loop *loop;
 	struct vx6_transport_limits limits;
 	struct vx6_tls *tls;
-	uint8_t static_secret[32]; /* reset tokens: from the signing key, so that they outlive a crash */
-	uint8_t retry_secret[32];  /* random */
+	uint8_t static_secret
+		[32]; /* reset tokens: from the signing key, so that they outlive a crash */
+	uint8_t retry_secret[32]; /* random */
 	struct quic_cid_table cids;
 	struct quic_pool pool;
 	struct vx6_guard plain, proven; /* new handshakes without and with a Retry token */
 	struct vx6_list sockets, conns, lingering;
 	struct quic_socket *dial_socket;
-	struct vx6_list ready; /* connections with upcalls to make */
-	struct vx6_list dirty; /* connections with packets to write */
+	struct vx6_list ready;   /* connections with upcalls to make */
+	struct vx6_list dirty;   /* connections with packets to write */
 	struct vx6_list starved; /* connections whose streams wait for the pool */
 	struct vx6_task task;
 	uint32_t links, handshakes, lingering_n;
-	uint8_t *rx, *tx; /* QUIC_RX_SLOTS * QUIC_SLOT_BYTES and QUIC_TX_BYTES; made with the first socket */
+	uint8_t *rx,
+		*tx; /* QUIC_RX_SLOTS * QUIC_SLOT_BYTES and QUIC_TX_BYTES; made with the first socket */
 	struct vx6_ratelimit log_drop, log_peer, log_send, stateless_rate;
 };
 
@@ -145,7 +150,8 @@ struct quic_path {
 struct quic_socket {
 	struct vx6_list node; /* vx6_transport.sockets */
 	struct vx6_transport *t;
-	struct vx6_listener *listener; /* NULL: only dialled connections, or the listener was closed */
+	struct vx6_listener
+		*listener; /* NULL: only dialled connections, or the listener was closed */
 	struct vx6_io io;
 	int fd;
 	int family;
@@ -167,7 +173,8 @@ struct vx6_listener {
 };
 
 /** @param at  NULL: any address and port @return owned with one reference; quic_socket_unref() */
-VX6_RES quic_socket_open(struct vx6_transport *t, const struct vx6_addr *at, struct quic_socket **out);
+VX6_RES quic_socket_open(struct vx6_transport *t, const struct vx6_addr *at,
+			 struct quic_socket **out);
 void quic_socket_unref(struct quic_socket *s);
 /** Where the kernel would send from to reach path->remote; sets path->local. @param mtu of the route, 0 when unknown */
 VX6_RES quic_socket_route(const struct quic_socket *s, struct quic_path *path, uint32_t *mtu);
@@ -180,8 +187,8 @@ enum quic_sent { QUIC_SENT, QUIC_SENT_BLOCKED, QUIC_SENT_NO_ROUTE };
  * later (BLOCKED: stop until then); what it refuses for good is lost, as on the wire.
  * @return NO_ROUTE when the source address of the path is gone
  */
-enum quic_sent quic_socket_send(struct quic_socket *s, const struct quic_path *path, uint8_t ecn, const uint8_t *p, size_t n,
-				size_t segment);
+enum quic_sent quic_socket_send(struct quic_socket *s, const struct quic_path *path, uint8_t ecn,
+				const uint8_t *p, size_t n, size_t segment);
 
 /* ---- conn.c ---- */
 
@@ -203,37 +210,38 @@ struct quic_conn {
 	const struct vx6_link_events *ev;
 	void *user;
 	enum quic_state state;
-	bool initiator, accept_due, up_due, path_due, draining_due, draining_told, drain_sent, drain_wanted;
+	bool initiator, accept_due, up_due, path_due, draining_due, draining_told, drain_sent,
+		drain_wanted;
 	bool handshake_done; /* ngtcp2 says so; `up` follows */
 	bool counted;        /* in t->handshakes */
 	vx6_err why;
 	uint8_t channel_binding[VX6_CB_BYTES];
 	struct vx6_timer timer;
-	uint64_t late_ns;            /* by how much the timer fired late: a busy machine */
-	struct vx6_list node;        /* t->conns or t->lingering */
-	struct vx6_list ready_node;  /* t->ready */
-	struct vx6_list dirty_node;  /* t->dirty, or sock->waiting */
+	uint64_t late_ns;           /* by how much the timer fired late: a busy machine */
+	struct vx6_list node;       /* t->conns or t->lingering */
+	struct vx6_list ready_node; /* t->ready */
+	struct vx6_list dirty_node; /* t->dirty, or sock->waiting */
 	struct vx6_list starved_node;
-	struct vx6_list streams;     /* all */
-	struct vx6_list sendq;       /* with bytes or FIN to pack */
+	struct vx6_list streams;      /* all */
+	struct vx6_list sendq;        /* with bytes or FIN to pack */
 	struct vx6_list stream_ready; /* with upcalls to make */
 	struct vx6_list link_blocked; /* wait for room of the link */
 	struct quic_stream *reserved; /* has the open reservation */
 	uint32_t streams_n;
-	uint64_t unacked;            /* bytes in send chunks, all streams */
-	uint64_t unsent;             /* of these, not yet in a packet */
-	uint64_t unconsumed;         /* bytes delivered and not given back, all streams */
-	uint64_t owed;               /* link credit held back until they are */
-	uint64_t cwnd;               /* as of the last flush */
+	uint64_t unacked;    /* bytes in send chunks, all streams */
+	uint64_t unsent;     /* of these, not yet in a packet */
+	uint64_t unconsumed; /* bytes delivered and not given back, all streams */
+	uint64_t owed;       /* link credit held back until they are */
+	uint64_t cwnd;       /* as of the last flush */
 	struct quic_cid_keys keys;
 	uint64_t odcid_key;
 	bool has_odcid_key;
 	uint32_t mtu_hint;
-	uint8_t *goodbye;            /* owned: the CONNECTION_CLOSE packet */
+	uint8_t *goodbye; /* owned: the CONNECTION_CLOSE packet */
 	size_t goodbye_n;
 	struct quic_path goodbye_path;
 	uint32_t goodbye_asked;
-	int64_t control_out;         /* our control stream, -1: none */
+	int64_t control_out; /* our control stream, -1: none */
 };
 
 static inline struct quic_conn *quic_conn_of(struct vx6_link *link)
@@ -247,13 +255,17 @@ static inline struct vx6_link *quic_link_of(struct quic_conn *c)
 
 struct quic_initial {
 	ngtcp2_pkt_hd hd;
-	const ngtcp2_cid *odcid; /* of the first Initial, when it came back with a Retry token; else NULL */
+	const ngtcp2_cid
+		*odcid; /* of the first Initial, when it came back with a Retry token; else NULL */
 };
 /** @return owned by the instance */
-VX6_RES quic_conn_accept(struct quic_socket *s, struct quic_path *path, const struct quic_initial *first, struct quic_conn **out);
-VX6_RES quic_conn_dial(struct quic_socket *s, struct quic_path *path, const struct vx6_dial *how, struct quic_conn **out);
+VX6_RES quic_conn_accept(struct quic_socket *s, struct quic_path *path,
+			 const struct quic_initial *first, struct quic_conn **out);
+VX6_RES quic_conn_dial(struct quic_socket *s, struct quic_path *path, const struct vx6_dial *how,
+		       struct quic_conn **out);
 /** Feeds one datagram. The connection may be CLOSING afterwards. */
-void quic_conn_read(struct quic_conn *c, struct quic_path *path, uint8_t ecn, const uint8_t *p, size_t n);
+void quic_conn_read(struct quic_conn *c, struct quic_path *path, uint8_t ecn, const uint8_t *p,
+		    size_t n);
 /** Has the upcalls of @p c made at the end of the wake-up. */
 void quic_conn_ready(struct quic_conn *c);
 /** Has the packets of @p c written at the end of the wake-up. */
@@ -276,11 +288,14 @@ extern const ngtcp2_callbacks quic_callbacks;
 
 /* ---- aead.c ---- */
 
-int quic_encrypt(uint8_t *dest, const ngtcp2_crypto_aead *aead, const ngtcp2_crypto_aead_ctx *ctx, const uint8_t *plaintext,
-		 size_t plaintextlen, const uint8_t *nonce, size_t noncelen, const uint8_t *aad, size_t aadlen);
-int quic_decrypt(uint8_t *dest, const ngtcp2_crypto_aead *aead, const ngtcp2_crypto_aead_ctx *ctx, const uint8_t *ciphertext,
-		 size_t ciphertextlen, const uint8_t *nonce, size_t noncelen, const uint8_t *aad, size_t aadlen);
-int quic_hp_mask(uint8_t *dest, const ngtcp2_crypto_cipher *hp, const ngtcp2_crypto_cipher_ctx *ctx, const uint8_t *sample);
+int quic_encrypt(uint8_t *dest, const ngtcp2_crypto_aead *aead, const ngtcp2_crypto_aead_ctx *ctx,
+		 const uint8_t *plaintext, size_t plaintextlen, const uint8_t *nonce,
+		 size_t noncelen, const uint8_t *aad, size_t aadlen);
+int quic_decrypt(uint8_t *dest, const ngtcp2_crypto_aead *aead, const ngtcp2_crypto_aead_ctx *ctx,
+		 const uint8_t *ciphertext, size_t ciphertextlen, const uint8_t *nonce,
+		 size_t noncelen, const uint8_t *aad, size_t aadlen);
+int quic_hp_mask(uint8_t *dest, const ngtcp2_crypto_cipher *hp, const ngtcp2_crypto_cipher_ctx *ctx,
+		 const uint8_t *sample);
 
 /* ---- stream.c ---- */
 
@@ -343,8 +358,10 @@ void quic_conn_unblock(struct quic_conn *c);
 void quic_stream_deliver_writable(struct quic_stream *s);
 bool quic_conn_has_room(const struct quic_conn *c);
 
-vx6_err quic_op_stream_open(struct vx6_link *link, const struct vx6_stream_events *ev, void *user, struct vx6_stream **out);
-void quic_op_stream_set_events(struct vx6_stream *vs, const struct vx6_stream_events *ev, void *user);
+vx6_err quic_op_stream_open(struct vx6_link *link, const struct vx6_stream_events *ev, void *user,
+			    struct vx6_stream **out);
+void quic_op_stream_set_events(struct vx6_stream *vs, const struct vx6_stream_events *ev,
+			       void *user);
 uint8_t *quic_op_stream_reserve(struct vx6_stream *vs, size_t *cap);
 void quic_op_stream_commit(struct vx6_stream *vs, size_t n, bool fin);
 void quic_op_stream_consume(struct vx6_stream *vs, size_t n);
@@ -355,6 +372,7 @@ void quic_op_stream_reset(struct vx6_stream *vs, uint32_t code);
 void quic_deliver(struct quic_conn *c);
 void quic_flush(struct quic_conn *c);
 /** One datagram from the network, whatever it holds. Never looks beyond [p, p + n). */
-void quic_datagram(struct quic_socket *s, struct quic_path *path, uint8_t ecn, const uint8_t *p, size_t n);
+void quic_datagram(struct quic_socket *s, struct quic_path *path, uint8_t ecn, const uint8_t *p,
+		   size_t n);
 
 #endif

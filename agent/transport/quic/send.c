@@ -9,7 +9,7 @@
 enum {
 	VECS = 8,
 	STREAM_QUANTUM = 16 * 1024,
-	BATCHES_MAX = 8,           /* a connection may send before the others have a turn */
+	BATCHES_MAX = 8, /* a connection may send before the others have a turn */
 	BURST_NS = 250 * 1000,
 	LATE_MAX_NS = 2 * 1000 * 1000,
 	BURST_MAX = 256 * 1024,
@@ -61,8 +61,9 @@ static void note_sent(struct quic_stream *s, size_t n, bool fin)
 }
 
 /* One try to put bytes of the first stream into the packet. @return as ngtcp2_conn_writev_stream */
-static ngtcp2_ssize pack_stream(struct quic_conn *c, struct quic_stream *s, ngtcp2_path *path, ngtcp2_pkt_info *info, uint8_t *dest,
-				size_t destlen, ngtcp2_tstamp now)
+static ngtcp2_ssize pack_stream(struct quic_conn *c, struct quic_stream *s, ngtcp2_path *path,
+				ngtcp2_pkt_info *info, uint8_t *dest, size_t destlen,
+				ngtcp2_tstamp now)
 {
 	ngtcp2_vec vec[VECS];
 	ngtcp2_ssize n, taken = -1;
@@ -79,15 +80,16 @@ static ngtcp2_ssize pack_stream(struct quic_conn *c, struct quic_stream *s, ngtc
 	/* segments of one batch must have one size: a packet that another follows is filled up */
 	if (c->unsent > destlen)
 		flags |= NGTCP2_WRITE_STREAM_FLAG_PADDING;
-	n = ngtcp2_conn_writev_stream(c->q, path, info, dest, destlen, &taken, flags, s->id, vec, vecs, now);
+	n = ngtcp2_conn_writev_stream(c->q, path, info, dest, destlen, &taken, flags, s->id, vec,
+				      vecs, now);
 	if (taken >= 0)
 		note_sent(s, (size_t)taken, fin && (size_t)taken == bytes);
 	return n;
 }
 
 /* The GOAWAY: one byte and FIN on a unidirectional stream. @return as ngtcp2_conn_writev_stream, 0 when there is nothing to do */
-static ngtcp2_ssize pack_goaway(struct quic_conn *c, ngtcp2_path *path, ngtcp2_pkt_info *info, uint8_t *dest, size_t destlen,
-				ngtcp2_tstamp now)
+static ngtcp2_ssize pack_goaway(struct quic_conn *c, ngtcp2_path *path, ngtcp2_pkt_info *info,
+				uint8_t *dest, size_t destlen, ngtcp2_tstamp now)
 {
 	static uint8_t goaway[] = {QUIC_CONTROL_GOAWAY}; /* ngtcp2 may send it again at any time */
 	ngtcp2_vec vec = {.base = goaway, .len = sizeof goaway};
@@ -97,23 +99,26 @@ static ngtcp2_ssize pack_goaway(struct quic_conn *c, ngtcp2_path *path, ngtcp2_p
 		return 0;
 	if (c->control_out < 0 && ngtcp2_conn_open_uni_stream(c->q, &c->control_out, NULL) != 0)
 		return 0;
-	n = ngtcp2_conn_writev_stream(c->q, path, info, dest, destlen, &taken, NGTCP2_WRITE_STREAM_FLAG_MORE | NGTCP2_WRITE_STREAM_FLAG_FIN,
+	n = ngtcp2_conn_writev_stream(c->q, path, info, dest, destlen, &taken,
+				      NGTCP2_WRITE_STREAM_FLAG_MORE | NGTCP2_WRITE_STREAM_FLAG_FIN,
 				      c->control_out, &vec, 1, now);
 	if (taken == (ngtcp2_ssize)sizeof goaway)
 		c->drain_sent = true;
 	return n;
 }
 
-static ngtcp2_ssize write_packet(ngtcp2_conn *q, ngtcp2_path *path, ngtcp2_pkt_info *info, uint8_t *dest, size_t destlen,
-				 ngtcp2_tstamp now, void *user)
+static ngtcp2_ssize write_packet(ngtcp2_conn *q, ngtcp2_path *path, ngtcp2_pkt_info *info,
+				 uint8_t *dest, size_t destlen, ngtcp2_tstamp now, void *user)
 {
 	struct quic_conn *c = user;
 	ngtcp2_ssize goaway = pack_goaway(c, path, info, dest, destlen, now);
 
-	if (goaway != 0 && goaway != NGTCP2_ERR_WRITE_MORE && goaway != NGTCP2_ERR_STREAM_DATA_BLOCKED)
+	if (goaway != 0 && goaway != NGTCP2_ERR_WRITE_MORE &&
+	    goaway != NGTCP2_ERR_STREAM_DATA_BLOCKED)
 		return goaway;
 	while (!vx6_list_is_empty(&c->sendq) && ngtcp2_conn_get_max_data_left2(q) > 0) {
-		struct quic_stream *s = VX6_CONTAINER_OF(c->sendq.next, struct quic_stream, send_node);
+		struct quic_stream *s =
+			VX6_CONTAINER_OF(c->sendq.next, struct quic_stream, send_node);
 		ngtcp2_ssize n = pack_stream(c, s, path, info, dest, destlen, now);
 
 		switch (n) {
@@ -152,8 +157,10 @@ static enum batch send_one_batch(struct quic_conn *c, ngtcp2_tstamp now, size_t 
 	ngtcp2_ssize n;
 
 	ngtcp2_path_storage_zero(&ps);
-	room = VX6_MIN((size_t)QUIC_TX_BYTES, VX6_MAX(*budget, ngtcp2_conn_get_max_tx_udp_payload_size2(c->q)));
-	n = ngtcp2_conn_write_aggregate_pkt2(c->q, &ps.path, &info, c->t->tx, room, &segment, write_packet, QUIC_TX_SEGMENTS, now);
+	room = VX6_MIN((size_t)QUIC_TX_BYTES,
+		       VX6_MAX(*budget, ngtcp2_conn_get_max_tx_udp_payload_size2(c->q)));
+	n = ngtcp2_conn_write_aggregate_pkt2(c->q, &ps.path, &info, c->t->tx, room, &segment,
+					     write_packet, QUIC_TX_SEGMENTS, now);
 	if (n < 0) {
 		quic_conn_fail(c, (int)n);
 		return BATCH_STOP;
@@ -178,7 +185,8 @@ static enum batch send_one_batch(struct quic_conn *c, ngtcp2_tstamp now, size_t 
  * has missed; ngtcp2 shortens the wait that follows accordingly. */
 static size_t burst(struct quic_conn *c)
 {
-	size_t least = VX6_MAX(ngtcp2_conn_get_send_quantum2(c->q), (size_t)NGTCP2_MAX_UDP_PAYLOAD_SIZE);
+	size_t least =
+		VX6_MAX(ngtcp2_conn_get_send_quantum2(c->q), (size_t)NGTCP2_MAX_UDP_PAYLOAD_SIZE);
 	uint64_t span = BURST_NS + VX6_MIN(c->late_ns, (uint64_t)LATE_MAX_NS), estimate = 0;
 	ngtcp2_conn_info info;
 

@@ -25,12 +25,14 @@ bool quic_path_is_loopback(const struct quic_path *p)
 {
 	struct vx6_addr a;
 
-	return vx6_is_ok(vx6_addr_from_sockaddr(&p->remote.sa, p->len, &a)) && vx6_addr_is_loopback(&a);
+	return vx6_is_ok(vx6_addr_from_sockaddr(&p->remote.sa, p->len, &a)) &&
+	       vx6_addr_is_loopback(&a);
 }
 
 void quic_path_view(struct quic_path *p, ngtcp2_path *out)
 {
-	*out = (ngtcp2_path){.local = {.addr = &p->local.sa, .addrlen = p->len}, .remote = {.addr = &p->remote.sa, .addrlen = p->len}};
+	*out = (ngtcp2_path){.local = {.addr = &p->local.sa, .addrlen = p->len},
+			     .remote = {.addr = &p->remote.sa, .addrlen = p->len}};
 }
 
 /* ---- opening ---- */
@@ -98,12 +100,14 @@ static void buffers_make(struct vx6_transport *t)
 	if (t->rx)
 		return;
 	/* mapped: pages that no packet has touched cost nothing */
-	t->rx = mmap(NULL, QUIC_RX_SLOTS * QUIC_SLOT_BYTES + QUIC_SLOT_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	t->rx = mmap(NULL, QUIC_RX_SLOTS * QUIC_SLOT_BYTES + QUIC_SLOT_BYTES,
+		     PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	VX6_ASSERT(t->rx != MAP_FAILED);
 	t->tx = t->rx + QUIC_RX_SLOTS * QUIC_SLOT_BYTES;
 }
 
-vx6_err quic_socket_open(struct vx6_transport *t, const struct vx6_addr *at, struct quic_socket **out)
+vx6_err quic_socket_open(struct vx6_transport *t, const struct vx6_addr *at,
+			 struct quic_socket **out)
 {
 	struct quic_socket *s = vx6_zalloc(sizeof *s);
 	vx6_err err;
@@ -163,13 +167,15 @@ vx6_err quic_socket_route(const struct quic_socket *s, struct quic_path *path, u
 	if (fd < 0)
 		return vx6_err_from_errno(errno);
 	/* connecting a datagram socket sends nothing; it asks the routing table */
-	if (connect(fd, &path->remote.sa, path->len) < 0 || getsockname(fd, &path->local.sa, &n) < 0) {
+	if (connect(fd, &path->remote.sa, path->len) < 0 ||
+	    getsockname(fd, &path->local.sa, &n) < 0) {
 		err = vx6_err_from_errno(errno);
 		goto out;
 	}
 	path->local.in6.sin6_port = s->bound.in6.sin6_port; /* at the same place in sockaddr_in */
 	n = sizeof value;
-	if (getsockopt(fd, v4 ? SOL_IP : SOL_IPV6, v4 ? IP_MTU : IPV6_MTU, &value, &n) == 0 && value > 0)
+	if (getsockopt(fd, v4 ? SOL_IP : SOL_IPV6, v4 ? IP_MTU : IPV6_MTU, &value, &n) == 0 &&
+	    value > 0)
 		*mtu = (uint32_t)value;
 out:
 	close(fd);
@@ -216,7 +222,8 @@ static void read_super_packet(struct quic_socket *s, struct msghdr *msg, const u
 {
 	struct rx_meta m = {.path.len = msg->msg_namelen};
 
-	if (msg->msg_namelen != (s->family == AF_INET6 ? sizeof m.path.remote.in6 : sizeof m.path.remote.in))
+	if (msg->msg_namelen !=
+	    (s->family == AF_INET6 ? sizeof m.path.remote.in6 : sizeof m.path.remote.in))
 		return;
 	memcpy(&m.path.remote, msg->msg_name, msg->msg_namelen);
 	read_control(msg, s, &m);
@@ -242,7 +249,8 @@ static bool read_batch(struct quic_socket *s)
 
 	memset(msgs, 0, sizeof msgs);
 	for (int i = 0; i < QUIC_RX_SLOTS; i++) {
-		iov[i] = (struct iovec){.iov_base = s->t->rx + (size_t)i * QUIC_SLOT_BYTES, .iov_len = QUIC_SLOT_BYTES};
+		iov[i] = (struct iovec){.iov_base = s->t->rx + (size_t)i * QUIC_SLOT_BYTES,
+					.iov_len = QUIC_SLOT_BYTES};
 		msgs[i].msg_hdr = (struct msghdr){.msg_name = &names[i],
 						  .msg_namelen = sizeof names[i],
 						  .msg_iov = &iov[i],
@@ -259,7 +267,8 @@ static bool read_batch(struct quic_socket *s)
 
 /* ---- sending ---- */
 
-static void put_control(struct msghdr *msg, size_t *used, int level, int type, const void *value, size_t n)
+static void put_control(struct msghdr *msg, size_t *used, int level, int type, const void *value,
+			size_t n)
 {
 	struct cmsghdr *c = (struct cmsghdr *)(void *)((uint8_t *)msg->msg_control + *used);
 
@@ -285,7 +294,8 @@ static void put_source(struct msghdr *msg, size_t *used, int family, const struc
 	}
 }
 
-static int send_batch(const struct quic_socket *s, const struct quic_path *path, uint8_t ecn, const uint8_t *p, size_t n, size_t segment)
+static int send_batch(const struct quic_socket *s, const struct quic_path *path, uint8_t ecn,
+		      const uint8_t *p, size_t n, size_t segment)
 {
 	_Alignas(struct cmsghdr) uint8_t control[CONTROL_BYTES];
 	struct iovec iov = {.iov_base = (uint8_t *)(uintptr_t)p, .iov_len = n};
@@ -303,7 +313,8 @@ static int send_batch(const struct quic_socket *s, const struct quic_path *path,
 	if (ecn) {
 		int tos = ecn;
 
-		put_control(&msg, &used, v4 ? SOL_IP : SOL_IPV6, v4 ? IP_TOS : IPV6_TCLASS, &tos, sizeof tos);
+		put_control(&msg, &used, v4 ? SOL_IP : SOL_IPV6, v4 ? IP_TOS : IPV6_TCLASS, &tos,
+			    sizeof tos);
 	}
 	if (n > segment) {
 		uint16_t size = (uint16_t)segment;
@@ -325,8 +336,8 @@ static bool is_blocked(int err)
 }
 
 /* Datagram by datagram. @return bytes dealt with; less than @p n when the kernel takes no more now */
-static size_t send_plain(struct quic_socket *s, const struct quic_path *path, uint8_t ecn, const uint8_t *p, size_t n, size_t segment,
-			 int *last)
+static size_t send_plain(struct quic_socket *s, const struct quic_path *path, uint8_t ecn,
+			 const uint8_t *p, size_t n, size_t segment, int *last)
 {
 	size_t done = 0;
 
@@ -344,7 +355,8 @@ static size_t send_plain(struct quic_socket *s, const struct quic_path *path, ui
 	return done;
 }
 
-static void hold(struct quic_socket *s, const struct quic_path *path, uint8_t ecn, const uint8_t *p, size_t n, size_t segment)
+static void hold(struct quic_socket *s, const struct quic_path *path, uint8_t ecn, const uint8_t *p,
+		 size_t n, size_t segment)
 {
 	if (!s->held)
 		s->held = vx6_zalloc(QUIC_SLOT_BYTES);
@@ -356,7 +368,8 @@ static void hold(struct quic_socket *s, const struct quic_path *path, uint8_t ec
 	vx6_io_want(&s->io, VX6_IO_READ | VX6_IO_WRITE);
 }
 
-enum quic_sent quic_socket_send(struct quic_socket *s, const struct quic_path *path, uint8_t ecn, const uint8_t *p, size_t n, size_t segment)
+enum quic_sent quic_socket_send(struct quic_socket *s, const struct quic_path *path, uint8_t ecn,
+				const uint8_t *p, size_t n, size_t segment)
 {
 	int err = 0;
 	size_t done;
@@ -379,7 +392,8 @@ enum quic_sent quic_socket_send(struct quic_socket *s, const struct quic_path *p
 	}
 	if (err == 0 && n > segment && !s->no_gso) {
 		/* the device refuses segmentation (EIO, EINVAL) but takes the packets: it is asked no more */
-		VX6_DEBUG("quic", "no UDP segmentation offload on this path: plain datagrams from now on");
+		VX6_DEBUG("quic",
+			  "no UDP segmentation offload on this path: plain datagrams from now on");
 		s->no_gso = true;
 	}
 	if (err == EINVAL || err == EADDRNOTAVAIL || err == ENETUNREACH || err == ENODEV)

@@ -196,15 +196,18 @@ void quic_stream_want_send(struct quic_stream *s)
 
 bool quic_conn_has_room(const struct quic_conn *c)
 {
-	uint64_t limit = VX6_MIN(VX6_MAX((uint64_t)QUIC_LINK_SEND_MIN, 4 * c->cwnd), (uint64_t)QUIC_LINK_SEND_MAX);
+	uint64_t limit = VX6_MIN(VX6_MAX((uint64_t)QUIC_LINK_SEND_MIN, 4 * c->cwnd),
+				 (uint64_t)QUIC_LINK_SEND_MAX);
 
-	return c->unacked < limit && c->unsent < ngtcp2_conn_get_max_data_left2(c->q) && c->t->pool.tx_n < QUIC_CHUNKS_MAX;
+	return c->unacked < limit && c->unsent < ngtcp2_conn_get_max_data_left2(c->q) &&
+	       c->t->pool.tx_n < QUIC_CHUNKS_MAX;
 }
 
 uint64_t quic_stream_room(const struct quic_stream *s, bool *of_link)
 {
 	const struct quic_conn *c = quic_stream_conn(s);
-	uint64_t limit = VX6_MIN(VX6_MAX((uint64_t)QUIC_SEND_MIN, 2 * c->cwnd), (uint64_t)QUIC_LINK_SEND_MAX);
+	uint64_t limit = VX6_MIN(VX6_MAX((uint64_t)QUIC_SEND_MIN, 2 * c->cwnd),
+				 (uint64_t)QUIC_LINK_SEND_MAX);
 	uint64_t unacked = s->queued - s->acked, unsent = s->queued - s->sent, credit;
 
 	*of_link = false;
@@ -352,7 +355,8 @@ void quic_conn_unblock(struct quic_conn *c)
 
 /* ---- the other calls ---- */
 
-vx6_err quic_op_stream_open(struct vx6_link *link, const struct vx6_stream_events *ev, void *user, struct vx6_stream **out)
+vx6_err quic_op_stream_open(struct vx6_link *link, const struct vx6_stream_events *ev, void *user,
+			    struct vx6_stream **out)
 {
 	struct quic_conn *c = quic_conn_of(link);
 	struct quic_stream *s;
@@ -372,7 +376,8 @@ vx6_err quic_op_stream_open(struct vx6_link *link, const struct vx6_stream_event
 	return VX6_OK;
 }
 
-void quic_op_stream_set_events(struct vx6_stream *vs, const struct vx6_stream_events *ev, void *user)
+void quic_op_stream_set_events(struct vx6_stream *vs, const struct vx6_stream_events *ev,
+			       void *user)
 {
 	struct quic_stream *s = quic_stream_of(vs);
 

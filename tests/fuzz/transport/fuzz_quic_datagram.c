@@ -17,7 +17,15 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-enum { DATAGRAMS_MAX = 16, PACKET = 1200, HEAD = 24, TAG = 16, BODY = PACKET - HEAD - TAG, NUMBER_AT = 22, SAMPLE_AT = 26 };
+enum {
+	DATAGRAMS_MAX = 16,
+	PACKET = 1200,
+	HEAD = 24,
+	TAG = 16,
+	BODY = PACKET - HEAD - TAG,
+	NUMBER_AT = 22,
+	SAMPLE_AT = 26
+};
 
 static struct vx6_loop *loop;
 static struct vx6_transport *t;
@@ -66,7 +74,8 @@ static void set_up(void)
 
 static bool expand(const uint8_t secret[32], const char *label, uint8_t *out, size_t n)
 {
-	uint8_t info[32] = {0, (uint8_t)n, (uint8_t)(6 + strlen(label)), 't', 'l', 's', '1', '3', ' '};
+	uint8_t info[32] = {0,   (uint8_t)n, (uint8_t)(6 + strlen(label)), 't', 'l', 's', '1',
+			    '3', ' '};
 
 	memcpy(info + 9, label, strlen(label));
 	return vx6_is_ok(vx6_kdf_expand(secret, info, 10 + strlen(label), out, n));
@@ -78,8 +87,30 @@ static bool seal_initial(const uint8_t *frames, size_t n, uint8_t id, uint8_t ou
 	static const uint8_t salt[] = {0x38, 0x76, 0x2c, 0xf7, 0xf5, 0x59, 0x34, 0xb3, 0x4d, 0x17,
 				       0x9a, 0xe6, 0xa4, 0xc8, 0x0c, 0xad, 0xcc, 0xbb, 0x7f, 0x0a};
 	/* flags (number of two bytes), version, two ids, no token, length, number 0 */
-	uint8_t head[HEAD] = {0xc1, 0, 0, 0, 1, 8, id, 2, 3, 4, 5, 6, 7, 8, 4, 9, 10, 11, 12, 0, 0x40 | ((2 + BODY + TAG) >> 8),
-			      (2 + BODY + TAG) & 0xff, 0, 0};
+	uint8_t head[HEAD] = {0xc1,
+			      0,
+			      0,
+			      0,
+			      1,
+			      8,
+			      id,
+			      2,
+			      3,
+			      4,
+			      5,
+			      6,
+			      7,
+			      8,
+			      4,
+			      9,
+			      10,
+			      11,
+			      12,
+			      0,
+			      0x40 | ((2 + BODY + TAG) >> 8),
+			      (2 + BODY + TAG) & 0xff,
+			      0,
+			      0};
 	uint8_t initial[32], client[32], key[16], iv[12], hp[16], mask[16], plain[BODY] = {0};
 	bool ok;
 	Aes aes;
@@ -87,12 +118,15 @@ static bool seal_initial(const uint8_t *frames, size_t n, uint8_t id, uint8_t ou
 	memcpy(plain, frames, VX6_MIN(n, (size_t)BODY));
 	memcpy(out, head, HEAD);
 	vx6_kdf_extract(salt, sizeof salt, head + 6, 8, initial);
-	if (!expand(initial, "client in", client, 32) || !expand(client, "quic key", key, 16) || !expand(client, "quic iv", iv, 12) ||
-	    !expand(client, "quic hp", hp, 16) || wc_AesInit(&aes, NULL, INVALID_DEVID) != 0)
+	if (!expand(initial, "client in", client, 32) || !expand(client, "quic key", key, 16) ||
+	    !expand(client, "quic iv", iv, 12) || !expand(client, "quic hp", hp, 16) ||
+	    wc_AesInit(&aes, NULL, INVALID_DEVID) != 0)
 		return false;
 	ok = wc_AesGcmSetKey(&aes, key, sizeof key) == 0 &&
-	     wc_AesGcmEncrypt(&aes, out + HEAD, plain, BODY, iv, sizeof iv, out + HEAD + BODY, TAG, head, HEAD) == 0 &&
-	     wc_AesSetKeyDirect(&aes, hp, sizeof hp, NULL, AES_ENCRYPTION) == 0 && wc_AesEncryptDirect(&aes, mask, out + SAMPLE_AT) == 0;
+	     wc_AesGcmEncrypt(&aes, out + HEAD, plain, BODY, iv, sizeof iv, out + HEAD + BODY, TAG,
+			      head, HEAD) == 0 &&
+	     wc_AesSetKeyDirect(&aes, hp, sizeof hp, NULL, AES_ENCRYPTION) == 0 &&
+	     wc_AesEncryptDirect(&aes, mask, out + SAMPLE_AT) == 0;
 	wc_AesFree(&aes);
 	out[0] ^= mask[0] & 0x0f;
 	out[NUMBER_AT] ^= mask[1];
@@ -133,7 +167,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		take = VX6_MIN(take, n);
 		path.local = s->bound;
 		/* an address of a documentation network: answers go nowhere, and no exception for loopback applies */
-		path.remote.in6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = 99, .sin6_addr.s6_addr = {0x20, 1, 0xd, 0xb8, (uint8_t)i}};
+		path.remote.in6 = (struct sockaddr_in6){.sin6_family = AF_INET6,
+							.sin6_port = 99,
+							.sin6_addr.s6_addr = {0x20, 1, 0xd, 0xb8,
+									      (uint8_t)i}};
 		if (sealed && seal_initial(data, take, (uint8_t)i, buf))
 			quic_datagram(s, &path, 0, buf, PACKET);
 		else if (take)
@@ -142,8 +179,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		n -= take;
 	}
 	run_once();
-	VX6_LIST_EACH (node, &t->conns)
-		vx6_link_close(quic_link_of(VX6_CONTAINER_OF(node, struct quic_conn, node)), VX6_OK);
+	VX6_LIST_EACH(node, &t->conns)
+	vx6_link_close(quic_link_of(VX6_CONTAINER_OF(node, struct quic_conn, node)), VX6_OK);
 	run_once();
 	while (!vx6_list_is_empty(&t->lingering))
 		quic_conn_free(VX6_CONTAINER_OF(t->lingering.next, struct quic_conn, node));

@@ -23,7 +23,8 @@ static void err_name__every_code__is_unique(void **state)
 	for (size_t i = 0; i < codes_n; i++)
 		for (size_t j = 0; j < i; j++) {
 			assert_int_not_equal(codes[i], codes[j]);
-			assert_string_not_equal(vx6_err_name((vx6_err){codes[i]}), vx6_err_name((vx6_err){codes[j]}));
+			assert_string_not_equal(vx6_err_name((vx6_err){codes[i]}),
+						vx6_err_name((vx6_err){codes[j]}));
 		}
 }
 

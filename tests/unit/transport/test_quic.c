@@ -16,7 +16,8 @@
 enum { SEED = 20260, MIB = 1 << 20 };
 
 /* A dials B through @p x. */
-static void start_behind_proxy(struct rig *r, struct udp_proxy *x, const struct vx6_transport_limits *limits)
+static void start_behind_proxy(struct rig *r, struct udp_proxy *x,
+			       const struct vx6_transport_limits *limits)
 {
 	rig_start(r, &vx6_transport_quic, limits, limits);
 	proxy_start(x, r->loop, &r->at, SEED);
@@ -193,7 +194,9 @@ static void quic_link__peer_restarted__stateless_reset_ends_it_at_once(void **st
 	rig_connect(&r);
 	echo_through(&r, 1000, 3000);
 	x.blocked = true; /* the farewell does not arrive */
-	cfg = (struct vx6_transport_config){.loop = r.loop, .key = &r.b.key, .limits = r.b.t->limits};
+	cfg = (struct vx6_transport_config){.loop = r.loop,
+					    .key = &r.b.key,
+					    .limits = r.b.t->limits};
 	vx6_transport_quic.free(r.b.t);
 	assert_true(vx6_is_ok(vx6_transport_quic.new(&cfg, &r.b.t)));
 	assert_true(vx6_is_ok(vx6_transport_quic.listen(r.b.t, &server, &nobody, NULL, &again)));
@@ -292,7 +295,8 @@ static void quic_link__forged_packets_with_its_ids__lives(void **state)
 		struct proxy_packet m = x.kept[i];
 
 		for (int k = 0; k < 100; k++) {
-			m.p[9 + proxy_random(&x) % (m.n - 9)] ^= (uint8_t)(1 + proxy_random(&x) % 255);
+			m.p[9 + proxy_random(&x) % (m.n - 9)] ^=
+				(uint8_t)(1 + proxy_random(&x) % 255);
 			proxy_inject(&x, m.p, m.n);
 		}
 		rig_run_ms(&r, 5);
@@ -305,8 +309,11 @@ static void quic_link__forged_packets_with_its_ids__lives(void **state)
 
 static void quic_accept__unknown_version__our_versions_told(void **state)
 {
-	uint8_t initial[1200] = {0xc0, 0x1a, 0x2a, 0x3a, 0x4a, 8, 1, 2, 3, 4, 5, 6, 7, 8, 4, 9, 10, 11, 12}, answer[256];
-	static const uint8_t head[] = {0, 0, 0, 0, 4, 9, 10, 11, 12, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 1};
+	uint8_t initial[1200] = {0xc0, 0x1a, 0x2a, 0x3a, 0x4a, 8, 1,  2,  3, 4,
+				 5,    6,    7,    8,    4,    9, 10, 11, 12},
+		answer[256];
+	static const uint8_t head[] = {0, 0, 0, 0, 4, 9, 10, 11, 12, 8, 1,
+				       2, 3, 4, 5, 6, 7, 8,  0,  0,  0, 1};
 	struct udp_proxy x;
 	struct rig r;
 	ssize_t n;
@@ -340,7 +347,8 @@ static void quic_cid__many_added_and_removed__all_found_and_none_left(void **sta
 		size_t n = 0;
 
 		while (n < VX6_ARRAY_N(keys)) {
-			keys[n] = vx6_random_u64() & (round % 2 ? UINT64_MAX : 0xff00ff); /* long chains too */
+			keys[n] = vx6_random_u64() &
+				  (round % 2 ? UINT64_MAX : 0xff00ff); /* long chains too */
 			if (quic_cid_find(&t.cids, keys[n]))
 				continue;
 			assert_true(quic_cid_put(&t.cids, keys[n], &c));
@@ -369,7 +377,8 @@ int main(void)
 		cmocka_unit_test(quic_path__loopback__probed_beyond_ethernet),
 		cmocka_unit_test(quic_link__peer_restarted__stateless_reset_ends_it_at_once),
 		cmocka_unit_test(quic_datagrams__garbage__nothing_made_and_link_lives),
-		cmocka_unit_test(quic_accept__damaged_and_cut_initials__no_link_and_none_left_behind),
+		cmocka_unit_test(
+			quic_accept__damaged_and_cut_initials__no_link_and_none_left_behind),
 		cmocka_unit_test(quic_link__forged_packets_with_its_ids__lives),
 		cmocka_unit_test(quic_accept__unknown_version__our_versions_told),
 		cmocka_unit_test(quic_cid__many_added_and_removed__all_found_and_none_left),

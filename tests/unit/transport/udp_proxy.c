@@ -94,7 +94,8 @@ static int udp_socket(struct sockaddr_in6 *bound)
 	return fd;
 }
 
-void proxy_start(struct udp_proxy *x, struct vx6_loop *loop, const struct vx6_addr *server, uint64_t seed)
+void proxy_start(struct udp_proxy *x, struct vx6_loop *loop, const struct vx6_addr *server,
+		 uint64_t seed)
 {
 	struct sockaddr_storage ss;
 	struct sockaddr_in6 bound;
@@ -106,9 +107,12 @@ void proxy_start(struct udp_proxy *x, struct vx6_loop *loop, const struct vx6_ad
 	memcpy(&x->server, &ss, sizeof x->server);
 	x->back_fd = udp_socket(&bound);
 	x->front_fd = udp_socket(&bound);
-	assert_true(vx6_is_ok(vx6_addr_from_sockaddr((struct sockaddr *)&bound, sizeof bound, &x->at)));
-	assert_true(vx6_is_ok(vx6_io_start(loop, &x->front, x->front_fd, VX6_IO_READ, on_readable, x)));
-	assert_true(vx6_is_ok(vx6_io_start(loop, &x->back, x->back_fd, VX6_IO_READ, on_readable, x)));
+	assert_true(
+		vx6_is_ok(vx6_addr_from_sockaddr((struct sockaddr *)&bound, sizeof bound, &x->at)));
+	assert_true(
+		vx6_is_ok(vx6_io_start(loop, &x->front, x->front_fd, VX6_IO_READ, on_readable, x)));
+	assert_true(
+		vx6_is_ok(vx6_io_start(loop, &x->back, x->back_fd, VX6_IO_READ, on_readable, x)));
 }
 
 void proxy_rebind(struct udp_proxy *x)
@@ -118,7 +122,8 @@ void proxy_rebind(struct udp_proxy *x)
 	vx6_io_stop(&x->back);
 	close(x->back_fd);
 	x->back_fd = udp_socket(&bound);
-	assert_true(vx6_is_ok(vx6_io_start(x->loop, &x->back, x->back_fd, VX6_IO_READ, on_readable, x)));
+	assert_true(vx6_is_ok(
+		vx6_io_start(x->loop, &x->back, x->back_fd, VX6_IO_READ, on_readable, x)));
 }
 
 void proxy_inject(struct udp_proxy *x, const void *p, size_t n)

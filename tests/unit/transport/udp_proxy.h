@@ -35,7 +35,8 @@ struct udp_proxy {
 	int kept_n;
 };
 
-void proxy_start(struct udp_proxy *x, struct vx6_loop *loop, const struct vx6_addr *server, uint64_t seed);
+void proxy_start(struct udp_proxy *x, struct vx6_loop *loop, const struct vx6_addr *server,
+		 uint64_t seed);
 /** The server sees another source port from now on, as when an address translator forgot us. */
 void proxy_rebind(struct udp_proxy *x);
 void proxy_stop(struct udp_proxy *x);
