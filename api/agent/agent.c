@@ -1,5 +1,6 @@
 #include "api/agent/agent.h"
 
+#include <limits.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -78,13 +79,32 @@ static vx6_err take_flags(const struct vx6_cli_parsed *p, struct vx6_settings *s
 	return VX6_OK;
 }
 
+/* Without --config: agent.yaml of the state directory, when there is one (`vx6 init --name` writes it). */
+static bool default_file(const struct vx6_cli_parsed *p, char out[static PATH_MAX])
+{
+	const char *dir = vx6_cli_text(p, "state-dir");
+	char state[PATH_MAX - 16];
+
+	if (!dir)
+		dir = getenv("VX6_STATE_DIR");
+	if (dir)
+		vx6_strlcpy(state, dir, sizeof state);
+	else if (!vx6_state_dir_default(state, sizeof state))
+		return false;
+	snprintf(out, PATH_MAX, "%s/agent.yaml", state);
+	return access(out, F_OK) == 0;
+}
+
 static vx6_err collect(const struct vx6_cli_parsed *p, struct vx6_settings *s,
 		       struct vx6_agent_config *out, char *detail)
 {
 	const char *file = vx6_cli_text(p, "config");
+	char path[PATH_MAX];
 
 	if (!file)
 		file = getenv("VX6_CONFIG");
+	if (!file && default_file(p, path))
+		file = path;
 	if (file)
 		VX6_TRY(vx6_settings_read_file(s, file, detail));
 	VX6_TRY(vx6_settings_read_env(s, detail));

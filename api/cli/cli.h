@@ -2,7 +2,7 @@
  * @file cli.h
  * The `vx6 …` commands: a client of the agent's HTTP API.
  *
- * Spec:    docs/reference/cli.md, vx6(1)
+ * Spec:    vx6(1), made from the table of commands (build: man/vx6.1)
  * Layer:   api
  * Output:  data on stdout, everything else on stderr; exit status is an enum vx6_cli_exit
  * Threads: the main thread; `connect` starts one for the other direction

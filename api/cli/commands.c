@@ -369,7 +369,7 @@ static const struct vx6_cli_arg agent_args[] = {
 	{.name = "config",
 	 .value = "FILE",
 	 .offer = VX6_OFFER_FILES,
-	 .help = "file with the same settings"},
+	 .help = "file with the same settings (agent.yaml of the state directory)"},
 };
 static const struct vx6_cli_arg init_args[] = {
 	{.name = "state-dir",

@@ -195,6 +195,30 @@ def test_completion_knows_what_there_is(pair):
     assert alice.node_id in complete(bob, "service", "add", "x", "--allow", "vx1")
 
 
+def test_agent_takes_what_init_made(folder):
+    state = folder / "prepared"
+    secret = folder / "passphrase"
+    secret.write_text("correct horse\n")
+    secret.chmod(0o600)
+    done = subprocess.run([BIN, "init", "--state-dir", state, "--name", "erin", "--passphrase-file", secret, "--json"], capture_output=True,
+                          env=ENV, timeout=30)
+    assert done.returncode == 0, done.stderr
+    agent = Agent(state, "-")
+    # its own name and no passphrase: the file of init has the one, the short-lived key needs no other
+    child = subprocess.Popen([BIN, "agent", "--state-dir", state, "--listen", "[::1]:0", "--api-listen", "none"], env=ENV,
+                             stderr=subprocess.PIPE)
+    try:
+        cli = Cli(agent)
+        until(lambda: cli.run("health").returncode == 0)
+        assert cli.json("status")["name"] == "erin"
+        identity = cli.json("identity")
+        assert (identity["node_id"], identity["passphrase"]) == (json.loads(done.stdout)["node_id"], True)
+    finally:
+        child.terminate()
+        assert child.wait(15) == 0, child.stderr.read()
+        child.stderr.close()
+
+
 # ---- exit status, with causes ----
 
 def test_refusals_of_the_agent(pair):
