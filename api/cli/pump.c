@@ -45,7 +45,7 @@ static int write_all(int fd, const char *p, size_t n)
 	return 0;
 }
 
-/* Until the end of @p from. @return 0 or errno; *reading: it was the reader that failed */
+/* Until the end of @p from. @return 0 or errno */
 static int copy(int from, int to)
 {
 	char *buf = vx6_zalloc(CHUNK);
@@ -104,13 +104,28 @@ static void end_output(const struct vx6_pump *p)
 		close(p->out);
 }
 
+static void wait_for(struct pollfd *fds, nfds_t n)
+{
+	while (poll(fds, n, -1) < 0 && errno == EINTR)
+		;
+}
+
 /* Until the other direction has ended too, or has nobody left to go to. */
 static void wait_upward(const struct vx6_pump *p, struct upward *u)
 {
 	struct pollfd fds[] = {{.fd = u->done, .events = POLLIN}, {.fd = p->sock}};
 
-	while (poll(fds, VX6_ARRAY_N(fds), -1) < 0 && errno == EINTR)
-		;
+	wait_for(fds, VX6_ARRAY_N(fds));
+}
+
+/* The caller closes the sockets next: the thread must not read a number that has become somebody else's. */
+static void end_upward(const struct vx6_pump *p, struct upward *u)
+{
+	struct pollfd done = {.fd = u->done, .events = POLLIN};
+
+	shutdown(p->in, SHUT_RDWR);
+	shutdown(p->sock, SHUT_RDWR);
+	wait_for(&done, 1);
 }
 
 int vx6_pump_run(const struct vx6_pump *p)
@@ -128,6 +143,8 @@ int vx6_pump_run(const struct vx6_pump *p)
 		if (!p->in_is_person)
 			wait_upward(p, u);
 	}
+	if (p->in == p->out)
+		end_upward(p, u);
 	upward_release(u);
 	return err;
 }

@@ -12,7 +12,9 @@
 #include <stddef.h>
 
 struct vx6_pump {
-	int in, out; /* the local end; the same descriptor when it is a socket. Borrowed; `out` may be closed */
+	/* The local end, borrowed: one socket, ended on return; or two other descriptors, of which `out` is closed and `in`
+	 * may still be read by the thread for as long as the process lives. */
+	int in, out;
 	int sock;          /* the far end; borrowed */
 	const char *early; /* goes to `out` first */
 	size_t early_n;

@@ -460,6 +460,43 @@ def test_connect_listens(api, tmp_path, kind):
     assert not (tmp_path / "port.sock").exists()
 
 
+def test_connect_listens_and_keeps_nothing_of_broken_connections(api):
+    count = iter(range(1000))
+
+    def handle(conn):
+        conn.sendall(b"%d." % next(count))  # and is gone, whatever the client still sends
+
+    server = api(upgraded(handle))
+    child = subprocess.Popen([PROGRAM, "--socket", server.path, "connect", "alice.x", "--listen", "0"], env=ENV,
+                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    fds = pathlib.Path(f"/proc/{child.pid}/fd")
+    try:
+        port = int(child.stdout.readline().rpartition(b":")[2])
+        before, seen = len(list(fds.iterdir())), []
+        for _ in range(20):
+            conns = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(10)]
+            for conn in conns:
+                data = b""
+                try:
+                    conn.sendall(b"x" * 1000)
+                    while more := conn.recv(100):
+                        data += more
+                except ConnectionError:
+                    pass
+                assert data.count(b".") <= 1, "bytes of another connection"
+                seen.append(data)
+                conn.close()
+        assert len(set(seen) - {b""}) > 150
+        end = time.monotonic() + 5
+        while len(list(fds.iterdir())) != before:
+            assert time.monotonic() < end, "descriptors stay open"
+            time.sleep(0.05)
+    finally:
+        child.send_signal(signal.SIGINT)
+        assert child.wait(10) == 130
+        child.stdout.close()
+
+
 def test_connect_listens_on_this_machine_only(api):
     server = api(upgraded(echo))
     assert server.run("connect", "a.b", "--listen", "0.0.0.0:0").returncode == 9
