@@ -185,6 +185,25 @@ static vx6_err token_load(struct vx6_api_server *s, const char *path, char detai
 
 /* ---- connections ---- */
 
+/* Where the connection came in. libmicrohttpd takes new ones over later, so this is asked of the socket. */
+static struct api_listener *listener_of(struct vx6_api_server *s, int fd)
+{
+	struct sockaddr_storage ss;
+	socklen_t n = sizeof ss;
+	struct vx6_addr local;
+	bool tcp;
+
+	if (getsockname(fd, (struct sockaddr *)&ss, &n) != 0)
+		return &s->nowhere;
+	tcp = ss.ss_family != AF_UNIX;
+	if (tcp && !vx6_is_ok(vx6_addr_from_sockaddr((struct sockaddr *)&ss, n, &local)))
+		return &s->nowhere;
+	for (size_t i = 0; i < s->listeners_n; i++)
+		if (s->listeners[i].tcp == tcp && (!tcp || s->listeners[i].port == local.port))
+			return &s->listeners[i];
+	return &s->nowhere;
+}
+
 static void connection_peer(struct api_connection *c, int fd)
 {
 	struct ucred cred;
@@ -205,11 +224,13 @@ static void on_connection(void *user, struct MHD_Connection *http, void **contex
 	struct api_connection *c = *context;
 
 	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+		int fd = MHD_get_connection_info(http, MHD_CONNECTION_INFO_CONNECTION_FD)
+				 ->connect_fd;
+
 		c = vx6_zalloc(sizeof *c);
-		c->listener = s->accepting;
+		c->listener = listener_of(s, fd);
 		c->listener->connections++;
-		connection_peer(c, MHD_get_connection_info(http, MHD_CONNECTION_INFO_CONNECTION_FD)
-					   ->connect_fd);
+		connection_peer(c, fd);
 		*context = c;
 	} else if (c) {
 		c->listener->connections--;
@@ -222,17 +243,15 @@ static void accept_some(struct vx6_api_server *s, struct api_listener *l)
 {
 	unsigned cap = l->tcp ? API_CONNECTIONS_TCP : API_CONNECTIONS_UNIX;
 
-	for (int i = 0; i < ACCEPTS_PER_WAKE; i++) {
+	for (unsigned i = 0; i < ACCEPTS_PER_WAKE; i++) {
 		int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (fd < 0)
 			return;
-		if (l->connections >= cap) {
+		if (l->connections + i >= cap)
 			close(fd);
-			continue;
-		}
-		s->accepting = l;
-		MHD_add_connection(s->http, fd, NULL, 0); /* closes it when it fails */
+		else
+			MHD_add_connection(s->http, fd, NULL, 0); /* closes it when it fails */
 	}
 }
 
@@ -413,6 +432,7 @@ vx6_err vx6_api_server_start(const struct vx6_api_config *cfg, struct vx6_node *
 
 	*out = NULL;
 	s->node = node;
+	s->nowhere = (struct api_listener){.fd = -1, .tcp = true};
 	vx6_list_init(&s->requests);
 	vx6_random_bytes(s->key, sizeof s->key);
 	s->events = api_events_new();

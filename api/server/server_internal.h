@@ -177,8 +177,9 @@ struct vx6_api_server {
 	bool stopping; /* atomic */
 	struct api_listener listeners[VX6_API_LISTEN_MAX + 1];
 	size_t listeners_n;
-	struct api_listener *accepting; /* whose connection is being handed to libmicrohttpd */
-	char *socket_path;              /* to unlink at stop */
+	struct api_listener
+		nowhere; /* of a connection that died before it was looked at; its port 0 passes no check */
+	char *socket_path; /* to unlink at stop */
 	struct vx6_list requests;
 	unsigned requests_n;
 	uint8_t key[32]; /* of token hashes and cursors, drawn at start */
