@@ -187,6 +187,10 @@ void forward_conns_abort(struct vx6_list *conns)
 		if (c->reaching)
 			vx6_reach_cancel(c->reaching);
 		vx6_pump_abort(&c->pump, VX6_CODE_RESET);
+		if (c->reaching)
+			tell_outcome(c, VX6_ERR(DRAINING), "the agent is stopping");
+		else if (c->attachment)
+			c->attachment->ev->ended(c->attachment->user);
 		conn_free(c);
 	}
 }
