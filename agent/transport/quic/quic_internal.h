@@ -126,7 +126,7 @@ struct vx6_transport {
 	uint32_t links, handshakes, lingering_n;
 	uint8_t *rx,
 		*tx; /* QUIC_RX_SLOTS * QUIC_SLOT_BYTES and QUIC_TX_BYTES; made with the first socket */
-	struct vx6_ratelimit log_drop, log_peer, log_send, stateless_rate;
+	struct vx6_ratelimit log_drop, log_peer, stateless_rate;
 };
 
 /** The time for ngtcp2: the loop's, once a wake-up. */
@@ -210,7 +210,7 @@ struct quic_conn {
 	const struct vx6_link_events *ev;
 	void *user;
 	enum quic_state state;
-	bool initiator, accept_due, up_due, path_due, draining_due, draining_told, drain_sent,
+	bool initiator, accept_due, path_due, draining_due, draining_told, drain_sent,
 		drain_wanted;
 	bool handshake_done; /* ngtcp2 says so; `up` follows */
 	bool counted;        /* in t->handshakes */
