@@ -20,13 +20,17 @@ CONDITIONS = {
 }
 
 
-@pytest.fixture(scope="module", params=["quic", "tcp"])
-def world(request, pair, lab, load_server):
-    """alice publishes every program; bob has a forward to each."""
+@pytest.fixture(scope="module", params=[(t, c) for t in ("quic", "tcp") for c in CONDITIONS], ids=lambda p: "-".join(p))
+def world(request, pair, load_server):
+    """alice publishes every program; bob has a forward to each; all of it set up under the condition of the path."""
     agents = overlay.Agents(pair)
+    agents.transport, agents.condition = request.param
+    model = dict(CONDITIONS[agents.condition])
+    pair.wan.reset()
     try:
-        agents.transport = request.param
-        agents.duo(request.param)
+        pair.wan.set_mtu(model.pop("mtu", 1500))
+        pair.wan.set(**model)
+        agents.duo(agents.transport, timeout=15)
         for name, target, port in (("ssh", programs.SSH_PORT, SSH), ("web", programs.HTTP_PORT, WEB),
                                    ("pg", programs.PG_PORT, PG), ("ws", programs.WS_PORT, WS)):
             agents.alice.add_service(name, f"127.0.0.1:{target}")
@@ -37,17 +41,12 @@ def world(request, pair, lab, load_server):
         agents.stop()
 
 
-@pytest.fixture(params=CONDITIONS)
-def network(request, pair, world):
-    """The condition of the path; sessions that are up feel it from here on."""
-    pair.wan.reset()
-    model = dict(CONDITIONS[request.param])
-    if "mtu" in model:
-        pair.wan.set_mtu(model.pop("mtu"))
-    pair.wan.set(**model)
-    wait_for(world.ping, 15, "the overlay under this condition")
-    yield request.param
-    pair.wan.reset()
+@pytest.fixture
+def clean(world):
+    """For what need not be seen under every condition."""
+    if world.condition != "clean":
+        pytest.skip("seen on the clean path")
+    return world
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +73,7 @@ def websocket(pair):
     server.close()
 
 
-def test_ssh_runs_a_command(world, network, sshd):
+def test_ssh_runs_a_command(world, sshd):
     data = programs.pattern(1 << 20)
     done = world.pair.bob.run(sshd.argv(SSH, "cat >/dev/null; echo $SSH_CONNECTION; exit 7"), check=False, text=False, input=data)
     assert done.returncode == 7, done.stderr
@@ -84,9 +83,9 @@ def test_ssh_runs_a_command(world, network, sshd):
 
 
 @pytest.mark.limit(180)
-def test_curl_fetches_100_mb_unharmed(world, network, nginx):
+def test_curl_fetches_100_mb_unharmed(world, nginx):
     bbr = "bbr" in pathlib.Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text()
-    short = network == "50ms-1%loss" and world.transport == "tcp" and not bbr  # 2 Mbit/s with CUBIC
+    short = world.condition == "50ms-1%loss" and world.transport == "tcp" and not bbr  # 2 Mbit/s with CUBIC
     want, size, only = nginx.blob_sha256, nginx.blob_bytes, []
     if short:
         size, only = 5 << 20, ["-r", f"0-{(5 << 20) - 1}"]
@@ -102,7 +101,7 @@ def test_curl_fetches_100_mb_unharmed(world, network, nginx):
     print(f"{size / took / 125e3:.0f} Mbit/s")
 
 
-def test_pgbench_and_psql(world, network, postgres):
+def test_pgbench_and_psql(world, postgres):
     bob, at = world.pair.bob, ["-h", "127.0.0.1", "-p", PG, "-U", "vx6"]
     before = int(bob.run([postgres.psql, *at, "-Atc", "select count(*) from pgbench_history", "postgres"]).stdout)
     done = bob.run([postgres.pgbench, *at, "-n", "-c", 8, "-j", 2, "-t", 10, "postgres"])
@@ -113,7 +112,7 @@ def test_pgbench_and_psql(world, network, postgres):
     assert rows.strip() == "5000050000"
 
 
-def test_websocket_stays_open(world, network, websocket):
+def test_websocket_stays_open(world, websocket):
     """Nothing but its own ticks for a while, then an echo, all in order."""
     quiet = 3
     with world.bob.connect(WS) as conn:
@@ -127,33 +126,33 @@ def test_websocket_stays_open(world, network, websocket):
         assert b"echo are you there" in [programs.ws_read(conn) for _ in range(8)]
 
 
-def test_ssh_by_proxy_command(world, sshd):
+def test_ssh_by_proxy_command(clean, sshd):
     """`vx6 connect` is a program's standard input and output."""
-    proxy = f"ProxyCommand={overlay.program()} --socket {world.bob.api.path} connect alice.ssh"
+    proxy = f"ProxyCommand={overlay.program()} --socket {clean.bob.api.path} connect alice.ssh"
     argv = sshd.argv(SSH, "echo from $(hostname) $((6 * 7))")
-    done = world.pair.bob.run([*argv[:1], "-o", proxy, *argv[1:]])
+    done = clean.pair.bob.run([*argv[:1], "-o", proxy, *argv[1:]])
     assert done.stdout.split()[-1] == "42"
 
 
-def test_address_form_needs_no_discovery(world, sshd):
+def test_address_form_needs_no_discovery(clean, sshd):
     """seed's direct mode: an address and a service name are enough, pinned or not, over IPv6 and IPv4."""
-    alice, bob = world.alice, world.bob
+    alice, bob = clean.alice, clean.bob
     for port, how in ((9101, {"address": alice.address}),
                       (9102, {"address": alice.address, "node_id": alice.node_id()}),
                       (9103, {"address": f"{alice.host.ip4}:{overlay.PORT}"})):
         ident = bob.add_forward(f"127.0.0.1:{port}", service="load", **how)
-        assert world.ping(port), (how, bob.forward(ident)["status"])
+        assert clean.ping(port), (how, bob.forward(ident)["status"])
 
 
-def test_unix_socket_service(world, tmp_path):
+def test_unix_socket_service(clean, tmp_path):
     import socket
-    path = world.alice.state / "hello.sock"
+    path = clean.alice.state / "hello.sock"
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(path))
         server.listen()
-        world.alice.add_service("unixy", f"unix:{path}")
-        world.bob.add_forward("127.0.0.1:9104", to="alice.unixy")
-        with world.bob.connect(9104) as conn:
+        clean.alice.add_service("unixy", f"unix:{path}")
+        clean.bob.add_forward("127.0.0.1:9104", to="alice.unixy")
+        with clean.bob.connect(9104) as conn:
             server.settimeout(10)
             peer, _ = server.accept()
             with peer:
@@ -164,12 +163,12 @@ def test_unix_socket_service(world, tmp_path):
                 assert programs.recv_exact(conn, 6) == b"answer" and conn.recv(1) == b""
 
 
-def test_status_tells_the_path(world):
-    peer = world.bob.wait_peers()[0]["status"]
-    assert peer["transport"] == world.transport
-    assert peer["node_name"] == "alice" and peer["node_id"] == world.alice.node_id()
-    assert world.ping()
-    status = world.bob.forward(world.load_forward)["status"]
-    assert status["path"]["transport"] == world.transport
+def test_status_tells_the_path(clean):
+    peer = clean.bob.wait_peers()[0]["status"]
+    assert peer["transport"] == clean.transport
+    assert peer["node_name"] == "alice" and peer["node_id"] == clean.alice.node_id()
+    assert clean.ping()
+    status = clean.bob.forward(clean.load_forward)["status"]
+    assert status["path"]["transport"] == clean.transport
     assert status["connections"]["total"] > 0 and status["bytes"]["tx"] > 0
     assert FORWARD_PORT == int(status["bound"].rsplit(":", 1)[1])
