@@ -9,8 +9,6 @@ import pytest
 
 import overlay
 import programs
-from lab import wait_for
-from overlay import FORWARD_PORT
 
 SSH, WEB, PG, WS = 9022, 9080, 9432, 9765
 CONDITIONS = {
@@ -39,14 +37,6 @@ def world(request, pair, load_server):
     finally:
         pair.wan.reset()
         agents.stop()
-
-
-@pytest.fixture
-def clean(world):
-    """For what need not be seen under every condition."""
-    if world.condition != "clean":
-        pytest.skip("seen on the clean path")
-    return world
 
 
 @pytest.fixture(scope="module")
@@ -124,51 +114,3 @@ def test_websocket_stays_open(world, websocket):
         assert len(ticks) >= quiet / 0.2 * 0.6, len(ticks)
         conn.sendall(programs.ws_frame(b"are you there", mask=True))
         assert b"echo are you there" in [programs.ws_read(conn) for _ in range(8)]
-
-
-def test_ssh_by_proxy_command(clean, sshd):
-    """`vx6 connect` is a program's standard input and output."""
-    proxy = f"ProxyCommand={overlay.program()} --socket {clean.bob.api.path} connect alice.ssh"
-    argv = sshd.argv(SSH, "echo from $(hostname) $((6 * 7))")
-    done = clean.pair.bob.run([*argv[:1], "-o", proxy, *argv[1:]])
-    assert done.stdout.split()[-1] == "42"
-
-
-def test_address_form_needs_no_discovery(clean, sshd):
-    """seed's direct mode: an address and a service name are enough, pinned or not, over IPv6 and IPv4."""
-    alice, bob = clean.alice, clean.bob
-    for port, how in ((9101, {"address": alice.address}),
-                      (9102, {"address": alice.address, "node_id": alice.node_id()}),
-                      (9103, {"address": f"{alice.host.ip4}:{overlay.PORT}"})):
-        ident = bob.add_forward(f"127.0.0.1:{port}", service="load", **how)
-        assert clean.ping(port), (how, bob.forward(ident)["status"])
-
-
-def test_unix_socket_service(clean, tmp_path):
-    import socket
-    path = clean.alice.state / "hello.sock"
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(path))
-        server.listen()
-        clean.alice.add_service("unixy", f"unix:{path}")
-        clean.bob.add_forward("127.0.0.1:9104", to="alice.unixy")
-        with clean.bob.connect(9104) as conn:
-            server.settimeout(10)
-            peer, _ = server.accept()
-            with peer:
-                conn.sendall(b"question")
-                assert programs.recv_exact(peer, 8) == b"question"
-                peer.sendall(b"answer")
-                peer.shutdown(socket.SHUT_WR)
-                assert programs.recv_exact(conn, 6) == b"answer" and conn.recv(1) == b""
-
-
-def test_status_tells_the_path(clean):
-    peer = clean.bob.wait_peers()[0]["status"]
-    assert peer["transport"] == clean.transport
-    assert peer["node_name"] == "alice" and peer["node_id"] == clean.alice.node_id()
-    assert clean.ping()
-    status = clean.bob.forward(clean.load_forward)["status"]
-    assert status["path"]["transport"] == clean.transport
-    assert status["connections"]["total"] > 0 and status["bytes"]["tx"] > 0
-    assert FORWARD_PORT == int(status["bound"].rsplit(":", 1)[1])
