@@ -232,13 +232,17 @@ enum vx6_problem_code {{
 #endif
 """
 
+	def tables(self):
+		"""The schema nodes and what they point to."""
+		yield "static const struct vx6_schema nodes[%d];\n" % len(self.nodes)
+		yield from self.arrays
+		yield "static const struct vx6_pattern patterns[] = {\n\t%s,\n};\n" % ",\n\t".join(self.patterns or ["{0}"])
+		rows = ["\t{%s}," % ", ".join(".%s = %s" % kv for kv in node.items()) for node in self.nodes]
+		yield "static const struct vx6_schema nodes[%d] = {\n%s\n};\n" % (len(self.nodes), "\n".join(rows))
+
 	def source(self, routes, problems, events, openapi, docs):
 		out = ["/* Made by schemas/gen/gen_contract.py. */\n#include \"api/contract/contract.h\"\n\n#include <string.h>\n\n"]
-		out.append("static const struct vx6_schema nodes[%d];\n" % len(self.nodes))
-		out += self.arrays
-		out.append("static const struct vx6_pattern patterns[] = {\n\t%s,\n};\n" % ",\n\t".join(self.patterns or ["{0}"]))
-		rows = ["\t{%s}," % ", ".join(".%s = %s" % kv for kv in node.items()) for node in self.nodes]
-		out.append("static const struct vx6_schema nodes[%d] = {\n%s\n};\n" % (len(self.nodes), "\n".join(rows)))
+		out += self.tables()
 		out.append("const struct vx6_route vx6_routes[VX6_OP_N] = {\n%s\n};\n" % "\n".join(self.routes))
 		out.append("const struct vx6_problem_info vx6_problems[VX6_PROBLEM_N] = {\n%s\n};\n" % "\n".join(
 			"\t[VX6_PROBLEM_%s] = {%s, %d, %s, %s, %s}," % (c_name(p["code"]), c_string(p["code"]), p["status"],
