@@ -169,5 +169,6 @@ EOP
 [ -z "$once" ] || exit 0
 printf '\nRunning until Ctrl-C.\n'
 wait -n "${pids[@]}" || true
+sleep 0.3 # Ctrl-C reaches the agents too, and may reach them first: then the trap takes over here
 ok=''
 fail "a program of the demo ended"

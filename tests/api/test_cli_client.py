@@ -3,6 +3,7 @@ import hashlib
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -109,14 +110,16 @@ def test_socket_of_another_user_is_denied(tmp_path):
     if os.geteuid() != 0:
         pytest.skip("needs root to become somebody else")
     path = pathlib.Path("/tmp") / f"vx6-cli-{os.getpid()}.sock"
+    program = shutil.copy(PROGRAM, path.with_suffix(".program"))  # somebody else may not reach our tree
     server = FakeApi(path, lambda _: (200, {}))
     try:
         path.chmod(0o600)
-        done = subprocess.run([PROGRAM, "--socket", path, "status"], capture_output=True, env=ENV, timeout=20, user=65534, group=65534)
+        done = subprocess.run([program, "--socket", path, "status"], capture_output=True, env=ENV, timeout=20, user=65534, group=65534)
         assert done.returncode == 4, done.stderr
     finally:
         server.close()
         path.unlink()
+        os.unlink(program)
 
 
 def test_silence_times_out(api):
