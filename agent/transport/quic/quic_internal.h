@@ -210,8 +210,7 @@ struct quic_conn {
 	const struct vx6_link_events *ev;
 	void *user;
 	enum quic_state state;
-	bool initiator, accept_due, path_due, draining_due, draining_told, drain_sent,
-		drain_wanted;
+	bool initiator, accept_due, path_due, draining_due, draining_told, drain_sent, drain_wanted;
 	bool handshake_done; /* ngtcp2 says so; `up` follows */
 	bool counted;        /* in t->handshakes */
 	vx6_err why;

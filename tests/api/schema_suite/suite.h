@@ -17,6 +17,7 @@ struct suite_case {
 };
 
 extern const struct suite_case suite_cases[];
-extern const size_t suite_cases_n, suite_left_out; /* left out: groups with a keyword outside the profile */
+extern const size_t suite_cases_n,
+	suite_left_out; /* left out: groups with a keyword outside the profile */
 
 #endif

@@ -30,6 +30,7 @@ int main(void)
 			printf("wrong: %s: %s\n", suite_cases[i].what, suite_cases[i].text);
 			wrong++;
 		}
-	printf("%zu cases, %zu wrong; %zu groups are outside the profile\n", suite_cases_n, wrong, suite_left_out);
+	printf("%zu cases, %zu wrong; %zu groups are outside the profile\n", suite_cases_n, wrong,
+	       suite_left_out);
 	return wrong > 0 || suite_cases_n < 150;
 }
