@@ -19,6 +19,7 @@
 #include "wire/code.h"
 
 enum { IPV6_UDP_HEADERS = 48, INITIAL_RTT_LOOPBACK_MS = 1, LINGER_PTOS = 3 };
+#define STALL_NS (3 * UINT64_C(1000000000))
 
 /* Sizes of the path MTU search: the usual Ethernet first, then what tunnels leave, then jumbo frames and loopback. Those above the
  * MTU of the interface are not tried. */
@@ -70,6 +71,34 @@ static void make_params(const struct quic_conn *c, ngtcp2_transport_params *out)
 	out->grease_quic_bit = 1;
 }
 
+/* ---- a path that lets only small packets through ---- */
+
+void quic_conn_path_shrank(struct quic_conn *c)
+{
+	ngtcp2_ccerr ccerr;
+
+	VX6_DEBUG("quic", "packets of the size that the path took do not get through any more");
+	ngtcp2_ccerr_set_application_error(&ccerr, VX6_CODE_TIMEOUT, NULL, 0);
+	quic_conn_end(c, VX6_ERR(TIMEOUT), &ccerr);
+}
+
+/* A datagram came. Nothing of ours acknowledged for a while, and yet the peer is there: noted, for is_black_hole(). */
+static void suspect(struct quic_conn *c)
+{
+	uint64_t now = quic_now(c->t);
+
+	if (c->suspect_ns == 0 && c->unacked > c->unsent && now - c->acked_ns > STALL_NS)
+		c->suspect_ns = now;
+}
+
+/* Nothing acknowledged since for as long again: probes have been sent meanwhile and were swallowed too, so this is no outage that
+ * has just ended. ngtcp2 raises the packet size to what a path takes but never lowers it. */
+static bool is_black_hole(const struct quic_conn *c)
+{
+	return c->state == QUIC_UP && c->suspect_ns && c->unacked > c->unsent &&
+	       quic_now(c->t) - c->suspect_ns > c->suspect_ns - c->acked_ns;
+}
+
 /* ---- birth ---- */
 
 static void on_timer(struct vx6_timer *timer)
@@ -83,6 +112,10 @@ static void on_timer(struct vx6_timer *timer)
 	}
 	if (c->state == QUIC_CLOSING)
 		return;
+	if (is_black_hole(c)) {
+		quic_conn_path_shrank(c);
+		return;
+	}
 	c->late_ns = quic_now(c->t) - timer->due_ns;
 	rv = ngtcp2_conn_handle_expiry(c->q, quic_now(c->t));
 	if (rv != 0)
@@ -264,6 +297,7 @@ void quic_conn_read(struct quic_conn *c, struct quic_path *path, uint8_t ecn, co
 	}
 	if (c->state == QUIC_CLOSING)
 		return;
+	suspect(c);
 	quic_path_view(path, &view);
 	rv = ngtcp2_conn_read_pkt(c->q, &view, &info, p, n, quic_now(c->t));
 	if (rv != 0)

@@ -181,11 +181,11 @@ VX6_RES quic_socket_route(const struct quic_socket *s, struct quic_path *path, u
 void quic_path_view(struct quic_path *p, ngtcp2_path *out);
 bool quic_path_is_loopback(const struct quic_path *p);
 
-enum quic_sent { QUIC_SENT, QUIC_SENT_BLOCKED, QUIC_SENT_NO_ROUTE };
+enum quic_sent { QUIC_SENT, QUIC_SENT_BLOCKED, QUIC_SENT_NO_ROUTE, QUIC_SENT_TOO_BIG };
 /**
  * Sends @p n bytes as datagrams of @p segment bytes (the last may be shorter). What the kernel cannot take now is kept and sent first
  * later (BLOCKED: stop until then); what it refuses for good is lost, as on the wire.
- * @return NO_ROUTE when the source address of the path is gone
+ * @return NO_ROUTE when the source address of the path is gone; TOO_BIG when the interface takes no datagrams of that size
  */
 enum quic_sent quic_socket_send(struct quic_socket *s, const struct quic_path *path, uint8_t ecn,
 				const uint8_t *p, size_t n, size_t segment);
@@ -232,6 +232,9 @@ struct quic_conn {
 	uint64_t unconsumed; /* bytes delivered and not given back, all streams */
 	uint64_t owed;       /* link credit held back until they are */
 	uint64_t cwnd;       /* as of the last flush */
+	uint64_t acked_ns; /* when stream bytes were last acknowledged, or the first of them sent */
+	uint64_t
+		suspect_ns; /* when the peer was first heard since although nothing was; 0: not so */
 	struct quic_cid_keys keys;
 	uint64_t odcid_key;
 	bool has_odcid_key;
@@ -265,6 +268,8 @@ VX6_RES quic_conn_dial(struct quic_socket *s, struct quic_path *path, const stru
 /** Feeds one datagram. The connection may be CLOSING afterwards. */
 void quic_conn_read(struct quic_conn *c, struct quic_path *path, uint8_t ecn, const uint8_t *p,
 		    size_t n);
+/** Ends a link whose path has come to let only small packets through: the next one searches for their size anew. */
+void quic_conn_path_shrank(struct quic_conn *c);
 /** Has the upcalls of @p c made at the end of the wake-up. */
 void quic_conn_ready(struct quic_conn *c);
 /** Has the packets of @p c written at the end of the wake-up. */

@@ -174,6 +174,11 @@ static enum batch send_one_batch(struct quic_conn *c, ngtcp2_tstamp now, size_t 
 	case QUIC_SENT_NO_ROUTE:
 		quic_conn_migrate(c);
 		return BATCH_STOP;
+	case QUIC_SENT_TOO_BIG:
+		if (segment > ngtcp2_conn_get_path_max_tx_udp_payload_size2(c->q))
+			break; /* a probe of the path's MTU: lost, as on the wire */
+		quic_conn_path_shrank(c);
+		return BATCH_STOP;
 	case QUIC_SENT:
 		break;
 	}
@@ -210,6 +215,8 @@ void quic_flush(struct quic_conn *c)
 		vx6_list_push(&c->sock->waiting, &c->dirty_node);
 		return;
 	}
+	if (c->unacked == c->unsent)
+		c->acked_ns = now;
 	budget = burst(c);
 	for (int i = 0; i < BATCHES_MAX && last == BATCH_MORE; i++)
 		last = send_one_batch(c, now, &budget);

@@ -396,6 +396,8 @@ enum quic_sent quic_socket_send(struct quic_socket *s, const struct quic_path *p
 			  "no UDP segmentation offload on this path: plain datagrams from now on");
 		s->no_gso = true;
 	}
+	if (err == EMSGSIZE)
+		return QUIC_SENT_TOO_BIG;
 	if (err == EINVAL || err == EADDRNOTAVAIL || err == ENETUNREACH || err == ENODEV)
 		return QUIC_SENT_NO_ROUTE;
 	return QUIC_SENT;

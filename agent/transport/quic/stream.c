@@ -300,6 +300,8 @@ void quic_stream_acked(struct quic_stream *s, uint64_t upto)
 	if (upto <= s->acked || upto > s->sent)
 		return;
 	c->unacked -= upto - s->acked;
+	c->acked_ns = quic_now(c->t);
+	c->suspect_ns = 0;
 	s->acked = upto;
 	while (s->tx_head && s->tx_head->offset + s->tx_head->len <= upto) {
 		struct quic_chunk *chunk = s->tx_head;
