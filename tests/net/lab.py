@@ -231,7 +231,7 @@ class Wan:
         self.out = self.proc.popen.stdout
         if self.out.readline() != b"ready\n":
             raise RuntimeError(f"wanem did not start: {self.proc.text()}")
-        self.initial = {"delay": delay, "loss": loss, "rate": rate, "queue": queue, "corrupt": 0, "jitter": 0, "burst": 0}
+        self.initial = {"delay": delay, "loss": loss, "rate": rate, "queue": queue, "corrupt": 0, "jitter": 0, "burst": 0, "size": 0}
         self.mtu = mtu
 
     def command(self, line):

@@ -7,7 +7,7 @@ import pytest
 
 import overlay
 import programs
-from lab import wait_for
+from lab import FULL, wait_for
 from overlay import FORWARD_PORT, PORT
 from programs import TcpServer
 
@@ -187,3 +187,42 @@ def test_clean_stop_is_quick_and_leaves_no_socket(duo):
     conn.close()
     # The peer notices at once, not by its idle timer.
     wait_for(lambda: not duo.alice.peers_up() and True, 5, "alice to see bob leave")
+
+
+@pytest.mark.limit(90)
+def test_path_mtu_shrinks_under_a_live_session(duo, pair):
+    """Packets of the old size vanish. A transfer goes on or ends, it does not hang; a new one works."""
+    assert duo.load("recv", 1, 0.5)["failed"] == 0  # the session has found out what the path takes
+    with duo.bob.connect(timeout=45) as conn:
+        conn.sendall(b"R" + (400 << 20).to_bytes(8, "big"))
+        programs.recv_exact(conn, 1 << 20)
+        pair.wan.set_mtu(1280)
+        try:
+            while conn.recv(1 << 18):
+                pass
+        except ConnectionResetError:
+            pass
+    wait_for(lambda: duo.ping(timeout=2), 10, "the forward")
+    assert duo.load("recv", 1, 1)["gbit_s"] > 0.05
+    assert duo.load("send", 1, 1)["gbit_s"] > 0.05
+
+
+@pytest.mark.limit(120)
+@pytest.mark.skipif(not FULL, reason="half a minute of silence: VX6_NET_FULL=1")
+def test_path_swallows_large_packets(agents, load_server, pair):
+    """The same far away, where no error tells: the link ends once the peer is heard and nothing gets through."""
+    agents.duo("quic")
+    assert agents.load("recv", 1, 0.5)["failed"] == 0
+    with agents.bob.connect(timeout=80) as conn:
+        conn.sendall(b"R" + (400 << 20).to_bytes(8, "big"))
+        programs.recv_exact(conn, 1 << 20)
+        pair.wan.set(size=1300)
+        started = time.monotonic()
+        try:
+            while conn.recv(1 << 18):
+                pass
+        except ConnectionResetError:
+            pass
+        print(f"ended after {time.monotonic() - started:.1f} s")
+    wait_for(lambda: agents.ping(timeout=2), 10, "the forward")
+    assert agents.load("recv", 1, 1)["gbit_s"] > 0.05

@@ -51,7 +51,7 @@ bool wanem_link_set(struct wanem_link *l, const char *key, double value)
 	} map[] = {
 		{"delay", &l->delay_ms},      {"jitter", &l->jitter_ms}, {"loss", &l->loss_pct},
 		{"burst", &l->burst},         {"rate", &l->rate_mbit},   {"queue", &l->queue_ms},
-		{"corrupt", &l->corrupt_pct},
+		{"corrupt", &l->corrupt_pct}, {"size", &l->max_bytes},
 	};
 
 	for (size_t i = 0; i < sizeof map / sizeof *map; i++) {
@@ -156,6 +156,8 @@ static bool packet_is_blocked(const struct wanem_link *l, const uint8_t *pkt, si
 {
 	size_t at;
 
+	if (l->max_bytes > 0 && (double)len > l->max_bytes)
+		return true; /* a black hole: no ICMP message tells of it */
 	if (!l->block_udp && !l->block_tcp)
 		return false;
 	int proto = packet_proto(pkt, len, &at);

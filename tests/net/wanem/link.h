@@ -20,7 +20,7 @@ struct wanem_link {
 	const char *name; /* borrowed, for statistics lines */
 
 	/* The model; changed through wanem_link_set(). */
-	double delay_ms, jitter_ms, loss_pct, burst, rate_mbit, queue_ms, corrupt_pct;
+	double delay_ms, jitter_ms, loss_pct, burst, rate_mbit, queue_ms, corrupt_pct, max_bytes;
 	bool down, block_udp, block_tcp;
 
 	bool bad_state;     /* of the two-state loss model */

@@ -10,7 +10,7 @@
  *
  *   wanem -a ns1,wan0,fd00:77::1/64 -b ns2,wan0,fd00:77::2/64 -d 25 -j 1 -l 1 -r 500 -q 50
  *
- * Commands on standard input, one a line: [ab|ba] delay|jitter|loss|burst|rate|queue|corrupt
+ * Commands on standard input, one a line: [ab|ba] delay|jitter|loss|burst|rate|queue|corrupt|size
  * VALUE, block-udp, block-tcp, unblock, down, up, stats, quit. Without ab/ba both ways change.
  * Each line is answered by "ok", by statistics, or by a complaint on standard error.
  */
