@@ -32,19 +32,25 @@ static size_t write_some(struct vx6_stream *stream, const uint8_t *p, size_t n)
 	return done;
 }
 
-void control_send(struct vx6_session *s, const uint8_t *p, size_t n)
+/* @return false: the queue is full. Nothing of the message has left then: there was no room on the stream before either */
+static bool send_or_queue(struct vx6_session *s, const uint8_t *p, size_t n)
 {
 	size_t done = 0;
 
 	if (!s->control || s->state == SESSION_DEAD)
-		return;
+		return true;
 	if (s->ctl_out.n == 0)
 		done = write_some(s->control, p, n);
-	if (n - done > CTL_OUT_MAX - VX6_MIN((size_t)CTL_OUT_MAX, s->ctl_out.n)) {
-		session_fail(s, VX6_ERR(FULL), "peer does not read its control stream");
-		return;
-	}
+	if (n - done > CTL_OUT_MAX - VX6_MIN((size_t)CTL_OUT_MAX, s->ctl_out.n))
+		return false;
 	byte_queue_put(&s->ctl_out, p + done, n - done);
+	return true;
+}
+
+void control_send(struct vx6_session *s, const uint8_t *p, size_t n)
+{
+	if (!send_or_queue(s, p, n))
+		session_fail(s, VX6_ERR(FULL), "peer does not read its control stream");
 }
 
 static void on_control_writable(struct vx6_stream *stream, void *user)
@@ -63,8 +69,9 @@ void control_goaway(struct vx6_session *s, vx6_err why)
 	/* an anonymous peer learns the code only */
 	vx6_wr_init(&w, buf, sizeof buf);
 	vx6_ctl_encode_goaway(&w, vx6_code_from_err(why), s->has_node ? vx6_err_text(why) : NULL);
+	/* the end of a session is said where it can be; a full queue must not end it once more */
 	if (vx6_is_ok(w.err))
-		control_send(s, buf, w.len);
+		(void)send_or_queue(s, buf, w.len);
 }
 
 static void on_flush(struct vx6_task *task)

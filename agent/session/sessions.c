@@ -200,8 +200,8 @@ static bool is_older_the_loser(const struct vx6_session *older, const struct vx6
 static void retire(struct vx6_session *loser)
 {
 	loser->is_duplicate = true;
-	vx6_session_probe(loser, 3000);
 	vx6_timer_in_ms(&loser->timer, DUPLICATE_GRACE_MS);
+	vx6_session_probe(loser, 3000); /* may end it at once */
 }
 
 void sessions_enter(struct vx6_session *s)
@@ -214,15 +214,18 @@ void sessions_enter(struct vx6_session *s)
 		vx6_list_init(&e->sessions);
 		HASH_ADD(hh, s->m->nodes, node.b, sizeof e->node.b, e);
 	}
+	/* first: an entry whose last session leaves is freed, and a loser may leave right here */
+	vx6_list_push(&e->sessions, &s->peer);
 	VX6_LIST_EACH(node, &e->sessions)
 	{
 		struct vx6_session *older = VX6_CONTAINER_OF(node, struct vx6_session, peer);
 
+		if (older == s)
+			break;
 		/* a link of the other family is a second way, not a second copy of the same */
 		if (!older->is_duplicate && vx6_link_ops(older->link) == vx6_link_ops(s->link))
 			retire(is_older_the_loser(older, s) ? older : s);
 	}
-	vx6_list_push(&e->sessions, &s->peer);
 }
 
 void sessions_leave(struct vx6_session *s)
