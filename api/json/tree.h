@@ -51,7 +51,7 @@ bool vx6_value_equal(const struct vx6_value *a, const struct vx6_value *b);
  */
 struct vx6_value *vx6_value_merge(struct vx6_value *target, const struct vx6_value *patch);
 
-/** Compact JSON text. @return owned, free(); NULL: out of memory */
+/** Compact JSON text; numbers keep 15 digits. @return owned, free(); NULL: out of memory */
 char *vx6_value_text(const struct vx6_value *v);
 
 #endif
