@@ -244,6 +244,14 @@ static void on_service_failed(void *user, const char *id, const char *name,
 	event_emit(user, &ev);
 }
 
+static void on_service_recovered(void *user, const char *id)
+{
+	struct vx6_event ev;
+
+	event_init(&ev, "service.recovered", "service", id, NULL);
+	event_emit(user, &ev);
+}
+
 static void on_forward_failed(void *user, const char *id, const struct vx6_failure *f)
 {
 	struct vx6_event ev;
@@ -335,7 +343,7 @@ static vx6_err make_transport(struct vx6_node *node, const struct vx6_transport_
 	vx6_err err;
 
 	vx6_transport_limits_default(&cfg.limits);
-	err = ops->new(&cfg, out);
+	err = ops->new (&cfg, out);
 	if (!vx6_is_ok(err))
 		snprintf(detail, VX6_DETAIL_MAX, "cannot start transport %s: %s", ops->name,
 			 vx6_err_text(err));
@@ -389,6 +397,7 @@ static void make_parts(struct vx6_node *node, const struct vx6_state_image *img)
 		.loop = node->loop,
 		.allow_non_loopback = node->cfg.allow_non_loopback,
 		.failed = on_service_failed,
+		.recovered = on_service_recovered,
 		.user = node,
 	};
 

@@ -197,6 +197,7 @@ static void fail(struct vx6_services *s, struct service *svc, const char *name,
 	if (svc) {
 		svc->stats.refused++;
 		svc->stats.last_failure = f;
+		svc->stats.failing = svc->stats.failing || err.code == VX6_E_TARGET_UNREACHABLE;
 	}
 	if (!vx6_log_allow(svc ? &svc->loud : &s->loud, "service", FAILURES_BURST, FAILURES_PER_MS))
 		return;
@@ -223,6 +224,16 @@ static const struct vx6_node_id *conn_peer(const struct conn *c)
 	return c->has_peer ? &c->peer : NULL;
 }
 
+static void recovered(struct service *svc)
+{
+	struct vx6_services *s = svc->table;
+
+	svc->stats.failing = false;
+	VX6_INFO("service", "%s: the target answers again", svc->spec.name);
+	if (s->cfg.recovered)
+		s->cfg.recovered(s->cfg.user, svc->id);
+}
+
 static vx6_err on_connected(struct vx6_pump *p, struct vx6_stream *stream, void *user)
 {
 	struct conn *c = user;
@@ -231,6 +242,8 @@ static vx6_err on_connected(struct vx6_pump *p, struct vx6_stream *stream, void 
 	vx6_timer_stop(&c->timer);
 	c->answered = true;
 	c->service->stats.total++;
+	if (c->service->stats.failing)
+		recovered(c->service);
 	return VX6_OK;
 }
 

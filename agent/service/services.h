@@ -43,6 +43,8 @@ struct vx6_services_config {
 	 */
 	void (*failed)(void *user, const char *id, const char *name, const struct vx6_node_id *peer,
 		       const struct vx6_failure *f);
+	/** Optional: the target of a service answers again after it did not. Must not change the table. */
+	void (*recovered)(void *user, const char *id);
 	void *user;
 };
 

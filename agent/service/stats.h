@@ -8,6 +8,7 @@
 #ifndef VX6_SERVICE_STATS_H
 #define VX6_SERVICE_STATS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/addr.h"
@@ -24,6 +25,7 @@ struct vx6_flow_stats {
 	uint64_t refused;            /* that ended in a failure before a byte was passed */
 	uint64_t rx_bytes, tx_bytes; /* from the overlay, to the overlay */
 	struct vx6_failure last_failure;
+	bool failing; /* a service: its target did not answer when it was last asked */
 };
 
 enum vx6_forward_phase { VX6_FORWARD_DISABLED, VX6_FORWARD_LISTENING, VX6_FORWARD_FAILED };

@@ -55,8 +55,10 @@ static vx6_err make_listen(const struct vx6_settings *s, struct vx6_agent_config
 	for (size_t i = 0; i < v->n; i++) {
 		struct vx6_addr *a = &out->node.listen[out->node.listen_n];
 
-		if (strcmp(v->text[i], "none") == 0 && v->n == 1)
-			return VX6_OK;
+		if (strcmp(v->text[i], "none") == 0) {
+			out->node.listen_n = 0; /* takes back what stands before it */
+			continue;
+		}
 		if (out->node.listen_n == VX6_LISTEN_MAX)
 			return wrong(detail, "listen", v->text[i], "too many addresses");
 		if (!vx6_is_ok(vx6_addr_parse(v->text[i], a)) || a->family != VX6_ADDR_IP)
@@ -76,8 +78,10 @@ static vx6_err make_api(const struct vx6_settings *s, struct vx6_agent_config *o
 	for (size_t i = 0; i < v->n; i++) {
 		struct vx6_addr *a = &out->api.listen[out->api.listen_n];
 
-		if (strcmp(v->text[i], "none") == 0 && v->n == 1)
-			return VX6_OK;
+		if (strcmp(v->text[i], "none") == 0) {
+			out->api.listen_n = 0;
+			continue;
+		}
 		if (out->api.listen_n == VX6_API_LISTEN_MAX)
 			return wrong(detail, "api-listen", v->text[i], "too many addresses");
 		if (!vx6_is_ok(vx6_addr_parse(v->text[i], a)) || a->family != VX6_ADDR_IP)

@@ -37,7 +37,7 @@ static const char *phase(const struct vx6_service_view *v)
 {
 	if (!v->spec.enabled)
 		return "disabled";
-	return v->stats.last_failure.err.code == VX6_E_TARGET_UNREACHABLE ? "failing" : "ready";
+	return v->stats.failing ? "failing" : "ready";
 }
 
 static void encode_rest(struct vx6_json *j, const void *view, const struct vx6_snapshot *s)

@@ -30,7 +30,7 @@ fail() {
 # Everything that changes the result is part of the name: versions, flags, build steps, compiler, distribution.
 prefix_name() {
 	{
-		declare -p VX6_DEPS VX6_DEPS_CFLAGS WOLFSSL_CPPFLAGS WOLFSSL_FLAGS NGTCP2_FLAGS LIBMICROHTTPD_FLAGS
+		declare -p VX6_DEPS VX6_DEPS_CFLAGS WOLFSSL_CPPFLAGS WOLFSSL_FLAGS BBR_LOSS_PER_CENT NGTCP2_FLAGS LIBMICROHTTPD_FLAGS
 		declare -f build_wolfssl build_ngtcp2 build_libmicrohttpd
 		"$cc" -dumpfullversion 2>/dev/null || true
 		"$cc" -dumpmachine 2>/dev/null || true
@@ -122,8 +122,13 @@ build_wolfssl() {
 }
 
 # The libraries are staged under DESTDIR, so later ones find earlier ones by pkg-config with a sysroot.
+#
+# BBR takes more than so many per cent of loss for a sign that it sends too much. At 2, one lost packet of fifty in flight
+# is a sign, and a transfer that meets it early on a lossy path stays slow (docs/adr/0004-bbr-loss-threshold.md).
 build_ngtcp2() {
 	cd "$work/ngtcp2"
+	sed -i "s/\\(define NGTCP2_BBR_LOSS_THRESH_NUMER\\) 2\$/\\1 $BBR_LOSS_PER_CENT/" lib/ngtcp2_bbr.c
+	grep -q "define NGTCP2_BBR_LOSS_THRESH_NUMER $BBR_LOSS_PER_CENT\$" lib/ngtcp2_bbr.c || fail "ngtcp2's BBR is not as expected"
 	step ngtcp2-configure env PKG_CONFIG_PATH="$work/dest$prefix/lib/pkgconfig" PKG_CONFIG_SYSROOT_DIR="$work/dest" \
 		./configure --prefix="$prefix" "${NGTCP2_FLAGS[@]}" CC="$cc" CFLAGS="$VX6_DEPS_CFLAGS"
 	step ngtcp2-make make -j"$jobs"

@@ -33,6 +33,7 @@ x86_64) WOLFSSL_FLAGS+=(--enable-intelasm) ;;
 aarch64) WOLFSSL_FLAGS+=(--enable-armasm) ;;
 esac
 
+BBR_LOSS_PER_CENT=10
 NGTCP2_FLAGS=(--enable-lib-only --with-wolfssl --enable-static --disable-shared --with-pic)
 
 LIBMICROHTTPD_FLAGS=(

@@ -51,6 +51,14 @@ static void on_failed(void *user, const char *id, const char *name, const struct
 	failures.f = *f;
 }
 
+static int recoveries;
+
+static void on_recovered(void *user, const char *id)
+{
+	assert_string_equal(id, "svc_1");
+	recoveries++;
+}
+
 /* One byte stands for OPEN, the rest goes with it as a session would hand it over. */
 static void on_first_data(struct vx6_stream *s, const struct iovec *iov, int n, bool fin,
 			  void *user)
@@ -79,9 +87,12 @@ static const struct vx6_link_events far_link = {.stream = on_stream, .down = on_
 
 static int start(void **state)
 {
-	struct vx6_services_config cfg = {.failed = on_failed, .connections_max = 3};
+	struct vx6_services_config cfg = {.failed = on_failed,
+					  .recovered = on_recovered,
+					  .connections_max = 3};
 
 	memset(&failures, 0, sizeof failures);
+	recoveries = 0;
 	along = "";
 	asker = NULL;
 	rig_start(&rig, &vx6_transport_mem, NULL, NULL);
@@ -242,6 +253,28 @@ static void incoming__empty_list__nobody_gets_in(void **state)
 	assert_refused("web", NULL, VX6_CODE_ACCESS_REFUSED);
 }
 
+static void incoming__target_back_after_failures__told_once(void **state)
+{
+	uint16_t port;
+	int listener = tcp_listener(&port);
+	struct vx6_service_spec spec = spec_at("web", "127.0.0.1:1", port);
+
+	close(listener);
+	assert_true(vx6_is_ok(vx6_services_put(services, "svc_1", &spec)));
+	assert_refused("web", &alice, VX6_CODE_TARGET_UNREACHABLE);
+	assert_refused("web", &alice, VX6_CODE_TARGET_UNREACHABLE);
+	assert_true(vx6_services_stats(services, "svc_1")->failing);
+	assert_int_equal(recoveries, 0);
+	listener = tcp_listener(&port);
+	spec = spec_at("web", "127.0.0.1:1", port);
+	assert_true(vx6_is_ok(vx6_services_put(services, "svc_1", &spec)));
+	call(&caller, "web", &alice);
+	assert_true(rig_until(&rig, is_answered, &caller, 2000));
+	assert_false(vx6_services_stats(services, "svc_1")->failing);
+	assert_int_equal(recoveries, 1);
+	close(listener);
+}
+
 static void incoming__target_dead__target_unreachable(void **state)
 {
 	uint16_t port;
@@ -349,6 +382,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(incoming__empty_list__nobody_gets_in, start, stop),
 		cmocka_unit_test_setup_teardown(incoming__target_dead__target_unreachable, start,
 						stop),
+		cmocka_unit_test_setup_teardown(incoming__target_back_after_failures__told_once,
+						start, stop),
 		cmocka_unit_test_setup_teardown(incoming__target_alive__answer_first_then_bytes,
 						start, stop),
 		cmocka_unit_test_setup_teardown(incoming__too_many__refused_and_room_comes_back,
