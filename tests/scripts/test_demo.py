@@ -52,8 +52,9 @@ def test_once__fetches_the_page_and_leaves_nothing(scratch):
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted__stops_everything(scratch, how):
     env, tmp = scratch
+    # what was started in the background ignores SIGINT, and hands that down: a terminal would not
     run = subprocess.Popen([DEMO], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                           start_new_session=True)
+                           start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     seen = ""
     try:
         for line in run.stdout:
