@@ -12,7 +12,7 @@ def dev(*args):
 def test_help__names_every_command():
     shown = dev("help")
     assert shown.returncode == 0
-    for command in ("setup", "build", "run", "test", "bench", "fuzz", "fmt", "clean", "help"):
+    for command in ("setup", "build", "install", "run", "test", "bench", "fuzz", "fmt", "clean", "help"):
         assert f"./dev {command}" in shown.stdout
     assert "\x1b" not in shown.stdout
 
@@ -41,3 +41,14 @@ def test_totals__add_up(tmp_path):
 
 def test_totals__unreadable_file__is_a_failure(tmp_path):
     assert totals(tmp_path, "<testsuite>") == "0 passed, 1 failed, 0 skipped"
+
+
+def test_install__everything_is_where_it_belongs(tmp_path):
+    shown = dev("install", str(tmp_path / "usr"))
+    assert shown.returncode == 0, shown.stderr
+    assert f"{tmp_path}/usr/bin/vx6" in shown.stdout
+    for path in ("share/man/man1/vx6.1", "share/bash-completion/completions/vx6", "share/zsh/site-functions/_vx6",
+                 "share/fish/vendor_completions.d/vx6.fish", "share/doc/vx6/NOTICE"):
+        assert (tmp_path / "usr" / path).stat().st_size > 100, path
+    asked = subprocess.run([tmp_path / "usr/bin/vx6", "version", "--client"], capture_output=True, text=True, timeout=10)
+    assert asked.returncode == 0 and asked.stdout.startswith("vx6 ")
