@@ -343,7 +343,7 @@ static vx6_err make_transport(struct vx6_node *node, const struct vx6_transport_
 	vx6_err err;
 
 	vx6_transport_limits_default(&cfg.limits);
-	err = ops->new (&cfg, out);
+	err = ops->new(&cfg, out);
 	if (!vx6_is_ok(err))
 		snprintf(detail, VX6_DETAIL_MAX, "cannot start transport %s: %s", ops->name,
 			 vx6_err_text(err));

@@ -93,8 +93,9 @@ static void on_down(struct vx6_link *link, vx6_err why, void *user)
 	((struct link *)user)->down = true;
 }
 
-static const struct vx6_link_events link_events = {
-	.up = on_up, .stream = on_stream, .down = on_down};
+static const struct vx6_link_events link_events = {.up = on_up,
+						   .stream = on_stream,
+						   .down = on_down};
 
 static bool alice_has_ups(void *arg)
 {
