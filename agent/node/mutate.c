@@ -104,6 +104,20 @@ static vx6_err check_name(struct vx6_node *node, const struct request *rq, struc
 	return VX6_OK;
 }
 
+/* Before the row is stored: the tables that it would go to refuse no more than this. */
+static vx6_err check_room(struct vx6_node *node, const struct request *rq, struct fault *f)
+{
+	static const size_t most[] = {[VX6_RESOURCE_SERVICE] = VX6_SERVICES_MAX,
+				      [VX6_RESOURCE_FORWARD] = VX6_FORWARDS_MAX,
+				      [VX6_RESOURCE_PEER] = VX6_PEERS_MAX};
+	enum vx6_resource_kind kind = kind_of(rq->cmd->kind);
+
+	if (verb_of(rq->cmd->kind) != VERB_CREATE || rows_of(node, kind)->n < most[kind])
+		return VX6_OK;
+	snprintf(f->detail, sizeof f->detail, "at most %zu %ss", most[kind], kind_names[kind]);
+	return VX6_ERR(FULL);
+}
+
 static vx6_err check_service(struct vx6_node *node, const struct request *rq, struct fault *f)
 {
 	vx6_err err = vx6_services_check(node->services, &rq->cmd->u.service);
@@ -152,10 +166,6 @@ static vx6_err check_peer(struct vx6_node *node, const struct request *rq, struc
 		snprintf(f->detail, sizeof f->detail, "that is this node's own id");
 		return VX6_ERR(INVALID);
 	}
-	if (verb_of(rq->cmd->kind) == VERB_CREATE && node->peer_rows.n >= VX6_PEERS_MAX) {
-		snprintf(f->detail, sizeof f->detail, "at most %d peers", VX6_PEERS_MAX);
-		return VX6_ERR(FULL);
-	}
 	return VX6_OK;
 }
 
@@ -179,6 +189,7 @@ static vx6_err check_row(const struct request *rq, const struct row *row, struct
 
 static vx6_err check_spec(struct vx6_node *node, struct request *rq, struct fault *f)
 {
+	VX6_TRY(check_room(node, rq, f));
 	VX6_TRY(check_name(node, rq, f));
 	switch (kind_of(rq->cmd->kind)) {
 	case VX6_RESOURCE_SERVICE:

@@ -166,17 +166,32 @@ static bool is_field_error(vx6_err err)
 	}
 }
 
+static bool is_promised(const struct vx6_route *route, enum vx6_problem_code code)
+{
+	for (size_t i = 0; i < route->problems_n; i++)
+		if (route->problems[i] == code)
+			return true;
+	return false;
+}
+
 void api_reply_failure(struct api_request *r, const struct vx6_answer *answer)
 {
 	const char *detail = answer->detail[0] ? answer->detail : vx6_err_text(answer->err);
 	enum vx6_problem_code code = problem_of(answer->err);
 
-	if (r->match.route->body && (answer->pointer[0] || is_field_error(answer->err))) {
+	if (answer->err.code == VX6_E_INVALID && !answer->pointer[0] &&
+	    is_promised(r->match.route, VX6_PROBLEM_MANAGED_ELSEWHERE))
+		code = VX6_PROBLEM_MANAGED_ELSEWHERE;
+	else if (r->match.route->body && (answer->pointer[0] || is_field_error(answer->err))) {
 		vx6_fault_add(api_request_faults(r), answer->pointer, vx6_err_name(answer->err),
 			      "%s", detail);
 		if (is_field_error(answer->err))
 			code = VX6_PROBLEM_INVALID_BODY;
 	}
+	if (code == VX6_PROBLEM_LIMIT_REACHED && !is_promised(r->match.route, code))
+		code = VX6_PROBLEM_UNAVAILABLE; /* the agent's limit, not one on objects */
+	if (!is_promised(r->match.route, code))
+		code = VX6_PROBLEM_INTERNAL;
 	if (code == VX6_PROBLEM_INTERNAL)
 		VX6_WARN("api", "%s: %s (%s)", r->match.route->id, detail,
 			 vx6_err_name(answer->err));

@@ -20,8 +20,8 @@ MAX_BODY = 256 * 1024
 # Problems that a route can answer because of what it is.
 EVERY = ["bad_request", "origin_refused", "host_refused", "uri_too_long", "rate_limited", "headers_too_large",
 	"internal", "unavailable"]
-WITH_AUTH = ["unauthenticated", "forbidden"]
-WITH_BODY = ["invalid_json", "length_required", "payload_too_large", "media_type_unsupported", "invalid_body", "timeout"]
+WITH_AUTH = ["unauthenticated", "forbidden", "timeout"]
+WITH_BODY = ["invalid_json", "length_required", "payload_too_large", "media_type_unsupported", "invalid_body"]
 
 
 class ContractError(ValueError):

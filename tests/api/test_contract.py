@@ -11,7 +11,7 @@ from conftest import ROOT
 # Problems that only a fault of the machine, or a moment that a test cannot hold, would bring about.
 NOT_PROVOKED = {"internal", "unavailable", "timeout", "storage_full"}
 # Those that have tests of their own: they need a second agent, a full table, another user, or a flood.
-ELSEWHERE = {"forbidden", "rate_limited", "limit_reached", "ambiguous_name", "service_unknown", "access_refused", "wrong_peer",
+ELSEWHERE = {"managed_elsewhere", "forbidden", "rate_limited", "limit_reached", "ambiguous_name", "service_unknown", "access_refused", "wrong_peer",
 	"target_unreachable", "peer_unreachable"}
 
 

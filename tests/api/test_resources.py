@@ -189,3 +189,31 @@ def test_request_ids(agent):
 	assert agent.call("GET", "/v1/node", headers={"X-Request-Id": "abc-1.2_3"}).headers["X-Request-Id"] == "abc-1.2_3"
 	for bad in ("a b", "x" * 65, "a\"b"):
 		assert agent.call("GET", "/v1/node", headers={"X-Request-Id": bad}).headers["X-Request-Id"].startswith("req_")
+
+
+def test_peers_of_the_configuration_are_changed_there(make_agent):
+	agent = make_agent("alice", "--peer", "192.0.2.1:4242")
+	peer = agent.call("GET", "/v1/peers").json["items"][0]
+	assert peer["managed_by"] == "config"
+	for method, body in (("PATCH", {"name": "x"}), ("PUT", {"addresses": ["192.0.2.2:1"]}), ("DELETE", None)):
+		answer = agent.call(method, f"/v1/peers/{peer['id']}", body)
+		assert (answer.status, answer.code) == (409, "managed_elsewhere")
+
+
+def test_there_is_a_limit_on_objects(make_agent):
+	agent = make_agent()
+	connection = agent.connection()
+	made = 0
+	while made < 1100:
+		connection.request("POST", "/v1/services", '{"name":"s%d","target":"127.0.0.1:1"}' % made, {"Content-Type": "application/json"})
+		answer = connection.getresponse()
+		text = answer.read()
+		if answer.status != 201:
+			break
+		made += 1
+	connection.close()
+	assert made == 1024 and answer.status == 409 and b"limit_reached" in text
+	assert agent.call("POST", "/v1/services", {"name": "more", "target": "127.0.0.1:1"}).code == "limit_reached"
+	assert len(agent.call("GET", "/v1/services?limit=500").json["items"]) == 500
+	assert agent.call("DELETE", "/v1/services/name:s0").status == 204
+	assert agent.call("POST", "/v1/services", {"name": "more", "target": "127.0.0.1:1"}).status == 201
