@@ -78,6 +78,11 @@ def load_server(lab, pair):
     return programs.load_server(lab, pair.alice)
 
 
+@pytest.fixture(scope="session")
+def sshd(lab, pair):
+    return programs.Ssh(lab, pair.alice)
+
+
 @pytest.fixture(params=["quic", "tcp"])
 def transport(request):
     return request.param

@@ -83,7 +83,7 @@ class Nginx:
 
     def __init__(self, lab, host, port=HTTP_PORT):
         nginx = need("nginx")
-        self.dir = lab.dir / "nginx"
+        self.dir = lab.dir / f"nginx-{host.name}"
         (self.dir / "www").mkdir(parents=True)
         (self.dir / "www" / "index.html").write_text("<h1>hello from alice</h1>\n")
         blob = os.urandom(1 << 20)
@@ -109,7 +109,7 @@ class Postgres:
 
     def __init__(self, lab, host):
         initdb, postgres, self.psql, self.pgbench = need("initdb", "postgres", "psql", "pgbench")
-        self.dir = lab.dir / "pg"
+        self.dir = lab.dir / f"pg-{host.name}"
         self.dir.mkdir(mode=0o700)
         user = next(u for u in ("postgres", "nobody") if _user_exists(u))
         entry = pwd.getpwnam(user)

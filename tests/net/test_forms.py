@@ -1,17 +1,10 @@
 """The forms a forward can take: by name, by address, over standard input, to a unix socket; and what status tells."""
 import socket
 
-import pytest
-
 import overlay
 import programs
 from lab import wait_for
 from overlay import FORWARD_PORT
-
-
-@pytest.fixture(scope="module")
-def sshd(lab, pair):
-    return programs.Ssh(lab, pair.alice)
 
 
 def test_ssh_by_proxy_command(duo, sshd):

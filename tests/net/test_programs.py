@@ -40,11 +40,6 @@ def world(request, pair, load_server):
 
 
 @pytest.fixture(scope="module")
-def sshd(lab, pair):
-    return programs.Ssh(lab, pair.alice)
-
-
-@pytest.fixture(scope="module")
 def nginx(lab, pair):
     return programs.Nginx(lab, pair.alice)
 
