@@ -246,12 +246,12 @@ vx6_err vx6_addr_from_sockaddr(const struct sockaddr *sa, socklen_t len, struct 
 		memcpy(out->ip + 12, &in->sin_addr, 4);
 		return VX6_OK;
 	}
-	if (sa->sa_family == AF_UNIX && len >= (socklen_t)sizeof(sa_family_t)) {
+	if (sa->sa_family == AF_UNIX && len >= (socklen_t)offsetof(struct sockaddr_un, sun_path)) {
 		size_t n = (size_t)len - offsetof(struct sockaddr_un, sun_path);
 
+		/* the kernel may give a path that fills the array without a NUL */
 		out->family = VX6_ADDR_UNIX;
-		if ((size_t)len > offsetof(struct sockaddr_un, sun_path) && n < sizeof out->path)
-			memcpy(out->path, un->sun_path, n);
+		memcpy(out->path, un->sun_path, VX6_MIN(n, sizeof out->path - 1));
 		return VX6_OK;
 	}
 	return VX6_ERR(UNSUPPORTED);
