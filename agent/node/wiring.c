@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "node/node_internal.h"
+#include "wire/record.h"
 
 static const char seq_key[] = "record_seq";
 
@@ -93,12 +94,27 @@ static void on_session_down(void *user, struct vx6_session *s, vx6_err why)
 	vx6_peers_session_down(node->peers, s, why);
 }
 
+/*
+ * Before the DHT is there a peer speaks for itself only. Records of others would prove themselves as well, but then one peer could fill the
+ * registry with nodes that it made up.
+ */
+static vx6_err take_record(struct vx6_node *node, struct vx6_session *s, const uint8_t *record,
+			   size_t n)
+{
+	const struct vx6_node_id *who = vx6_session_node(s);
+	struct vx6_record_view view;
+
+	VX6_TRY(vx6_record_decode(record, n, &view));
+	if (!who || memcmp(view.subject, who->b, sizeof who->b) != 0)
+		return VX6_ERR(MISMATCH);
+	return vx6_registry_admit(node->registry, record, n, vx6_wall_s());
+}
+
 static void on_record(void *user, struct vx6_session *s, const uint8_t *record, size_t n)
 {
 	struct vx6_node *node = user;
-	vx6_err err = vx6_registry_admit(node->registry, record, n, vx6_wall_s());
+	vx6_err err = take_record(node, s, record, n);
 
-	(void)s;
 	if (!vx6_is_ok(err) && err.code != VX6_E_STALE &&
 	    vx6_log_allow(&node->complaints, "node", 10, 10000))
 		VX6_INFO("node", "a record from a peer was refused: %s", vx6_err_text(err));

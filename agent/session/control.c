@@ -133,6 +133,18 @@ vx6_err vx6_session_want_records(struct vx6_session *s, const struct vx6_node_id
 
 /* ---- in ---- */
 
+static bool budget_take(struct vx6_session *s, struct budget *b, uint32_t per_min)
+{
+	uint64_t now_ms = vx6_loop_now_ms(s->m->cfg.loop);
+
+	if (b->since_ms == 0 || now_ms - b->since_ms >= 60000)
+		*b = (struct budget){.since_ms = now_ms};
+	if (b->used >= per_min)
+		return false;
+	b->used++;
+	return true;
+}
+
 static vx6_err take_records(struct vx6_session *s, const struct vx6_ctl *m)
 {
 	struct vx6_rd r;
@@ -140,9 +152,12 @@ static vx6_err take_records(struct vx6_session *s, const struct vx6_ctl *m)
 	size_t n;
 
 	VX6_TRY(vx6_ctl_decode_records(m, &r));
-	while (s->state != SESSION_DEAD && vx6_ctl_records_next(&r, &record, &n))
+	while (s->state != SESSION_DEAD && vx6_ctl_records_next(&r, &record, &n)) {
+		if (!budget_take(s, &s->records_in, RECORDS_PER_MIN))
+			return VX6_ERR(LIMIT);
 		if (s->m->cfg.events->record)
 			s->m->cfg.events->record(s->m->cfg.user, s, record, n);
+	}
 	return VX6_OK;
 }
 
@@ -151,7 +166,7 @@ static vx6_err take_want(struct vx6_session *s, const struct vx6_ctl *m)
 	struct vx6_node_id node;
 
 	VX6_TRY(vx6_ctl_decode_records_want(m, node.b));
-	if (s->m->cfg.events->wanted)
+	if (budget_take(s, &s->wants_in, WANTS_PER_MIN) && s->m->cfg.events->wanted)
 		s->m->cfg.events->wanted(s->m->cfg.user, s, &node);
 	return VX6_OK;
 }

@@ -290,8 +290,14 @@ static void on_arrival_data(struct vx6_stream *stream, const struct iovec *iov, 
 	/* the usual case: everything in one piece, nothing to keep */
 	if (n == 1 && a->in.n == 0 && arrival_try(a, iov[0].iov_base, iov[0].iov_len))
 		return;
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n; i++) {
 		byte_queue_put(&a->in, iov[i].iov_base, iov[i].iov_len);
+		a->s->early_n += a->s->was_up ? 0 : iov[i].iov_len;
+	}
+	if (a->s->early_n > EARLY_MAX) {
+		session_fail(a->s, VX6_ERR(LIMIT), "too much before HELLO");
+		return;
+	}
 	if (n != 1 || a->in.n != iov[0].iov_len || fin)
 		arrival_try(a, a->in.p, a->in.n);
 }

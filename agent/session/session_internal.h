@@ -22,7 +22,12 @@ enum {
 	HELLO_TIMEOUT_MS = 2000,
 	CTL_OUT_MAX = 256 * 1024, /* bytes queued for a peer's control stream */
 	DUPLICATE_GRACE_MS = 2000,
-	ARRIVALS_MAX = 1024, /* streams of one peer whose OPEN is incomplete */
+	ARRIVALS_MAX = 1024,        /* streams of one peer whose OPEN is incomplete */
+	EARLY_MAX = 1024 * 1024,    /* bytes of streams that came before the peer's HELLO */
+	RECORDS_PER_MIN = 2048,     /* of one peer; each costs two signatures to verify */
+	WANTS_PER_MIN = 16,         /* each is answered with all that we publish */
+	NODE_SESSIONS_MAX = 16,     /* with one node, those that are on their way out included */
+	PREFIX_SESSIONS_MAX = 1024, /* that came from one IPv6 /48 or IPv4 /24, loopback exempt */
 };
 
 enum session_state {
@@ -36,6 +41,12 @@ enum session_state {
 struct byte_queue {
 	uint8_t *p;
 	size_t n, cap;
+};
+
+/* What a peer may make us do within a minute. */
+struct budget {
+	uint64_t since_ms;
+	uint32_t used;
 };
 
 struct vx6_session {
@@ -62,17 +73,18 @@ struct vx6_session {
 	bool hello_sent;
 	struct vx6_task flush;     /* records of one wake-up travel in one message */
 	struct byte_queue records; /* n × {len u16 | record}, waiting for the flush */
-	uint32_t records_n;
 
 	struct vx6_timer timer; /* HELLO, duplicate grace */
 	struct vx6_timer probe;
 	uint64_t probe_token;
 	struct vx6_list openings, arrivals;
-	size_t arrivals_n;
+	size_t arrivals_n, early_n;
+	struct budget records_in, wants_in;
+	bool counted; /* came from elsewhere: `prefix` says from which network */
+	uint8_t prefix[16];
 
 	struct vx6_list all;  /* vx6_sessions.all */
 	struct vx6_list peer; /* node_entry.sessions, once up */
-	struct vx6_ratelimit complaints;
 };
 
 /* All live sessions with one node, the oldest first. */

@@ -70,13 +70,37 @@ void vx6_sessions_free(struct vx6_sessions *m)
 
 enum { PORT_ATTEMPTS = 16 };
 
+/* One network must not be able to take all links: keys are free, addresses are less so. */
+static bool has_too_many(const struct vx6_sessions *m, const uint8_t prefix[static 16])
+{
+	size_t n = 0;
+
+	VX6_LIST_EACH(node, (struct vx6_list *)&m->all)
+	{
+		const struct vx6_session *s = VX6_CONTAINER_OF(node, struct vx6_session, all);
+
+		n += s->counted && memcmp(s->prefix, prefix, sizeof s->prefix) == 0;
+	}
+	return n >= PREFIX_SESSIONS_MAX;
+}
+
 static void on_accept(struct vx6_listener *listener, struct vx6_link *link, void *user)
 {
 	struct vx6_sessions *m = user;
+	struct vx6_session *s;
+	struct vx6_link_info info;
+	uint8_t prefix[16];
+	bool counted;
 
 	(void)listener;
-	if (!m->draining)
-		session_new(m, link, false);
+	vx6_link_info(link, &info);
+	counted = !vx6_addr_is_loopback(&info.remote);
+	vx6_addr_prefix(&info.remote, prefix);
+	if (m->draining || (counted && has_too_many(m, prefix)))
+		return;
+	s = session_new(m, link, false);
+	s->counted = counted;
+	memcpy(s->prefix, prefix, sizeof s->prefix);
 }
 
 static const struct vx6_accept_events accept_events = {.accept = on_accept};
@@ -204,6 +228,26 @@ static void retire(struct vx6_session *loser)
 	vx6_session_probe(loser, 3000); /* may end it at once */
 }
 
+/* A node that dials again and again keeps no more than a few: the oldest of those on their way out go at once. */
+static void bound_duplicates(struct node_entry *e, const struct vx6_session *newest)
+{
+	size_t n = 0;
+
+	VX6_LIST_EACH(node, &e->sessions)
+	n++;
+	VX6_LIST_EACH(node, &e->sessions)
+	{
+		struct vx6_session *s = VX6_CONTAINER_OF(node, struct vx6_session, peer);
+
+		if (n <= NODE_SESSIONS_MAX || s == newest)
+			return;
+		if (!s->is_duplicate)
+			continue;
+		n--;
+		session_fail(s, VX6_ERR(DUPLICATE), "too many links to the same node");
+	}
+}
+
 void sessions_enter(struct vx6_session *s)
 {
 	struct node_entry *e = node_find(s->m, &s->node);
@@ -226,6 +270,7 @@ void sessions_enter(struct vx6_session *s)
 		if (!older->is_duplicate && vx6_link_ops(older->link) == vx6_link_ops(s->link))
 			retire(is_older_the_loser(older, s) ? older : s);
 	}
+	bound_duplicates(e, s);
 }
 
 void sessions_leave(struct vx6_session *s)

@@ -15,15 +15,37 @@ static vx6_err get(void *user, const struct vx6_hwm_key *key, struct vx6_hwm *ou
 	return st->marks_store.get(st->marks_store.user, key, out);
 }
 
+/*
+ * Whoever has a key can be a new subject, so strangers can fill the table. They must not keep others out by that: a mark that finds
+ * no room is not kept, and the next record of its subject is taken as its first. Marks that are there stay.
+ */
+static bool remember(struct vx6_state *st, const struct vx6_hwm_key *key,
+		     const struct vx6_hwm *mark, struct vx6_write *w)
+{
+	struct vx6_hwm_key old;
+
+	if (vx6_is_ok(st->marks_store.put(st->marks_store.user, key, mark)))
+		return true;
+	if (!vx6_hwm_mem_make_room(st->marks, key->type, vx6_wall_s(), &old))
+		return false;
+	vx6_write_delete_hwm(w, &old);
+	return vx6_is_ok(st->marks_store.put(st->marks_store.user, key, mark));
+}
+
 /* A mark that does not get to disk costs little: the record is admitted once more after a restart. So a full queue is no error here. */
 static vx6_err put(void *user, const struct vx6_hwm_key *key, const struct vx6_hwm *mark)
 {
 	struct vx6_state *st = user;
-	struct vx6_write *w;
+	struct vx6_write *w = vx6_write_new();
 	vx6_err err;
 
-	VX6_TRY(st->marks_store.put(st->marks_store.user, key, mark));
-	w = vx6_write_new();
+	if (!remember(st, key, mark, w)) {
+		vx6_write_free(w);
+		if (vx6_log_allow(&st->loud, "state", 1, 60000))
+			VX6_WARN("state",
+				 "the table of high-water marks is full, one was not kept");
+		return VX6_OK;
+	}
 	vx6_write_put_hwm(w, key, mark);
 	err = vx6_state_submit(st, w, NULL, NULL);
 	if (!vx6_is_ok(err) && vx6_log_allow(&st->loud, "state", 1, 60000))

@@ -55,6 +55,7 @@ struct vx6_write {
 
 void vx6_write_put_hwm(struct vx6_write *w, const struct vx6_hwm_key *key,
 		       const struct vx6_hwm *mark);
+void vx6_write_delete_hwm(struct vx6_write *w, const struct vx6_hwm_key *key);
 
 /* ---- the connection (open.c) ---- */
 

@@ -273,3 +273,13 @@ void vx6_write_put_hwm(struct vx6_write *w, const struct vx6_hwm_key *key,
 	else
 		next(op, STATE_NULL);
 }
+
+void vx6_write_delete_hwm(struct vx6_write *w, const struct vx6_hwm_key *key)
+{
+	struct state_op *op =
+		add(w, "DELETE FROM high_water WHERE type = ? AND subject = ? AND slot = ?", false);
+
+	put_int(op, key->type);
+	put_bytes(w, op, STATE_BLOB, key->subject, sizeof key->subject);
+	put_int(op, key->slot);
+}

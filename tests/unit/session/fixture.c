@@ -132,6 +132,11 @@ static void on_record(void *user, struct vx6_session *s, const uint8_t *record, 
 	((struct test_node *)user)->records++;
 }
 
+static void on_wanted(void *user, struct vx6_session *s, const struct vx6_node_id *node)
+{
+	((struct test_node *)user)->wanted++;
+}
+
 static void on_incoming(void *user, struct vx6_session *s, struct vx6_stream *stream,
 			const struct vx6_open *what, const struct iovec *rest, int rest_n, bool fin)
 {
@@ -148,6 +153,7 @@ static void on_incoming(void *user, struct vx6_session *s, struct vx6_stream *st
 static const struct vx6_sessions_events events = {.up = on_up,
 						  .down = on_down,
 						  .record = on_record,
+						  .wanted = on_wanted,
 						  .incoming = on_incoming};
 
 void node_start(struct test_node *n)

@@ -14,7 +14,7 @@ struct test_node {
 	struct vx6_addr at;
 	/* what happened */
 	struct vx6_session *session; /* the last one that came up, NULL once it is down */
-	int ups, downs, records, incomings;
+	int ups, downs, records, wanted, incomings;
 	vx6_err last_down;
 	vx6_err answer;            /* to incoming streams */
 	struct vx6_stream *stream; /* the last incoming one */

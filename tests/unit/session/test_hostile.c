@@ -160,6 +160,55 @@ static void duplicate__older_one_is_stuck__newer_one_stays(void **state)
 	assert_ptr_not_equal(vx6_sessions_find(alice.m, &mallory.id.id, VX6_DIAL_ANY), older);
 }
 
+static void records__without_end__session_ends(void **state)
+{
+	uint8_t message[VX6_CTL_MAX], record[200] = {0};
+	struct vx6_wr w;
+	size_t mark;
+
+	vx6_wr_init(&w, message, sizeof message);
+	mark = vx6_ctl_begin(&w, VX6_CTL_RECORDS, 0);
+	while (vx6_ctl_records_add(&w, mark, record, sizeof record))
+		;
+	vx6_ctl_end(&w, mark);
+	connect_rogue(&first);
+	for (int i = 0; i < 1000 && !alice.downs; i++) {
+		say(&first, message, w.len);
+		test_run_ms(1);
+	}
+	assert_int_equal(alice.last_down.code, VX6_E_LIMIT);
+	assert_int_equal(alice.records, RECORDS_PER_MIN);
+}
+
+static void wants__without_end__a_few_are_answered(void **state)
+{
+	uint8_t want[64];
+	struct vx6_wr w;
+
+	vx6_wr_init(&w, want, sizeof want);
+	vx6_ctl_encode_records_want(&w, alice.id.id.b);
+	connect_rogue(&first);
+	for (int i = 0; i < 1000; i++)
+		if (!say(&first, want, w.len))
+			test_run_ms(1);
+	test_run_ms(20);
+	assert_int_equal(alice.wanted, WANTS_PER_MIN);
+	assert_int_equal(alice.downs, 0);
+}
+
+static void links__of_one_node_without_end__a_few_stay(void **state)
+{
+	static struct link many[3 * NODE_SESSIONS_MAX];
+
+	for (size_t i = 0; i < VX6_ARRAY_N(many); i++)
+		connect_rogue(&many[i]);
+	test_run_ms(20);
+	assert_true(vx6_sessions_count(alice.m) <= NODE_SESSIONS_MAX);
+	assert_non_null(vx6_sessions_find(alice.m, &mallory.id.id, VX6_DIAL_ANY));
+	assert_true(many[0].down);
+	assert_false(many[VX6_ARRAY_N(many) - 1].down);
+}
+
 #define HOSTILE_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -167,6 +216,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		HOSTILE_TEST(pings__answers_not_read__session_ends),
 		HOSTILE_TEST(duplicate__older_one_is_stuck__newer_one_stays),
+		HOSTILE_TEST(records__without_end__session_ends),
+		HOSTILE_TEST(wants__without_end__a_few_are_answered),
+		HOSTILE_TEST(links__of_one_node_without_end__a_few_stay),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

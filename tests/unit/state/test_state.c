@@ -303,6 +303,45 @@ static void close__read_under_way__is_dropped(void **state)
 
 /* ---- high-water marks ---- */
 
+static struct vx6_hwm_key nth_key(uint64_t type, uint32_t i)
+{
+	struct vx6_hwm_key key = {.type = type, .slot = 7};
+
+	memcpy(key.subject, &i, sizeof i);
+	return key;
+}
+
+/* Strangers can make subjects as many as they like: that must not keep a new peer out, and not grow the database. */
+static void hwm__full_of_strangers__the_rest_goes_on(void **state)
+{
+	struct vx6_hwm_store store = vx6_state_hwm(d.st);
+	uint64_t now = vx6_wall_s();
+	struct vx6_hwm mark = {.seq = 1, .expires_s = now + 3600}, out;
+	struct vx6_hwm_key key;
+
+	for (uint32_t i = 0; i < VX6_STATE_HWM_MAX; i++) {
+		key = nth_key(VX6_RTYPE_SERVICE, i);
+		mark.expires_s = now + 3600 + i;
+		assert_true(vx6_is_ok(store.put(store.user, &key, &mark)));
+		if (i % 1000 == 0)
+			dir_write(&d, dir_event(i));
+	}
+	key = nth_key(VX6_RTYPE_SERVICE, 1000000);
+	assert_true(
+		vx6_is_ok(store.put(store.user, &key, &mark))); /* admitted, but not remembered */
+	assert_int_equal(store.get(store.user, &key, &out).code, VX6_E_NOT_FOUND);
+	key = nth_key(VX6_HWM_CERT, 1);
+	assert_true(vx6_is_ok(store.put(store.user, &key, &mark))); /* counts more than a service */
+	assert_true(vx6_is_ok(store.get(store.user, &key, &out)));
+	key = nth_key(VX6_RTYPE_SERVICE, 0); /* the one that would have expired first */
+	assert_int_equal(store.get(store.user, &key, &out).code, VX6_E_NOT_FOUND);
+	reopen();
+	store = vx6_state_hwm(d.st);
+	assert_int_equal(store.get(store.user, &key, &out).code, VX6_E_NOT_FOUND);
+	key = nth_key(VX6_HWM_CERT, 1);
+	assert_true(vx6_is_ok(store.get(store.user, &key, &out)));
+}
+
 static void hwm__after_reopen__is_there_unless_long_expired(void **state)
 {
 	struct vx6_hwm_store store = vx6_state_hwm(d.st);
@@ -345,6 +384,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(events__more_than_kept__oldest_go_and_seq_goes_on,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(close__read_under_way__is_dropped, setup, teardown),
+		cmocka_unit_test_setup_teardown(hwm__full_of_strangers__the_rest_goes_on, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(hwm__after_reopen__is_there_unless_long_expired,
 						setup, teardown),
 	};
