@@ -83,7 +83,8 @@ void reads_abort(struct vx6_node *node)
 	struct vx6_list *first;
 
 	while ((first = vx6_list_pop(&node->reads)) != NULL)
-		request_free(VX6_CONTAINER_OF(first, struct request, node));
+		request_fail(VX6_CONTAINER_OF(first, struct request, node), VX6_ERR(DRAINING), NULL,
+			     NULL);
 }
 
 /* ---- attach ---- */
@@ -145,6 +146,11 @@ static void deliver(struct vx6_mail *mail)
 	struct request *rq = VX6_CONTAINER_OF(mail, struct request, mail);
 	struct vx6_answer answer = {.err = VX6_OK};
 
+	/* posted after the loop's last turn: most of what could answer is gone */
+	if (rq->owner->stopping) {
+		request_fail(rq, VX6_ERR(DRAINING), NULL, NULL);
+		return;
+	}
 	switch (rq->cmd->kind) {
 	case VX6_CMD_SNAPSHOT:
 		request_answer(rq, &answer);

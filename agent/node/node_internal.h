@@ -149,7 +149,7 @@ void snapshot_drop(struct vx6_node *node);
 
 /* ---- facade.c ---- */
 
-/** Frees what waits for a database that is closed. */
+/** Refuses what waits for a database that is closed. */
 void reads_abort(struct vx6_node *node);
 /** Answers and frees @p rq. */
 void request_answer(struct request *rq, struct vx6_answer *answer);
