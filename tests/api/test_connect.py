@@ -49,24 +49,28 @@ def pair(folder):
 	from conftest import Agent
 	alice = Agent(tempfile.mkdtemp(prefix="alice-", dir=folder), "alice")
 	bob = Agent(tempfile.mkdtemp(prefix="bob-", dir=folder), "bob")
-	address = f"[::1]:{free_port()}"
+	try:
+		publish(alice, bob)
+		yield alice, bob
+	finally:
+		codes = [agent.stop() for agent in (bob, alice)]
+	assert codes == [0, 0], bob.log() + alice.log()
+
+
+def publish(alice, bob):
+	alice.address = f"[::1]:{free_port()}"
 	server = Server()
-	alice.start("--listen", address)
-	bob.start("--peer", address)
-	alice.address = next(l["address"] for l in alice.call("GET", "/v1/node").json["listen"])
+	alice.start("--listen", alice.address)
+	bob.start("--peer", alice.address)
 	for name, target, access in (("echo", f"127.0.0.1:{server.port}", {"default": "any"}), ("dead", "127.0.0.1:1", {"default": "any"}),
 			("private", f"127.0.0.1:{server.port}", {"default": "none"})):
 		assert alice.call("POST", "/v1/services", {"name": name, "target": target, "access": access}).status == 201
 	for _ in range(100):
 		peers = bob.call("GET", "/v1/peers").json["items"]
 		if peers and peers[0]["status"]["state"] == "up" and "echo" in peers[0]["status"]["services"]:
-			break
+			return
 		time.sleep(0.1)
-	else:
-		raise AssertionError(peers)
-	yield alice, bob
-	for agent in (bob, alice):
-		assert agent.stop() == 0, agent.log()
+	raise AssertionError(peers)
 
 
 def upgrade(agent, query):
