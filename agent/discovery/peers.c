@@ -129,6 +129,10 @@ static void dial(struct peer *e)
 	struct vx6_dial_request req = {.expect_node = e->spec.has_node_id, .node = e->spec.node_id};
 	struct vx6_session *s = existing(e);
 
+	/* a new spec may be dialled before the backoff is over: one dial at a time */
+	vx6_timer_stop(&e->retry);
+	if (e->dialing)
+		return;
 	if (s) {
 		succeeded(e, s);
 		return;

@@ -51,7 +51,7 @@ static void on_emitted(void *user, const struct vx6_write_result *r)
 
 	if (vx6_is_ok(r->err))
 		event_deliver(e->node, &e->ev, r->first_seq);
-	else
+	else if (vx6_log_allow(&e->node->complaints, "node", 10, 10000))
 		VX6_WARN("node", "event %s was not stored: %s", e->ev.type, vx6_err_text(r->err));
 	emission_free(e);
 }
@@ -70,7 +70,8 @@ void event_emit(struct vx6_node *node, struct vx6_event *ev)
 	vx6_write_event(w, &e->ev);
 	err = vx6_state_submit(node->state, w, on_emitted, e);
 	if (!vx6_is_ok(err)) {
-		VX6_WARN("node", "event %s was dropped: %s", e->ev.type, vx6_err_text(err));
+		if (vx6_log_allow(&node->complaints, "node", 10, 10000))
+			VX6_WARN("node", "event %s was dropped: %s", e->ev.type, vx6_err_text(err));
 		emission_free(e);
 	}
 }

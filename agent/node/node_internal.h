@@ -26,7 +26,7 @@
 #include "session/session.h"
 #include "state/state.h"
 
-enum { SNAPSHOT_MAX_AGE_MS = 20, MUTATIONS_MAX = 1024 };
+enum { SNAPSHOT_MAX_AGE_MS = 20, MUTATIONS_MAX = 1024, STRANGERS_PER_MIN = 60 };
 
 /* One configured object: what the database holds of it. */
 struct row {
@@ -77,7 +77,7 @@ struct vx6_node {
 	struct vx6_list reads;     /* struct request, waiting for events from it */
 
 	struct id_source ids;
-	struct vx6_ratelimit complaints;
+	struct vx6_ratelimit complaints, strangers;
 	uint64_t started_ms;
 	uint64_t event_index; /* seq of the last event that is on disk */
 	struct vx6_snapshot *snapshot;

@@ -61,6 +61,12 @@ static bool is_learned(const struct vx6_node *node, const struct vx6_session *s)
 	return !info.initiator && !vx6_peers_owns(node->peers, s);
 }
 
+/* Strangers that come and go must not push everything else out of the events. */
+static bool may_tell(struct vx6_node *node)
+{
+	return vx6_log_allow(&node->strangers, "node", STRANGERS_PER_MIN, 60000);
+}
+
 static void on_session_up(void *user, struct vx6_session *s)
 {
 	struct vx6_node *node = user;
@@ -72,7 +78,7 @@ static void on_session_up(void *user, struct vx6_session *s)
 	node->snapshot_dirty = true;
 	vx6_peers_session_up(node->peers, s);
 	vx6_publisher_greet(node->publisher, s);
-	if (!is_learned(node, s))
+	if (!is_learned(node, s) || !may_tell(node))
 		return;
 	learned_peer_id(who, id);
 	tell_peer(node, "peer.up", id, peer_data(node, s, who, VX6_OK));
@@ -87,7 +93,7 @@ static void on_session_down(void *user, struct vx6_session *s, vx6_err why)
 	if (!who || node->stopping)
 		return;
 	node->snapshot_dirty = true;
-	if (is_learned(node, s)) {
+	if (is_learned(node, s) && may_tell(node)) {
 		learned_peer_id(who, id);
 		tell_peer(node, "peer.down", id, peer_data(node, s, who, why));
 	}

@@ -239,6 +239,14 @@ static void on_connection(void *user, struct MHD_Connection *http, void **contex
 	}
 }
 
+static void listener_watch(struct vx6_api_server *s, struct api_listener *l, bool on)
+{
+	struct epoll_event ev = {.events = on ? EPOLLIN : 0, .data.ptr = l};
+
+	if (epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, l->fd, &ev) == 0)
+		l->paused = !on;
+}
+
 static void accept_some(struct vx6_api_server *s, struct api_listener *l)
 {
 	unsigned cap = l->tcp ? API_CONNECTIONS_TCP : API_CONNECTIONS_UNIX;
@@ -246,6 +254,10 @@ static void accept_some(struct vx6_api_server *s, struct api_listener *l)
 	for (unsigned i = 0; i < ACCEPTS_PER_WAKE; i++) {
 		int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
+		/* what waits in the backlog would wake this thread without end while there is no descriptor to take it with */
+		if (fd < 0 &&
+		    (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM))
+			listener_watch(s, l, false);
 		if (fd < 0)
 			return;
 		if (l->connections + i >= cap)
@@ -303,6 +315,9 @@ static void run_once(struct vx6_api_server *s)
 	api_mail_run(s->mail, s);
 	if (s->now_ms >= s->tick_ms) {
 		s->tick_ms = s->now_ms + TICK_MS;
+		for (size_t i = 0; i < s->listeners_n; i++)
+			if (s->listeners[i].paused && s->listeners[i].fd >= 0)
+				listener_watch(s, &s->listeners[i], true);
 		expire(s);
 		api_events_tick(s);
 	}

@@ -127,8 +127,8 @@ struct api_bucket {
 bool api_bucket_take(struct api_bucket *b, uint64_t now_ms, uint32_t burst, uint32_t per_s);
 
 struct api_listener {
-	int fd; /* -1: none */
-	bool tcp;
+	int fd;           /* -1: none */
+	bool tcp, paused; /* paused: out of descriptors, until the next tick */
 	uint16_t port;
 	unsigned connections;
 };
