@@ -19,9 +19,10 @@ static struct vx6_addr parse(const char *text)
 
 static void parse__every_form__comes_back_the_same(void **state)
 {
-	static const char *const forms[] = {"127.0.0.1:80",      "0.0.0.0:0",         "255.255.255.255:65535", "[::1]:22",
-					    "[::]:4242",         "[fd00::1:2]:1",     "[2001:db8::ff]:443",    "unix:/run/app.sock",
-					    "unix:relative.sock"};
+	static const char *const forms[] = {
+		"127.0.0.1:80",       "0.0.0.0:0",          "255.255.255.255:65535",
+		"[::1]:22",           "[::]:4242",          "[fd00::1:2]:1",
+		"[2001:db8::ff]:443", "unix:/run/app.sock", "unix:relative.sock"};
 	char text[VX6_ADDR_TEXT];
 
 	for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
@@ -29,7 +30,8 @@ static void parse__every_form__comes_back_the_same(void **state)
 
 		assert_string_equal(vx6_addr_format(&a, text), forms[i]);
 	}
-	assert_string_equal(vx6_addr_format(&(struct vx6_addr){.family = VX6_ADDR_NONE}, text), "none");
+	assert_string_equal(vx6_addr_format(&(struct vx6_addr){.family = VX6_ADDR_NONE}, text),
+			    "none");
 }
 
 static void parse__localhost__is_the_address(void **state)
@@ -41,10 +43,26 @@ static void parse__localhost__is_the_address(void **state)
 
 static void parse__what_is_none__refused(void **state)
 {
-	static const char *const bad[] = {"",           ":",           "80",        "127.0.0.1",   "127.0.0.1:",    "127.0.0.1:x",
-					  "127.0.0.1:65536", "127.0.0.1:-1", "1.2.3:4", "::1:80",  "[::1]",         "[::1]80",
-					  "[::1:80",    "::1]:80",     "[::g]:1",   "unix:",       "example.org:80", "127.0.0.1:000080",
-					  "127.0.0.1: 80", "[fe80::1%nosuchdevice0]:1"};
+	static const char *const bad[] = {"",
+					  ":",
+					  "80",
+					  "127.0.0.1",
+					  "127.0.0.1:",
+					  "127.0.0.1:x",
+					  "127.0.0.1:65536",
+					  "127.0.0.1:-1",
+					  "1.2.3:4",
+					  "::1:80",
+					  "[::1]",
+					  "[::1]80",
+					  "[::1:80",
+					  "::1]:80",
+					  "[::g]:1",
+					  "unix:",
+					  "example.org:80",
+					  "127.0.0.1:000080",
+					  "127.0.0.1: 80",
+					  "[fe80::1%nosuchdevice0]:1"};
 	char huge[300];
 	struct vx6_addr a;
 
@@ -86,16 +104,20 @@ static void kinds__are_told_apart(void **state)
 	for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
 		struct vx6_addr a = parse(row[i].text);
 
-		if (vx6_addr_is_loopback(&a) != row[i].loopback || vx6_addr_is_private(&a) != row[i].private ||
-		    vx6_addr_is_any(&a) != row[i].any || vx6_addr_is_link_local(&a) != row[i].link_local ||
-		    vx6_addr_is_multicast(&a) != row[i].multicast || vx6_addr_is_v4(&a) != row[i].v4)
+		if (vx6_addr_is_loopback(&a) != row[i].loopback ||
+		    vx6_addr_is_private(&a) != row[i].private ||
+		    vx6_addr_is_any(&a) != row[i].any ||
+		    vx6_addr_is_link_local(&a) != row[i].link_local ||
+		    vx6_addr_is_multicast(&a) != row[i].multicast ||
+		    vx6_addr_is_v4(&a) != row[i].v4)
 			fail_msg("%s is taken for something else", row[i].text);
 	}
 }
 
 static void prefix__is_48_and_24_bits(void **state)
 {
-	struct vx6_addr a = parse("[2001:db8:1:2::1]:1"), b = parse("[2001:db8:1:3::9]:2"), c = parse("[2001:db8:2::1]:1");
+	struct vx6_addr a = parse("[2001:db8:1:2::1]:1"), b = parse("[2001:db8:1:3::9]:2"),
+			c = parse("[2001:db8:2::1]:1");
 	struct vx6_addr d = parse("10.0.0.1:1"), e = parse("10.0.0.200:1"), f = parse("10.0.1.1:1");
 	uint8_t x[16], y[16];
 
@@ -113,7 +135,8 @@ static void prefix__is_48_and_24_bits(void **state)
 
 static void sockaddr__there_and_back(void **state)
 {
-	static const char *const forms[] = {"127.0.0.1:80", "[2001:db8::ff]:443", "unix:/run/app.sock"};
+	static const char *const forms[] = {"127.0.0.1:80", "[2001:db8::ff]:443",
+					    "unix:/run/app.sock"};
 	struct sockaddr_storage ss;
 	struct vx6_addr back;
 
@@ -129,7 +152,9 @@ static void sockaddr__there_and_back(void **state)
 		assert_true(vx6_is_ok(vx6_addr_from_sockaddr((struct sockaddr *)&ss, n, &back)));
 		assert_true(vx6_addr_eq(&a, &back));
 	}
-	assert_int_equal(vx6_addr_to_sockaddr(&(struct vx6_addr){.family = VX6_ADDR_NONE}, false, &ss), 0);
+	assert_int_equal(vx6_addr_to_sockaddr(&(struct vx6_addr){.family = VX6_ADDR_NONE}, false,
+					      &ss),
+			 0);
 	ss.ss_family = AF_INET6;
 	assert_false(vx6_is_ok(vx6_addr_from_sockaddr((struct sockaddr *)&ss, 4, &back)));
 }

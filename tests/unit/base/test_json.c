@@ -36,7 +36,8 @@ static void nested__commas_where_they_belong(void **state)
 	vx6_json_real(&j, "half", 0.5);
 	vx6_json_raw(&j, "raw", "[1,2]");
 	vx6_json_end_object(&j);
-	assert_text(&j, "{\"a\":18446744073709551615,\"list\":[-5,{},true],\"none\":null,\"half\":0.5,\"raw\":[1,2]}");
+	assert_text(&j, "{\"a\":18446744073709551615,\"list\":[-5,{},true],\"none\":null,\"half\":"
+			"0.5,\"raw\":[1,2]}");
 }
 
 static void strings__are_escaped_and_always_utf8(void **state)
@@ -48,8 +49,11 @@ static void strings__are_escaped_and_always_utf8(void **state)
 	vx6_json_str(&j, NULL, "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x90\xa7");
 	vx6_json_str(&j, NULL, "\xff|\xc3|\xc0\xaf|\xed\xa0\x80|\xf4\x90\x80\x80");
 	vx6_json_end_array(&j);
-	assert_text(&j, "[\"\\\"\\\\\\u000a\\u0001/\",\"gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x90\xa7\","
-			"\"\\ufffd|\\ufffd|\\ufffd\\ufffd|\\ufffd\\ufffd\\ufffd|\\ufffd\\ufffd\\ufffd\\ufffd\"]");
+	assert_text(
+		&j,
+		"[\"\\\"\\\\\\u000a\\u0001/\",\"gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x90\xa7\","
+		"\"\\ufffd|\\ufffd|\\ufffd\\ufffd|\\ufffd\\ufffd\\ufffd|"
+		"\\ufffd\\ufffd\\ufffd\\ufffd\"]");
 }
 
 static void numbers__that_json_has_no_word_for__are_zero(void **state)
@@ -86,7 +90,8 @@ static void time__is_rfc_3339(void **state)
 	char text[VX6_TIME_TEXT];
 
 	assert_string_equal(vx6_time_format(0, text), "1970-01-01T00:00:00.000Z");
-	assert_string_equal(vx6_time_format(UINT64_C(1771000000123), text), "2026-02-13T16:26:40.123Z");
+	assert_string_equal(vx6_time_format(UINT64_C(1771000000123), text),
+			    "2026-02-13T16:26:40.123Z");
 	assert_string_equal(vx6_time_format(UINT64_MAX, text), "9999-12-31T23:59:59.999Z");
 }
 
