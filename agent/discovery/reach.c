@@ -170,7 +170,7 @@ static void add_known_addrs(const struct vx6_reaching *r, struct vx6_dial_reques
 			req->via[req->addrs_n++] = (uint8_t)(e.addrs[i].via & via_of(r));
 		}
 	}
-	req->expect_key = vx6_registry_key(cfg->registry, &r->id, vx6_wall_s(), &req->key);
+	/* not the key of its record: that may have been renewed since, and HELLO proves the node with any of its keys */
 }
 
 /* An address that has no family left is not dialled: `via` 0 would mean any. */

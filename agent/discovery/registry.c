@@ -23,7 +23,6 @@ struct known_node {
 	bool has_endpoint;
 	struct vx6_endpoint endpoint;
 	uint64_t endpoint_expires_s;
-	struct vx6_sign_pk key; /* S, from the endpoint record's certificate */
 	struct known_service *services;
 	size_t services_n;
 	UT_hash_handle hh;
@@ -174,10 +173,6 @@ static vx6_err take_endpoint(struct vx6_registry *r, const struct vx6_admission 
 	k->has_endpoint = true;
 	k->endpoint = e;
 	k->endpoint_expires_s = vx6_record_expires_s(&a->record.view);
-	if (a->record.has_cert)
-		k->key = a->record.cert.subject;
-	else
-		vx6_node_id_to_pk(&k->id, &k->key);
 	watch_name(r, k);
 	return VX6_OK;
 }
@@ -265,16 +260,6 @@ bool vx6_registry_endpoint(const struct vx6_registry *r, const struct vx6_node_i
 
 	if (k)
 		*out = k->endpoint;
-	return k != NULL;
-}
-
-bool vx6_registry_key(const struct vx6_registry *r, const struct vx6_node_id *node, uint64_t now_s,
-		      struct vx6_sign_pk *out)
-{
-	const struct known_node *k = node_valid(r, node, now_s);
-
-	if (k)
-		*out = k->key;
 	return k != NULL;
 }
 

@@ -40,9 +40,6 @@ VX6_RES vx6_registry_admit(struct vx6_registry *r, const uint8_t *record, size_t
 /** The endpoint record of @p node. @return false: none, or expired */
 bool vx6_registry_endpoint(const struct vx6_registry *r, const struct vx6_node_id *node,
 			   uint64_t now_s, struct vx6_endpoint *out);
-/** The online key S of @p node as its valid endpoint record's certificate says. */
-bool vx6_registry_key(const struct vx6_registry *r, const struct vx6_node_id *node, uint64_t now_s,
-		      struct vx6_sign_pk *out);
 /** Name of @p node as it calls itself; "" when not known. Borrowed until the next admit. */
 const char *vx6_registry_name(const struct vx6_registry *r, const struct vx6_node_id *node);
 

@@ -19,7 +19,7 @@
 #include "discovery/peer_spec.h"
 #include "discovery/peers.h"
 #include "discovery/target.h"
-#include "identity/node_id.h"
+#include "identity/identity.h"
 #include "service/spec.h"
 #include "service/stats.h"
 #include "state/resource.h"
@@ -79,8 +79,8 @@ struct vx6_node_view {
 	uint8_t sign_pk[32]; /* online key S */
 	uint32_t cert_seq;
 	uint64_t cert_not_before, cert_not_after; /* s since 1970 */
-	bool encrypted_at_rest;                   /* key files are under a passphrase */
-	struct vx6_addr listen[VX6_LISTEN_MAX];   /* really bound */
+	enum vx6_master_state master; /* decides whether the certificate is renewed in time */
+	struct vx6_addr listen[VX6_LISTEN_MAX]; /* really bound */
 	char listen_transport[VX6_LISTEN_MAX][8];
 	size_t listen_n;
 	struct vx6_addr addrs[VX6_PEER_ADDRS_MAX]; /* as in our endpoint record */

@@ -20,7 +20,12 @@
 #include "identity/keyfile.h"
 #include "node/node_internal.h"
 
-enum { DRAIN_DEFAULT_MS = 2000, DRAIN_TICK_MS = 50, RENEW_CHECK_MS = 3600 * 1000 };
+enum {
+	DRAIN_DEFAULT_MS = 2000,
+	DRAIN_TICK_MS = 50,
+	RENEW_CHECK_MS = 3600 * 1000,
+	RENEW_WARN_S = 24 * 3600
+};
 
 /* ---- state directory and identity ---- */
 
@@ -233,16 +238,42 @@ static void renew_done(struct vx6_job *job)
 	struct renewal *r = VX6_CONTAINER_OF(job, struct renewal, job);
 
 	if (vx6_is_ok(r->err) && !r->node->stopping) {
-		r->node->identity.subkey = r->renewed;
-		/* links made so far keep the key they were made with; their certificate outlives the drain of any of them */
-		vx6_publisher_refresh(r->node->publisher);
-		VX6_INFO(
-			"node",
-			"the online key was renewed; it is used by all links after the next start");
-	} else if (!vx6_is_ok(r->err)) {
-		VX6_WARN("node", "the online key could not be renewed: %s", vx6_err_text(r->err));
+		/* transports and certificate change hands in one step; links made so far keep what they were made with */
+		r->err = vx6_sessions_set_key(r->node->sessions, &r->renewed);
+		if (vx6_is_ok(r->err)) {
+			r->node->identity.subkey = r->renewed;
+			r->node->snapshot_dirty = true;
+			vx6_publisher_refresh(r->node->publisher);
+			VX6_INFO("node", "the online key was renewed");
+		}
 	}
+	if (!vx6_is_ok(r->err))
+		VX6_WARN("node", "the online key could not be renewed: %s", vx6_err_text(r->err));
+	r->node->renewing = false;
 	vx6_wipe_free(r, sizeof *r);
+}
+
+/* Early and again every day: whoever holds the master key has half of the certificate's life to act. */
+static void warn_renewal(struct vx6_node *node)
+{
+	uint64_t now = vx6_wall_s(), end = node->identity.subkey.cert.not_after_s;
+	bool absent = node->identity.master == VX6_MASTER_ABSENT;
+
+	if (now < node->renewal_warned_s + RENEW_WARN_S)
+		return;
+	node->renewal_warned_s = now;
+	if (now >= end)
+		VX6_WARN("node",
+			 "this node's certificate has expired: peers refuse it; start the "
+			 "agent with %s to renew it",
+			 absent ? "its master key in place" : "the passphrase");
+	else
+		VX6_WARN("node",
+			 "this node's certificate ends in %llu days and %s; start the agent "
+			 "with it once before then, or peers will refuse this node",
+			 (unsigned long long)((end - now) / (24 * 3600)),
+			 absent ? "the master key that renews it is not here"
+				: "its renewal needs the passphrase of the master key");
 }
 
 static void on_renew_timer(struct vx6_timer *timer)
@@ -251,15 +282,20 @@ static void on_renew_timer(struct vx6_timer *timer)
 	struct renewal *r;
 
 	vx6_timer_in_ms(&node->renew_timer, RENEW_CHECK_MS);
-	if (!vx6_identity_wants_renewal(&node->identity, vx6_wall_s()) ||
-	    node->identity.master != VX6_MASTER_READY)
+	if (node->renewing || node->stopping ||
+	    !vx6_identity_wants_renewal(&node->identity, vx6_wall_s()))
 		return;
+	if (node->identity.master != VX6_MASTER_READY) {
+		warn_renewal(node);
+		return;
+	}
 	r = vx6_zalloc(sizeof *r);
 	r->job = (struct vx6_job){.work = renew_work, .done = renew_done};
 	r->node = node;
 	r->current = node->identity.subkey;
 	snprintf(r->dir, sizeof r->dir, "%s/identity", node->state_dir);
-	if (!vx6_is_ok(vx6_loop_work(node->loop, &r->job)))
+	node->renewing = vx6_is_ok(vx6_loop_work(node->loop, &r->job));
+	if (!node->renewing)
 		vx6_wipe_free(r, sizeof *r);
 }
 
@@ -360,7 +396,7 @@ static vx6_err node_start(struct vx6_node *node, char *detail)
 	VX6_TRY(start_parts(node, detail));
 	vx6_timer_init(node->loop, &node->drain_timer, on_drain_tick, node);
 	vx6_timer_init(node->loop, &node->renew_timer, on_renew_timer, node);
-	vx6_timer_in_ms(&node->renew_timer, RENEW_CHECK_MS);
+	vx6_timer_in_ms(&node->renew_timer, 0); /* warns at once where it must */
 	event_init(&ev, "node.started", "node", "", NULL);
 	event_emit(node, &ev);
 	return VX6_OK;

@@ -88,6 +88,8 @@ struct vx6_node {
 
 	struct vx6_timer drain_timer, renew_timer;
 	uint64_t drain_deadline_ms;
+	bool renewing;
+	uint64_t renewal_warned_s; /* wall clock */
 	bool draining;
 	bool stopping; /* parts are being freed: nothing is told any more */
 	struct vx6_mail stop_mail;

@@ -62,7 +62,7 @@ static void view_node(struct vx6_node *node, struct vx6_node_view *v)
 	v->cert_seq = node->identity.subkey.cert.cert_seq;
 	v->cert_not_before = node->identity.subkey.cert.not_before_s;
 	v->cert_not_after = node->identity.subkey.cert.not_after_s;
-	v->encrypted_at_rest = node->identity.master == VX6_MASTER_LOCKED;
+	v->master = node->identity.master;
 	for (size_t i = 0; i < n && v->listen_n < VX6_LISTEN_MAX; i++) {
 		v->listen[v->listen_n] = bound[i].addr;
 		vx6_strlcpy(v->listen_transport[v->listen_n++], bound[i].transport,

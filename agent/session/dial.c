@@ -85,8 +85,6 @@ static void attempt_begin(struct vx6_dialing *d, unsigned i)
 	struct vx6_dial how = {
 		.to = a->addr,
 		.anonymous = d->req.anonymous,
-		.expect_key = d->req.expect_key,
-		.key = d->req.key,
 	};
 	struct vx6_link *link;
 	vx6_err err;

@@ -11,6 +11,18 @@
 
 enum { SKEW_WARN_MS = VX6_CLOCK_SKEW_S * 1000 };
 
+/* The certificate of the key that the link presented: a renewal may have come in between. @return NULL: of neither key we know */
+static const uint8_t *own_certificate(const struct vx6_session *s, const struct vx6_sign_pk *key)
+{
+	const struct vx6_subkey *now = &s->m->cfg.identity->subkey;
+
+	if (vx6_ct_eq(key->b, now->key.pk.b, sizeof key->b))
+		return now->cert_bytes;
+	if (vx6_ct_eq(key->b, s->m->retired_key.b, sizeof key->b))
+		return s->m->retired_cert;
+	return NULL;
+}
+
 void session_send_hello(struct vx6_session *s)
 {
 	uint8_t buf[VX6_HELLO_MAX + VX6_CTL_HEADER], endpoint[VX6_RECORD_MAX];
@@ -30,7 +42,11 @@ void session_send_hello(struct vx6_session *s)
 		h.clock_ms = vx6_wall_ms();
 		h.observed = info.remote;
 		h.node_id = id->id.b;
-		h.subkey_cert = id->subkey.cert_bytes;
+		h.subkey_cert = own_certificate(s, &info.own_key);
+		if (!h.subkey_cert) {
+			session_fail(s, VX6_ERR(KEY), "our key was renewed twice in one handshake");
+			return;
+		}
 		if (s->m->cfg.events->own_endpoint)
 			h.endpoint_n = s->m->cfg.events->own_endpoint(s->m->cfg.user, endpoint,
 								      sizeof endpoint);

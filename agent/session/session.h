@@ -78,6 +78,14 @@ VX6_RES vx6_sessions_listen(struct vx6_sessions *m, const struct vx6_addr *at, c
 size_t vx6_sessions_bound(const struct vx6_sessions *m,
 			  struct vx6_bound out[static 2 * VX6_SESSION_LISTEN_MAX]);
 
+/**
+ * The online key is about to be renewed: links made from now on present the key of @p next. The caller puts @p next in the place of the
+ * identity's subkey before it returns to the loop, and only on success. Sessions that are up stay; a link that is in its handshake with
+ * the old key still shows the old key's certificate.
+ * @return VX6_OK | errors of the transports: then all keep the old key
+ */
+VX6_RES vx6_sessions_set_key(struct vx6_sessions *m, const struct vx6_subkey *next);
+
 /** Says goodbye on every session: no new streams; those that run may end. */
 void vx6_sessions_drain(struct vx6_sessions *m);
 /** Streams of all sessions that are still open. */
@@ -108,8 +116,6 @@ struct vx6_dial_request {
 	size_t addrs_n;
 	bool expect_node; /* the peer must be `node` */
 	struct vx6_node_id node;
-	bool expect_key; /* and its TLS key must be `key`, refused in the handshake otherwise */
-	struct vx6_sign_pk key;
 	bool anonymous; /* present neither key nor node id */
 };
 

@@ -112,6 +112,9 @@ struct vx6_sessions {
 	size_t count;
 	struct node_entry *nodes;
 	uint64_t next_id;
+	/* the certificate of the key before this one, for links that began with it; all zero: none */
+	struct vx6_sign_pk retired_key;
+	uint8_t retired_cert[VX6_SUBKEY_CERT_BYTES];
 	bool draining;
 	struct vx6_ratelimit complaints;
 };

@@ -66,6 +66,28 @@ void vx6_sessions_free(struct vx6_sessions *m)
 	free(m);
 }
 
+vx6_err vx6_sessions_set_key(struct vx6_sessions *m, const struct vx6_subkey *next)
+{
+	const struct vx6_subkey *old = &m->cfg.identity->subkey;
+	vx6_err err = VX6_OK;
+	size_t n = 0;
+
+	for (; n < VX6_ARRAY_N(m->family) && vx6_is_ok(err); n++)
+		if (m->family[n].t)
+			err = m->family[n].ops->set_key(m->family[n].t, &next->key);
+	if (vx6_is_ok(err)) {
+		m->retired_key = old->key.pk;
+		memcpy(m->retired_cert, old->cert_bytes, sizeof m->retired_cert);
+		return err;
+	}
+	while (n-- > 0)
+		if (m->family[n].t &&
+		    !vx6_is_ok(m->family[n].ops->set_key(m->family[n].t, &old->key)))
+			VX6_ERROR("session", "%s has no key that fits any more; restart the agent",
+				  m->family[n].ops->name);
+	return err;
+}
+
 /* ---- listening ---- */
 
 enum { PORT_ATTEMPTS = 16 };

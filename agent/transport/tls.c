@@ -33,6 +33,7 @@ static const char exporter_label[] = "EXPERIMENTAL-vx6-cb";
 
 struct vx6_tls {
 	WOLFSSL_CTX *ctx[VX6_TLS_ROLES];
+	struct vx6_sign_pk pk;
 };
 
 /* ---- the peer's key ---- */
@@ -154,6 +155,7 @@ vx6_err vx6_tls_new(const struct vx6_sign_keypair *key, struct vx6_tls **out)
 	if (wolfSSL_Init() != WOLFSSL_SUCCESS)
 		return VX6_ERR(TLS);
 	tls = vx6_zalloc(sizeof *tls);
+	tls->pk = key->pk;
 	for (int role = 0; role < VX6_TLS_ROLES && vx6_is_ok(err); role++)
 		err = ctx_new(key, role, &tls->ctx[role]);
 	if (!vx6_is_ok(err)) {
@@ -170,7 +172,8 @@ void vx6_tls_free(struct vx6_tls *tls)
 	if (!tls)
 		return;
 	for (int role = 0; role < VX6_TLS_ROLES; role++)
-		wolfSSL_CTX_free(tls->ctx[role]); /* wipes the private key */
+		wolfSSL_CTX_free(
+			tls->ctx[role]); /* the last holder of a context wipes its private key */
 	free(tls);
 	wolfSSL_Cleanup();
 }
@@ -190,6 +193,7 @@ vx6_err vx6_tls_session_new(struct vx6_tls *tls, enum vx6_tls_role role, struct 
 
 	if (!ssl)
 		return VX6_ERR(MEMORY);
+	peer->own = role == VX6_TLS_DIAL_ANON ? (struct vx6_sign_pk){0} : tls->pk;
 	wolfSSL_SetCertCbCtx(ssl, peer);
 	wolfSSL_KeepArrays(ssl); /* else the exporter fails after the handshake */
 	if (wolfSSL_UseALPN(ssl, alpn, sizeof alpn - 1, WOLFSSL_ALPN_FAILED_ON_MISMATCH) !=

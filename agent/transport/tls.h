@@ -32,18 +32,20 @@ enum vx6_tls_role {
 /** The three contexts of one signing key. */
 struct vx6_tls;
 
-/** What one handshake expects of the peer and what it found. Embedded in the link; must outlive the session and not move. */
+/** What one handshake presents, what it expects of the peer and what it found. Embedded in the link; must outlive the session and not move. */
 struct vx6_tls_peer {
 	bool expect_key;
 	struct vx6_sign_pk expected;
 	bool callback_ran; /* the library asked us about the peer's Certificate message */
 	bool has_key;      /* it carried a key: `key`, accepted */
 	struct vx6_sign_pk key;
-	vx6_err refused; /* why the callback said no, else OK */
+	struct vx6_sign_pk own; /* ours; zero: none */
+	vx6_err refused;        /* why the callback said no, else OK */
 };
 
 /** @param key borrowed for the call; the contexts hold a copy of the secret half until freed @return owned; vx6_tls_free() */
 VX6_RES vx6_tls_new(const struct vx6_sign_keypair *key, struct vx6_tls **out);
+/** Sessions may outlive it: each holds its context, and with it the key, until it is freed. */
 void vx6_tls_free(struct vx6_tls *tls);
 
 /** The context of @p role, for settings of one family (QUIC's method table). Shared by all sessions made from it. */
@@ -51,7 +53,7 @@ struct WOLFSSL_CTX *vx6_tls_ctx(struct vx6_tls *tls, enum vx6_tls_role role);
 
 /**
  * Makes a session, ready for its handshake: ALPN offered, exporter secrets kept.
- * @param peer  borrowed until the session is freed; expect_key and expected are set, the rest zero
+ * @param peer  borrowed until the session is freed; expect_key and expected are set, the rest zero; `own` is filled in
  * @return      owned in @p out; vx6_tls_session_free()
  */
 VX6_RES vx6_tls_session_new(struct vx6_tls *tls, enum vx6_tls_role role, struct vx6_tls_peer *peer,

@@ -119,6 +119,8 @@ struct vx6_link_info {
 	bool is_up;
 	bool has_peer_key; /* false: anonymous peer */
 	struct vx6_sign_pk peer_key;
+	struct vx6_sign_pk
+		own_key; /* what we presented, or will: set_key() changes it for new links only; zero: none */
 	uint8_t channel_binding[VX6_CB_BYTES];
 	uint32_t srtt_us; /* 0: not known yet */
 	uint32_t rttvar_us;
@@ -145,6 +147,11 @@ struct vx6_transport_ops {
 	vx6_err (*new)(const struct vx6_transport_config *cfg, struct vx6_transport **out);
 	/** Closes all links at once (their `down` fires before this returns: the one exception to the upcall rule) and frees. */
 	void (*free)(struct vx6_transport *t);
+	/**
+	 * Links made from now on present @p key; those that exist keep what they were made with.
+	 * @param key copied @return on failure the old key stays in use
+	 */
+	vx6_err (*set_key)(struct vx6_transport *t, const struct vx6_sign_keypair *key);
 
 	/** Binds @p at (port 0: any). An IPv6 wildcard address serves IPv4 too. @param ev borrowed for the listener's life */
 	vx6_err (*listen)(struct vx6_transport *t, const struct vx6_addr *at,

@@ -195,6 +195,14 @@ static void put_hex(struct vx6_json *j, const char *key, const uint8_t bytes[sta
 	vx6_json_str(j, key, text);
 }
 
+/* What stands between the subkey and its next certificate. */
+static const char *renewal_name(enum vx6_master_state master)
+{
+	if (master == VX6_MASTER_READY)
+		return "automatic";
+	return master == VX6_MASTER_LOCKED ? "needs_passphrase" : "needs_master_key";
+}
+
 static void identity_then(struct api_request *r, struct vx6_answer *a)
 {
 	const struct vx6_node_view *n = a->snapshot ? &a->snapshot->node : NULL;
@@ -207,12 +215,13 @@ static void identity_then(struct api_request *r, struct vx6_answer *a)
 	vx6_json_object(&j, NULL);
 	api_put_node_id(&j, "node_id", &n->node_id);
 	put_hex(&j, "public_key", n->node_id.b);
-	vx6_json_bool(&j, "passphrase", n->encrypted_at_rest);
+	vx6_json_bool(&j, "passphrase", n->master == VX6_MASTER_LOCKED);
 	vx6_json_object(&j, "subkey");
 	put_hex(&j, "public_key", n->sign_pk);
 	vx6_json_u64(&j, "sequence", n->cert_seq);
 	api_put_time(&j, "not_before", n->cert_not_before * 1000);
 	api_put_time(&j, "expires_at", n->cert_not_after * 1000);
+	vx6_json_str(&j, "renewal", renewal_name(n->master));
 	vx6_json_end_object(&j);
 	vx6_json_end_object(&j);
 	api_reply_json(r, MHD_HTTP_OK, &j);

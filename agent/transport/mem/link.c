@@ -193,6 +193,7 @@ struct vx6_link *mem_link_new(struct vx6_transport *t)
 
 	link->base.ops = &vx6_transport_mem;
 	link->t = t;
+	link->own_key = t->pk;
 	link->scratch = vx6_zalloc(VX6_MUX_HEADER + SCRATCH_FRAMES * VX6_MUX_PAYLOAD_MAX);
 	vx6_list_init(&link->inbox);
 	vx6_task_init(&link->task, on_task, link);

@@ -93,6 +93,12 @@ static void mem_free(struct vx6_transport *t)
 	free(t);
 }
 
+static vx6_err mem_set_key(struct vx6_transport *t, const struct vx6_sign_keypair *key)
+{
+	t->pk = key->pk;
+	return VX6_OK;
+}
+
 /* ---- links ---- */
 
 static vx6_err mem_dial(struct vx6_transport *t, const struct vx6_dial *how,
@@ -107,6 +113,8 @@ static vx6_err mem_dial(struct vx6_transport *t, const struct vx6_dial *how,
 	link = mem_link_new(t);
 	link->initiator = true;
 	link->how = *how;
+	if (how->anonymous)
+		link->own_key = (struct vx6_sign_pk){0};
 	link->remote = how->to;
 	link->ev = ev;
 	link->user = user;
@@ -123,10 +131,10 @@ static void pair(struct vx6_link *a, struct vx6_link *b)
 	a->peer = b;
 	b->peer = a;
 	a->has_peer_key = true;
-	a->peer_key = b->t->pk;
+	a->peer_key = b->own_key;
 	b->has_peer_key = !a->how.anonymous;
 	if (b->has_peer_key)
-		b->peer_key = a->t->pk;
+		b->peer_key = a->own_key;
 	a->local = b->remote =
 		(struct vx6_addr){.family = VX6_ADDR_IP, .ip = {[15] = 1}, .port = 65535};
 	b->local = a->remote;
@@ -175,6 +183,7 @@ static void mem_link_info(const struct vx6_link *link, struct vx6_link_info *out
 		.is_up = link->state == MEM_UP,
 		.has_peer_key = link->was_up && link->has_peer_key,
 		.peer_key = link->peer_key,
+		.own_key = link->own_key,
 		.srtt_us = link->mux.srtt_us,
 		.rttvar_us = link->mux.rttvar_us,
 		.rx_bytes = link->rx_bytes,
@@ -210,6 +219,7 @@ const struct vx6_transport_ops vx6_transport_mem = {
 	.name = "mem",
 	.new = mem_new,
 	.free = mem_free,
+	.set_key = mem_set_key,
 	.listen = mem_listen,
 	.listener_addr = mem_listener_addr,
 	.listener_close = mem_listener_close,

@@ -53,7 +53,7 @@ struct vx6_link {
 	struct vx6_dial how;
 	bool initiator, was_up, has_peer_key;
 	bool polite; /* we end it: tell the peer why */
-	struct vx6_sign_pk peer_key;
+	struct vx6_sign_pk peer_key, own_key;
 	uint8_t channel_binding[VX6_CB_BYTES];
 	struct vx6_addr local, remote;
 	vx6_err why;

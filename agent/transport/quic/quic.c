@@ -48,13 +48,24 @@ static void on_task(struct vx6_task *task)
 
 /* ---- instance ---- */
 
-static vx6_err derive_secrets(struct vx6_transport *t, const struct vx6_sign_keypair *key)
+/* All that follows from the signing key; nothing changes on failure. */
+static vx6_err op_set_key(struct vx6_transport *t, const struct vx6_sign_keypair *key)
 {
 	static const char label[] = "vx6 quic stateless reset v1";
+	uint8_t secret[sizeof t->static_secret];
+	struct vx6_tls *tls;
 
-	vx6_random_bytes(t->retry_secret, sizeof t->retry_secret);
-	return vx6_kdf(NULL, 0, key->seed.b, sizeof key->seed.b, label, sizeof label - 1,
-		       t->static_secret, sizeof t->static_secret);
+	VX6_TRY(vx6_kdf(NULL, 0, key->seed.b, sizeof key->seed.b, label, sizeof label - 1, secret,
+			sizeof secret));
+	VX6_TRY(vx6_tls_new(key, &tls));
+	/* not ..._configure_client_context(): that would turn session tickets on */
+	for (int role = 0; role < VX6_TLS_ROLES; role++)
+		ngtcp2_crypto_wolfssl_configure_server_context(vx6_tls_ctx(tls, role));
+	vx6_tls_free(t->tls);
+	t->tls = tls;
+	memcpy(t->static_secret, secret, sizeof secret);
+	vx6_wipe(secret, sizeof secret);
+	return VX6_OK;
 }
 
 static vx6_err op_new(const struct vx6_transport_config *cfg, struct vx6_transport **out)
@@ -74,15 +85,10 @@ static vx6_err op_new(const struct vx6_transport_config *cfg, struct vx6_transpo
 	quic_cid_init(&t->cids);
 	vx6_guard_init(&t->plain, t->limits.handshakes_per_s);
 	vx6_guard_init(&t->proven, t->limits.handshakes_per_s * QUIC_PROVEN_FACTOR);
-	err = derive_secrets(t, cfg->key);
+	vx6_random_bytes(t->retry_secret, sizeof t->retry_secret);
+	err = op_set_key(t, cfg->key);
 	if (!vx6_is_ok(err))
 		goto out;
-	err = vx6_tls_new(cfg->key, &t->tls);
-	if (!vx6_is_ok(err))
-		goto out;
-	/* not ..._configure_client_context(): that would turn session tickets on */
-	for (int role = 0; role < VX6_TLS_ROLES; role++)
-		ngtcp2_crypto_wolfssl_configure_server_context(vx6_tls_ctx(t->tls, role));
 	*out = t;
 	return VX6_OK;
 out:
@@ -236,6 +242,7 @@ static void op_link_info(const struct vx6_link *link, struct vx6_link_info *out)
 				      .is_up = c->state == QUIC_UP,
 				      .has_peer_key = c->peer.has_key,
 				      .peer_key = c->peer.key,
+				      .own_key = c->peer.own,
 				      .streams = c->streams_n};
 	memcpy(out->channel_binding, c->channel_binding, VX6_CB_BYTES);
 	if (!c->q)
@@ -283,6 +290,7 @@ const struct vx6_transport_ops vx6_transport_quic = {
 	.name = "quic",
 	.new = op_new,
 	.free = op_free,
+	.set_key = op_set_key,
 	.listen = op_listen,
 	.listener_addr = op_listener_addr,
 	.listener_close = op_listener_close,

@@ -129,6 +129,16 @@ static void tcp_free(struct vx6_transport *t)
 	free(t);
 }
 
+static vx6_err tcp_set_key(struct vx6_transport *t, const struct vx6_sign_keypair *key)
+{
+	struct vx6_tls *tls;
+
+	VX6_TRY(vx6_tls_new(key, &tls));
+	vx6_tls_free(t->tls);
+	t->tls = tls;
+	return VX6_OK;
+}
+
 /* ---- links ---- */
 
 static vx6_err socket_connect(const struct vx6_addr *to, int *out)
@@ -206,6 +216,7 @@ static void tcp_link_info(const struct vx6_link *link, struct vx6_link_info *out
 		.is_up = link->state == LINK_UP,
 		.has_peer_key = was_up && link->peer.has_key,
 		.peer_key = link->peer.key,
+		.own_key = link->peer.own,
 		.rx_bytes = link->rx_bytes,
 		.tx_bytes = link->tx_bytes,
 		.streams = was_up ? link->mux.own_n + link->mux.peer_n : 0,
@@ -242,6 +253,7 @@ const struct vx6_transport_ops vx6_transport_tcp = {
 	.name = "tcp",
 	.new = tcp_new,
 	.free = tcp_free,
+	.set_key = tcp_set_key,
 	.listen = tcp_listen,
 	.listener_addr = tcp_listener_addr,
 	.listener_close = tcp_listener_close,

@@ -15,7 +15,8 @@
 
 #include "base/clock.h"
 #include "base/util.h"
-#include "node/node.h"
+#include "identity/keyfile.h"
+#include "node/node_internal.h"
 
 enum { WAIT_MS = 8000, BULK_BYTES = 3 * 1000 * 1000 };
 
@@ -346,6 +347,225 @@ static void node__service_published__other_node_reaches_it_by_name_over_either(v
 	reach_and_restart(VX6_TRANSPORT_AUTO);
 }
 
+/* ---- renewal of the online key while the agent runs ---- */
+
+struct ageing {
+	struct vx6_mail mail;
+	struct agent *agent;
+	uint64_t by_s;
+	enum vx6_master_state master;
+};
+
+/* Signs what the certificate says now: a renewal verifies the one it replaces. */
+static void sign_anew(const struct agent *a, struct vx6_subkey *subkey)
+{
+	uint8_t payload[VX6_KEYFILE_PAYLOAD_MAX];
+	struct vx6_sign_keypair master;
+	struct vx6_sign_seed seed;
+	char dir[80];
+	size_t n;
+	int fd;
+
+	snprintf(dir, sizeof dir, "%s/identity", a->dir);
+	assert_true(vx6_is_ok(vx6_keydir_open(dir, &fd)));
+	assert_true(vx6_is_ok(
+		vx6_keyfile_read(fd, "master.key", VX6_KEYFILE_MASTER, NULL, payload, &n)));
+	close(fd);
+	assert_int_equal(n, sizeof seed.b);
+	memcpy(seed.b, payload, sizeof seed.b);
+	vx6_sign_keypair_from_seed(&seed, &master);
+	assert_true(vx6_is_ok(vx6_subkey_cert_sign(&subkey->cert, &master, &vx6_net_default,
+						   subkey->cert_bytes)));
+}
+
+/* On the agent's thread: its certificate is older than it was, and the timer that looks at it is due. */
+static void on_age(struct vx6_mail *mail)
+{
+	struct ageing *a = VX6_CONTAINER_OF(mail, struct ageing, mail);
+	struct vx6_node *node = a->agent->node;
+
+	node->identity.master = a->master;
+	node->identity.subkey.cert.not_before_s -= a->by_s;
+	node->identity.subkey.cert.not_after_s -= a->by_s;
+	sign_anew(a->agent, &node->identity.subkey);
+	node->snapshot_dirty = true;
+	vx6_timer_in_ms(&node->renew_timer, 0);
+	free(a);
+}
+
+static void age_certificate(struct agent *agent, uint64_t by_s, enum vx6_master_state master)
+{
+	struct ageing *a = vx6_zalloc(sizeof *a);
+
+	*a = (struct ageing){.mail.deliver = on_age,
+			     .agent = agent,
+			     .by_s = by_s,
+			     .master = master};
+	assert_true(vx6_loop_post(agent->node->loop, &a->mail));
+}
+
+static struct vx6_node_view node_view(struct agent *a)
+{
+	struct vx6_answer answer = ask_kind(a, VX6_CMD_SNAPSHOT);
+	struct vx6_node_view view = answer.snapshot->node;
+
+	vx6_snapshot_unref(answer.snapshot);
+	return view;
+}
+
+static void renew_now(struct agent *a)
+{
+	uint32_t before = node_view(a).cert_seq;
+	uint64_t until = vx6_now_ms() + WAIT_MS;
+
+	age_certificate(a, VX6_SUBKEY_LIFETIME_S / 2 + 60, VX6_MASTER_READY);
+	while (node_view(a).cert_seq == before && vx6_now_ms() < until)
+		usleep(10000);
+	assert_true(node_view(a).cert_seq > before);
+}
+
+struct closing {
+	struct vx6_mail mail;
+	struct agent *agent;
+};
+
+static void close_one(struct vx6_session *s, void *user)
+{
+	(void)user;
+	vx6_session_close(s, VX6_ERR(CLOSED));
+}
+
+static void on_close_all(struct vx6_mail *mail)
+{
+	struct closing *c = VX6_CONTAINER_OF(mail, struct closing, mail);
+
+	vx6_sessions_each(c->agent->node->sessions, close_one, NULL);
+	free(c);
+}
+
+static void close_sessions(struct agent *a)
+{
+	struct closing *c = vx6_zalloc(sizeof *c);
+
+	*c = (struct closing){.mail.deliver = on_close_all, .agent = a};
+	assert_true(vx6_loop_post(a->node->loop, &c->mail));
+}
+
+static void renew_under_live_sessions(enum vx6_transport_choice transport)
+{
+	struct agent alice = {.node = NULL}, bob = {.node = NULL};
+	struct vx6_addr at;
+	struct vx6_answer answer;
+	char target[64], to[VX6_NODE_ID_TEXT + 8], id[VX6_NODE_ID_TEXT];
+	uint16_t app_port, port, back;
+	int listener = listen_local(&app_port), held;
+	struct vx6_node_view view;
+	char byte = 'x';
+	pthread_t app;
+
+	assert_int_equal(pthread_create(&app, NULL, echo_thread, &listener), 0);
+	agent_start(&alice, "alice", transport, NULL);
+	first_listen(&alice, &at);
+	agent_start(&bob, "bob", transport, &at);
+	snprintf(target, sizeof target, "127.0.0.1:%u", app_port);
+	answer = add_service(&alice, "echo", target);
+	assert_true(vx6_is_ok(answer.err));
+	vx6_snapshot_unref(answer.snapshot);
+	answer = add_service(&bob, "echo", target);
+	assert_true(vx6_is_ok(answer.err));
+	vx6_snapshot_unref(answer.snapshot);
+	await_peer_service(&bob, "alice", "echo");
+	answer = add_forward(&bob, "echo", "alice.echo");
+	assert_true(vx6_is_ok(answer.err));
+	port = forward_port(&answer, answer.id);
+	view = node_view(&bob);
+	snprintf(to, sizeof to, "%s.echo", vx6_node_id_format(&view.node_id, id));
+	answer = add_forward(&alice, "back", to);
+	assert_true(vx6_is_ok(answer.err));
+	back = forward_port(&answer, answer.id);
+	echo_bulk(port);
+
+	/* the connection lives through both renewals */
+	held = connect_local(port);
+	assert_int_equal(write(held, &byte, 1), 1);
+	renew_now(&alice);
+	renew_now(&bob);
+	assert_int_equal(write(held, &byte, 1), 1);
+	shutdown(held, SHUT_WR);
+	assert_int_equal(recv(held, target, 3, MSG_WAITALL), 2);
+	close(held);
+	echo_bulk(port);
+	echo_bulk(back);
+
+	/* bob dials anew; then alice, who learned his address from his record */
+	close_sessions(&bob);
+	echo_bulk(port);
+	close_sessions(&alice);
+	echo_bulk(back);
+	echo_bulk(port);
+
+	agent_stop(&bob);
+	agent_start(&bob, "bob", transport, &at);
+	await_peer_service(&bob, "alice", "echo");
+	agent_stop(&bob);
+	agent_stop(&alice);
+	agent_remove(&bob);
+	agent_remove(&alice);
+	shutdown(listener, SHUT_RDWR);
+	close(listener);
+	pthread_join(app, NULL);
+}
+
+static void node__key_renewed_under_live_sessions__new_dials_work_both_ways_over_tcp(void **state)
+{
+	(void)state;
+	renew_under_live_sessions(VX6_TRANSPORT_TCP_ONLY);
+}
+
+static void node__key_renewed_under_live_sessions__new_dials_work_both_ways_over_quic(void **state)
+{
+	(void)state;
+	renew_under_live_sessions(VX6_TRANSPORT_QUIC_ONLY);
+}
+
+static int warnings;
+
+static void on_log(enum vx6_log_level level, const char *domain, const char *line, void *user)
+{
+	(void)domain;
+	(void)user;
+	if (level == VX6_LOG_WARN && strstr(line, "needs the passphrase"))
+		__atomic_add_fetch(&warnings, 1, __ATOMIC_SEQ_CST);
+}
+
+static void node__master_key_is_locked__warns_once_a_day_and_says_so(void **state)
+{
+	struct agent alice = {.node = NULL};
+	uint64_t until = vx6_now_ms() + WAIT_MS;
+	uint32_t seq;
+
+	(void)state;
+	agent_start(&alice, "alice", VX6_TRANSPORT_TCP_ONLY, NULL);
+	seq = node_view(&alice).cert_seq;
+	assert_int_equal(node_view(&alice).master, VX6_MASTER_READY);
+	vx6_log_set_sink(on_log, NULL);
+	age_certificate(&alice, VX6_SUBKEY_LIFETIME_S / 2 - 600, VX6_MASTER_LOCKED);
+	usleep(100000);
+	assert_int_equal(__atomic_load_n(&warnings, __ATOMIC_SEQ_CST),
+			 0); /* still the first half */
+	age_certificate(&alice, 1200, VX6_MASTER_LOCKED);
+	while (__atomic_load_n(&warnings, __ATOMIC_SEQ_CST) == 0 && vx6_now_ms() < until)
+		usleep(10000);
+	age_certificate(&alice, 1200, VX6_MASTER_LOCKED);
+	usleep(100000);
+	assert_int_equal(__atomic_load_n(&warnings, __ATOMIC_SEQ_CST), 1);
+	assert_int_equal(node_view(&alice).master, VX6_MASTER_LOCKED);
+	assert_int_equal(node_view(&alice).cert_seq, seq);
+	vx6_log_set_sink(NULL, NULL);
+	agent_stop(&alice);
+	agent_remove(&alice);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -353,6 +573,11 @@ int main(void)
 		cmocka_unit_test(node__service_published__other_node_reaches_it_by_name_over_quic),
 		cmocka_unit_test(
 			node__service_published__other_node_reaches_it_by_name_over_either),
+		cmocka_unit_test(
+			node__key_renewed_under_live_sessions__new_dials_work_both_ways_over_tcp),
+		cmocka_unit_test(
+			node__key_renewed_under_live_sessions__new_dials_work_both_ways_over_quic),
+		cmocka_unit_test(node__master_key_is_locked__warns_once_a_day_and_says_so),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

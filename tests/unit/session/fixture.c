@@ -156,6 +156,32 @@ static const struct vx6_sessions_events events = {.up = on_up,
 						  .wanted = on_wanted,
 						  .incoming = on_incoming};
 
+void node_next_subkey(const struct test_node *n, struct vx6_subkey *out)
+{
+	uint64_t now = vx6_wall_s();
+
+	memset(out, 0, sizeof *out);
+	vx6_sign_keypair_random(&out->key);
+	out->cert = (struct vx6_subkey_cert){
+		.kind = VX6_SUBKEY_SIGN,
+		.purposes = VX6_PURPOSE_TLS | VX6_PURPOSE_RECORD,
+		.not_before_s = now,
+		.not_after_s = now + VX6_SUBKEY_LIFETIME_S,
+		.cert_seq = n->id.subkey.cert.cert_seq + 1,
+		.subject = out->key.pk,
+	};
+	assert_true(vx6_is_ok(
+		vx6_subkey_cert_sign(&out->cert, &n->master, &vx6_net_default, out->cert_bytes)));
+}
+
+static void identity_make(struct test_node *n)
+{
+	vx6_sign_keypair_random(&n->master);
+	vx6_node_id_from_pk(&n->master.pk, &n->id.id);
+	n->id.net = vx6_net_default;
+	node_next_subkey(n, &n->id.subkey);
+}
+
 void node_start(struct test_node *n)
 {
 	struct vx6_transport_config cfg = {.loop = test_loop};
@@ -165,7 +191,7 @@ void node_start(struct test_node *n)
 	char detail[VX6_DIAL_DETAIL_MAX];
 
 	memset(n, 0, sizeof *n);
-	assert_true(vx6_is_ok(vx6_identity_ephemeral(&vx6_net_default, vx6_wall_s(), &n->id)));
+	identity_make(n);
 	n->marks = vx6_hwm_mem_new(1000);
 	n->store = vx6_hwm_mem_store(n->marks);
 	cfg.key = &n->id.subkey.key;
@@ -187,6 +213,7 @@ void node_stop(struct test_node *n)
 	vx6_sessions_free(n->m);
 	vx6_hwm_mem_free(n->marks);
 	vx6_identity_wipe(&n->id);
+	vx6_sign_keypair_wipe(&n->master);
 }
 
 /* ---- dialling ---- */

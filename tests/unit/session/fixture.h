@@ -6,6 +6,7 @@
 #include "session/session.h"
 
 struct test_node {
+	struct vx6_sign_keypair master;
 	struct vx6_identity id;
 	struct vx6_hwm_mem *marks;
 	struct vx6_hwm_store store;
@@ -37,6 +38,8 @@ void test_run(bool (*done)(void *arg), void *arg);
 void test_run_ms(unsigned ms);
 
 void node_start(struct test_node *n);
+/** A subkey with the next certificate number, signed by the node's master key. */
+void node_next_subkey(const struct test_node *n, struct vx6_subkey *out);
 void node_stop(struct test_node *n);
 /** What a dial from @p from to @p to ended with; the session is from->session. */
 vx6_err node_dial(struct test_node *from, const struct test_node *to,

@@ -462,6 +462,95 @@ static void records__more_than_the_queue_takes__full(void **state)
 	assert_true(n > 8 && n < 64);
 }
 
+/* ---- a new online key ---- */
+
+static void renew(struct test_node *n)
+{
+	struct vx6_subkey next;
+
+	node_next_subkey(n, &next);
+	assert_true(vx6_is_ok(vx6_sessions_set_key(n->m, &next)));
+	n->id.subkey = next;
+}
+
+static void assert_own_key(struct vx6_session *s, const struct vx6_sign_pk *key)
+{
+	struct vx6_link_info info;
+
+	vx6_session_info(s, &info);
+	assert_memory_equal(info.own_key.b, key->b, sizeof key->b);
+}
+
+static void set_key__session_is_up__it_stays_and_new_ones_use_the_new_key(void **state)
+{
+	struct vx6_sign_pk old = alice.id.subkey.key.pk;
+	struct vx6_session *first;
+
+	connect_both();
+	first = alice.session;
+	renew(&alice);
+	test_run_ms(20);
+	assert_ptr_equal(alice.session, first);
+	assert_own_key(first, &old);
+
+	/* dialled by the one that renewed, and by the other */
+	vx6_session_close(alice.session, VX6_ERR(CLOSED));
+	test_run_ms(20);
+	assert_null(bob.session);
+	assert_int_equal(node_dial(&alice, &bob, &bob.id.id, false, detail).code, VX6_E_OK);
+	test_run(both_up, NULL);
+	assert_own_key(alice.session, &alice.id.subkey.key.pk);
+	vx6_session_close(alice.session, VX6_ERR(CLOSED));
+	test_run_ms(20);
+	connect_both();
+	assert_own_key(alice.session, &alice.id.subkey.key.pk);
+	assert_true(vx6_node_id_eq(vx6_session_node(bob.session), &alice.id.id));
+}
+
+struct dial_note {
+	bool done;
+	vx6_err err;
+};
+
+static void on_note(void *user, vx6_err err, struct vx6_session *s, const char *how)
+{
+	struct dial_note *note = user;
+
+	note->done = true;
+	note->err = err;
+}
+
+static void renew_in_handshake(struct test_node *renewing, struct test_node *dialling,
+			       struct test_node *dialled)
+{
+	struct vx6_dial_request req = {.addrs = {dialled->at}, .addrs_n = 1};
+	struct dial_note note = {0};
+	struct vx6_sign_pk old = renewing->id.subkey.key.pk;
+
+	vx6_mem_set_delay(dialling->t, 5 * VX6_NS_PER_MS);
+	vx6_mem_set_delay(dialled->t, 5 * VX6_NS_PER_MS);
+	assert_non_null(vx6_sessions_dial(dialling->m, &req, on_note, &note));
+	/* the links are up after 10 ms; the acceptor's HELLO leaves after 15 */
+	test_run_ms(renewing == dialling ? 2 : 12);
+	assert_false(note.done);
+	renew(renewing);
+	test_run(both_up, NULL);
+	assert_int_equal(note.err.code, VX6_E_OK);
+	assert_own_key(renewing->session, &old);
+}
+
+static void set_key__during_the_handshake_of_a_dial__certificate_is_that_of_the_old_key(
+	void **state)
+{
+	renew_in_handshake(&bob, &bob, &alice);
+}
+
+static void set_key__during_the_handshake_of_a_guest__certificate_is_that_of_the_old_key(
+	void **state)
+{
+	renew_in_handshake(&alice, &bob, &alice);
+}
+
 #define SESSION_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -489,6 +578,11 @@ int main(void)
 		SESSION_TEST(drain__no_new_streams__old_ones_go_on),
 		SESSION_TEST(records__sent_together__each_arrives),
 		SESSION_TEST(records__more_than_the_queue_takes__full),
+		SESSION_TEST(set_key__session_is_up__it_stays_and_new_ones_use_the_new_key),
+		SESSION_TEST(
+			set_key__during_the_handshake_of_a_dial__certificate_is_that_of_the_old_key),
+		SESSION_TEST(
+			set_key__during_the_handshake_of_a_guest__certificate_is_that_of_the_old_key),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

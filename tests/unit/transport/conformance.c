@@ -91,6 +91,78 @@ static void dial__nobody_listens__down_and_never_up(void **state)
 	assert_int_equal(r->a.up_n, 0);
 }
 
+static void swap_key(struct side *side, struct vx6_sign_pk *old)
+{
+	struct vx6_sign_keypair next;
+
+	*old = side->key.pk;
+	vx6_sign_keypair_random(&next);
+	assert_true(vx6_is_ok(side->ops->set_key(side->t, &next)));
+	vx6_sign_keypair_wipe(&side->key);
+	side->key = next;
+}
+
+static void set_key__new_links_use_it_and_old_ones_go_on(void **state)
+{
+	struct vx6_sign_pk old_a, old_b;
+	struct end *e;
+
+	r->b.echo = true;
+	rig_connect(r);
+	e = end_open(&r->a);
+	e->tx_seed = e->rx_seed = 7;
+	end_send(e, 1000, false);
+	rig_run_ms(r, 20);
+	swap_key(&r->a, &old_a);
+	swap_key(&r->b, &old_b);
+	end_send(e, 1000000, true);
+	assert_true(rig_until(r, end_is_closed, e, 20000));
+	assert_int_equal(e->rx, 1001000);
+	assert_false(e->corrupt);
+	vx6_link_info(r->a.link, &r->a.info);
+	assert_memory_equal(r->a.info.own_key.b, old_a.b, sizeof old_a.b);
+	assert_memory_equal(r->a.info.peer_key.b, old_b.b, sizeof old_b.b);
+	vx6_link_close(r->a.link, VX6_OK);
+	assert_true(rig_until(r, side_is_down, &r->a, 3000));
+	assert_true(rig_until(r, side_is_down, &r->b, 3000));
+
+	r->a.up_n = r->b.up_n = r->a.down_n = r->b.down_n = 0;
+	rig_connect(r); /* expects the new key */
+	assert_memory_equal(r->a.info.own_key.b, r->a.key.pk.b, VX6_SIGN_PK_BYTES);
+	assert_memory_equal(r->b.info.own_key.b, r->b.key.pk.b, VX6_SIGN_PK_BYTES);
+	assert_memory_equal(r->b.info.peer_key.b, r->a.key.pk.b, VX6_SIGN_PK_BYTES);
+	vx6_link_close(r->a.link, VX6_OK);
+	assert_true(rig_until(r, side_is_down, &r->b, 3000));
+
+	r->a.down_n = 0;
+	assert_true(vx6_is_ok(rig_dial(r, false, &old_b)));
+	assert_true(rig_until(r, side_is_down, &r->a, 3000));
+	assert_int_equal(r->a.why.code, VX6_E_WRONG_PEER);
+}
+
+static void set_key__during_a_handshake__link_comes_up_with_a_key_it_names(void **state)
+{
+	struct vx6_sign_pk old_a, old_b;
+
+	assert_true(vx6_is_ok(rig_dial(r, false, NULL)));
+	swap_key(&r->a, &old_a);
+	rig_run_ms(r, 1);
+	swap_key(&r->b, &old_b);
+	assert_true(rig_until(r, side_is_up, &r->a, 3000));
+	assert_true(rig_until(r, side_is_up, &r->b, 3000));
+	assert_memory_equal(r->a.info.own_key.b, r->b.info.peer_key.b, VX6_SIGN_PK_BYTES);
+	assert_memory_equal(r->b.info.own_key.b, r->a.info.peer_key.b, VX6_SIGN_PK_BYTES);
+}
+
+static void link__anonymous__names_no_own_key(void **state)
+{
+	static const struct vx6_sign_pk none;
+
+	assert_true(vx6_is_ok(rig_dial(r, true, NULL)));
+	assert_true(rig_until(r, side_is_up, &r->a, 3000));
+	assert_memory_equal(r->a.info.own_key.b, none.b, sizeof none.b);
+}
+
 /* ---- streams ---- */
 
 static void stream__echo_of_3_mb__comes_back_byte_exact(void **state)
@@ -487,6 +559,9 @@ static int family_run(const struct vx6_transport_ops *ops)
 		T(dial__another_key_expected__refused_before_up),
 		T(dial__anonymous__acceptor_sees_no_key),
 		T(dial__nobody_listens__down_and_never_up),
+		T(set_key__new_links_use_it_and_old_ones_go_on),
+		T(set_key__during_a_handshake__link_comes_up_with_a_key_it_names),
+		T(link__anonymous__names_no_own_key),
 		T(stream__echo_of_3_mb__comes_back_byte_exact),
 		T(stream__acceptor_opens__works_the_same),
 		T(stream__half_close_by_opener__answer_of_1_mb_still_comes),
