@@ -1,26 +1,42 @@
 /* A last-in first-out list of free chunks: the one used last is the one still in the cache. */
 #include "transport/quic/quic_internal.h"
 
+enum { SMALL_MIN = 128, SMALL_MAX = 1024 };
+
+static struct quic_chunk *chunk_new(size_t cap)
+{
+	struct quic_chunk *c = malloc(sizeof *c + cap); /* not zeroed: about to be written */
+
+	VX6_ASSERT(c);
+	c->next = NULL;
+	c->offset = 0;
+	c->len = 0;
+	c->cap = (uint32_t)cap;
+	return c;
+}
+
 struct quic_chunk *quic_chunk_get(struct quic_pool *p)
 {
 	struct quic_chunk *c = p->free;
 
-	if (c) {
-		p->free = c->next;
-		p->free_n--;
-	} else {
-		c = malloc(sizeof *c); /* not zeroed: 32 KiB that are about to be written */
-		VX6_ASSERT(c);
-	}
+	if (!c)
+		return chunk_new(QUIC_CHUNK_BYTES);
+	p->free = c->next;
+	p->free_n--;
 	c->next = NULL;
 	c->offset = 0;
 	c->len = 0;
 	return c;
 }
 
+struct quic_chunk *quic_chunk_get_for(struct quic_pool *p, size_t n)
+{
+	return n > SMALL_MAX ? quic_chunk_get(p) : chunk_new(VX6_MAX(n, (size_t)SMALL_MIN));
+}
+
 void quic_chunk_put(struct quic_pool *p, struct quic_chunk *c)
 {
-	if (p->free_n >= QUIC_CHUNKS_FREE_MAX) {
+	if (p->free_n >= QUIC_CHUNKS_FREE_MAX || c->cap < QUIC_CHUNK_BYTES) {
 		free(c);
 		return;
 	}

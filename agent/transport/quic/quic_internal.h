@@ -93,7 +93,8 @@ struct quic_chunk {
 	struct quic_chunk *next;
 	uint64_t offset; /* in the stream, of data[0] */
 	uint32_t len;    /* bytes used */
-	uint8_t data[QUIC_CHUNK_BYTES];
+	uint32_t cap;    /* QUIC_CHUNK_BYTES, or less for a small one */
+	uint8_t data[];
 };
 struct quic_pool {
 	struct quic_chunk *free;
@@ -101,6 +102,8 @@ struct quic_pool {
 	size_t tx_n; /* chunks out for sending */
 };
 struct quic_chunk *quic_chunk_get(struct quic_pool *p);
+/** For @p n bytes that came: a small one for a few, or a peer could have us hold 32 KiB for each byte that it sends on another stream. */
+struct quic_chunk *quic_chunk_get_for(struct quic_pool *p, size_t n);
 void quic_chunk_put(struct quic_pool *p, struct quic_chunk *c);
 void quic_chunk_put_all(struct quic_pool *p, struct quic_chunk *c);
 void quic_pool_fini(struct quic_pool *p);

@@ -137,8 +137,8 @@ void quic_stream_received(struct quic_stream *s, const uint8_t *p, size_t n, boo
 	while (n > 0) {
 		size_t take;
 
-		if (!s->rx_tail || s->rx_tail->len == QUIC_CHUNK_BYTES) {
-			struct quic_chunk *chunk = quic_chunk_get(&c->t->pool);
+		if (!s->rx_tail || s->rx_tail->len == s->rx_tail->cap) {
+			struct quic_chunk *chunk = quic_chunk_get_for(&c->t->pool, n);
 
 			if (s->rx_tail)
 				s->rx_tail->next = chunk;
@@ -146,7 +146,7 @@ void quic_stream_received(struct quic_stream *s, const uint8_t *p, size_t n, boo
 				s->rx_head = chunk;
 			s->rx_tail = chunk;
 		}
-		take = VX6_MIN(n, QUIC_CHUNK_BYTES - s->rx_tail->len);
+		take = VX6_MIN(n, s->rx_tail->cap - s->rx_tail->len);
 		memcpy(s->rx_tail->data + s->rx_tail->len, p, take);
 		s->rx_tail->len += (uint32_t)take;
 		p += take;
