@@ -282,27 +282,52 @@ size_t vx6_registry_services(const struct vx6_registry *r, const struct vx6_node
 	return n;
 }
 
+static bool claims_name(const struct known_node *k, const char *name, uint64_t now_s)
+{
+	return k->has_endpoint && k->endpoint_expires_s > now_s &&
+	       strcmp(k->endpoint.name, name) == 0;
+}
+
+/*
+ * Anybody may connect and call itself what it likes. So a stranger's claim counts only where no configured peer has the same name:
+ * else it could take the name of one that is away, or make it ambiguous.
+ * @param found the last of those that count @return how many there are
+ */
+static size_t find_claims(const struct vx6_registry *r, const char *name, uint64_t now_s,
+			  const struct known_node **found)
+{
+	size_t strangers = 0, configured = 0;
+	struct known_node *k, *next;
+
+	HASH_ITER(hh, r->nodes, k, next)
+	{
+		bool is_configured;
+
+		if (!claims_name(k, name, now_s))
+			continue;
+		is_configured =
+			r->ev && r->ev->is_configured && r->ev->is_configured(r->user, &k->id);
+		if (is_configured || configured == 0)
+			*found = k;
+		configured += is_configured;
+		strangers += !is_configured;
+	}
+	return configured ? configured : strangers;
+}
+
 vx6_err vx6_registry_resolve(struct vx6_registry *r, const char *name, uint64_t now_s,
 			     struct vx6_node_id *out, char *detail, size_t detail_n)
 {
 	const struct pin *pin = pin_find(r, name);
-	const struct known_node *found = NULL;
+	const struct known_node *found = pin ? node_find(r, &pin->node) : NULL;
 	char a[VX6_NODE_ID_SHORT], b[VX6_NODE_ID_SHORT];
-	struct known_node *k, *next;
-	size_t claims = 0;
+	size_t claims;
 
-	HASH_ITER(hh, r->nodes, k, next)
-	{
-		if (!k->has_endpoint || k->endpoint_expires_s <= now_s ||
-		    strcmp(k->endpoint.name, name) != 0)
-			continue;
-		if (pin && vx6_node_id_eq(&pin->node, &k->id)) {
-			*out = pin->node;
-			return VX6_OK;
-		}
-		found = k;
-		claims++;
+	if (found && claims_name(found, name, now_s)) {
+		*out = pin->node;
+		return VX6_OK;
 	}
+	claims = find_claims(r, name, now_s, &found);
 	if (pin && claims == 0) {
 		*out = pin->node; /* not seen now; its address may still be known */
 		return VX6_OK;

@@ -25,6 +25,8 @@ struct vx6_registry_events {
 	/** A node is known under a name that is pinned to another. */
 	void (*name_conflict)(void *user, const char *name, const struct vx6_node_id *pinned,
 			      const struct vx6_node_id *claims);
+	/** Whether the operator configured @p node as a peer: its claim to a name goes before those of strangers. */
+	bool (*is_configured)(void *user, const struct vx6_node_id *node);
 	/** Something about @p node changed: its record, its services. */
 	void (*changed)(void *user, const struct vx6_node_id *node);
 };
@@ -48,7 +50,7 @@ size_t vx6_registry_services(const struct vx6_registry *r, const struct vx6_node
 			     uint64_t now_s, char (*out)[VX6_LABEL_TEXT], size_t max);
 
 /**
- * Which node a user name stands for: the pinned one, or the only node known by it.
+ * Which node a user name stands for: the pinned one, or the only configured peer that goes by it, or the only node.
  * @param detail @p detail_n bytes for people, written on failure
  * @return VX6_OK | PEER_UNKNOWN | AMBIGUOUS (several, none pinned) | MISMATCH (pinned to one that is not known, and another now uses the name)
  */

@@ -183,8 +183,16 @@ static void on_name_conflict(void *user, const char *name, const struct vx6_node
 		 name, vx6_node_id_format(pinned, a), vx6_node_id_format(claims, b));
 }
 
+static bool is_configured(void *user, const struct vx6_node_id *id)
+{
+	const struct vx6_node *node = user;
+
+	return vx6_peers_has_node(node->peers, id);
+}
+
 static const struct vx6_registry_events registry_events = {.pinned = on_pinned,
-							   .name_conflict = on_name_conflict};
+							   .name_conflict = on_name_conflict,
+							   .is_configured = is_configured};
 
 static bool may_see(void *user, const char *service, const struct vx6_node_id *who)
 {

@@ -30,8 +30,16 @@ static void on_conflict(void *user, const char *name, const struct vx6_node_id *
 	conflicts++;
 }
 
+static struct vx6_node_id configured; /* all zero: none */
+
+static bool is_configured(void *user, const struct vx6_node_id *node)
+{
+	return vx6_node_id_eq(node, &configured);
+}
+
 static const struct vx6_registry_events events = {.pinned = on_pinned,
-						  .name_conflict = on_conflict};
+						  .name_conflict = on_conflict,
+						  .is_configured = is_configured};
 
 static int setup(void **state)
 {
@@ -41,6 +49,7 @@ static int setup(void **state)
 	store = vx6_hwm_mem_store(marks);
 	reg = vx6_registry_new(&vx6_net_default, &store, &events, NULL);
 	pinned = conflicts = 0;
+	configured = (struct vx6_node_id){{0}};
 	assert_true(vx6_is_ok(vx6_identity_ephemeral(&vx6_net_default, vx6_wall_s(), &alice)));
 	assert_true(vx6_is_ok(vx6_identity_ephemeral(&vx6_net_default, vx6_wall_s(), &mallory)));
 	return 0;
@@ -108,6 +117,19 @@ static void resolve__two_claims__never_picks_one(void **state)
 	assert_true(vx6_is_ok(give_endpoint(&alice, "alice", 1)));
 	assert_true(vx6_is_ok(give_endpoint(&mallory, "alice", 1)));
 	assert_int_equal(resolve("alice", &id).code, VX6_E_AMBIGUOUS);
+}
+
+static void resolve__stranger_claims_name_of_configured_peer__has_no_say(void **state)
+{
+	struct vx6_node_id id;
+
+	configured = alice.id;
+	assert_true(vx6_is_ok(give_endpoint(&mallory, "alice", 1)));
+	assert_true(vx6_is_ok(resolve("alice", &id))); /* nobody else is known by it */
+	assert_true(vx6_node_id_eq(&id, &mallory.id));
+	assert_true(vx6_is_ok(give_endpoint(&alice, "alice", 1)));
+	assert_true(vx6_is_ok(resolve("alice", &id)));
+	assert_true(vx6_node_id_eq(&id, &alice.id));
 }
 
 static void resolve__pinned__other_claims_do_not_matter(void **state)
@@ -230,6 +252,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		REGISTRY_TEST(resolve__one_claim__that_node),
 		REGISTRY_TEST(resolve__two_claims__never_picks_one),
+		REGISTRY_TEST(resolve__stranger_claims_name_of_configured_peer__has_no_say),
 		REGISTRY_TEST(resolve__pinned__other_claims_do_not_matter),
 		REGISTRY_TEST(resolve__pinned_to_one_that_is_gone_and_taken_by_another__mismatch),
 		REGISTRY_TEST(admit__older_record__stale_and_nothing_changes),
