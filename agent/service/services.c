@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,7 +21,13 @@
 #include "session/session.h"
 #include "wire/code.h"
 
-enum { ID_MAX = 40, FAILURES_BURST = 5, FAILURES_PER_MS = 5000 };
+enum {
+	ID_MAX = 40,
+	FAILURES_BURST = 5,
+	FAILURES_PER_MS = 5000,
+	FD_RESERVE =
+		64, /* descriptors that peers cannot take: for the API, the database, new links */
+};
 
 struct service {
 	struct vx6_list node;
@@ -46,6 +53,7 @@ struct vx6_services {
 	struct vx6_services_config cfg;
 	struct vx6_list list;
 	size_t n;
+	rlim_t fd_end;             /* descriptors from here on are not for connections of peers */
 	struct vx6_ratelimit loud; /* for names that are not published */
 };
 
@@ -54,7 +62,11 @@ struct vx6_services {
 struct vx6_services *vx6_services_new(const struct vx6_services_config *cfg)
 {
 	struct vx6_services *s = vx6_zalloc(sizeof *s);
+	struct rlimit files;
 
+	s->fd_end = RLIM_INFINITY;
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur > 2 * (rlim_t)FD_RESERVE)
+		s->fd_end = files.rlim_cur - FD_RESERVE;
 	s->cfg = *cfg;
 	if (!s->cfg.connections_max)
 		s->cfg.connections_max = VX6_SERVICE_CONNECTIONS_MAX;
@@ -277,7 +289,7 @@ static void on_timeout(struct vx6_timer *timer)
 }
 
 /* @param connected whether the target has answered already @return -1 with errno set */
-static int dial_target(const struct vx6_addr *to, bool *connected)
+static int dial_target(const struct vx6_services *s, const struct vx6_addr *to, bool *connected)
 {
 	struct sockaddr_storage ss;
 	socklen_t n = vx6_addr_to_sockaddr(to, false, &ss);
@@ -286,6 +298,12 @@ static int dial_target(const struct vx6_addr *to, bool *connected)
 
 	if (fd < 0)
 		return -1;
+	/* the kernel gives the lowest number that is free, so a high one says how many there are */
+	if ((rlim_t)fd >= s->fd_end) {
+		close(fd);
+		errno = EMFILE;
+		return -1;
+	}
 	rc = connect(fd, (struct sockaddr *)&ss, n);
 	/* over loopback the handshake is over by now, and asking again spares a round through the poller */
 	if (rc < 0 && errno == EINPROGRESS)
@@ -364,7 +382,7 @@ void vx6_services_incoming(struct vx6_services *s, struct vx6_stream *stream,
 		refuse(stream, err);
 		return;
 	}
-	fd = dial_target(&svc->spec.target, &connected);
+	fd = dial_target(s, &svc->spec.target, &connected);
 	if (fd < 0) {
 		/* our own want of descriptors is not the target's fault */
 		err = errno == EMFILE || errno == ENFILE ? VX6_ERR(FULL)
