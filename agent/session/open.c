@@ -83,6 +83,9 @@ static int iov_skip(struct iovec *out, const struct iovec *iov, int n, size_t sk
 	return m;
 }
 
+_Static_assert((int)VX6_OPEN_MAX <= (int)VX6_RESERVE_MIN,
+	       "whatever begins a stream fits into any reservation");
+
 /* ---- opening ---- */
 
 static bool opening_send(struct vx6_opening *o)
@@ -92,12 +95,9 @@ static bool opening_send(struct vx6_opening *o)
 
 	if (o->sent)
 		return true;
-	room = vx6_stream_reserve(o->stream, &cap);
-	if (!room || cap < o->open_n) {
-		if (room)
-			vx6_stream_commit(o->stream, 0, false);
+	room = vx6_stream_reserve(o->stream, &cap); /* a whole OPEN, or nothing */
+	if (!room)
 		return false;
-	}
 	memcpy(room, o->open, o->open_n);
 	vx6_stream_commit(o->stream, o->open_n, false);
 	o->sent = true;
@@ -360,10 +360,6 @@ vx6_err vx6_session_answer(struct vx6_stream *stream, vx6_err err)
 	room = vx6_stream_reserve(stream, &cap);
 	if (!room)
 		return VX6_ERR(AGAIN);
-	if (cap < VX6_OPEN_REPLY) {
-		vx6_stream_commit(stream, 0, false);
-		return VX6_ERR(AGAIN);
-	}
 	vx6_open_reply_encode(VX6_CODE_OK, room);
 	vx6_stream_commit(stream, VX6_OPEN_REPLY, false);
 	return VX6_OK;

@@ -33,6 +33,8 @@
 
 enum {
 	VX6_ALPN_MAX = 16,
+	VX6_RESERVE_MIN =
+		128, /* bytes that a reservation has at least: any OPEN or answer fits into one */
 	VX6_CB_BYTES = 32, /* channel binding: TLS exporter "EXPERIMENTAL-vx6-cb" */
 };
 #define VX6_ALPN "vx6/1"
@@ -181,9 +183,10 @@ struct vx6_transport_ops {
 	void (*stream_set_events)(struct vx6_stream *s, const struct vx6_stream_events *ev,
 				  void *user);
 	/**
-	 * Room to write into: credit of the peer, of the link and of our own send buffers allows @p *cap bytes right now, contiguous.
+	 * Room to write into: credit of the peer, of the link and of our own send buffers allows @p *cap bytes right now, contiguous, and
+	 * at least VX6_RESERVE_MIN: so what is no longer never has to wait for a second `writable`.
 	 * Only one reservation of a link may be open, and it must be ended by stream_commit() before the loop is returned to.
-	 * @return NULL with *cap 0: none; `writable` will fire
+	 * @return NULL with *cap 0: less; `writable` will fire
 	 */
 	uint8_t *(*stream_reserve)(struct vx6_stream *s, size_t *cap);
 	/** Sends the first @p n bytes of the reservation (n may be 0, also without a reservation), then FIN if @p fin. Sent at the latest before the loop sleeps. */

@@ -62,6 +62,12 @@ struct vx6_stream *table_find(const struct mux *m, uint32_t id);
 /** Whether @p id has been used, by either side. */
 bool id_was_opened(const struct mux *m, uint32_t id);
 
+/** The link has enough for a reservation. */
+static inline bool mux_has_credit(const struct mux *m)
+{
+	return m->tx_credit >= VX6_RESERVE_MIN;
+}
+
 void credit_init(struct mux_credit *c, uint32_t window, uint32_t window_max, uint64_t now_ns);
 /** What to grant now: all that is freed, and more when the window was drained quickly. */
 uint32_t credit_grant(struct mux_credit *c, uint64_t now_ns, uint32_t srtt_us);

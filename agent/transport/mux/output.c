@@ -127,7 +127,7 @@ void mux_work(struct mux *m)
 	size_t frames;
 
 	control_work(m);
-	while (!m->dead && m->tx_credit && !vx6_list_is_empty(&m->waiting) &&
+	while (!m->dead && mux_has_credit(m) && !vx6_list_is_empty(&m->waiting) &&
 	       m->io->room(m, false, &frames)) {
 		struct vx6_list *node = vx6_list_pop(&m->waiting);
 
@@ -138,5 +138,5 @@ void mux_work(struct mux *m)
 bool mux_wants_room(const struct mux *m)
 {
 	return m->ctl || !vx6_list_is_empty(&m->urgent) ||
-	       (m->tx_credit && !vx6_list_is_empty(&m->waiting));
+	       (mux_has_credit(m) && !vx6_list_is_empty(&m->waiting));
 }

@@ -128,8 +128,8 @@ static bool may_write_now(const struct vx6_stream *s)
 	const struct mux *m = s->mux;
 
 	if (m->serving == s)
-		return m->quantum > 0 && m->tx_credit > 0;
-	return vx6_list_is_empty(&m->waiting) && m->tx_credit > 0;
+		return m->quantum > 0 && mux_has_credit(m);
+	return vx6_list_is_empty(&m->waiting) && mux_has_credit(m);
 }
 
 uint8_t *mux_stream_reserve(struct vx6_stream *s, size_t *cap)
@@ -141,7 +141,7 @@ uint8_t *mux_stream_reserve(struct vx6_stream *s, size_t *cap)
 	*cap = 0;
 	if (s->closing || s->fin_tx || m->dead)
 		return NULL;
-	if (!s->tx_credit) {
+	if (s->tx_credit < VX6_RESERVE_MIN) {
 		s->starved = true;
 		return NULL;
 	}

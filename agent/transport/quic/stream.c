@@ -208,7 +208,7 @@ uint64_t quic_stream_room(const struct quic_stream *s, bool *of_link)
 	const struct quic_conn *c = quic_stream_conn(s);
 	uint64_t limit = VX6_MIN(VX6_MAX((uint64_t)QUIC_SEND_MIN, 2 * c->cwnd),
 				 (uint64_t)QUIC_LINK_SEND_MAX);
-	uint64_t unacked = s->queued - s->acked, unsent = s->queued - s->sent, credit;
+	uint64_t unacked = s->queued - s->acked, unsent = s->queued - s->sent, credit, room;
 
 	*of_link = false;
 	if (c->state != QUIC_UP || s->ended || s->fin_wanted || unacked >= limit)
@@ -217,7 +217,8 @@ uint64_t quic_stream_room(const struct quic_stream *s, bool *of_link)
 	if (unsent >= credit)
 		return 0;
 	*of_link = !quic_conn_has_room(c);
-	return *of_link ? 0 : VX6_MIN(limit - unacked, credit - unsent);
+	room = VX6_MIN(limit - unacked, credit - unsent);
+	return *of_link || room < VX6_RESERVE_MIN ? 0 : room;
 }
 
 static void wait_for_room(struct quic_stream *s, bool of_link)

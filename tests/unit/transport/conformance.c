@@ -317,6 +317,53 @@ static void stream__receiver_sets_no_events__opener_is_reset(void **state)
 	assert_int_equal(e->why.code, VX6_E_RESET);
 }
 
+/* Uses up whatever room the stream has, but for a single byte where that can be. */
+static void leave_one_byte(struct end *e)
+{
+	int before;
+
+	do {
+		size_t cap;
+		uint8_t *to;
+
+		before = e->writable_n;
+		while ((to = vx6_stream_reserve(e->s, &cap)) != NULL) {
+			assert_true(cap >= VX6_RESERVE_MIN);
+			memset(to, 0, cap - 1);
+			vx6_stream_commit(e->s, cap - 1, false);
+		}
+		assert_int_equal(cap, 0);
+		rig_run_ms(r, 100);
+	} while (e->writable_n != before);
+}
+
+static bool was_writable(void *arg)
+{
+	return ((struct end *)arg)->writable_n > 0;
+}
+
+static void reserve__hardly_any_credit_left__none_until_there_is_more(void **state)
+{
+	struct vx6_transport_limits limits;
+	struct end *e;
+
+	rig_stop(r);
+	vx6_transport_limits_default(&limits);
+	limits.stream_window = limits.stream_window_max = 64 * 1024;
+	rig_start(r, *state, &limits, &limits);
+	r->b.freeze = true;
+	rig_connect(r);
+	e = end_open(&r->a);
+	leave_one_byte(e);
+	assert_int_equal(r->b.ends_n, 1);
+	assert_true(r->b.end[0]->rx > 64 * 1024 - VX6_RESERVE_MIN);
+	e->writable_n = 0;
+	end_thaw(r->b.end[0]);
+	assert_true(rig_until(r, was_writable, e, 3000));
+	end_send(e, 100000, true);
+	assert_true(rig_until(r, end_got_fin, r->b.end[0], 5000));
+}
+
 static void stream__reader_stopped__bounded_and_others_flow(void **state)
 {
 	struct vx6_transport_limits limits;
@@ -571,6 +618,7 @@ static int family_run(const struct vx6_transport_ops *ops)
 		T(stream__reset_by_opener__peer_gets_the_code),
 		T(stream__reset_by_acceptor__opener_gets_the_code),
 		T(stream__receiver_sets_no_events__opener_is_reset),
+		T(reserve__hardly_any_credit_left__none_until_there_is_more),
 		T(stream__reader_stopped__bounded_and_others_flow),
 		T(streams__a_thousand_at_once__all_echo),
 		T(streams__two_bulk_senders__share_fairly),
