@@ -350,6 +350,13 @@ bool vx6_peers_by_name(const struct vx6_peers *p, const char *name, struct vx6_n
 	return true;
 }
 
+bool vx6_peers_gives_id(const struct vx6_peers *p, const char *name)
+{
+	const struct peer *e = find_name(p, name);
+
+	return e && e->spec.has_node_id;
+}
+
 static bool is_node(const struct peer *e, const struct vx6_node_id *node)
 {
 	if (e->spec.has_node_id)

@@ -67,6 +67,8 @@ void vx6_peers_hurry(struct vx6_peers *p);
 bool vx6_peers_by_name(const struct vx6_peers *p, const char *name, struct vx6_node_id *out);
 /** Whether a configured peer goes by @p name, met or not. */
 bool vx6_peers_has_name(const struct vx6_peers *p, const char *name);
+/** Whether the peer that goes by @p name was configured with its node id; else its node is whoever answered at its address. */
+bool vx6_peers_gives_id(const struct vx6_peers *p, const char *name);
 /** Adds the addresses configured for @p node to @p req. */
 void vx6_peers_addrs(const struct vx6_peers *p, const struct vx6_node_id *node,
 		     struct vx6_dial_request *req);

@@ -117,6 +117,24 @@ static unsigned via_of(const struct vx6_reaching *r)
 	return c == VX6_TRANSPORT_TCP_ONLY ? VX6_DIAL_TCP : VX6_DIAL_ANY;
 }
 
+/* A peer that is known by its address only is whoever answered there. The first that was used under the name is the one that is meant. */
+static vx6_err check_pin(struct vx6_reaching *r)
+{
+	char was[VX6_NODE_ID_SHORT], is[VX6_NODE_ID_SHORT];
+	struct vx6_node_id pin;
+
+	r->by_claim = true;
+	if (!vx6_registry_pinned(r->reach->cfg.registry, r->to.node, &pin) ||
+	    vx6_node_id_eq(&pin, &r->id))
+		return VX6_OK;
+	snprintf(r->detail, sizeof r->detail,
+		 "%s stands for %s here, but %s answers at its address now; give the peer that "
+		 "node_id if it is right",
+		 r->to.node, vx6_node_id_format_short(&pin, was),
+		 vx6_node_id_format_short(&r->id, is));
+	return VX6_ERR(WRONG_PEER);
+}
+
 static vx6_err resolve(struct vx6_reaching *r)
 {
 	const struct vx6_reach_config *cfg = &r->reach->cfg;
@@ -131,7 +149,7 @@ static vx6_err resolve(struct vx6_reaching *r)
 		return VX6_OK;
 	if (vx6_peers_by_name(cfg->peers, r->to.node, &r->id)) {
 		r->has_node = true;
-		return VX6_OK;
+		return vx6_peers_gives_id(cfg->peers, r->to.node) ? VX6_OK : check_pin(r);
 	}
 	if (vx6_peers_has_name(cfg->peers, r->to.node)) {
 		vx6_peers_hurry(cfg->peers);

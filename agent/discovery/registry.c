@@ -127,6 +127,15 @@ static struct pin *pin_find(const struct vx6_registry *r, const char *name)
 	return p;
 }
 
+bool vx6_registry_pinned(const struct vx6_registry *r, const char *name, struct vx6_node_id *out)
+{
+	const struct pin *p = pin_find(r, name);
+
+	if (p)
+		*out = p->node;
+	return p != NULL;
+}
+
 void vx6_registry_load_pin(struct vx6_registry *r, const char *name, const struct vx6_node_id *node)
 {
 	struct pin *p;

@@ -57,6 +57,8 @@ size_t vx6_registry_services(const struct vx6_registry *r, const struct vx6_node
 VX6_RES vx6_registry_resolve(struct vx6_registry *r, const char *name, uint64_t now_s,
 			     struct vx6_node_id *out, char *detail, size_t detail_n);
 
+/** The node that @p name is pinned to. @return false: it is not pinned */
+bool vx6_registry_pinned(const struct vx6_registry *r, const char *name, struct vx6_node_id *out);
 /** Pins @p name to @p node unless it is pinned. */
 void vx6_registry_pin(struct vx6_registry *r, const char *name, const struct vx6_node_id *node);
 /** Loads a stored pin at start; no event. */

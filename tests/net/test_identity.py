@@ -22,19 +22,23 @@ class Listener(TcpServer):
         super().__init__(host, port, serve)
 
 
-@pytest.mark.parametrize("known", ["by name, pinned peer", "by name, learned peer", "by pinned address"])
+@pytest.mark.parametrize("known", ["by name, pinned peer", "by name, learned peer", "by petname", "by pinned address"])
 def test_impostor_gets_not_one_byte(agents, load_server, pair, transport, known):
     """Another key answers on a known address, with the right name and the right service."""
     alice = agents.alice = agents.make(pair.alice, "alice", transport).start()
     alice.add_service("load", "127.0.0.1:7000")
     ident = alice.node_id()
-    peers = {"by name, pinned peer": [f"{ident}@{alice.address}"], "by name, learned peer": [alice.address], "by pinned address": []}
+    peers = {"by name, pinned peer": [f"{ident}@{alice.address}"], "by name, learned peer": [alice.address], "by petname": [], "by pinned address": []}
     bob = agents.bob = agents.make(pair.bob, "bob", transport, peers=peers[known]).start()
     if known == "by pinned address":
         forward = bob.add_forward("127.0.0.1:9000", address=alice.address, service="load", node_id=ident)
     else:
+        name = "alice"
+        if known == "by petname":
+            name = "box"
+            bob.api.call("POST", "/v1/peers", {"name": name, "addresses": [alice.address]})
         bob.wait_peers()
-        forward = bob.add_forward("127.0.0.1:9000", to="alice.load")
+        forward = bob.add_forward("127.0.0.1:9000", to=f"{name}.load")
     wait_for(agents.ping, 5, "the honest alice")
     alice.stop()
 
@@ -42,6 +46,9 @@ def test_impostor_gets_not_one_byte(agents, load_server, pair, transport, known)
     assert mallory.node_id() != ident
     with Listener(pair.alice, 7300) as ear:
         mallory.add_service("load", "127.0.0.1:7300")
+        if known == "by petname":  # worst case: a session with her is up already
+            wait_for(lambda: mallory.node_id() in str(bob.api.items("/v1/peers")), 10, "mallory as a peer")
+            assert bob.peers_up()
         for _ in range(3):
             refused(agents, 9000, 12)
         assert ear.bytes == b"" and ear.accepted == 0
