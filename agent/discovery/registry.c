@@ -79,6 +79,11 @@ void vx6_registry_free(struct vx6_registry *r)
 	free(r);
 }
 
+static bool is_configured(const struct vx6_registry *r, const struct vx6_node_id *node)
+{
+	return r->ev && r->ev->is_configured && r->ev->is_configured(r->user, node);
+}
+
 static struct known_node *node_find(const struct vx6_registry *r, const struct vx6_node_id *id)
 {
 	struct known_node *k;
@@ -98,6 +103,21 @@ static void drop_expired(struct vx6_registry *r, uint64_t now_s)
 	}
 }
 
+/* Strangers may fill the table, but not keep others out: the one among them whose record ends first gives way. */
+static void drop_stranger(struct vx6_registry *r)
+{
+	struct known_node *k, *next, *first = NULL;
+
+	HASH_ITER(hh, r->nodes, k, next)
+	{
+		if ((!first || k->endpoint_expires_s < first->endpoint_expires_s) &&
+		    !is_configured(r, &k->id))
+			first = k;
+	}
+	if (first)
+		node_free(r, first);
+}
+
 static struct known_node *node_make(struct vx6_registry *r, const struct vx6_node_id *id,
 				    uint64_t now_s)
 {
@@ -107,6 +127,8 @@ static struct known_node *node_make(struct vx6_registry *r, const struct vx6_nod
 		return k;
 	if (HASH_COUNT(r->nodes) >= VX6_KNOWN_NODES_MAX)
 		drop_expired(r, now_s);
+	if (HASH_COUNT(r->nodes) >= VX6_KNOWN_NODES_MAX)
+		drop_stranger(r);
 	if (HASH_COUNT(r->nodes) >= VX6_KNOWN_NODES_MAX)
 		return NULL;
 	k = vx6_zalloc(sizeof *k);
@@ -310,16 +332,15 @@ static size_t find_claims(const struct vx6_registry *r, const char *name, uint64
 
 	HASH_ITER(hh, r->nodes, k, next)
 	{
-		bool is_configured;
+		bool known_to_us;
 
 		if (!claims_name(k, name, now_s))
 			continue;
-		is_configured =
-			r->ev && r->ev->is_configured && r->ev->is_configured(r->user, &k->id);
-		if (is_configured || configured == 0)
+		known_to_us = is_configured(r, &k->id);
+		if (known_to_us || configured == 0)
 			*found = k;
-		configured += is_configured;
-		strangers += !is_configured;
+		configured += known_to_us;
+		strangers += !known_to_us;
 	}
 	return configured ? configured : strangers;
 }

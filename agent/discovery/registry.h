@@ -5,7 +5,8 @@
  * Spec:    schemas/wire/names.md
  * Layer:   discovery
  * Trust:   records are hostile until admitted; a name is a claim, only node ids are facts
- * Limits:  VX6_KNOWN_NODES_MAX nodes, VX6_KNOWN_SERVICES_MAX services each; beyond, expired entries go first, then newcomers are refused
+ * Limits:  VX6_KNOWN_NODES_MAX nodes, VX6_KNOWN_SERVICES_MAX services each; beyond, expired nodes go first, then
+ *          strangers; a service too many is refused
  * Threads: the loop's thread
  */
 #ifndef VX6_DISCOVERY_REGISTRY_H

@@ -211,6 +211,26 @@ static void endpoint__expired__not_given(void **state)
 
 /* ---- targets ---- */
 
+static void admit__full_of_strangers__newcomers_and_configured_peers_are_known(void **state)
+{
+	static struct vx6_identity many[VX6_KNOWN_NODES_MAX];
+	struct vx6_endpoint e;
+
+	vx6_hwm_mem_free(marks);
+	marks = vx6_hwm_mem_new(3 * VX6_KNOWN_NODES_MAX);
+	store = vx6_hwm_mem_store(marks);
+	configured = alice.id;
+	assert_true(vx6_is_ok(give_endpoint(&alice, "alice", 1)));
+	for (size_t i = 0; i < VX6_KNOWN_NODES_MAX; i++) {
+		assert_true(vx6_is_ok(
+			vx6_identity_ephemeral(&vx6_net_default, vx6_wall_s(), &many[i])));
+		assert_true(vx6_is_ok(give_endpoint(&many[i], "stranger", 1)));
+	}
+	assert_true(vx6_is_ok(give_endpoint(&mallory, "mallory", 1)));
+	assert_true(vx6_registry_endpoint(reg, &mallory.id, vx6_wall_s(), &e));
+	assert_true(vx6_registry_endpoint(reg, &alice.id, vx6_wall_s(), &e));
+}
+
 static void target__names_and_ids__both_read_and_written(void **state)
 {
 	struct vx6_target t = {.has_node_id = false};
@@ -259,6 +279,7 @@ int main(void)
 		REGISTRY_TEST(admit__garbage__refused),
 		REGISTRY_TEST(services__withdrawn__gone),
 		REGISTRY_TEST(endpoint__expired__not_given),
+		REGISTRY_TEST(admit__full_of_strangers__newcomers_and_configured_peers_are_known),
 		REGISTRY_TEST(target__names_and_ids__both_read_and_written),
 		REGISTRY_TEST(target__what_is_none__refused),
 	};
