@@ -3,7 +3,7 @@
  *
  *   submitted -> waiting (`writes`) -> running (a batch in one job) -> answered, in order
  *
- * Between calls: at most one job of writes and one of reads is under way; a worker touches `db`, last_seq, seq, trimmed_seq, full_sync and
+ * Between calls: at most one job of writes and one of reads is under way; a worker touches `db`, last_seq, seq, trimmed_seq, full_sync, failures and
  * its batch, or `reader` and its batch, and nothing else. Jobs outlive a closed state: they find st NULL and only free.
  */
 #include "state/state.h"
@@ -76,7 +76,8 @@ static int run_ops(struct vx6_state *st, struct vx6_write *w)
 static void failed(struct vx6_state *st, struct vx6_write *w, int rc)
 {
 	w->result = (struct vx6_write_result){.err = state_err(st->db, rc)};
-	VX6_ERROR("state", "a write failed: %s", sqlite3_errmsg(st->db));
+	if (vx6_log_allow(&st->failures, "state", 10, 10000))
+		VX6_ERROR("state", "a write failed: %s", sqlite3_errmsg(st->db));
 }
 
 static void roll_back(struct vx6_state *st)

@@ -83,6 +83,7 @@ struct vx6_state {
 	uint64_t trimmed_seq; /* what last_seq was at the last trimming */
 	uint32_t events_keep;
 	bool full_sync; /* what synchronous is set to */
+	struct vx6_ratelimit failures;
 	struct vx6_list writes;
 	size_t writes_n, bytes;
 	size_t running_n; /* writes in the worker's hands */

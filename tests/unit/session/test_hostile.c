@@ -160,7 +160,7 @@ static void duplicate__older_one_is_stuck__newer_one_stays(void **state)
 	assert_ptr_not_equal(vx6_sessions_find(alice.m, &mallory.id.id, VX6_DIAL_ANY), older);
 }
 
-static void records__without_end__session_ends(void **state)
+static void records__without_end__a_budget_is_looked_at(void **state)
 {
 	uint8_t message[VX6_CTL_MAX], record[200] = {0};
 	struct vx6_wr w;
@@ -172,12 +172,12 @@ static void records__without_end__session_ends(void **state)
 		;
 	vx6_ctl_end(&w, mark);
 	connect_rogue(&first);
-	for (int i = 0; i < 1000 && !alice.downs; i++) {
+	for (int i = 0; i < 100; i++) {
 		say(&first, message, w.len);
 		test_run_ms(1);
 	}
-	assert_int_equal(alice.last_down.code, VX6_E_LIMIT);
 	assert_int_equal(alice.records, RECORDS_PER_MIN);
+	assert_int_equal(alice.downs, 0);
 }
 
 static void wants__without_end__a_few_are_answered(void **state)
@@ -216,7 +216,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		HOSTILE_TEST(pings__answers_not_read__session_ends),
 		HOSTILE_TEST(duplicate__older_one_is_stuck__newer_one_stays),
-		HOSTILE_TEST(records__without_end__session_ends),
+		HOSTILE_TEST(records__without_end__a_budget_is_looked_at),
 		HOSTILE_TEST(wants__without_end__a_few_are_answered),
 		HOSTILE_TEST(links__of_one_node_without_end__a_few_stay),
 	};
