@@ -81,6 +81,7 @@ static void drop_kept(struct vx6_pump *p)
 /* Lets go of the descriptor and of the stream, whose events are nobody's from then on. */
 static void release(struct vx6_pump *p, bool hard)
 {
+	vx6_timer_stop(&p->grace);
 	if (p->fd >= 0) {
 		vx6_io_stop(&p->io);
 		if (hard)
@@ -156,7 +157,37 @@ static vx6_err keep(struct vx6_pump *p, const uint8_t *bytes, size_t n)
 	return VX6_OK;
 }
 
-/* @param put bytes that the socket took, 0 when it is full */
+static void on_grace(struct vx6_timer *timer)
+{
+	end(timer->user, VX6_ERR(RESET));
+}
+
+static size_t kept_bytes(const struct vx6_pump *p)
+{
+	size_t n = 0;
+
+	for (const struct vx6_pump_chunk *c = p->first; c; c = c->next)
+		n += c->n;
+	return p->first ? n - p->first_off : 0;
+}
+
+/*
+ * The application takes no more. What it sent before lies in the socket still and goes to the peer first.
+ * EPIPE says that it had finished sending; anything else, that it had not, or that nobody can tell.
+ */
+static vx6_err go_deaf(struct vx6_pump *p, int errnum)
+{
+	if (!p->stream || !p->joined)
+		return VX6_ERR(RESET);
+	p->deaf = p->app_shut = true;
+	p->broken = errnum != EPIPE;
+	vx6_stream_consume(p->stream, kept_bytes(p));
+	drop_kept(p);
+	vx6_timer_in_ms(&p->grace, VX6_PUMP_GRACE_MS);
+	return VX6_OK;
+}
+
+/* @param put bytes that the socket took, 0 when it is full or the application deaf */
 static vx6_err send_some(struct vx6_pump *p, const struct iovec *iov, int n, size_t *put)
 {
 	struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n};
@@ -167,7 +198,7 @@ static vx6_err send_some(struct vx6_pump *p, const struct iovec *iov, int n, siz
 	while (rc < 0 && errno == EINTR);
 	*put = 0;
 	if (rc < 0)
-		return errno == EAGAIN ? VX6_OK : VX6_ERR(RESET);
+		return errno == EAGAIN ? VX6_OK : go_deaf(p, errno);
 	*put = (size_t)rc;
 	if (p->stream)
 		vx6_stream_consume(p->stream, *put);
@@ -218,10 +249,14 @@ static vx6_err take(struct vx6_pump *p, const struct iovec *iov, int n, bool fin
 
 	if (fin)
 		p->peer_fin = true;
-	if (n && !p->first && !p->connecting) {
+	if (n && !p->first && !p->connecting && !p->deaf) {
 		VX6_TRY(send_some(p, iov, VX6_MIN(n, (int)DATA_IOV), &put));
 		if (put == iov_bytes(iov, n))
 			n = 0;
+	}
+	if (p->deaf) {
+		vx6_stream_consume(p->stream, iov_bytes(iov, n));
+		return VX6_OK;
 	}
 	for (int i = 0; i < n; i++) {
 		size_t skip = VX6_MIN(put, iov[i].iov_len);
@@ -236,6 +271,13 @@ static vx6_err take(struct vx6_pump *p, const struct iovec *iov, int n, bool fin
 }
 
 /* ---- application to overlay ---- */
+
+/* All that a deaf application sent before it broke off has been read. */
+static void broke_off(struct vx6_pump *p)
+{
+	p->broken = p->app_fin = true;
+	vx6_timer_in_ms(&p->grace, VX6_PUMP_BROKEN_MS);
+}
 
 static vx6_err read_app(struct vx6_pump *p)
 {
@@ -258,11 +300,21 @@ static vx6_err read_app(struct vx6_pump *p)
 			bool empty = errno == EAGAIN;
 
 			vx6_stream_commit(p->stream, 0, false);
-			return empty ? VX6_OK : VX6_ERR(RESET);
+			if (empty)
+				return VX6_OK;
+			if (!p->deaf)
+				return VX6_ERR(RESET);
+			broke_off(p);
+			return VX6_OK;
 		}
 		p->early_used = true;
 		p->app_fin = got == 0;
-		vx6_stream_commit(p->stream, (size_t)got, p->app_fin);
+		/* a socket that was reset reads as finished once the reset has been reported */
+		vx6_stream_commit(p->stream, (size_t)got, p->app_fin && !p->broken);
+		if (p->deaf && got > 0)
+			vx6_timer_in_ms(&p->grace, VX6_PUMP_GRACE_MS);
+		else if (p->broken)
+			broke_off(p);
 		p->stats->tx_bytes += (uint64_t)got;
 		moved += (size_t)got;
 		/* less than asked for: empty for now, which the poller will tell more cheaply than another call */
@@ -302,7 +354,7 @@ static vx6_err app_readable(struct vx6_pump *p)
 
 static void want(struct vx6_pump *p)
 {
-	int events = p->connecting || p->first ? VX6_IO_WRITE : 0;
+	int events = (p->connecting || p->first) && !p->held ? VX6_IO_WRITE : 0;
 
 	if (!p->connecting && !p->greeting && !p->app_fin && !p->asleep)
 		events |= VX6_IO_READ;
@@ -416,7 +468,7 @@ static const struct vx6_stream_events stream_events = {
 
 /* ---- beginnings ---- */
 
-static vx6_err start(struct vx6_pump *p, struct vx6_loop *loop, int fd, bool connecting,
+static vx6_err start(struct vx6_pump *p, struct vx6_loop *loop, int fd, enum vx6_pump_dial how,
 		     struct vx6_flow_stats *stats, const struct vx6_pump_events *ev, void *user)
 {
 	const int on = 1;
@@ -427,29 +479,33 @@ static vx6_err start(struct vx6_pump *p, struct vx6_loop *loop, int fd, bool con
 			       .user = user,
 			       .stats = stats,
 			       .fd = fd,
-			       .connecting = connecting};
+			       .connecting = how != VX6_PUMP_CONNECTED,
+			       .held = how == VX6_PUMP_HELD};
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on,
 		   sizeof on); /* a unix socket refuses, and needs it not */
-	err = vx6_io_start(loop, &p->io, fd, connecting ? VX6_IO_WRITE : VX6_IO_READ, on_io, p);
+	vx6_timer_init(loop, &p->grace, on_grace, p);
+	err = vx6_io_start(loop, &p->io, fd, 0, on_io, p);
 	if (!vx6_is_ok(err)) {
 		vx6_pump_close_hard(fd);
 		p->fd = -1;
+		return err;
 	}
-	return err;
+	want(p);
+	return VX6_OK;
 }
 
 vx6_err vx6_pump_start(struct vx6_pump *p, struct vx6_loop *loop, int fd,
 		       struct vx6_flow_stats *stats, const struct vx6_pump_events *ev, void *user)
 {
-	return start(p, loop, fd, false, stats, ev, user);
+	return start(p, loop, fd, VX6_PUMP_CONNECTED, stats, ev, user);
 }
 
-vx6_err vx6_pump_connect(struct vx6_pump *p, struct vx6_loop *loop, int fd, bool is_connected,
+vx6_err vx6_pump_connect(struct vx6_pump *p, struct vx6_loop *loop, int fd, enum vx6_pump_dial how,
 			 struct vx6_stream *stream, const struct iovec *first, int first_n,
 			 bool fin, struct vx6_flow_stats *stats, const struct vx6_pump_events *ev,
 			 void *user)
 {
-	vx6_err err = start(p, loop, fd, !is_connected, stats, ev, user);
+	vx6_err err = start(p, loop, fd, how, stats, ev, user);
 
 	if (!vx6_is_ok(err)) {
 		vx6_pump_discard(stream);
@@ -460,13 +516,19 @@ vx6_err vx6_pump_connect(struct vx6_pump *p, struct vx6_loop *loop, int fd, bool
 	p->greeting = ev->greet != NULL;
 	vx6_stream_set_events(stream, &stream_events, p);
 	err = take(p, first, first_n, fin);
-	if (vx6_is_ok(err) && is_connected)
+	if (vx6_is_ok(err) && how == VX6_PUMP_CONNECTED)
 		err = greet(p);
 	if (vx6_is_ok(err))
 		want(p);
 	else
 		release(p, true);
 	return err;
+}
+
+void vx6_pump_connected(struct vx6_pump *p)
+{
+	p->held = false;
+	settle(p, connected(p));
 }
 
 void vx6_pump_early(struct vx6_pump *p, struct vx6_stream *stream)

@@ -6,6 +6,8 @@
  * Shape:   application -> overlay: recv() straight into the memory that the stream reserves; no buffer of its own.
  *          overlay -> application: one sendmsg() of what arrived; what did not fit is kept in chunks until the socket takes it. Credit
  *          goes back to the peer only for bytes that the socket took, so that the receive window bounds what is kept.
+ * Deaf:    an application that closes without reading what the peer still sends has what it sent itself passed on first, as TCP would:
+ *          the peer's bytes are swallowed meanwhile, until both sides are done or nothing moves for VX6_PUMP_GRACE_MS.
  * Memory:  nothing but this struct while nothing is kept
  * Trust:   the peer and the application are both hostile: neither can make the other side wait for longer than it wants to itself
  * Threads: the loop's thread
@@ -26,6 +28,12 @@
 #include "service/stats.h"
 #include "transport/transport.h"
 
+enum {
+	VX6_PUMP_GRACE_MS = 3000,
+	VX6_PUMP_BROKEN_MS =
+		500, /* for what is on its way already, before the peer is told of a break */
+};
+
 struct vx6_pump;
 
 struct vx6_pump_events {
@@ -44,6 +52,13 @@ struct vx6_pump_events {
 
 struct vx6_pump_chunk;
 
+/** What has become of connect(). */
+enum vx6_pump_dial {
+	VX6_PUMP_CONNECTED,
+	VX6_PUMP_CONNECTING, /* the kernel will say */
+	VX6_PUMP_HELD,       /* to be tried again: a unix socket whose backlog is full */
+};
+
 /** Embedded by its owner; the fields are the pump's own. */
 struct vx6_pump {
 	struct vx6_loop *loop;
@@ -55,11 +70,15 @@ struct vx6_pump {
 	struct vx6_pump_chunk *first, *last; /* kept for the application */
 	size_t first_off;                    /* bytes of `first` that it has taken */
 	int fd;
-	int connect_errno; /* of a connect() that failed later */
-	bool connecting;   /* the target has not answered */
-	bool greeting;     /* `greet` has still to succeed */
-	bool joined;       /* the stream's events are ours */
-	bool blocked;      /* the stream has no room */
+	int connect_errno;      /* of a connect() that failed later */
+	struct vx6_timer grace; /* armed once the application is deaf */
+	bool connecting;        /* the target has not answered */
+	bool held;              /* and is not even being asked: the socket is not watched */
+	bool deaf;     /* the application takes no more; what it sent before is still passed on */
+	bool broken;   /* and it did not finish: the peer must see no orderly end */
+	bool greeting; /* `greet` has still to succeed */
+	bool joined;   /* the stream's events are ours */
+	bool blocked;  /* the stream has no room */
 	bool asleep; /* the socket is readable and must not wake us until there is somewhere to put it */
 	bool app_fin;    /* the application sends no more, and the peer was told */
 	bool peer_fin;   /* the peer sends no more */
@@ -75,15 +94,19 @@ struct vx6_pump {
 VX6_RES vx6_pump_start(struct vx6_pump *p, struct vx6_loop *loop, int fd,
 		       struct vx6_flow_stats *stats, const struct vx6_pump_events *ev, void *user);
 /**
- * Like vx6_pump_start(), for a socket whose connect() is done (@p is_connected) or under way: joins with @p stream, keeps what the peer
+ * Like vx6_pump_start(), for a socket whose connect() is done or not yet: joins with @p stream, keeps what the peer
  * sends until the target has answered, then greets.
+ * @param how   what has become of connect(); after VX6_PUMP_HELD the caller repeats it and calls vx6_pump_connected()
  * @param first,first_n,fin what the peer has sent already; borrowed
  * @return an error: @p fd is closed, @p stream has the events of vx6_pump_discard() and is the caller's, `ended` does not fire
  */
-VX6_RES vx6_pump_connect(struct vx6_pump *p, struct vx6_loop *loop, int fd, bool is_connected,
+VX6_RES vx6_pump_connect(struct vx6_pump *p, struct vx6_loop *loop, int fd, enum vx6_pump_dial how,
 			 struct vx6_stream *stream, const struct iovec *first, int first_n,
 			 bool fin, struct vx6_flow_stats *stats, const struct vx6_pump_events *ev,
 			 void *user);
+
+/** The connect() of a held socket has succeeded. `ended` may fire inside. */
+void vx6_pump_connected(struct vx6_pump *p);
 
 /** Lets the application write into @p stream, whose events stay someone else's, who calls vx6_pump_early_writable() in turn. */
 void vx6_pump_early(struct vx6_pump *p, struct vx6_stream *stream);

@@ -23,6 +23,7 @@
 
 enum {
 	ID_MAX = 40,
+	RETRY_MS = 20,
 	FAILURES_BURST = 5,
 	FAILURES_PER_MS = 5000,
 	FD_RESERVE =
@@ -43,7 +44,8 @@ struct conn {
 	struct vx6_list node;
 	struct service *service;
 	struct vx6_pump pump;
-	struct vx6_timer timer; /* until the target answers */
+	struct vx6_timer timer; /* until the target answers, or is asked again */
+	uint64_t deadline_ns;
 	struct vx6_node_id peer;
 	bool has_peer;
 	bool answered;
@@ -279,17 +281,50 @@ static void on_ended(struct vx6_pump *p, vx6_err why, void *user)
 	conn_free(c);
 }
 
-static void on_timeout(struct vx6_timer *timer)
+static void give_up(struct conn *c, int errnum)
 {
-	struct conn *c = timer->user;
-
-	target_failed(c->service, conn_peer(c), VX6_ERR(TARGET_UNREACHABLE), ETIMEDOUT);
+	target_failed(c->service, conn_peer(c), VX6_ERR(TARGET_UNREACHABLE), errnum);
 	vx6_pump_abort(&c->pump, VX6_CODE_TARGET_UNREACHABLE);
 	conn_free(c);
 }
 
-/* @param connected whether the target has answered already @return -1 with errno set */
-static int dial_target(const struct vx6_services *s, const struct vx6_addr *to, bool *connected)
+static int ask_target(int fd, const struct vx6_addr *to)
+{
+	struct sockaddr_storage ss;
+	socklen_t n = vx6_addr_to_sockaddr(to, false, &ss);
+
+	return connect(fd, (struct sockaddr *)&ss, n);
+}
+
+/* The target of a held connection is asked again. */
+static void retry(struct conn *c)
+{
+	struct vx6_loop *loop = c->service->table->cfg.loop;
+	uint64_t next_ns = vx6_loop_now_ns(loop) + RETRY_MS * VX6_NS_PER_MS;
+
+	if (ask_target(c->pump.fd, &c->service->spec.target) == 0) {
+		vx6_timer_at(&c->timer, c->deadline_ns);
+		vx6_pump_connected(&c->pump);
+	} else if (errno == EAGAIN) {
+		vx6_timer_at(&c->timer, VX6_MIN(next_ns, c->deadline_ns));
+	} else {
+		give_up(c, errno);
+	}
+}
+
+static void on_timer(struct vx6_timer *timer)
+{
+	struct conn *c = timer->user;
+
+	if (vx6_loop_now_ns(c->service->table->cfg.loop) >= c->deadline_ns)
+		give_up(c, ETIMEDOUT);
+	else
+		retry(c);
+}
+
+/* @return -1 with errno set */
+static int dial_target(const struct vx6_services *s, const struct vx6_addr *to,
+		       enum vx6_pump_dial *how)
 {
 	struct sockaddr_storage ss;
 	socklen_t n = vx6_addr_to_sockaddr(to, false, &ss);
@@ -308,8 +343,11 @@ static int dial_target(const struct vx6_services *s, const struct vx6_addr *to, 
 	/* over loopback the handshake is over by now, and asking again spares a round through the poller */
 	if (rc < 0 && errno == EINPROGRESS)
 		rc = connect(fd, (struct sockaddr *)&ss, n);
-	*connected = rc == 0 || errno == EISCONN;
-	if (rc < 0 && errno != EISCONN && errno != EALREADY && errno != EINPROGRESS) {
+	*how = rc == 0 || errno == EISCONN ? VX6_PUMP_CONNECTED : VX6_PUMP_CONNECTING;
+	/* a unix socket whose backlog is full: the kernel does not wait for us */
+	if (rc < 0 && errno == EAGAIN && to->family == VX6_ADDR_UNIX)
+		*how = VX6_PUMP_HELD;
+	else if (rc < 0 && errno != EISCONN && errno != EALREADY && errno != EINPROGRESS) {
 		int saved = errno;
 
 		close(fd);
@@ -319,7 +357,7 @@ static int dial_target(const struct vx6_services *s, const struct vx6_addr *to, 
 	return fd;
 }
 
-static void join(struct service *svc, int fd, bool connected, struct vx6_stream *stream,
+static void join(struct service *svc, int fd, enum vx6_pump_dial how, struct vx6_stream *stream,
 		 const struct vx6_node_id *peer, const struct iovec *rest, int rest_n, bool fin)
 {
 	static const struct vx6_pump_events events = {.ended = on_ended, .greet = on_connected};
@@ -331,18 +369,21 @@ static void join(struct service *svc, int fd, bool connected, struct vx6_stream 
 	c->has_peer = peer != NULL;
 	if (peer)
 		c->peer = *peer;
-	vx6_timer_init(loop, &c->timer, on_timeout, c);
+	vx6_timer_init(loop, &c->timer, on_timer, c);
 	vx6_list_push(&svc->conns, &c->node);
 	svc->stats.active++;
-	err = vx6_pump_connect(&c->pump, loop, fd, connected, stream, rest, rest_n, fin,
-			       &svc->stats, &events, c);
+	err = vx6_pump_connect(&c->pump, loop, fd, how, stream, rest, rest_n, fin, &svc->stats,
+			       &events, c);
 	if (!vx6_is_ok(err)) {
 		conn_free(c);
 		fail(svc->table, svc, svc->spec.name, peer, VX6_ERR(TARGET_UNREACHABLE),
 		     vx6_err_text(err));
 		refuse(stream, VX6_ERR(TARGET_UNREACHABLE));
 	} else if (!c->answered) {
-		vx6_timer_in_ms(&c->timer, VX6_SERVICE_CONNECT_MS);
+		c->deadline_ns = vx6_loop_now_ns(loop) + VX6_SERVICE_CONNECT_MS * VX6_NS_PER_MS;
+		vx6_timer_at(&c->timer, how == VX6_PUMP_HELD
+						? vx6_loop_now_ns(loop) + RETRY_MS * VX6_NS_PER_MS
+						: c->deadline_ns);
 	}
 }
 
@@ -363,7 +404,7 @@ void vx6_services_incoming(struct vx6_services *s, struct vx6_stream *stream,
 	struct service *svc = find_name(s, what->name);
 	const char *detail = NULL;
 	vx6_err err = VX6_OK;
-	bool connected;
+	enum vx6_pump_dial how;
 	int fd;
 
 	if (!svc || !svc->spec.enabled) {
@@ -382,7 +423,7 @@ void vx6_services_incoming(struct vx6_services *s, struct vx6_stream *stream,
 		refuse(stream, err);
 		return;
 	}
-	fd = dial_target(s, &svc->spec.target, &connected);
+	fd = dial_target(s, &svc->spec.target, &how);
 	if (fd < 0) {
 		/* our own want of descriptors is not the target's fault */
 		err = errno == EMFILE || errno == ENFILE ? VX6_ERR(FULL)
@@ -391,5 +432,5 @@ void vx6_services_incoming(struct vx6_services *s, struct vx6_stream *stream,
 		refuse(stream, err);
 		return;
 	}
-	join(svc, fd, connected, stream, peer, rest, rest_n, fin);
+	join(svc, fd, how, stream, peer, rest, rest_n, fin);
 }

@@ -248,6 +248,53 @@ static void pump__near_breaks_off__far_sees_a_reset(void **state)
 	assert_int_equal(j->far_app.error, ECONNRESET);
 }
 
+static bool far_has_all(void *arg)
+{
+	return ((struct joint *)arg)->far_app.rx >= 2000001;
+}
+
+/* The near application sends, reads nothing of what comes, and closes: what it sent arrives in full. */
+static struct joint *upload_and_close(bool finish)
+{
+	struct joint *j = warm_joint();
+
+	app_freeze(&j->near_app, true);
+	app_freeze(&j->far_app, true);
+	app_send(&j->far_app, UINT64_C(1) << 40, false);
+	app_send(&j->near_app, 2000000, finish);
+	rig_run_ms(&rig, 50);
+	app_freeze(&j->far_app, false);
+	while (j->near_app.tx < 2000001)
+		rig_run_ms(&rig, 1);
+	app_close(&j->near_app);
+	return j;
+}
+
+static void pump__near_closes_without_reading__far_gets_what_it_sent_and_then_a_reset(void **state)
+{
+	struct joint *j = upload_and_close(false);
+
+	assert_true(rig_until(&rig, far_has_all, j, 2000));
+	assert_false(j->far_app.corrupt);
+	assert_true(rig_until(&rig, both_ended, j, 2000));
+	/* no orderly end: it may have had more to say; but a unix socket knows no other */
+	assert_true(make_pair == unix_pair || !j->far_app.got_fin);
+	assert_int_equal(j->near_why.code, VX6_E_RESET);
+	assert_int_equal(j->far_why.code, VX6_E_RESET);
+}
+
+static void pump__near_finishes_and_closes_unread__far_gets_all_and_the_fin(void **state)
+{
+	struct joint *j = upload_and_close(true);
+
+	assert_true(rig_until(&rig, app_got_fin, &j->far_app, 2000));
+	assert_int_equal(j->far_app.rx, 2000001);
+	assert_false(j->far_app.corrupt);
+	/* the far one goes on answering to nobody: not for ever */
+	assert_true(rig_until(&rig, both_ended, j, VX6_PUMP_GRACE_MS + 2000));
+	assert_true(rig_until(&rig, app_failed, &j->far_app, 1000));
+}
+
 static void pump__far_breaks_off_while_near_sends__near_sees_a_reset(void **state)
 {
 	struct joint *j = warm_joint();
@@ -371,7 +418,10 @@ static void pump__2000_idle__cost_little_and_leave_nothing(void **state)
 #endif
 }
 
-#define CASE(name, pair) {#name " " #pair, name, start, stop, (void *)(pair)}
+#define CASE(name, pair)                                                                           \
+	{                                                                                          \
+#name " " #pair, name, start, stop, (void *)(pair)                                 \
+	}
 
 int main(void)
 {
@@ -386,6 +436,11 @@ int main(void)
 		CASE(pump__nothing_but_fin__passes, tcp_pair),
 		CASE(pump__fin_behind_bytes_that_wait__comes_after_them, unix_pair),
 		CASE(pump__near_breaks_off__far_sees_a_reset, tcp_pair),
+		CASE(pump__near_closes_without_reading__far_gets_what_it_sent_and_then_a_reset,
+		     tcp_pair),
+		CASE(pump__near_closes_without_reading__far_gets_what_it_sent_and_then_a_reset,
+		     unix_pair),
+		CASE(pump__near_finishes_and_closes_unread__far_gets_all_and_the_fin, tcp_pair),
 		CASE(pump__far_breaks_off_while_near_sends__near_sees_a_reset, tcp_pair),
 		CASE(pump__link_goes_down__both_applications_see_a_reset, tcp_pair),
 		CASE(pump__aborted__both_applications_see_a_reset_and_ended_is_not_told, tcp_pair),

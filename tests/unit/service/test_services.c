@@ -323,6 +323,75 @@ static void incoming__target_alive__answer_first_then_bytes(void **state)
 	close(listener);
 }
 
+static int full_unix_listener(const char *path, int *client)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	vx6_strlcpy(at.sun_path, path, sizeof at.sun_path);
+	unlink(path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+	assert_int_equal(listen(fd, 0), 0);
+	*client = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	assert_int_equal(connect(*client, (struct sockaddr *)&at, sizeof at), 0);
+	return fd;
+}
+
+static void incoming__backlog_of_unix_target_full__tried_until_there_is_room(void **state)
+{
+	char path[64], got[16];
+	struct vx6_service_spec spec;
+	int listener, client, first, fd;
+
+	snprintf(path, sizeof path, "/tmp/vx6-test-backlog-%d", (int)getpid());
+	listener = full_unix_listener(path, &client);
+	spec = (struct vx6_service_spec){.enabled = true, .name = "db"};
+	spec.target.family = VX6_ADDR_UNIX;
+	vx6_strlcpy(spec.target.path, path, sizeof spec.target.path);
+	assert_true(vx6_is_ok(vx6_services_put(services, "svc_1", &spec)));
+	along = "early";
+	call(&caller, "db", &alice);
+	rig_run_ms(&rig, 150);
+	assert_int_equal(caller.n, 0);
+	assert_false(caller.closed);
+	assert_int_equal(vx6_services_stats(services, "svc_1")->active, 1);
+	first = accept_one(listener);
+	assert_true(rig_until(&rig, is_answered, &caller, 1000));
+	assert_false(caller.closed);
+	fd = accept_one(listener);
+	rig_run_ms(&rig, 20);
+	assert_int_equal(recv(fd, got, sizeof got, 0), 5);
+	assert_memory_equal(got, "early", 5);
+	assert_int_equal(failures.n, 0);
+	close(first);
+	close(client);
+	close(fd);
+	close(listener);
+	unlink(path);
+}
+
+static void incoming__backlog_stays_full__target_unreachable_in_time(void **state)
+{
+	char path[64];
+	struct vx6_service_spec spec;
+	int listener, client;
+
+	snprintf(path, sizeof path, "/tmp/vx6-test-backlog-%d", (int)getpid());
+	listener = full_unix_listener(path, &client);
+	spec = (struct vx6_service_spec){.enabled = true, .name = "db"};
+	spec.target.family = VX6_ADDR_UNIX;
+	vx6_strlcpy(spec.target.path, path, sizeof spec.target.path);
+	assert_true(vx6_is_ok(vx6_services_put(services, "svc_1", &spec)));
+	call(&caller, "db", &alice);
+	assert_true(rig_until(&rig, is_closed, &caller, VX6_SERVICE_CONNECT_MS + 1000));
+	assert_int_equal(caller.code, VX6_CODE_TARGET_UNREACHABLE);
+	assert_int_equal(vx6_services_stats(services, "svc_1")->active, 0);
+	assert_int_equal(failures.n, 1);
+	close(client);
+	close(listener);
+	unlink(path);
+}
+
 static void incoming__too_many__refused_and_room_comes_back(void **state)
 {
 	uint16_t port;
@@ -386,6 +455,11 @@ int main(void)
 						start, stop),
 		cmocka_unit_test_setup_teardown(incoming__target_alive__answer_first_then_bytes,
 						start, stop),
+		cmocka_unit_test_setup_teardown(
+			incoming__backlog_of_unix_target_full__tried_until_there_is_room, start,
+			stop),
+		cmocka_unit_test_setup_teardown(
+			incoming__backlog_stays_full__target_unreachable_in_time, start, stop),
 		cmocka_unit_test_setup_teardown(incoming__too_many__refused_and_room_comes_back,
 						start, stop),
 		cmocka_unit_test_setup_teardown(failed__flood__is_told_a_few_times, start, stop),
