@@ -84,6 +84,12 @@ static void wake(struct vx6_loop *loop)
 
 /* ---- descriptors ---- */
 
+static int uv_events(int events)
+{
+	return ((events & VX6_IO_READ) ? UV_READABLE : 0) |
+	       ((events & VX6_IO_WRITE) ? UV_WRITABLE : 0);
+}
+
 static void on_poll(uv_poll_t *handle, int status, int events)
 {
 	struct poller *p = (struct poller *)(void *)handle;
@@ -93,8 +99,11 @@ static void on_poll(uv_poll_t *handle, int status, int events)
 	if (!io)
 		return;
 	wake(io->loop);
-	if (status < 0)
+	if (status < 0) {
+		/* libuv watches a descriptor no more once it shows an error; here its owner decides, who may have bytes to read before */
 		ready = io->events;
+		uv_poll_start(handle, uv_events(io->events), on_poll);
+	}
 	if (events & UV_READABLE)
 		ready |= VX6_IO_READ;
 	if (events & UV_WRITABLE)
@@ -106,12 +115,6 @@ static void on_poll(uv_poll_t *handle, int status, int events)
 static void poller_free(uv_handle_t *handle)
 {
 	free(handle);
-}
-
-static int uv_events(int events)
-{
-	return ((events & VX6_IO_READ) ? UV_READABLE : 0) |
-	       ((events & VX6_IO_WRITE) ? UV_WRITABLE : 0);
 }
 
 vx6_err vx6_io_start(struct vx6_loop *loop, struct vx6_io *io, int fd, int events, vx6_io_cb *cb,

@@ -1,4 +1,6 @@
 /* The loop's promises: order of timers, tasks after the batch, stale events, jobs, mail. */
+#include <errno.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -172,6 +174,50 @@ static void io__wanting_nothing__no_more_events(void **state)
 	close(fd[1]);
 }
 
+static int reads;
+
+static void on_read_a_byte(struct vx6_io *io, int events)
+{
+	char c;
+
+	assert_int_equal(events, VX6_IO_READ);
+	reads++;
+	if (recv(io->fd, &c, 1, 0) < 0) {
+		assert_int_equal(errno, ECONNRESET);
+		vx6_loop_stop(loop);
+	}
+}
+
+static void io__reset_after_data__told_until_the_error_is_read(void **state)
+{
+	struct sockaddr_in6 at = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	struct linger hard = {.l_onoff = 1};
+	socklen_t n = sizeof at;
+	int listener = socket(AF_INET6, SOCK_STREAM, 0), fd = socket(AF_INET6, SOCK_STREAM, 0),
+	    peer;
+	struct vx6_timer stop;
+	struct vx6_io io;
+
+	assert_int_equal(bind(listener, (struct sockaddr *)&at, n), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&at, &n), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&at, n), 0);
+	peer = accept(listener, NULL, NULL);
+	assert_int_equal(write(peer, "abc", 3), 3);
+	assert_int_equal(setsockopt(peer, SOL_SOCKET, SO_LINGER, &hard, sizeof hard), 0);
+	close(peer);
+	reads = 0;
+	assert_true(vx6_is_ok(vx6_io_start(loop, &io, fd, VX6_IO_READ, on_read_a_byte, NULL)));
+	vx6_timer_init(loop, &stop, on_stop, NULL);
+	vx6_timer_in_ms(&stop, 2000);
+	vx6_loop_run(loop);
+	vx6_timer_stop(&stop);
+	assert_int_equal(reads, 4); /* three bytes and the error */
+	vx6_io_stop(&io);
+	close(fd);
+	close(listener);
+}
+
 /* ---- tasks ---- */
 
 static char order[8];
@@ -300,6 +346,7 @@ int main(void)
 		LOOP_TEST(timer__stopped_when_zeroed__nothing_happens),
 		LOOP_TEST(io__stopped_by_another_of_the_same_batch__its_event_is_dropped),
 		LOOP_TEST(io__wanting_nothing__no_more_events),
+		LOOP_TEST(io__reset_after_data__told_until_the_error_is_read),
 		LOOP_TEST(task__deferred__runs_once_after_the_batch_and_before_sleep),
 		LOOP_TEST(job__runs_elsewhere_and_comes_back),
 		LOOP_TEST(mail__from_many_threads__all_arrive_each_in_order),
