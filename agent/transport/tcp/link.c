@@ -43,15 +43,19 @@ static void link_log_end(struct vx6_link *link)
 			 vx6_err_text(link->why));
 }
 
-/* Unread input would make close() reset the connection, and the peer might lose our last bytes by that. */
+void link_lost(struct vx6_link *link, vx6_err why)
+{
+	vx6_err said = link->state == LINK_UP ? mux_end_reason(&link->mux) : VX6_ERR(CLOSED);
+
+	link_fail(link, said.code == VX6_E_CLOSED ? why : said);
+}
+
 static void socket_close(struct vx6_link *link)
 {
-	uint8_t *trash = tcp_in_buffer(link->t);
-
-	if (link->told_up && shutdown(link->fd, SHUT_WR) == 0 &&
-	    recv(link->fd, trash, TCP_IN_BYTES, MSG_DONTWAIT) < 0)
-		errno = 0;
-	close(link->fd);
+	if (link->told_up && link->polite && !link->out.broken)
+		tcp_leave(link->t, link->fd, &link->out);
+	else
+		close(link->fd);
 }
 
 void link_finish(struct vx6_link *link)
@@ -63,7 +67,8 @@ void link_finish(struct vx6_link *link)
 	vx6_io_stop(&link->io);
 	if (link->told_up && link->polite && link->ssl)
 		record_goodbye(link);
-	out_flush(link);
+	else
+		out_flush(link); /* an alert of the handshake */
 	socket_close(link);
 	link_log_end(link);
 	if (link->told_up)
@@ -124,7 +129,7 @@ static void link_read(struct vx6_link *link)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
-		link_fail(link, n < 0 ? vx6_err_from_errno(errno) : VX6_ERR(CLOSED));
+		link_lost(link, n < 0 ? vx6_err_from_errno(errno) : VX6_ERR(CLOSED));
 		return;
 	}
 	link->rx_bytes += (uint64_t)n;

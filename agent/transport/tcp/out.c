@@ -13,7 +13,7 @@ uint8_t *out_room(struct vx6_link *link, size_t n, size_t limit)
 {
 	struct out *o = &link->out;
 
-	if (limit > TCP_OUT_BYTES || n > limit || o->tail - o->head > limit - n)
+	if (o->broken || limit > TCP_OUT_BYTES || n > limit || o->tail - o->head > limit - n)
 		return NULL;
 	if (!o->p)
 		o->p = tcp_out_take(link->t);
@@ -42,6 +42,14 @@ static void out_adapt(struct out *o, size_t sent)
 	o->data_limit = VX6_MIN(VX6_MAX(limit, (size_t)TCP_OUT_DATA_MIN), (size_t)TCP_OUT_DATA);
 }
 
+/* The peer has hung up and may have said why before: its last words are read first, and their end ends the link. */
+static void out_break(struct vx6_link *link)
+{
+	out_release(link);
+	link->out.blocked = false;
+	link->out.broken = true;
+}
+
 void out_flush(struct vx6_link *link)
 {
 	struct out *o = &link->out;
@@ -52,6 +60,10 @@ void out_flush(struct vx6_link *link)
 	do
 		n = send(link->fd, o->p + o->head, o->tail - o->head, MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
+	if (n < 0 && (errno == EPIPE || errno == ECONNRESET) && link->state == LINK_UP) {
+		out_break(link);
+		return;
+	}
 	if (n < 0 && errno != EAGAIN) {
 		link_fail(link, vx6_err_from_errno(errno));
 		return;

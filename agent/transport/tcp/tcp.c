@@ -102,6 +102,7 @@ static vx6_err tcp_new(const struct vx6_transport_config *cfg, struct vx6_transp
 	vx6_list_init(&t->links);
 	vx6_list_init(&t->listeners);
 	vx6_list_init(&t->shaking);
+	vx6_list_init(&t->leaving);
 	vx6_timer_init(t->loop, &t->buffers_timer, on_buffers_timer, t);
 	*out = t;
 	return VX6_OK;
@@ -121,6 +122,7 @@ static void tcp_free(struct vx6_transport *t)
 		link_fail(link, VX6_ERR(CLOSED));
 		link_finish(link);
 	}
+	tcp_leave_all(t);
 	vx6_timer_stop(&t->buffers_timer);
 	buffers_free(t);
 	if (t->spare_fd >= 0)

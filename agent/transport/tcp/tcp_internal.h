@@ -43,7 +43,8 @@ struct vx6_transport {
 	struct vx6_guard guard;
 	struct vx6_list links, listeners;
 	struct vx6_list shaking; /* accepted links in handshake, oldest first */
-	uint32_t links_n, shaking_n;
+	struct vx6_list leaving; /* sockets of links that we ended, oldest first */
+	uint32_t links_n, shaking_n, leaving_n;
 	bool closing;
 	int spare_fd; /* given up for a moment when descriptors run out, so that a connection can be taken and closed */
 	struct vx6_ratelimit log_refused, log_failed;
@@ -76,6 +77,7 @@ struct out {
 	size_t head, tail;
 	size_t data_limit; /* adapts to what the network takes at a time */
 	bool blocked;      /* the kernel took less than all */
+	bool broken; /* the peer takes no more: nothing is sent, but what it sent is still read */
 };
 
 struct vx6_link {
@@ -116,6 +118,8 @@ VX6_RES link_start(struct vx6_transport *t, int fd, enum link_state state, struc
 void link_wake(struct vx6_link *link);
 /** The end, told by the link's task. Idempotent: the first reason stays. */
 void link_fail(struct vx6_link *link, vx6_err why);
+/** The end because the connection is gone: for the reason the peer gave before, else @p why. */
+void link_lost(struct vx6_link *link, vx6_err why);
 /** Tells the end and frees. */
 void link_finish(struct vx6_link *link);
 void link_up(struct vx6_link *link);
@@ -125,6 +129,11 @@ void link_up(struct vx6_link *link);
 void handshake_step(struct vx6_link *link);
 /** A dialling socket became writable. */
 void handshake_connected(struct vx6_link *link);
+
+/* leave.c */
+/** Takes @p fd and what waits in @p out: sends it, says the end, and closes once the peer has hung up or some time later. */
+void tcp_leave(struct vx6_transport *t, int fd, struct out *out);
+void tcp_leave_all(struct vx6_transport *t);
 
 /* record.c */
 void record_bind(struct vx6_link *link);

@@ -501,6 +501,33 @@ static void link__closed_by_us__streams_closed_then_down_once_on_both_sides(void
 	}
 }
 
+/* @p ender ends the link while bytes of @p other, that it has not read, wait at its socket: the reason still arrives. */
+static void end_in_mid_stream(const struct vx6_transport_ops *ops, bool by_acceptor, int sending)
+{
+	struct side *ender = by_acceptor ? &r->b : &r->a, *other = by_acceptor ? &r->a : &r->b;
+
+	rig_stop(r);
+	rig_start(r, ops, NULL, NULL);
+	r->b.freeze = r->a.freeze = true;
+	rig_connect(r);
+	for (int i = 0; i < sending; i++)
+		end_send(end_open(other), 1 << 20, false);
+	for (int i = 0; i < sending / 2; i++)
+		end_send(end_open(ender), 1 << 20, false);
+	vx6_link_close(ender->link, VX6_ERR(DUPLICATE));
+	end_send(end_open(other), 1 << 20, false);
+	assert_true(rig_until(r, side_is_down, other, 3000));
+	assert_true(rig_until(r, side_is_down, ender, 3000));
+	assert_int_equal(ender->why.code, VX6_E_DUPLICATE);
+	assert_int_equal(other->why.code, VX6_E_DUPLICATE);
+}
+
+static void link__closed_with_unread_input__peer_gets_the_reason(void **state)
+{
+	for (int i = 0; i < 20; i++)
+		end_in_mid_stream(*state, i % 2, i / 2);
+}
+
 static void link__data_then_close__peer_reads_the_data_first(void **state)
 {
 	struct end *e;
@@ -624,6 +651,7 @@ static int family_run(const struct vx6_transport_ops *ops)
 		T(streams__two_bulk_senders__share_fairly),
 		T(streams__above_the_limit__refused_and_link_lives),
 		T(link__closed_by_us__streams_closed_then_down_once_on_both_sides),
+		T(link__closed_with_unread_input__peer_gets_the_reason),
 		T(link__data_then_close__peer_reads_the_data_first),
 		T(transport__freed_with_links_and_streams__all_told),
 		T(link__drain__peer_opens_no_more_and_old_streams_finish),
