@@ -35,6 +35,8 @@ enum {
 	QUIC_CHUNKS_FREE_MAX = 128,   /* kept for reuse: 4 MiB */
 	QUIC_CHUNKS_MAX =
 		8192, /* in use by one instance for sending: 256 MiB; then reserve() says no */
+	QUIC_LINK_CHUNKS_MAX =
+		2048, /* of those by one link: 64 MiB, so that one peer cannot have them all */
 	QUIC_SEND_MIN = 256 * 1024, /* unacknowledged bytes a stream may always have */
 	QUIC_LINK_SEND_MIN = 1024 * 1024,
 	QUIC_LINK_SEND_MAX = 64 * 1024 * 1024,
@@ -228,6 +230,7 @@ struct quic_conn {
 	struct vx6_list sendq;        /* with bytes or FIN to pack */
 	struct vx6_list stream_ready; /* with upcalls to make */
 	struct vx6_list link_blocked; /* wait for room of the link */
+	size_t tx_chunks;             /* of the pool, for sending on this link */
 	struct quic_stream *reserved; /* has the open reservation */
 	uint32_t streams_n;
 	uint64_t unacked;    /* bytes in send chunks, all streams */

@@ -30,6 +30,7 @@ static void tx_free_chunk(struct quic_conn *c, struct quic_chunk *chunk)
 {
 	quic_chunk_put(&c->t->pool, chunk);
 	c->t->pool.tx_n--;
+	c->tx_chunks--;
 	while (c->t->pool.tx_n < QUIC_CHUNKS_MAX && !vx6_list_is_empty(&c->t->starved)) {
 		struct vx6_list *node = vx6_list_pop(&c->t->starved);
 
@@ -200,7 +201,7 @@ bool quic_conn_has_room(const struct quic_conn *c)
 				 (uint64_t)QUIC_LINK_SEND_MAX);
 
 	return c->unacked < limit && c->unsent < ngtcp2_conn_get_max_data_left2(c->q) &&
-	       c->t->pool.tx_n < QUIC_CHUNKS_MAX;
+	       c->tx_chunks < QUIC_LINK_CHUNKS_MAX && c->t->pool.tx_n < QUIC_CHUNKS_MAX;
 }
 
 uint64_t quic_stream_room(const struct quic_stream *s, bool *of_link)
@@ -242,6 +243,7 @@ static struct quic_chunk *tail_with_room(struct quic_stream *s)
 		return chunk;
 	chunk = quic_chunk_get(&c->t->pool);
 	c->t->pool.tx_n++;
+	c->tx_chunks++;
 	chunk->offset = s->queued;
 	if (s->tx_tail)
 		s->tx_tail->next = chunk;
@@ -274,6 +276,17 @@ uint8_t *quic_op_stream_reserve(struct vx6_stream *vs, size_t *cap)
 	return chunk->data + chunk->len;
 }
 
+/* A chunk that was reserved in vain; no acknowledgement would ever free it. One behind others goes with them. */
+static void drop_unused(struct quic_stream *s)
+{
+	struct quic_chunk *chunk = s->tx_tail;
+
+	if (!chunk || chunk->len > 0 || chunk != s->tx_head)
+		return;
+	s->tx_head = s->tx_tail = s->tx_next = NULL;
+	tx_free_chunk(quic_stream_conn(s), chunk);
+}
+
 void quic_op_stream_commit(struct vx6_stream *vs, size_t n, bool fin)
 {
 	struct quic_stream *s = quic_stream_of(vs);
@@ -287,6 +300,7 @@ void quic_op_stream_commit(struct vx6_stream *vs, size_t n, bool fin)
 		c->unsent += n;
 		s->reserved = 0;
 		c->reserved = NULL;
+		drop_unused(s);
 	}
 	if (s->ended || c->state != QUIC_UP)
 		return;
