@@ -68,14 +68,25 @@ static void token_hash__depends_on_key_and_token(void **state)
 	assert_memory_not_equal(a.b, c.b, 32);
 }
 
+static char token_dir[32], token_path[64];
+
+static int remove_token_file(void **state)
+{
+	unlink(token_path);
+	rmdir(token_dir);
+	return 0;
+}
+
 static void token_file__made_once__then_read(void **state)
 {
-	char dir[] = "/tmp/vx6-token-XXXXXX", path[64], a[VX6_TOKEN_TEXT], b[VX6_TOKEN_TEXT];
+	const char *path = token_path;
+	char a[VX6_TOKEN_TEXT], b[VX6_TOKEN_TEXT];
 	struct stat st;
 	FILE *f;
 
-	assert_non_null(mkdtemp(dir));
-	snprintf(path, sizeof path, "%s/admin.token", dir);
+	strcpy(token_dir, "/tmp/vx6-token-XXXXXX");
+	assert_non_null(mkdtemp(token_dir));
+	snprintf(token_path, sizeof token_path, "%s/admin.token", token_dir);
 	assert_true(vx6_is_ok(vx6_token_file(path, a)));
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
@@ -89,8 +100,6 @@ static void token_file__made_once__then_read(void **state)
 	fputs("not a token\n", f);
 	fclose(f);
 	assert_int_equal(vx6_token_file(path, b).code, VX6_E_FORMAT);
-	unlink(path);
-	rmdir(dir);
 }
 
 static void cursor_read__only_own_cursors__pass(void **state)
@@ -154,7 +163,7 @@ int main(void)
 		cmocka_unit_test(token_is_valid__any_changed_character__is_noticed),
 		cmocka_unit_test(token_is_valid__known_token__passes),
 		cmocka_unit_test(token_hash__depends_on_key_and_token),
-		cmocka_unit_test(token_file__made_once__then_read),
+		cmocka_unit_test_teardown(token_file__made_once__then_read, remove_token_file),
 		cmocka_unit_test(cursor_read__only_own_cursors__pass),
 		cmocka_unit_test(fields_pick__members__are_cut_out),
 		cmocka_unit_test(bucket_take__burst_then_refill),

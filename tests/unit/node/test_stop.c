@@ -18,6 +18,15 @@ static char dir[64];
 static struct vx6_node *node;
 static int answers, refused, ended;
 
+static int teardown(void **state)
+{
+	char cmd[128];
+
+	snprintf(cmd, sizeof cmd, "rm -rf %s", dir);
+	assert_int_equal(system(cmd), 0);
+	return 0;
+}
+
 static int setup(void **state)
 {
 	struct vx6_node_config cfg = {.name = "alice", .drain_ms = 50};
@@ -27,17 +36,11 @@ static int setup(void **state)
 	assert_non_null(mkdtemp(dir));
 	cfg.state_dir = dir;
 	assert_true(vx6_is_ok(vx6_addr_parse("[::1]:0", &cfg.listen[cfg.listen_n++])));
-	assert_true(vx6_is_ok(vx6_node_new(&cfg, &node, detail)));
+	if (!vx6_is_ok(vx6_node_new(&cfg, &node, detail))) {
+		teardown(state);
+		fail_msg("%s", detail);
+	}
 	answers = refused = ended = 0;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	char cmd[128];
-
-	snprintf(cmd, sizeof cmd, "rm -rf %s", dir);
-	assert_int_equal(system(cmd), 0);
 	return 0;
 }
 

@@ -26,6 +26,13 @@ struct agent {
 	pthread_t thread;
 };
 
+/* File scope: the teardown stops and removes them, also when an assertion ended the test. */
+static struct agent alice, bob;
+static struct {
+	int listener;
+	pthread_t thread;
+} app;
+
 static void *agent_thread(void *arg)
 {
 	vx6_node_run(((struct agent *)arg)->node);
@@ -53,7 +60,7 @@ static void agent_start(struct agent *a, const char *name, enum vx6_transport_ch
 	err = vx6_node_new(&cfg, &a->node, detail);
 	if (!vx6_is_ok(err))
 		fail_msg("%s: %s", name, detail);
-	assert_int_equal(pthread_create(&a->thread, NULL, agent_thread, a), 0);
+	VX6_ASSERT(pthread_create(&a->thread, NULL, agent_thread, a) == 0);
 }
 
 static void agent_stop(struct agent *a)
@@ -68,7 +75,12 @@ static void agent_remove(struct agent *a)
 {
 	char cmd[128];
 
+	if (a->node)
+		agent_stop(a);
+	if (!a->dir[0])
+		return;
 	snprintf(cmd, sizeof cmd, "rm -rf %s", a->dir);
+	a->dir[0] = 0;
 	assert_int_equal(system(cmd), 0);
 }
 
@@ -217,6 +229,29 @@ static int listen_local(uint16_t *port)
 	return fd;
 }
 
+static uint16_t app_start(void)
+{
+	uint16_t port;
+
+	app.listener = listen_local(&port);
+	VX6_ASSERT(pthread_create(&app.thread, NULL, echo_thread, &app.listener) == 0);
+	return port;
+}
+
+static int teardown(void **state)
+{
+	vx6_log_set_sink(NULL, NULL);
+	agent_remove(&bob);
+	agent_remove(&alice);
+	if (app.listener > 0) {
+		shutdown(app.listener, SHUT_RDWR);
+		pthread_join(app.thread, NULL);
+		close(app.listener);
+		app.listener = 0;
+	}
+	return 0;
+}
+
 static int connect_local(uint16_t port)
 {
 	struct sockaddr_in sin = {.sin_family = AF_INET,
@@ -279,15 +314,11 @@ static int last_failure(struct agent *a, const char *id)
 
 static void reach_and_restart(enum vx6_transport_choice transport)
 {
-	struct agent alice = {.node = NULL}, bob = {.node = NULL};
 	struct vx6_addr at;
 	struct vx6_answer answer;
 	char target[64], id[VX6_RESOURCE_ID_MAX], missing[VX6_RESOURCE_ID_MAX];
-	uint16_t app_port, port;
-	int listener = listen_local(&app_port);
-	pthread_t app;
+	uint16_t app_port = app_start(), port;
 
-	assert_int_equal(pthread_create(&app, NULL, echo_thread, &listener), 0);
 	agent_start(&alice, "alice", transport, NULL);
 	first_listen(&alice, &at);
 	agent_start(&bob, "bob", transport, &at);
@@ -319,14 +350,6 @@ static void reach_and_restart(enum vx6_transport_choice transport)
 	port = forward_port(&answer, id);
 	assert_true(port > 0);
 	echo_bulk(port);
-
-	agent_stop(&bob);
-	agent_stop(&alice);
-	agent_remove(&bob);
-	agent_remove(&alice);
-	shutdown(listener, SHUT_RDWR);
-	close(listener);
-	pthread_join(app, NULL);
 }
 
 static void node__service_published__other_node_reaches_it_by_name_over_quic(void **state)
@@ -453,17 +476,14 @@ static void close_sessions(struct agent *a)
 
 static void renew_under_live_sessions(enum vx6_transport_choice transport)
 {
-	struct agent alice = {.node = NULL}, bob = {.node = NULL};
 	struct vx6_addr at;
 	struct vx6_answer answer;
 	char target[64], to[VX6_NODE_ID_TEXT + 8], id[VX6_NODE_ID_TEXT];
-	uint16_t app_port, port, back;
-	int listener = listen_local(&app_port), held;
+	uint16_t app_port = app_start(), port, back;
+	int held;
 	struct vx6_node_view view;
 	char byte = 'x';
-	pthread_t app;
 
-	assert_int_equal(pthread_create(&app, NULL, echo_thread, &listener), 0);
 	agent_start(&alice, "alice", transport, NULL);
 	first_listen(&alice, &at);
 	agent_start(&bob, "bob", transport, &at);
@@ -507,13 +527,6 @@ static void renew_under_live_sessions(enum vx6_transport_choice transport)
 	agent_stop(&bob);
 	agent_start(&bob, "bob", transport, &at);
 	await_peer_service(&bob, "alice", "echo");
-	agent_stop(&bob);
-	agent_stop(&alice);
-	agent_remove(&bob);
-	agent_remove(&alice);
-	shutdown(listener, SHUT_RDWR);
-	close(listener);
-	pthread_join(app, NULL);
 }
 
 static void node__key_renewed_under_live_sessions__new_dials_work_both_ways_over_tcp(void **state)
@@ -540,7 +553,6 @@ static void on_log(enum vx6_log_level level, const char *domain, const char *lin
 
 static void node__master_key_is_locked__warns_once_a_day_and_says_so(void **state)
 {
-	struct agent alice = {.node = NULL};
 	uint64_t until = vx6_now_ms() + WAIT_MS;
 	uint32_t seq;
 
@@ -561,23 +573,26 @@ static void node__master_key_is_locked__warns_once_a_day_and_says_so(void **stat
 	assert_int_equal(__atomic_load_n(&warnings, __ATOMIC_SEQ_CST), 1);
 	assert_int_equal(node_view(&alice).master, VX6_MASTER_LOCKED);
 	assert_int_equal(node_view(&alice).cert_seq, seq);
-	vx6_log_set_sink(NULL, NULL);
-	agent_stop(&alice);
-	agent_remove(&alice);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(node__service_published__other_node_reaches_it_by_name_over_tcp),
-		cmocka_unit_test(node__service_published__other_node_reaches_it_by_name_over_quic),
-		cmocka_unit_test(
-			node__service_published__other_node_reaches_it_by_name_over_either),
-		cmocka_unit_test(
-			node__key_renewed_under_live_sessions__new_dials_work_both_ways_over_tcp),
-		cmocka_unit_test(
-			node__key_renewed_under_live_sessions__new_dials_work_both_ways_over_quic),
-		cmocka_unit_test(node__master_key_is_locked__warns_once_a_day_and_says_so),
+		cmocka_unit_test_teardown(
+			node__service_published__other_node_reaches_it_by_name_over_tcp, teardown),
+		cmocka_unit_test_teardown(
+			node__service_published__other_node_reaches_it_by_name_over_quic, teardown),
+		cmocka_unit_test_teardown(
+			node__service_published__other_node_reaches_it_by_name_over_either,
+			teardown),
+		cmocka_unit_test_teardown(
+			node__key_renewed_under_live_sessions__new_dials_work_both_ways_over_tcp,
+			teardown),
+		cmocka_unit_test_teardown(
+			node__key_renewed_under_live_sessions__new_dials_work_both_ways_over_quic,
+			teardown),
+		cmocka_unit_test_teardown(node__master_key_is_locked__warns_once_a_day_and_says_so,
+					  teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
