@@ -85,6 +85,15 @@ static void on_far_down(struct vx6_link *link, vx6_err why, void *user)
 
 static const struct vx6_link_events far_link = {.stream = on_stream, .down = on_far_down};
 
+/* Where a test's application may listen on a unix socket. */
+static const char *unix_path(void)
+{
+	static char path[64];
+
+	snprintf(path, sizeof path, "/tmp/vx6-test-backlog-%d", (int)getpid());
+	return path;
+}
+
 static int start(void **state)
 {
 	struct vx6_services_config cfg = {.failed = on_failed,
@@ -107,6 +116,7 @@ static int stop(void **state)
 {
 	vx6_services_free(services);
 	rig_stop(&rig);
+	unlink(unix_path());
 	return 0;
 }
 
@@ -339,11 +349,11 @@ static int full_unix_listener(const char *path, int *client)
 
 static void incoming__backlog_of_unix_target_full__tried_until_there_is_room(void **state)
 {
-	char path[64], got[16];
+	const char *path = unix_path();
+	char got[16];
 	struct vx6_service_spec spec;
 	int listener, client, first, fd;
 
-	snprintf(path, sizeof path, "/tmp/vx6-test-backlog-%d", (int)getpid());
 	listener = full_unix_listener(path, &client);
 	spec = (struct vx6_service_spec){.enabled = true, .name = "db"};
 	spec.target.family = VX6_ADDR_UNIX;
@@ -367,16 +377,14 @@ static void incoming__backlog_of_unix_target_full__tried_until_there_is_room(voi
 	close(client);
 	close(fd);
 	close(listener);
-	unlink(path);
 }
 
 static void incoming__backlog_stays_full__target_unreachable_in_time(void **state)
 {
-	char path[64];
+	const char *path = unix_path();
 	struct vx6_service_spec spec;
 	int listener, client;
 
-	snprintf(path, sizeof path, "/tmp/vx6-test-backlog-%d", (int)getpid());
 	listener = full_unix_listener(path, &client);
 	spec = (struct vx6_service_spec){.enabled = true, .name = "db"};
 	spec.target.family = VX6_ADDR_UNIX;
@@ -389,7 +397,6 @@ static void incoming__backlog_stays_full__target_unreachable_in_time(void **stat
 	assert_int_equal(failures.n, 1);
 	close(client);
 	close(listener);
-	unlink(path);
 }
 
 static void incoming__too_many__refused_and_room_comes_back(void **state)
