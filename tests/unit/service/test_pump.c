@@ -418,10 +418,7 @@ static void pump__2000_idle__cost_little_and_leave_nothing(void **state)
 #endif
 }
 
-#define CASE(name, pair)                                                                           \
-	{                                                                                          \
-#name " " #pair, name, start, stop, (void *)(pair)                                 \
-	}
+#define CASE(name, pair) {#name " " #pair, name, start, stop, (void *)(pair)}
 
 int main(void)
 {

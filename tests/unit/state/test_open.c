@@ -261,9 +261,31 @@ static void open__migration_fails__nothing_changed(void **state)
 
 /* ---- a full disk ---- */
 
-static bool is_root(void)
+enum { NO_SMALL_DISK = 77 };
+
+static bool write_text(const char *path, const char *text)
 {
-	return geteuid() == 0;
+	int fd = open(path, O_WRONLY);
+	bool ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+/* A small disk of this process alone; without root in a user namespace of its own, where the host allows one. */
+static bool mount_small_disk(void)
+{
+	char map[64];
+
+	if (geteuid() != 0) {
+		snprintf(map, sizeof map, "0 %u 1", (unsigned)geteuid());
+		if (unshare(CLONE_NEWUSER) < 0 || !write_text("/proc/self/uid_map", map))
+			return false;
+	}
+	return unshare(CLONE_NEWNS) == 0 &&
+	       mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	       mount("tmpfs", d.path, "tmpfs", 0, "size=2m") == 0;
 }
 
 /* Fills the disk with writes until one fails, then makes room: what was acknowledged is there and writing goes on. */
@@ -288,15 +310,11 @@ static int fill_disk(void)
 		return 2;
 	if (dir_write(&d, dir_service("svc_1", "web")).err.code == VX6_E_BUG)
 		return 3;
-	if (is_root()) {
-		unlink(file("ballast"));
-		if (!vx6_is_ok(dir_write(&d, dir_service("svc_2", "later")).err))
-			return 4;
-	}
+	unlink(file("ballast"));
+	if (!vx6_is_ok(dir_write(&d, dir_service("svc_2", "later")).err))
+		return 4;
 	dir_close(&d);
 	free(big);
-	if (!is_root())
-		return 0;
 	if (!vx6_is_ok(dir_open(&d)) || !vx6_is_ok(vx6_state_load(d.st, &img)))
 		return 5;
 	if ((int)img.values_n != stored || img.services_n < 1)
@@ -308,6 +326,7 @@ static int fill_disk(void)
 
 static void write__disk_full__says_so_and_loses_nothing(void **state)
 {
+	static const char ballast[65536];
 	pid_t pid = fork();
 	int status;
 
@@ -315,30 +334,21 @@ static void write__disk_full__says_so_and_loses_nothing(void **state)
 		/* a loop of its own: threads do not survive a fork */
 		if (!vx6_is_ok(vx6_loop_new(&d.loop)))
 			_exit(10);
-		if (is_root()) {
-			char ballast[65536] = {0};
+		if (!mount_small_disk())
+			_exit(NO_SMALL_DISK);
+		for (int i = 0; i < 8; i++) {
+			int fd = open(file("ballast"), O_WRONLY | O_CREAT | O_APPEND, 0600);
 
-			if (unshare(CLONE_NEWNS) < 0 ||
-			    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-			    mount("tmpfs", d.path, "tmpfs", 0, "size=2m") < 0)
-				_exit(11);
-			for (int i = 0; i < 8; i++) {
-				int fd = open(file("ballast"), O_WRONLY | O_CREAT | O_APPEND, 0600);
-
-				if (write(fd, ballast, sizeof ballast) != sizeof ballast)
-					_exit(12);
-				close(fd);
-			}
-		} else {
-			struct rlimit small = {1 << 20, 1 << 20};
-
-			signal(SIGXFSZ, SIG_IGN);
-			setrlimit(RLIMIT_FSIZE, &small);
+			if (write(fd, ballast, sizeof ballast) != sizeof ballast)
+				_exit(12);
+			close(fd);
 		}
 		_exit(fill_disk());
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == NO_SMALL_DISK)
+		skip();
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
