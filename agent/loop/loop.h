@@ -37,7 +37,11 @@ uint64_t vx6_loop_update_now(struct vx6_loop *loop);
 
 /* ---- descriptors ---- */
 
-enum { VX6_IO_READ = 1, VX6_IO_WRITE = 2 };
+enum {
+	VX6_IO_READ = 1,
+	VX6_IO_WRITE = 2,
+	VX6_IO_ERROR = 4, /* asked for beside READ: the descriptor has an error queue to be read */
+};
 
 struct vx6_io;
 /** @param events  VX6_IO_* that are ready; an error or hang-up is given as all that was asked for, the next read or write tells */

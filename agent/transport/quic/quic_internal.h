@@ -163,6 +163,7 @@ struct quic_socket {
 	uint32_t refs; /* connections and the listener */
 	union quic_sockaddr bound;
 	bool no_gso;
+	bool hears_errors; /* ICMP errors come to its error queue, and once each from any call */
 	/* what the kernel would not take: the rest of one batch */
 	uint8_t *held;
 	size_t held_n, held_segment;
@@ -181,6 +182,8 @@ struct vx6_listener {
 VX6_RES quic_socket_open(struct vx6_transport *t, const struct vx6_addr *at,
 			 struct quic_socket **out);
 void quic_socket_unref(struct quic_socket *s);
+/** icmp.c: reads the error queue and ends the dials that it speaks of. */
+void quic_socket_errors(struct quic_socket *s);
 /** Where the kernel would send from to reach path->remote; sets path->local. @param mtu of the route, 0 when unknown */
 VX6_RES quic_socket_route(const struct quic_socket *s, struct quic_path *path, uint32_t *mtu);
 void quic_path_view(struct quic_path *p, ngtcp2_path *out);

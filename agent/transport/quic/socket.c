@@ -70,6 +70,20 @@ static void set_options(int fd, int family)
 	set_flag(fd, SOL_UDP, UDP_GRO, 1);
 }
 
+static int wanted(const struct quic_socket *s)
+{
+	return VX6_IO_READ | (s->hears_errors ? VX6_IO_ERROR : 0) |
+	       (s->held_n > 0 ? VX6_IO_WRITE : 0);
+}
+
+static void hear_errors(struct quic_socket *s)
+{
+	set_flag(s->fd, SOL_IP, IP_RECVERR, 1);
+	if (s->family == AF_INET6)
+		set_flag(s->fd, SOL_IPV6, IPV6_RECVERR, 1);
+	s->hears_errors = true;
+}
+
 static vx6_err bind_at(int fd, int family, const struct vx6_addr *at, union quic_sockaddr *bound)
 {
 	struct vx6_addr any = {.family = VX6_ADDR_IP};
@@ -126,11 +140,13 @@ vx6_err quic_socket_open(struct vx6_transport *t, const struct vx6_addr *at,
 		goto out;
 	}
 	set_options(s->fd, s->family);
+	if (!at)
+		hear_errors(s); /* only of dials: a link that is up does not believe them */
 	err = bind_at(s->fd, s->family, at, &s->bound);
 	if (!vx6_is_ok(err))
 		goto out;
 	buffers_make(t);
-	err = vx6_io_start(t->loop, &s->io, s->fd, VX6_IO_READ, on_io, s);
+	err = vx6_io_start(t->loop, &s->io, s->fd, wanted(s), on_io, s);
 	if (!vx6_is_ok(err))
 		goto out;
 	vx6_list_push(&t->sockets, &s->node);
@@ -294,6 +310,21 @@ static void put_source(struct msghdr *msg, size_t *used, int family, const struc
 	}
 }
 
+static int send_message(const struct quic_socket *s, const struct msghdr *msg)
+{
+	ssize_t rc;
+
+	do
+		rc = sendmsg(s->fd, msg, 0);
+	while (rc < 0 && errno == EINTR);
+	return rc < 0 ? errno : 0;
+}
+
+static bool is_blocked(int err)
+{
+	return err == EAGAIN || err == ENOBUFS;
+}
+
 static int send_batch(const struct quic_socket *s, const struct quic_path *path, uint8_t ecn,
 		      const uint8_t *p, size_t n, size_t segment)
 {
@@ -306,7 +337,7 @@ static int send_batch(const struct quic_socket *s, const struct quic_path *path,
 			     .msg_control = control};
 	bool v4 = s->family == AF_INET || IN6_IS_ADDR_V4MAPPED(&path->remote.in6.sin6_addr);
 	size_t used = 0;
-	ssize_t rc;
+	int err;
 
 	memset(control, 0, sizeof control);
 	put_source(&msg, &used, s->family, path);
@@ -324,15 +355,11 @@ static int send_batch(const struct quic_socket *s, const struct quic_path *path,
 	msg.msg_controllen = used;
 	if (used == 0)
 		msg.msg_control = NULL;
-	do
-		rc = sendmsg(s->fd, &msg, 0);
-	while (rc < 0 && errno == EINTR);
-	return rc < 0 ? errno : 0;
-}
-
-static bool is_blocked(int err)
-{
-	return err == EAGAIN || err == ENOBUFS;
+	err = send_message(s, &msg);
+	/* the error may be one that an earlier packet met, of any connection, and this one has not been sent for it */
+	if (err && s->hears_errors && !is_blocked(err))
+		err = send_message(s, &msg);
+	return err;
 }
 
 /* Datagram by datagram. @return bytes dealt with; less than @p n when the kernel takes no more now */
@@ -365,7 +392,7 @@ static void hold(struct quic_socket *s, const struct quic_path *path, uint8_t ec
 	s->held_segment = segment;
 	s->held_path = *path;
 	s->held_ecn = ecn;
-	vx6_io_want(&s->io, VX6_IO_READ | VX6_IO_WRITE);
+	vx6_io_want(&s->io, wanted(s));
 }
 
 enum quic_sent quic_socket_send(struct quic_socket *s, const struct quic_path *path, uint8_t ecn,
@@ -415,7 +442,7 @@ static void send_held(struct quic_socket *s)
 		hold(s, &s->held_path, s->held_ecn, s->held + done, n - done, s->held_segment);
 		return;
 	}
-	vx6_io_want(&s->io, VX6_IO_READ);
+	vx6_io_want(&s->io, wanted(s));
 	while ((node = vx6_list_pop(&s->waiting)) != NULL)
 		quic_conn_dirty(VX6_CONTAINER_OF(node, struct quic_conn, dirty_node));
 }
@@ -425,6 +452,8 @@ static void on_io(struct vx6_io *io, int events)
 	struct quic_socket *s = io->user;
 
 	/* nothing below frees the socket: connections end in the deferred task */
+	if (events & VX6_IO_ERROR)
+		quic_socket_errors(s);
 	if ((events & VX6_IO_WRITE) && s->held_n > 0)
 		send_held(s);
 	if (events & VX6_IO_READ)

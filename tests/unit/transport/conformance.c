@@ -83,11 +83,17 @@ static void dial__anonymous__acceptor_sees_no_key(void **state)
 	assert_memory_equal(r->a.info.channel_binding, r->b.info.channel_binding, VX6_CB_BYTES);
 }
 
-static void dial__nobody_listens__down_and_never_up(void **state)
+static void dial__nobody_listens__refused_at_once_and_never_up(void **state)
 {
+	vx6_err err;
+
 	r->ops->listener_close(r->listener);
-	if (vx6_is_ok(rig_dial(r, false, NULL)))
-		assert_true(rig_until(r, side_is_down, &r->a, 8000));
+	err = rig_dial(r, false, NULL);
+	if (vx6_is_ok(err)) {
+		assert_true(rig_until(r, side_is_down, &r->a, 1000));
+		err = r->a.why;
+	}
+	assert_int_equal(err.code, VX6_E_REFUSED);
 	assert_int_equal(r->a.up_n, 0);
 }
 
@@ -632,7 +638,7 @@ static int family_run(const struct vx6_transport_ops *ops)
 		T(dial__no_expected_key__learns_the_peers_key),
 		T(dial__another_key_expected__refused_before_up),
 		T(dial__anonymous__acceptor_sees_no_key),
-		T(dial__nobody_listens__down_and_never_up),
+		T(dial__nobody_listens__refused_at_once_and_never_up),
 		T(set_key__new_links_use_it_and_old_ones_go_on),
 		T(set_key__during_a_handshake__link_comes_up_with_a_key_it_names),
 		T(link__anonymous__names_no_own_key),

@@ -112,6 +112,46 @@ static void quic_link__idle_client_port_changes__next_stream_works(void **state)
 	stop_behind_proxy(&r, &x);
 }
 
+static void quic_dial__nobody_listens_on_ipv4__refused_at_once(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_start(&r, &vx6_transport_quic, NULL, NULL);
+	r.ops->listener_close(r.listener);
+	assert_true(vx6_is_ok(vx6_addr_parse("127.0.0.1:1", &r.at)));
+	assert_true(vx6_is_ok(rig_dial(&r, false, NULL)));
+	assert_true(rig_until(&r, side_is_down, &r.a, 1000));
+	assert_int_equal(r.a.why.code, VX6_E_REFUSED);
+	rig_stop(&r);
+}
+
+/* The proxy's port is closed for a while: each packet of the dialling side is answered by "port unreachable". */
+static void quic_link__up_and_port_unreachable_for_a_while__lives_and_delivers(void **state)
+{
+	struct udp_proxy x;
+	struct rig r;
+	struct end *e;
+
+	(void)state;
+	start_behind_proxy(&r, &x, NULL);
+	rig_connect(&r);
+	echo_through(&r, 1000, 3000);
+	proxy_close_front(&x);
+	e = end_open(&r.a);
+	e->tx_seed = e->rx_seed = 5;
+	end_send(e, 100000, true);
+	rig_run_ms(&r, 300);
+	assert_int_equal(r.a.down_n, 0);
+	assert_int_equal(e->rx, 0);
+	proxy_open_front(&x);
+	assert_true(rig_until(&r, end_is_closed, e, 10000));
+	assert_true(vx6_is_ok(e->why));
+	assert_int_equal(e->rx, 100000);
+	assert_false(e->corrupt);
+	stop_behind_proxy(&r, &x);
+}
+
 static void quic_accept__half_of_the_handshakes_taken__retry_first(void **state)
 {
 	struct vx6_transport_limits lim;
@@ -371,6 +411,9 @@ int main(void)
 		cmocka_unit_test(quic_stream__loss_and_reordering__byte_exact),
 		cmocka_unit_test(quic_link__client_port_changes_mid_transfer__transfer_completes),
 		cmocka_unit_test(quic_link__idle_client_port_changes__next_stream_works),
+		cmocka_unit_test(quic_dial__nobody_listens_on_ipv4__refused_at_once),
+		cmocka_unit_test(
+			quic_link__up_and_port_unreachable_for_a_while__lives_and_delivers),
 		cmocka_unit_test(quic_accept__half_of_the_handshakes_taken__retry_first),
 		cmocka_unit_test(quic_accept__quiet__no_retry),
 		cmocka_unit_test(quic_path__mtu_1280__transfer_works_with_small_packets),

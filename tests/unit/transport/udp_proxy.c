@@ -81,9 +81,11 @@ static void on_readable(struct vx6_io *io, int events)
 	}
 }
 
-static int udp_socket(struct sockaddr_in6 *bound)
+static int udp_socket(uint16_t port, struct sockaddr_in6 *bound)
 {
-	struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	struct sockaddr_in6 any = {.sin6_family = AF_INET6,
+				   .sin6_port = htons(port),
+				   .sin6_addr = IN6ADDR_LOOPBACK_INIT};
 	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), size = 4 << 20;
 	socklen_t len = sizeof *bound;
 
@@ -105,8 +107,8 @@ void proxy_start(struct udp_proxy *x, struct vx6_loop *loop, const struct vx6_ad
 	x->seed = seed;
 	assert_int_equal(vx6_addr_to_sockaddr(server, true, &ss), sizeof x->server);
 	memcpy(&x->server, &ss, sizeof x->server);
-	x->back_fd = udp_socket(&bound);
-	x->front_fd = udp_socket(&bound);
+	x->back_fd = udp_socket(0, &bound);
+	x->front_fd = udp_socket(0, &bound);
 	assert_true(
 		vx6_is_ok(vx6_addr_from_sockaddr((struct sockaddr *)&bound, sizeof bound, &x->at)));
 	assert_true(
@@ -121,9 +123,25 @@ void proxy_rebind(struct udp_proxy *x)
 
 	vx6_io_stop(&x->back);
 	close(x->back_fd);
-	x->back_fd = udp_socket(&bound);
+	x->back_fd = udp_socket(0, &bound);
 	assert_true(vx6_is_ok(
 		vx6_io_start(x->loop, &x->back, x->back_fd, VX6_IO_READ, on_readable, x)));
+}
+
+void proxy_close_front(struct udp_proxy *x)
+{
+	vx6_io_stop(&x->front);
+	close(x->front_fd);
+	x->front_fd = -1;
+}
+
+void proxy_open_front(struct udp_proxy *x)
+{
+	struct sockaddr_in6 bound;
+
+	x->front_fd = udp_socket(x->at.port, &bound);
+	assert_true(vx6_is_ok(
+		vx6_io_start(x->loop, &x->front, x->front_fd, VX6_IO_READ, on_readable, x)));
 }
 
 void proxy_inject(struct udp_proxy *x, const void *p, size_t n)

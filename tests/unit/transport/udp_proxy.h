@@ -39,6 +39,9 @@ void proxy_start(struct udp_proxy *x, struct vx6_loop *loop, const struct vx6_ad
 		 uint64_t seed);
 /** The server sees another source port from now on, as when an address translator forgot us. */
 void proxy_rebind(struct udp_proxy *x);
+/** Nobody listens any more where clients come to; then somebody does again. */
+void proxy_close_front(struct udp_proxy *x);
+void proxy_open_front(struct udp_proxy *x);
 void proxy_stop(struct udp_proxy *x);
 /** Sends @p n bytes straight to the server from the proxy's second socket. */
 void proxy_inject(struct udp_proxy *x, const void *p, size_t n);
