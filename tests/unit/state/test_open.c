@@ -276,13 +276,14 @@ static bool write_text(const char *path, const char *text)
 /* A small disk of this process alone; without root in a user namespace of its own, where the host allows one. */
 static bool mount_small_disk(void)
 {
-	char map[64];
+	char uids[64], gids[64];
 
-	if (geteuid() != 0) {
-		snprintf(map, sizeof map, "0 %u 1", (unsigned)geteuid());
-		if (unshare(CLONE_NEWUSER) < 0 || !write_text("/proc/self/uid_map", map))
-			return false;
-	}
+	snprintf(uids, sizeof uids, "0 %u 1", (unsigned)geteuid());
+	snprintf(gids, sizeof gids, "0 %u 1", (unsigned)getegid());
+	if (geteuid() != 0 &&
+	    (unshare(CLONE_NEWUSER) < 0 || !write_text("/proc/self/setgroups", "deny") ||
+	     !write_text("/proc/self/uid_map", uids) || !write_text("/proc/self/gid_map", gids)))
+		return false;
 	return unshare(CLONE_NEWNS) == 0 &&
 	       mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
 	       mount("tmpfs", d.path, "tmpfs", 0, "size=2m") == 0;
