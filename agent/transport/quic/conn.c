@@ -298,6 +298,7 @@ void quic_conn_read(struct quic_conn *c, struct quic_path *path, uint8_t ecn, co
 	if (c->state == QUIC_CLOSING)
 		return;
 	suspect(c);
+	c->read_n++;
 	quic_path_view(path, &view);
 	rv = ngtcp2_conn_read_pkt(c->q, &view, &info, p, n, quic_now(c->t));
 	if (rv != 0)

@@ -241,6 +241,7 @@ struct quic_conn {
 	uint64_t unconsumed; /* bytes delivered and not given back, all streams */
 	uint64_t owed;       /* link credit held back until they are */
 	uint64_t cwnd;       /* as of the last flush */
+	uint32_t read_n;     /* datagrams since the last flush */
 	uint64_t acked_ns; /* when stream bytes were last acknowledged, or the first of them sent */
 	uint64_t
 		suspect_ns; /* when the peer was first heard since although nothing was; 0: not so */

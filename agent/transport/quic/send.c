@@ -12,6 +12,7 @@ enum {
 	BATCHES_MAX = 8, /* a connection may send before the others have a turn */
 	BURST_NS = 250 * 1000,
 	LATE_MAX_NS = 2 * 1000 * 1000,
+	ACK_WAIT_NS = 2 * 1000 * 1000,
 	BURST_MAX = 256 * 1024,
 };
 
@@ -203,6 +204,17 @@ static size_t burst(struct quic_conn *c)
 	return (size_t)VX6_MAX(VX6_MIN(estimate, (uint64_t)BURST_MAX), (uint64_t)least);
 }
 
+/* After a lone packet, with nothing to send, what is due first is its acknowledgement, after an eighth of the round trip: on a short
+ * path sooner than the answer that would carry it. A packet of its own costs both sides a wake-up and the timer, so it waits a little;
+ * the peer reckons with up to 25 ms. Packets that come in numbers are acknowledged without the timer, and what they call for may wait
+ * for its pacing, which must not be put off. */
+static ngtcp2_tstamp put_off(const struct quic_conn *c, ngtcp2_tstamp due, ngtcp2_tstamp now)
+{
+	if (c->state != QUIC_UP || c->read_n != 1 || !vx6_list_is_empty(&c->sendq))
+		return due;
+	return VX6_MAX(due, now + ACK_WAIT_NS);
+}
+
 void quic_flush(struct quic_conn *c)
 {
 	ngtcp2_tstamp now = quic_now(c->t), due;
@@ -225,7 +237,10 @@ void quic_flush(struct quic_conn *c)
 	/* The time of the next packet matters only while there is one: taken before ngtcp2 sets it anew. */
 	due = ngtcp2_conn_get_expiry2(c->q);
 	ngtcp2_conn_update_pkt_tx_time(c->q, now);
-	quic_conn_arm(c, last == BATCH_NOTHING ? due : ngtcp2_conn_get_expiry2(c->q));
+	if (last != BATCH_NOTHING)
+		due = ngtcp2_conn_get_expiry2(c->q);
+	quic_conn_arm(c, put_off(c, due, now));
+	c->read_n = 0;
 	if (c->sock->held_n > 0 && !vx6_list_is_linked(&c->dirty_node))
 		vx6_list_push(&c->sock->waiting, &c->dirty_node);
 	if (!vx6_list_is_empty(&c->link_blocked) && quic_conn_has_room(c))
