@@ -12,194 +12,11 @@
 
 static void run_next(struct vx6_node *node);
 
-enum verb { VERB_CREATE, VERB_UPDATE, VERB_DELETE };
-
-static enum vx6_resource_kind kind_of(enum vx6_cmd_kind k)
-{
-	switch (k) {
-	case VX6_CMD_SERVICE_CREATE:
-	case VX6_CMD_SERVICE_UPDATE:
-	case VX6_CMD_SERVICE_DELETE:
-		return VX6_RESOURCE_SERVICE;
-	case VX6_CMD_FORWARD_CREATE:
-	case VX6_CMD_FORWARD_UPDATE:
-	case VX6_CMD_FORWARD_DELETE:
-		return VX6_RESOURCE_FORWARD;
-	default:
-		return VX6_RESOURCE_PEER;
-	}
-}
-
-static enum verb verb_of(enum vx6_cmd_kind k)
-{
-	switch (k) {
-	case VX6_CMD_SERVICE_CREATE:
-	case VX6_CMD_FORWARD_CREATE:
-	case VX6_CMD_PEER_CREATE:
-		return VERB_CREATE;
-	case VX6_CMD_SERVICE_DELETE:
-	case VX6_CMD_FORWARD_DELETE:
-	case VX6_CMD_PEER_DELETE:
-		return VERB_DELETE;
-	default:
-		return VERB_UPDATE;
-	}
-}
-
-static const char *const kind_names[] = {
-	[VX6_RESOURCE_SERVICE] = "service",
-	[VX6_RESOURCE_FORWARD] = "forward",
-	[VX6_RESOURCE_PEER] = "peer",
-};
 static const char *const id_prefixes[] = {
 	[VX6_RESOURCE_SERVICE] = "svc",
 	[VX6_RESOURCE_FORWARD] = "fwd",
 	[VX6_RESOURCE_PEER] = "peer",
 };
-
-/* ---- checks ---- */
-
-/* What a refusal is about. */
-struct fault {
-	const char *pointer;
-	char detail[VX6_DETAIL_MAX];
-};
-
-static const char *name_of(enum vx6_resource_kind kind, const struct row *row)
-{
-	if (kind == VX6_RESOURCE_SERVICE)
-		return row->spec.service.name;
-	return kind == VX6_RESOURCE_FORWARD ? row->spec.forward.name : row->spec.peer.name;
-}
-
-static const char *name_wanted(const struct request *rq)
-{
-	enum vx6_resource_kind kind = kind_of(rq->cmd->kind);
-
-	if (kind == VX6_RESOURCE_SERVICE)
-		return rq->cmd->u.service.name;
-	return kind == VX6_RESOURCE_FORWARD ? rq->cmd->u.forward.name : rq->cmd->u.peer.name;
-}
-
-static vx6_err check_name(struct vx6_node *node, const struct request *rq, struct fault *f)
-{
-	enum vx6_resource_kind kind = kind_of(rq->cmd->kind);
-	const struct row_table *t = rows_of(node, kind);
-	const char *name = name_wanted(rq);
-
-	if (kind == VX6_RESOURCE_PEER && name[0] && !vx6_label_is_valid(name, strlen(name))) {
-		f->pointer = "/name";
-		snprintf(f->detail, sizeof f->detail, "%.40s could be taken for a node id", name);
-		return VX6_ERR(INVALID);
-	}
-	for (size_t i = 0; i < t->n && name[0]; i++) {
-		if (strcmp(t->row[i]->meta.id, rq->cmd->id) == 0 ||
-		    strcmp(name_of(kind, t->row[i]), name) != 0)
-			continue;
-		f->pointer = "/name";
-		snprintf(f->detail, sizeof f->detail, "there is a %s called %s already (%s)",
-			 kind_names[kind], name, t->row[i]->meta.id);
-		return VX6_ERR(EXISTS);
-	}
-	return VX6_OK;
-}
-
-/* Before the row is stored: the tables that it would go to refuse no more than this. */
-static vx6_err check_room(struct vx6_node *node, const struct request *rq, struct fault *f)
-{
-	static const size_t most[] = {[VX6_RESOURCE_SERVICE] = VX6_SERVICES_MAX,
-				      [VX6_RESOURCE_FORWARD] = VX6_FORWARDS_MAX,
-				      [VX6_RESOURCE_PEER] = VX6_PEERS_MAX};
-	enum vx6_resource_kind kind = kind_of(rq->cmd->kind);
-
-	if (verb_of(rq->cmd->kind) != VERB_CREATE || rows_of(node, kind)->n < most[kind])
-		return VX6_OK;
-	snprintf(f->detail, sizeof f->detail, "at most %zu %ss", most[kind], kind_names[kind]);
-	return VX6_ERR(FULL);
-}
-
-static vx6_err check_service(struct vx6_node *node, const struct request *rq, struct fault *f)
-{
-	vx6_err err = vx6_services_check(node->services, &rq->cmd->u.service);
-
-	f->pointer = "/target";
-	if (err.code == VX6_E_NOT_LOOPBACK)
-		snprintf(f->detail, sizeof f->detail,
-			 "target must be on this host (127.0.0.0/8, [::1] or unix:); start the "
-			 "agent with "
-			 "--allow-non-loopback to publish others");
-	else if (!vx6_is_ok(err))
-		snprintf(f->detail, sizeof f->detail, "service: %s", vx6_err_text(err));
-	return err;
-}
-
-static vx6_err check_forward(struct vx6_node *node, struct request *rq, struct fault *f)
-{
-	const struct vx6_forward_spec *spec = &rq->cmd->u.forward;
-	char addr[VX6_ADDR_TEXT];
-	vx6_err err = vx6_forwards_prepare(node->forwards, rq->cmd->id[0] ? rq->cmd->id : NULL,
-					   spec, &rq->socket);
-
-	f->pointer = "/listen";
-	if (err.code == VX6_E_NOT_LOOPBACK)
-		snprintf(f->detail, sizeof f->detail,
-			 "listen must be on this host (127.0.0.0/8, [::1] or unix:); start the "
-			 "agent with "
-			 "--allow-non-loopback to open others");
-	else if (!vx6_is_ok(err))
-		snprintf(f->detail, sizeof f->detail, "cannot listen on %s: %s",
-			 vx6_addr_format(&spec->listen, addr), vx6_err_text(err));
-	return err;
-}
-
-static vx6_err check_peer(struct vx6_node *node, const struct request *rq, struct fault *f)
-{
-	const struct vx6_peer_spec *spec = &rq->cmd->u.peer;
-
-	f->pointer = "/addresses";
-	if (spec->addrs_n == 0 && !spec->has_node_id) {
-		snprintf(f->detail, sizeof f->detail, "a peer needs an address or a node id");
-		return VX6_ERR(INVALID);
-	}
-	if (spec->has_node_id && vx6_node_id_eq(&spec->node_id, &node->identity.id)) {
-		f->pointer = "/node_id";
-		snprintf(f->detail, sizeof f->detail, "that is this node's own id");
-		return VX6_ERR(INVALID);
-	}
-	return VX6_OK;
-}
-
-static vx6_err check_row(const struct request *rq, const struct row *row, struct fault *f)
-{
-	if (!row)
-		return VX6_ERR(NOT_FOUND);
-	if (!row->stored) {
-		snprintf(f->detail, sizeof f->detail,
-			 "this peer comes from the command line or the configuration file; change "
-			 "it there");
-		return VX6_ERR(INVALID);
-	}
-	if (rq->cmd->if_generation != 0 && rq->cmd->if_generation != row->meta.generation) {
-		snprintf(f->detail, sizeof f->detail, "it is at generation %llu now",
-			 (unsigned long long)row->meta.generation);
-		return VX6_ERR(CONFLICT);
-	}
-	return VX6_OK;
-}
-
-static vx6_err check_spec(struct vx6_node *node, struct request *rq, struct fault *f)
-{
-	VX6_TRY(check_room(node, rq, f));
-	VX6_TRY(check_name(node, rq, f));
-	switch (kind_of(rq->cmd->kind)) {
-	case VX6_RESOURCE_SERVICE:
-		return check_service(node, rq, f);
-	case VX6_RESOURCE_FORWARD:
-		return check_forward(node, rq, f);
-	default:
-		return check_peer(node, rq, f);
-	}
-}
 
 /* ---- into force ---- */
 
@@ -226,7 +43,7 @@ void row_apply(struct vx6_node *node, enum vx6_resource_kind kind, const struct 
 		break;
 	}
 	if (!vx6_is_ok(err))
-		VX6_ERROR("node", "%s %s is not in force: %s", kind_names[kind], name_of(kind, row),
+		VX6_ERROR("node", "%s %s is not in force: %s", kind_name(kind), row_name(kind, row),
 			  vx6_err_text(err));
 }
 
@@ -304,7 +121,7 @@ static void on_written(void *user, const struct vx6_write_result *r)
 	struct request *rq = user;
 	struct vx6_node *node = rq->owner;
 	struct vx6_answer answer = {.err = VX6_OK};
-	enum vx6_resource_kind kind = kind_of(rq->cmd->kind);
+	enum vx6_resource_kind kind = resource_of(rq->cmd->kind);
 
 	node->current = NULL;
 	if (!vx6_is_ok(r->err)) {
@@ -390,10 +207,10 @@ static void write_put(struct vx6_node *node, struct request *rq, enum vx6_resour
 		vx6_write_put_forward(w, &rq->meta, &rq->cmd->u.forward);
 	else
 		vx6_write_put_peer(w, &rq->meta, &rq->cmd->u.peer);
-	snprintf(type, sizeof type, "%s.%s", kind_names[kind],
+	snprintf(type, sizeof type, "%s.%s", kind_name(kind),
 		 verb_of(rq->cmd->kind) == VERB_CREATE ? "created" : "updated");
-	event_init(&rq->event, type, kind_names[kind], rq->meta.id,
-		   event_data(rq, name_wanted(rq)));
+	event_init(&rq->event, type, kind_name(kind), rq->meta.id,
+		   event_data(rq, name_asked(rq->cmd)));
 	write_submit(node, rq, w);
 }
 
@@ -405,9 +222,9 @@ static void write_delete(struct vx6_node *node, struct request *rq, enum vx6_res
 
 	vx6_write_delete(w, kind, rq->cmd->id);
 	vx6_strlcpy(rq->meta.id, rq->cmd->id, sizeof rq->meta.id);
-	snprintf(type, sizeof type, "%s.removed", kind_names[kind]);
-	event_init(&rq->event, type, kind_names[kind], rq->cmd->id,
-		   event_data(rq, name_of(kind, row)));
+	snprintf(type, sizeof type, "%s.removed", kind_name(kind));
+	event_init(&rq->event, type, kind_name(kind), rq->cmd->id,
+		   event_data(rq, row_name(kind, row)));
 	write_submit(node, rq, w);
 }
 
@@ -438,20 +255,17 @@ static void run_node_update(struct vx6_node *node, struct request *rq)
 
 static void run(struct vx6_node *node, struct request *rq)
 {
-	enum vx6_resource_kind kind = kind_of(rq->cmd->kind);
+	enum vx6_resource_kind kind = resource_of(rq->cmd->kind);
 	enum verb verb = verb_of(rq->cmd->kind);
 	const struct row *row = rows_find(rows_of(node, kind), rq->cmd->id);
 	struct fault fault = {.pointer = NULL};
-	vx6_err err = VX6_OK;
+	vx6_err err;
 
 	if (rq->cmd->kind == VX6_CMD_NODE_UPDATE) {
 		run_node_update(node, rq);
 		return;
 	}
-	if (verb != VERB_CREATE)
-		err = check_row(rq, row, &fault);
-	if (vx6_is_ok(err) && verb != VERB_DELETE)
-		err = check_spec(node, rq, &fault);
+	err = check_mutation(node, rq, row, &fault);
 	if (!vx6_is_ok(err)) {
 		struct vx6_answer answer = {.err = err,
 					    .generation = row ? row->meta.generation : 0};

@@ -118,6 +118,10 @@ void rows_add(struct row_table *t, struct row *row);
 void rows_remove(struct row_table *t, const char *id, enum vx6_resource_kind kind);
 void rows_fini(struct row_table *t, enum vx6_resource_kind kind);
 struct row_table *rows_of(struct vx6_node *node, enum vx6_resource_kind kind);
+/** "service", "forward", "peer": as events and texts have it. */
+const char *kind_name(enum vx6_resource_kind kind);
+/** @return borrowed from @p row; empty: it has none */
+const char *row_name(enum vx6_resource_kind kind, const struct row *row);
 /** "svc_" + ULID, ascending for one source. @param prefix without the underscore */
 void new_id(struct id_source *src, const char *prefix, uint64_t wall_ms,
 	    char out[static VX6_RESOURCE_ID_MAX]);
@@ -134,6 +138,29 @@ void event_emit(struct vx6_node *node, struct vx6_event *ev);
 void events_abort(struct vx6_node *node);
 /** It is in the database under @p seq. */
 void event_deliver(struct vx6_node *node, struct vx6_event *ev, uint64_t seq);
+
+/* ---- check.c ---- */
+
+enum verb { VERB_CREATE, VERB_UPDATE, VERB_DELETE };
+
+/** What a refusal is about. */
+struct fault {
+	const char *pointer;
+	char detail[VX6_DETAIL_MAX];
+};
+
+/** What a mutation's command does, and to what; not for that of the node itself. */
+enum vx6_resource_kind resource_of(enum vx6_cmd_kind kind);
+enum verb verb_of(enum vx6_cmd_kind kind);
+/** @return the name that @p cmd asks for; borrowed from it */
+const char *name_asked(const struct vx6_cmd *cmd);
+/**
+ * Whether @p rq may be written. Of a forward it opens the socket, which @p rq then carries.
+ * @param row what the command names, NULL: nothing @param f filled in on errors that need words; zeroed by the caller
+ * @return VX6_OK | NOT_FOUND | CONFLICT | INVALID | EXISTS | FULL | those of the service and forward tables
+ */
+VX6_RES check_mutation(struct vx6_node *node, struct request *rq, const struct row *row,
+		       struct fault *f);
 
 /* ---- mutate.c ---- */
 
@@ -157,13 +184,26 @@ void reads_abort(struct vx6_node *node);
 void request_answer(struct request *rq, struct vx6_answer *answer);
 void request_fail(struct request *rq, vx6_err err, const char *pointer, const char *detail);
 
+/* ---- tell.c ---- */
+
+/** Id of a peer that no configuration names. */
+void learned_peer_id(const struct vx6_node_id *node, char out[static VX6_RESOURCE_ID_MAX]);
+/** An authenticated session came or went: an event, unless it is told of as that of a configured peer. Rate-limited. */
+void tell_learned(struct vx6_node *node, const char *type, struct vx6_session *s, vx6_err why);
+/* As the parts' configurations want them; @p user is the node. */
+void tell_peer_changed(void *user, const char *id, enum vx6_peer_state before,
+		       const struct vx6_peer_status *st);
+void tell_service_failed(void *user, const char *id, const char *name,
+			 const struct vx6_node_id *peer, const struct vx6_failure *f);
+void tell_service_recovered(void *user, const char *id);
+void tell_forward_failed(void *user, const char *id, const struct vx6_failure *f);
+void tell_forward_recovered(void *user, const char *id);
+
 /* ---- wiring.c ---- */
 
 /** Makes all parts of the overlay and connects them; state and identity are there. @param detail as vx6_node_new() */
 VX6_RES wiring_start(struct vx6_node *node, const struct vx6_state_image *img, char *detail);
 void wiring_stop(struct vx6_node *node);
-/** Id of a peer that no configuration names. */
-void learned_peer_id(const struct vx6_node_id *node, char out[static VX6_RESOURCE_ID_MAX]);
 /** Own addresses or name changed: a new endpoint record if need be. */
 void wiring_announce(struct vx6_node *node);
 /** Addresses as our endpoint record gives them. */

@@ -75,6 +75,24 @@ struct row_table *rows_of(struct vx6_node *node, enum vx6_resource_kind kind)
 	}
 }
 
+const char *kind_name(enum vx6_resource_kind kind)
+{
+	static const char *const names[] = {
+		[VX6_RESOURCE_SERVICE] = "service",
+		[VX6_RESOURCE_FORWARD] = "forward",
+		[VX6_RESOURCE_PEER] = "peer",
+	};
+
+	return names[kind];
+}
+
+const char *row_name(enum vx6_resource_kind kind, const struct row *row)
+{
+	if (kind == VX6_RESOURCE_SERVICE)
+		return row->spec.service.name;
+	return kind == VX6_RESOURCE_FORWARD ? row->spec.forward.name : row->spec.peer.name;
+}
+
 /* ULID: 48 bits of time, 80 of chance, Crockford's base 32. Within one millisecond the chance part counts up, so ids ascend. */
 void new_id(struct id_source *src, const char *prefix, uint64_t wall_ms,
 	    char out[static VX6_RESOURCE_ID_MAX])

@@ -12,91 +12,28 @@
 
 static const char seq_key[] = "record_seq";
 
-/* ---- events of the parts ---- */
-
-static char *peer_data(struct vx6_node *node, struct vx6_session *s, const struct vx6_node_id *id,
-		       vx6_err why)
-{
-	struct vx6_json j = {0};
-	struct vx6_link_info info;
-	char text[VX6_NODE_ID_TEXT];
-
-	vx6_json_object(&j, NULL);
-	vx6_json_str(&j, "node_id", vx6_node_id_format(id, text));
-	vx6_json_str(&j, "node_name", vx6_registry_name(node->registry, id));
-	if (s) {
-		vx6_session_info(s, &info);
-		vx6_json_str(&j, "transport", info.transport);
-		vx6_json_bool(&j, "inbound", !info.initiator);
-	}
-	if (!vx6_is_ok(why))
-		vx6_json_str(&j, "reason", vx6_err_name(why));
-	vx6_json_end_object(&j);
-	return vx6_json_take(&j);
-}
-
-static void tell_peer(struct vx6_node *node, const char *type, const char *id, char *data)
-{
-	struct vx6_event ev;
-
-	event_init(&ev, type, "peer", id, data);
-	event_emit(node, &ev);
-}
-
-void learned_peer_id(const struct vx6_node_id *node, char out[static VX6_RESOURCE_ID_MAX])
-{
-	char text[VX6_NODE_ID_TEXT];
-
-	/* stable for a node: the part of its id behind "vx1" */
-	vx6_strlcpy(out, "peer_", VX6_RESOURCE_ID_MAX);
-	vx6_strlcpy(out + 5, vx6_node_id_format(node, text) + 3, 27);
-}
-
-/* Sessions of configured peers are told of by on_peer_changed(), with the peer's id. */
-static bool is_learned(const struct vx6_node *node, const struct vx6_session *s)
-{
-	struct vx6_link_info info;
-
-	vx6_session_info(s, &info);
-	return !info.initiator && !vx6_peers_owns(node->peers, s);
-}
-
-/* Strangers that come and go must not push everything else out of the events. */
-static bool may_tell(struct vx6_node *node)
-{
-	return vx6_log_allow(&node->strangers, "node", STRANGERS_PER_MIN, 60000);
-}
+/* ---- what the parts ask and report ---- */
 
 static void on_session_up(void *user, struct vx6_session *s)
 {
 	struct vx6_node *node = user;
-	const struct vx6_node_id *who = vx6_session_node(s);
-	char id[VX6_RESOURCE_ID_MAX];
 
-	if (!who)
+	if (!vx6_session_node(s))
 		return;
 	node->snapshot_dirty = true;
 	vx6_peers_session_up(node->peers, s);
 	vx6_publisher_greet(node->publisher, s);
-	if (!is_learned(node, s) || !may_tell(node))
-		return;
-	learned_peer_id(who, id);
-	tell_peer(node, "peer.up", id, peer_data(node, s, who, VX6_OK));
+	tell_learned(node, "peer.up", s, VX6_OK);
 }
 
 static void on_session_down(void *user, struct vx6_session *s, vx6_err why)
 {
 	struct vx6_node *node = user;
-	const struct vx6_node_id *who = vx6_session_node(s);
-	char id[VX6_RESOURCE_ID_MAX];
 
-	if (!who || node->stopping)
+	if (!vx6_session_node(s) || node->stopping)
 		return;
 	node->snapshot_dirty = true;
-	if (is_learned(node, s) && may_tell(node)) {
-		learned_peer_id(who, id);
-		tell_peer(node, "peer.down", id, peer_data(node, s, who, why));
-	}
+	tell_learned(node, "peer.down", s, why);
 	vx6_peers_session_down(node->peers, s, why);
 }
 
@@ -222,82 +159,6 @@ static void on_seq_used(void *user, uint64_t seq)
 		VX6_WARN("node", "the sequence number of our records could not be stored");
 }
 
-static void on_peer_changed(void *user, const char *id, enum vx6_peer_state before,
-			    const struct vx6_peer_status *st)
-{
-	struct vx6_node *node = user;
-	struct vx6_json j = {0};
-
-	node->snapshot_dirty = true;
-	if (node->stopping)
-		return;
-	if (st->state == VX6_PEER_UP) {
-		tell_peer(node, "peer.up", id,
-			  peer_data(node, vx6_sessions_by_id(node->sessions, st->session),
-				    &st->node, VX6_OK));
-	} else if (before == VX6_PEER_UP) {
-		tell_peer(node, "peer.down", id, peer_data(node, NULL, &st->node, st->last_err));
-	} else if (st->state == VX6_PEER_BACKOFF && !st->failing_told) {
-		vx6_json_object(&j, NULL);
-		vx6_json_str(&j, "reason", vx6_err_name(st->last_err));
-		vx6_json_str(&j, "detail", st->race);
-		vx6_json_end_object(&j);
-		tell_peer(node, "peer.failed", id, vx6_json_take(&j));
-	}
-}
-
-static char *failure_data(const struct vx6_failure *f, const char *name,
-			  const struct vx6_node_id *peer)
-{
-	struct vx6_json j = {0};
-	char text[VX6_NODE_ID_TEXT];
-
-	vx6_json_object(&j, NULL);
-	if (name)
-		vx6_json_str(&j, "name", name);
-	if (peer)
-		vx6_json_str(&j, "node_id", vx6_node_id_format(peer, text));
-	vx6_json_str(&j, "reason", vx6_err_name(f->err));
-	vx6_json_str(&j, "detail", f->detail);
-	vx6_json_end_object(&j);
-	return vx6_json_take(&j);
-}
-
-static void on_service_failed(void *user, const char *id, const char *name,
-			      const struct vx6_node_id *peer, const struct vx6_failure *f)
-{
-	struct vx6_event ev;
-	bool refused = f->err.code == VX6_E_ACCESS_REFUSED || f->err.code == VX6_E_SERVICE_UNKNOWN;
-
-	event_init(&ev, refused ? "service.refused" : "service.failed", "service", id ? id : "",
-		   failure_data(f, name, peer));
-	event_emit(user, &ev);
-}
-
-static void on_service_recovered(void *user, const char *id)
-{
-	struct vx6_event ev;
-
-	event_init(&ev, "service.recovered", "service", id, NULL);
-	event_emit(user, &ev);
-}
-
-static void on_forward_failed(void *user, const char *id, const struct vx6_failure *f)
-{
-	struct vx6_event ev;
-
-	event_init(&ev, "forward.failed", "forward", id, failure_data(f, NULL, NULL));
-	event_emit(user, &ev);
-}
-
-static void on_forward_recovered(void *user, const char *id)
-{
-	struct vx6_event ev;
-
-	event_init(&ev, "forward.recovered", "forward", id, NULL);
-	event_emit(user, &ev);
-}
-
 /* ---- own addresses ---- */
 
 static uint8_t via_bits(const char *transport)
@@ -420,14 +281,14 @@ static void make_parts(struct vx6_node *node, const struct vx6_state_image *img)
 		.loop = node->loop,
 		.sessions = node->sessions,
 		.transport = node->cfg.transport,
-		.changed = on_peer_changed,
+		.changed = tell_peer_changed,
 		.user = node,
 	};
 	struct vx6_services_config services = {
 		.loop = node->loop,
 		.allow_non_loopback = node->cfg.allow_non_loopback,
-		.failed = on_service_failed,
-		.recovered = on_service_recovered,
+		.failed = tell_service_failed,
+		.recovered = tell_service_recovered,
 		.user = node,
 	};
 
@@ -449,8 +310,8 @@ static void make_parts(struct vx6_node *node, const struct vx6_state_image *img)
 		.loop = node->loop,
 		.reach = node->reach,
 		.allow_non_loopback = node->cfg.allow_non_loopback,
-		.failed = on_forward_failed,
-		.recovered = on_forward_recovered,
+		.failed = tell_forward_failed,
+		.recovered = tell_forward_recovered,
 		.user = node,
 	});
 }
