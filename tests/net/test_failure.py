@@ -47,6 +47,21 @@ def test_network_down_and_up(duo, pair):
 
 
 @pytest.mark.limit(90)
+def test_round_trip_grows_a_hundredfold_under_a_live_session(agents, load_server, pair):
+    """BBR believes in the shortest round trip of the last 10 s: after that, loss and all, the path is used again."""
+    agents.duo("quic")
+    pair.wan.set(delay=25, loss=1, rate=1000, queue=100)
+    began = time.monotonic()
+    seen = []
+
+    def fast():
+        seen.append(agents.load("recv", 1, 3)["gbit_s"])
+        return seen[-1] > 0.1
+    wait_for(fast, 30, lambda: f"more than 0.1 Gbit/s; seen, 3 s each: {seen}")
+    print(f"fast after {time.monotonic() - began:.0f} s: {seen}")
+
+
+@pytest.mark.limit(90)
 def test_client_address_changes_mid_transfer(agents, load_server, pair, lab):
     """QUIC migrates: the transfer goes on, over the same connection."""
     agents.duo("quic")
