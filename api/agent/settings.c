@@ -193,6 +193,8 @@ static vx6_err take_key(struct reading *r, const yaml_event_t *ev)
 	const char *key = (const char *)ev->data.scalar.value;
 	enum vx6_setting which = by_key(key);
 
+	if (strlen(key) != ev->data.scalar.length)
+		return complain(r, ev, "the name of a setting contains a NUL byte", NULL);
 	if (which == VX6_SETTINGS_N)
 		return complain(r, ev, "unknown setting", key);
 	if (r->seen[which])

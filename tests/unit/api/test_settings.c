@@ -86,6 +86,7 @@ static void file__malformed__refused_with_line_and_reason(void **state)
 	refused("just words\n", "name: value");
 	refused("- a\n- b\n", "name: value");
 	refused("name: \"a\\0b\"\n", "NUL");
+	refused("\"name\\0x\": alice\n", "line 1: the name of a setting contains a NUL");
 	refused("name: *other\n", "line 1");
 	refused("name: 'never closed\n", "line");
 	refused("\tname: tab\n", "line");
