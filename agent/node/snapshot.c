@@ -149,10 +149,19 @@ static void view_configured(struct vx6_node *node, const struct row *row, struct
 	view_known(node, v);
 }
 
+/* A node that a configured peer is, or that a session leads to. */
+struct met {
+	struct vx6_node_id node;
+	struct vx6_session *session; /* NULL: it is listed already */
+	size_t nth;
+};
+
 struct collecting {
 	struct vx6_node *node;
 	struct vx6_snapshot *s;
 	size_t cap;
+	struct met *met;
+	size_t met_n, met_cap;
 };
 
 static struct vx6_peer_view *add_peer(struct collecting *c)
@@ -165,24 +174,38 @@ static struct vx6_peer_view *add_peer(struct collecting *c)
 	return &c->s->peers[c->s->peers_n++];
 }
 
-static bool is_listed(const struct vx6_snapshot *s, const struct vx6_node_id *node)
+static void add_met(struct collecting *c, const struct vx6_node_id *node,
+		    struct vx6_session *session)
 {
-	for (size_t i = 0; i < s->peers_n; i++)
-		if (s->peers[i].known && vx6_node_id_eq(&s->peers[i].node_id, node))
-			return true;
-	return false;
+	if (c->met_n == c->met_cap) {
+		c->met_cap = c->met_cap ? c->met_cap * 2 : 16;
+		c->met = vx6_realloc_array(c->met, c->met_cap, sizeof *c->met);
+	}
+	c->met[c->met_n] = (struct met){.node = *node, .session = session, .nth = c->met_n};
+	c->met_n++;
 }
 
-/* Sessions that the other side opened and no configured peer accounts for. */
-static void add_learned(struct vx6_session *session, void *user)
+static void add_session(struct vx6_session *session, void *user)
 {
-	struct collecting *c = user;
 	const struct vx6_node_id *node = vx6_session_node(session);
-	struct vx6_peer_view *v;
 
-	if (!node || is_listed(c->s, node))
-		return;
-	v = add_peer(c);
+	if (node)
+		add_met(user, node, session);
+}
+
+static int by_node(const void *a, const void *b)
+{
+	const struct met *x = a, *y = b;
+	int order = vx6_node_id_cmp(&x->node, &y->node);
+
+	return order ? order : (x->nth > y->nth) - (x->nth < y->nth);
+}
+
+static void add_learned(struct collecting *c, struct vx6_session *session)
+{
+	const struct vx6_node_id *node = vx6_session_node(session);
+	struct vx6_peer_view *v = add_peer(c);
+
 	view_session(c->node, session, v);
 	learned_peer_id(node, v->meta.id);
 	vx6_strlcpy(v->meta.managed_by, "learned", sizeof v->meta.managed_by);
@@ -192,6 +215,22 @@ static void add_learned(struct vx6_session *session, void *user)
 	v->spec.has_node_id = true;
 	v->spec.node_id = *node;
 	view_known(c->node, v);
+}
+
+/* Sessions that the other side opened and no configured peer accounts for, the first of each node. Sorted, for there may be many. */
+static void add_all_learned(struct collecting *c)
+{
+	for (size_t i = 0; i < c->s->peers_n; i++)
+		if (c->s->peers[i].known)
+			add_met(c, &c->s->peers[i].node_id, NULL);
+	vx6_sessions_each(c->node->sessions, add_session, c);
+	if (c->met_n > 1)
+		qsort(c->met, c->met_n, sizeof *c->met, by_node);
+	for (size_t i = 0; i < c->met_n; i++)
+		if (c->met[i].session &&
+		    (i == 0 || !vx6_node_id_eq(&c->met[i].node, &c->met[i - 1].node)))
+			add_learned(c, c->met[i].session);
+	free(c->met);
 }
 
 static int by_id(const void *a, const void *b)
@@ -207,7 +246,7 @@ static void view_peers(struct vx6_node *node, struct vx6_snapshot *s)
 
 	for (size_t i = 0; i < node->peer_rows.n; i++)
 		view_configured(node, node->peer_rows.row[i], add_peer(&c));
-	vx6_sessions_each(node->sessions, add_learned, &c);
+	add_all_learned(&c);
 	if (s->peers_n > 1)
 		qsort(s->peers, s->peers_n, sizeof *s->peers, by_id);
 	for (size_t i = 0; i < s->peers_n; i++)
