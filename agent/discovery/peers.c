@@ -294,11 +294,22 @@ void vx6_peers_session_up(struct vx6_peers *p, struct vx6_session *s)
 	}
 }
 
+/* What is left when @p s is gone. A link that gave way to another one with the same node is replaced by that, wherever it was dialled. */
+static struct vx6_session *remaining(struct peer *e, const struct vx6_session *s, vx6_err why)
+{
+	struct vx6_session *left = existing(e);
+
+	if (!left && why.code == VX6_E_DUPLICATE && vx6_session_node(s))
+		left = vx6_sessions_find(e->p->cfg.sessions, vx6_session_node(s), VX6_DIAL_ANY);
+	return left;
+}
+
 void vx6_peers_session_down(struct vx6_peers *p, struct vx6_session *s, vx6_err why)
 {
 	VX6_LIST_EACH(n, &p->all)
 	{
 		struct peer *e = VX6_CONTAINER_OF(n, struct peer, node);
+		struct vx6_session *left;
 
 		if (e->st.session != vx6_session_id(s))
 			continue;
@@ -307,8 +318,9 @@ void vx6_peers_session_down(struct vx6_peers *p, struct vx6_session *s, vx6_err 
 		e->st.last_err_ms = vx6_wall_ms();
 		if (e->st.last_err_ms - vx6_session_up_since_ms(s) > LASTING_MS)
 			e->backoff_ms = 0;
-		if (existing(e))
-			succeeded(e, existing(e));
+		left = remaining(e, s, why);
+		if (left)
+			succeeded(e, left);
 		else if (e->spec.enabled && !e->dialing)
 			back_off(e);
 	}

@@ -12,6 +12,7 @@
 #include "discovery/reach.h"
 #include "discovery/registry.h"
 #include "tests/unit/session/fixture.h"
+#include "transport/mem/mem.h"
 
 static struct test_node alice, bob;
 static struct vx6_registry *registry;
@@ -108,8 +109,8 @@ static struct vx6_target by_name(const char *text)
 	return to;
 }
 
-/* Bob learns where alice is from her record. */
-static void learn_alice(void)
+/* Bob learns from the record of @p node that it is called "alice", and where it is. */
+static void learn(const struct test_node *node)
 {
 	struct vx6_endpoint e = {.seq = 1,
 				 .issued_s = vx6_wall_s(),
@@ -119,9 +120,9 @@ static void learn_alice(void)
 	uint8_t bytes[VX6_ENDPOINT_MAX];
 	size_t n;
 
-	e.addrs[0].addr = alice.at;
+	e.addrs[0].addr = node->at;
 	e.addrs[0].via = VX6_VIA_QUIC | VX6_VIA_TCP;
-	assert_true(vx6_is_ok(vx6_endpoint_build(&e, &alice.id, bytes, &n)));
+	assert_true(vx6_is_ok(vx6_endpoint_build(&e, &node->id, bytes, &n)));
 	assert_true(vx6_is_ok(vx6_registry_admit(registry, bytes, n, vx6_wall_s())));
 }
 
@@ -190,7 +191,7 @@ static void reach__by_name__finds_the_node_by_its_record(void **state)
 {
 	struct vx6_target to = by_name("alice.web");
 
-	learn_alice();
+	learn(&alice);
 	assert_int_equal(try(&to).code, VX6_E_OK);
 	assert_string_equal(alice.asked, "web");
 }
@@ -200,7 +201,7 @@ static void reach__key_renewed_since_the_record__still_reached(void **state)
 	struct vx6_target to = by_name("alice.web");
 	struct vx6_subkey next;
 
-	learn_alice();
+	learn(&alice);
 	node_next_subkey(&alice, &next);
 	assert_true(vx6_is_ok(vx6_sessions_set_key(alice.m, &next)));
 	alice.id.subkey = next;
@@ -243,6 +244,160 @@ static void reach__freed_while_dialling__every_attempt_is_told(void **state)
 	assert_int_equal(attempt[0].err.code, VX6_E_DRAINING);
 	assert_int_equal(attempt[1].err.code, VX6_E_DRAINING);
 	assert_int_equal(attempt[0].outcomes + attempt[1].outcomes, 2);
+}
+
+/* ---- what goes wrong on the way ---- */
+
+static bool alice_was_asked(void *arg)
+{
+	return alice.incomings >= *(int *)arg;
+}
+
+/* Runs until alice has been asked for the @p nth time; her answer is on its way. Then the session ends. */
+static void cut_when_asked(int nth)
+{
+	test_run(alice_was_asked, &nth);
+	assert_non_null(bob.session);
+	vx6_session_close(bob.session, VX6_ERR(CLOSED));
+}
+
+static void reach__session_dies_before_the_answer__tried_once_more(void **state)
+{
+	struct vx6_target to = at_address();
+
+	vx6_mem_set_delay(alice.t, 30 * VX6_NS_PER_MS);
+	begin(&attempt[0], &to);
+	cut_when_asked(1);
+	test_run(all_told, NULL);
+	assert_int_equal(attempt[0].err.code, VX6_E_OK);
+	assert_int_equal(attempt[0].outcomes, 1);
+	assert_int_equal(alice.ups, 2);
+	assert_int_equal(alice.incomings, 2);
+}
+
+static void reach__session_dies_again__no_third_try(void **state)
+{
+	struct vx6_target to = at_address();
+
+	vx6_mem_set_delay(alice.t, 30 * VX6_NS_PER_MS);
+	begin(&attempt[0], &to);
+	cut_when_asked(1);
+	cut_when_asked(2);
+	test_run(all_told, NULL);
+	test_run_ms(100);
+	assert_int_equal(attempt[0].err.code, VX6_E_PEER_UNREACHABLE);
+	assert_int_equal(attempt[0].outcomes, 1);
+	assert_int_equal(alice.incomings, 2);
+}
+
+/* The application may have written into the stream that is lost: a second one would not carry those bytes. */
+static void reach__early_stream_given_and_session_dies__not_tried_again(void **state)
+{
+	struct vx6_target to = at_address();
+
+	assert_int_equal(try(&to).code, VX6_E_OK);
+	vx6_mem_set_delay(alice.t, 30 * VX6_NS_PER_MS);
+	begin(&attempt[1], &to);
+	assert_non_null(attempt[1].early);
+	cut_when_asked(2);
+	test_run(all_told, NULL);
+	test_run_ms(100);
+	assert_int_equal(attempt[1].err.code, VX6_E_PEER_UNREACHABLE);
+	assert_int_equal(alice.incomings, 2);
+	assert_int_equal(alice.ups, 1);
+}
+
+static void reach__peer_goes_away_while_asked__unreachable_before_and_after_it_is_known(
+	void **state)
+{
+	struct vx6_target to = at_address();
+
+	assert_int_equal(try(&to).code, VX6_E_OK);
+	vx6_mem_set_delay(alice.t, 30 * VX6_NS_PER_MS);
+	vx6_sessions_drain(alice.m); /* bob does not know yet */
+	begin(&attempt[1], &to);
+	assert_non_null(attempt[1].early);
+	test_run(all_told, NULL);
+	assert_int_equal(attempt[1].err.code, VX6_E_PEER_UNREACHABLE);
+	begin(&attempt[2], &to); /* bob knows: the session takes no more, and alice no other */
+	assert_null(attempt[2].early);
+	test_run(all_told, NULL);
+	assert_int_equal(attempt[2].err.code, VX6_E_PEER_UNREACHABLE);
+	assert_int_equal(alice.incomings, 1);
+}
+
+static void reach__we_go_away_while_dialling__draining(void **state)
+{
+	struct vx6_target to = at_address();
+
+	begin(&attempt[0], &to);
+	vx6_sessions_drain(bob.m); /* the dial goes through, but its session takes no streams */
+	test_run(all_told, NULL);
+	assert_int_equal(attempt[0].err.code, VX6_E_DRAINING);
+	assert_int_equal(alice.ups, 1);
+	assert_int_equal(alice.incomings, 0);
+}
+
+static void reach__two_nodes_of_one_name__ambiguous_until_one_is_meant(void **state)
+{
+	struct vx6_target to = by_name("alice.web");
+	struct test_node other;
+
+	node_start(&other);
+	learn(&alice);
+	learn(&other);
+	assert_int_equal(try(&to).code, VX6_E_AMBIGUOUS);
+	assert_int_equal(alice.incomings + other.incomings, 0);
+	vx6_registry_pin(registry, "alice", &alice.id.id);
+	assert_int_equal(try(&to).code, VX6_E_OK);
+	assert_int_equal(alice.incomings, 1);
+	assert_int_equal(other.incomings, 0);
+	node_stop(&other);
+}
+
+static bool is_told(void *arg)
+{
+	return ((struct attempt *)arg)->outcomes > 0;
+}
+
+/* @return how long after @p since_ms @p a was told, at most @p ms */
+static unsigned told_after(struct attempt *a, uint64_t since_ms, unsigned ms)
+{
+	while (!is_told(a) && vx6_now_ms() - since_ms < ms)
+		test_run_ms(10);
+	return (unsigned)(vx6_now_ms() - since_ms);
+}
+
+/*
+ * Two peers that say nothing: the path to one is dead, the other lives but its service does not answer. The first is found out by the
+ * probe and costs its session; the second has its time, and its session stays.
+ */
+static void reach__no_answer__dead_peer_is_found_out_and_slow_one_times_out(void **state)
+{
+	struct vx6_target to_dead = at_address(), to_slow = at_address();
+	struct test_node slow;
+	uint64_t since_ms;
+
+	node_start(&slow);
+	slow.silent = true;
+	to_slow.address = slow.at;
+	assert_int_equal(try(&to_dead).code, VX6_E_OK);
+	vx6_mem_set_dead(alice.t, true);
+	since_ms = vx6_now_ms();
+	begin(&attempt[0], &to_dead);
+	begin(&attempt[1], &to_slow);
+	/* patience, then the probe */
+	assert_in_range(told_after(&attempt[0], since_ms, 8000), 3400, 7000);
+	assert_int_equal(attempt[0].err.code, VX6_E_TIMEOUT);
+	assert_int_equal(bob.downs, 1);
+	assert_int_equal(bob.last_down.code, VX6_E_TIMEOUT);
+	assert_in_range(told_after(&attempt[1], since_ms, 15000), 9900, 14000);
+	assert_int_equal(attempt[1].err.code, VX6_E_TIMEOUT);
+	assert_int_equal(attempt[0].outcomes + attempt[1].outcomes, 2);
+	assert_int_equal(slow.incomings, 1);
+	assert_int_equal(bob.downs, 1);
+	assert_non_null(vx6_sessions_find(bob.m, &slow.id.id, VX6_DIAL_ANY));
+	node_stop(&slow);
 }
 
 /* ---- own records ---- */
@@ -420,6 +575,54 @@ static void peers__nobody_answers__backs_off_and_recovers_in_a_hurry(void **stat
 	assert_true(vx6_node_id_eq(&st.node, &alice.id.id));
 }
 
+static void tell_peers(struct vx6_session *s, bool up, vx6_err why)
+{
+	if (up)
+		vx6_peers_session_up(peers, s);
+	else
+		vx6_peers_session_down(peers, s, why);
+}
+
+static bool both_are_up(void *arg)
+{
+	struct vx6_peer_status st;
+
+	return first_is_up(NULL) && vx6_peers_status(peers, "peer_2", &st) &&
+	       st.state == VX6_PEER_UP;
+}
+
+static bool one_link_is_left(void *arg)
+{
+	return vx6_sessions_count(bob.m) == 1;
+}
+
+/* Two links to one node are one too many. The peer whose link goes shares the other one: dialling anew would end that in turn, for ever. */
+static void peers__one_node_behind_two_addresses__share_one_session(void **state)
+{
+	struct vx6_peer_spec one = spec_of_alice("one"), two = spec_of_alice("two");
+	struct vx6_target to = by_name("one.web");
+	struct vx6_peer_status a, b;
+
+	bob.on_session = tell_peers;
+	two.addrs[0].port = (uint16_t)(two.addrs[0].port + 1000);
+	assert_true(vx6_is_ok(vx6_sessions_listen(alice.m, &two.addrs[0], detail)));
+	assert_true(vx6_is_ok(vx6_peers_put(peers, "peer_1", &one)));
+	assert_true(vx6_is_ok(vx6_peers_put(peers, "peer_2", &two)));
+	test_run(both_are_up, NULL);
+	assert_int_equal(vx6_sessions_count(bob.m), 2);
+	test_run_ms(1800); /* the loser is given a moment */
+	test_run(one_link_is_left, NULL);
+	test_run_ms(500);
+	assert_true(vx6_peers_status(peers, "peer_1", &a) && vx6_peers_status(peers, "peer_2", &b));
+	assert_int_equal(a.state, VX6_PEER_UP);
+	assert_int_equal(b.state, VX6_PEER_UP);
+	assert_true(a.session != 0 && a.session == b.session);
+	assert_true(vx6_node_id_eq(&a.node, &alice.id.id));
+	assert_int_equal(bob.ups, 2);
+	assert_int_equal(bob.downs, 1);
+	assert_int_equal(try(&to).code, VX6_E_OK);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -433,12 +636,20 @@ int main(void)
 		TEST(reach__key_renewed_since_the_record__still_reached),
 		TEST(reach__cancelled_at_any_stage__no_outcome_follows),
 		TEST(reach__freed_while_dialling__every_attempt_is_told),
+		TEST(reach__session_dies_before_the_answer__tried_once_more),
+		TEST(reach__session_dies_again__no_third_try),
+		TEST(reach__early_stream_given_and_session_dies__not_tried_again),
+		TEST(reach__peer_goes_away_while_asked__unreachable_before_and_after_it_is_known),
+		TEST(reach__we_go_away_while_dialling__draining),
+		TEST(reach__two_nodes_of_one_name__ambiguous_until_one_is_meant),
+		TEST(reach__no_answer__dead_peer_is_found_out_and_slow_one_times_out),
 		TEST(publisher__access_list__decides_who_hears_of_a_service),
 		TEST(publisher__unchanged_endpoint__is_not_sent_again_but_refreshed),
 		TEST(publisher__restart_with_an_older_clock__numbers_never_go_back),
 		TEST(peers__petname__stands_for_the_node_once_it_was_met),
 		TEST(peers__pinned_node_is_another__backs_off_with_wrong_peer),
 		TEST(peers__nobody_answers__backs_off_and_recovers_in_a_hurry),
+		TEST(peers__one_node_behind_two_addresses__share_one_session),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

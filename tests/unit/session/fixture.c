@@ -115,6 +115,8 @@ static void on_up(void *user, struct vx6_session *s)
 
 	n->ups++;
 	n->session = s;
+	if (n->on_session)
+		n->on_session(s, true, VX6_OK);
 }
 
 static void on_down(void *user, struct vx6_session *s, vx6_err why)
@@ -125,6 +127,8 @@ static void on_down(void *user, struct vx6_session *s, vx6_err why)
 	n->last_down = why;
 	if (n->session == s)
 		n->session = NULL;
+	if (n->on_session)
+		n->on_session(s, false, why);
 }
 
 static void on_record(void *user, struct vx6_session *s, const uint8_t *record, size_t bytes)
@@ -147,7 +151,8 @@ static void on_incoming(void *user, struct vx6_session *s, struct vx6_stream *st
 	strcpy(n->asked, what->name);
 	vx6_stream_set_events(stream, &test_stream_events, n);
 	on_data(stream, rest, rest_n, fin, n);
-	assert_true(vx6_is_ok(vx6_session_answer(stream, n->answer)));
+	if (!n->silent)
+		assert_true(vx6_is_ok(vx6_session_answer(stream, n->answer)));
 }
 
 static const struct vx6_sessions_events events = {.up = on_up,

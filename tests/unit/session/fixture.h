@@ -17,7 +17,10 @@ struct test_node {
 	struct vx6_session *session; /* the last one that came up, NULL once it is down */
 	int ups, downs, records, wanted, incomings;
 	vx6_err last_down;
-	vx6_err answer;            /* to incoming streams */
+	vx6_err answer; /* to incoming streams */
+	bool silent;    /* which are not answered at all */
+	/* optional: hears of every session, too; @p why means nothing while it is up */
+	void (*on_session)(struct vx6_session *s, bool up, vx6_err why);
 	struct vx6_stream *stream; /* the last incoming one */
 	char asked[VX6_LABEL_TEXT];
 	uint8_t got[4096]; /* bytes of streams with vx_test_stream events */
