@@ -36,7 +36,6 @@ struct vx6_node;
 struct vx6_peer_view {
 	struct vx6_meta meta;
 	struct vx6_peer_spec spec;
-	bool configured; /* false: learned, a session that the other side opened (meta.id is still stable) */
 	enum vx6_peer_state state;
 	bool known; /* node_id and node_name below are proved */
 	struct vx6_node_id node_id;
@@ -86,10 +85,8 @@ struct vx6_node_view {
 	struct vx6_addr addrs[VX6_PEER_ADDRS_MAX]; /* as in our endpoint record */
 	size_t addrs_n;
 	enum vx6_transport_choice transport;
-	bool allow_non_loopback_targets;
 	uint64_t started_ms; /* wall clock */
 	uint64_t streams_active;
-	uint32_t sessions_up;
 	bool ready_db, ready_identity, ready_transport;
 	bool draining;
 	char state_dir[256];

@@ -72,7 +72,6 @@ static void view_node(struct vx6_node *node, struct vx6_node_view *v)
 	for (size_t i = 0; i < v->addrs_n; i++)
 		v->addrs[i] = own[i].addr;
 	v->transport = node->cfg.transport;
-	v->allow_non_loopback_targets = node->cfg.allow_non_loopback;
 	v->started_ms = node->started_ms;
 	v->ready_db = v->ready_identity = true; /* an agent without either does not start */
 	v->ready_transport = node->cfg.listen_n == 0 || n > 0;
@@ -126,7 +125,6 @@ static void view_configured(struct vx6_node *node, const struct row *row, struct
 	struct vx6_peer_status st = {0};
 	struct vx6_session *s = NULL;
 
-	v->configured = true;
 	vx6_meta_copy(&v->meta, &row->meta);
 	v->spec = row->spec.peer;
 	if (!vx6_peers_status(node->peers, row->meta.id, &st))
@@ -249,8 +247,6 @@ static void view_peers(struct vx6_node *node, struct vx6_snapshot *s)
 	add_all_learned(&c);
 	if (s->peers_n > 1)
 		qsort(s->peers, s->peers_n, sizeof *s->peers, by_id);
-	for (size_t i = 0; i < s->peers_n; i++)
-		s->node.sessions_up += s->peers[i].state == VX6_PEER_UP;
 }
 
 /* ---- services, forwards ---- */

@@ -4,8 +4,6 @@
 
 #include "base/util.h"
 
-enum { ADDR_BYTES = 20 }; /* via u8 | ip(16) | port u16 | prio u8 */
-
 static bool addr_is_valid(const struct vx6_endpoint_addr *a)
 {
 	return a->addr.family == VX6_ADDR_IP && a->addr.port != 0 && a->via != 0 &&

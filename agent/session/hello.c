@@ -59,7 +59,6 @@ void session_send_hello(struct vx6_session *s)
 		session_fail(s, VX6_ERR(BUG), "own HELLO does not fit");
 		return;
 	}
-	s->hello_sent = true;
 	control_send(s, buf, n);
 }
 
@@ -117,7 +116,6 @@ static vx6_err take_named(struct vx6_session *s, const struct vx6_hello *h, char
 	s->has_node = true;
 	if (h->clock_ms > 0 && h->clock_ms < INT64_MAX)
 		skew = (int64_t)h->clock_ms - (int64_t)vx6_wall_ms();
-	s->skew_ms = skew;
 	if (llabs(skew) > SKEW_WARN_MS && vx6_log_allow(&s->m->complaints, "session", 20, 10000))
 		VX6_WARN("session",
 			 "a peer's clock differs from ours by %lld s; records may be refused until "
@@ -143,7 +141,6 @@ vx6_err session_take_hello(struct vx6_session *s, const uint8_t *body, size_t n,
 		return VX6_ERR(UNSUPPORTED);
 	}
 	s->features = h.features & (VX6_FEAT_SERVICE | VX6_FEAT_RECORDS);
-	s->observed = h.observed;
 	if (h.role != VX6_ROLE_ANON) {
 		VX6_TRY(take_named(s, &h, detail));
 	} else if (s->initiator) {

@@ -167,16 +167,6 @@ uint64_t vx6_session_features(const struct vx6_session *s)
 	return s->features;
 }
 
-void vx6_session_observed(const struct vx6_session *s, struct vx6_addr *out)
-{
-	*out = s->observed;
-}
-
-int64_t vx6_session_clock_skew_ms(const struct vx6_session *s)
-{
-	return s->skew_ms;
-}
-
 uint64_t vx6_session_up_since_ms(const struct vx6_session *s)
 {
 	return s->up_since_ms;

@@ -140,10 +140,6 @@ void vx6_dialing_cancel(struct vx6_dialing *d);
 const struct vx6_node_id *vx6_session_node(const struct vx6_session *s);
 void vx6_session_info(const struct vx6_session *s, struct vx6_link_info *out);
 uint64_t vx6_session_features(const struct vx6_session *s);
-/** Our address as the peer sees it; family NONE: not told. */
-void vx6_session_observed(const struct vx6_session *s, struct vx6_addr *out);
-/** Peer's clock minus ours in ms, as HELLO told; 0 when not told. */
-int64_t vx6_session_clock_skew_ms(const struct vx6_session *s);
 uint64_t vx6_session_up_since_ms(const struct vx6_session *s); /* wall clock */
 /** A number that no other session of this process has: how to refer to a session that may be gone. */
 uint64_t vx6_session_id(const struct vx6_session *s);

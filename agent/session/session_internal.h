@@ -60,8 +60,6 @@ struct vx6_session {
 	struct vx6_node_id node, expected;
 	struct vx6_addr dialed;
 	uint64_t features;
-	int64_t skew_ms;
-	struct vx6_addr observed;
 	uint64_t up_since_ms;
 	bool was_up; /* `up` fired */
 	bool is_duplicate;
@@ -70,7 +68,6 @@ struct vx6_session {
 
 	struct vx6_stream *control;
 	struct byte_queue ctl_in, ctl_out;
-	bool hello_sent;
 	struct vx6_task flush;     /* records of one wake-up travel in one message */
 	struct byte_queue records; /* n × {len u16 | record}, waiting for the flush */
 

@@ -7,8 +7,6 @@
 #include "base/util.h"
 #include "state/state_internal.h"
 
-enum { META_COLUMNS = 6 };
-
 /* ---- columns ---- */
 
 static const char *text_at(sqlite3_stmt *stmt, int column)

@@ -36,7 +36,6 @@ enum {
 	VX6_STATE_EVENTS_KEEP = 10000,
 	VX6_STATE_READ_LIMIT = 1000,
 	VX6_STATE_HWM_MAX = 8192,
-	VX6_STATE_PINS_MAX = 65536,
 };
 
 struct vx6_state;
@@ -138,7 +137,6 @@ void vx6_write_delete(struct vx6_write *w, enum vx6_resource_kind kind, const ch
 void vx6_write_put_value(struct vx6_write *w, const char *key, const void *value, size_t n);
 void vx6_write_put_u64(struct vx6_write *w, const char *key, uint64_t value);
 void vx6_write_put_pin(struct vx6_write *w, const struct vx6_stored_pin *pin);
-void vx6_write_delete_pin(struct vx6_write *w, const char *name);
 /** Appends an event row; its seq is assigned in the transaction (ev->seq is ignored). */
 void vx6_write_event(struct vx6_write *w, const struct vx6_event *ev);
 

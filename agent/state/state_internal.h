@@ -47,7 +47,6 @@ struct vx6_write {
 	struct state_op *first, *last;
 	size_t bytes;
 	bool durable; /* holds more than events and high-water marks */
-	bool has_event;
 	void (*done)(void *user, const struct vx6_write_result *r);
 	void *user;
 	struct vx6_write_result result;

@@ -232,16 +232,10 @@ void vx6_write_put_pin(struct vx6_write *w, const struct vx6_stored_pin *pin)
 	put_int(op, pin->pinned_ms);
 }
 
-void vx6_write_delete_pin(struct vx6_write *w, const char *name)
-{
-	put_text(w, add(w, "DELETE FROM pins WHERE name = ?", true), name);
-}
-
 void vx6_write_event(struct vx6_write *w, const struct vx6_event *ev)
 {
 	struct state_op *op = add(w, "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", false);
 
-	w->has_event = true;
 	next(op, STATE_SEQ);
 	put_int(op, ev->wall_ms);
 	put_text(w, op, ev->type);

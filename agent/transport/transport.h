@@ -32,7 +32,6 @@
 #define VX6_TRANSPORT_ABI 1
 
 enum {
-	VX6_ALPN_MAX = 16,
 	VX6_RESERVE_MIN =
 		128, /* bytes that a reservation has at least: any OPEN or answer fits into one */
 	VX6_CB_BYTES = 32, /* channel binding: TLS exporter "EXPERIMENTAL-vx6-cb" */

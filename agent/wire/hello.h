@@ -21,7 +21,6 @@
 
 enum {
 	VX6_HELLO_VERSION = 1,
-	VX6_HELLO_FIXED = 39,
 	VX6_HELLO_MAX = 2048, /* body */
 	VX6_SUBKEY_CERT_BYTES = 136,
 };

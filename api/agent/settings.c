@@ -15,9 +15,9 @@
 
 static const struct {
 	const char *flag;
-	bool list, boolean;
+	bool list;
 } settings[] = {
-#define X(symbol, flag, list, boolean) {flag, list, boolean},
+#define X(symbol, flag, list, boolean) {flag, list},
 	VX6_SETTINGS_MAP(X)
 #undef X
 };

@@ -17,7 +17,6 @@
 #include "base/err.h"
 
 enum {
-	VX6_API_PORT = 4866,
 	VX6_API_LISTEN_MAX = 4,
 	VX6_API_DETAIL = 256,
 };
