@@ -7,17 +7,10 @@
  */
 #include "api/server/server.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "api/server/server_internal.h"
@@ -26,13 +19,7 @@
 #include "base/util.h"
 #include "crypto/secret.h"
 
-enum {
-	TICK_MS = 500,
-	STOP_MS = 1000,
-	BACKLOG = 1024,
-	ACCEPTS_PER_WAKE = 64,
-	STACK_BYTES = 512 * 1024
-};
+enum { TICK_MS = 500, STOP_MS = 1000, STACK_BYTES = 512 * 1024 };
 
 bool api_bucket_take(struct api_bucket *b, uint64_t now_ms, uint32_t burst, uint32_t per_s)
 {
@@ -44,227 +31,6 @@ bool api_bucket_take(struct api_bucket *b, uint64_t now_ms, uint32_t burst, uint
 		return false;
 	b->tokens_milli -= 1000;
 	return true;
-}
-
-/* ---- listeners ---- */
-
-static vx6_err fail(char detail[VX6_API_DETAIL], vx6_err err, const char *what, const char *why)
-{
-	snprintf(detail, VX6_API_DETAIL, "%s: %s", what, why);
-	return err;
-}
-
-static vx6_err fail_errno(char detail[VX6_API_DETAIL], const char *what)
-{
-	vx6_err err = vx6_err_from_errno(errno);
-
-	return fail(detail, err, what, strerror(errno));
-}
-
-static struct api_listener *listener_add(struct vx6_api_server *s, int fd, bool tcp, uint16_t port)
-{
-	struct api_listener *l = &s->listeners[s->listeners_n++];
-
-	*l = (struct api_listener){.fd = fd, .tcp = tcp, .port = port};
-	return l;
-}
-
-/* A socket file that nobody answers on is left over from a killed agent. */
-static bool is_stale(const struct sockaddr_un *sa)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool refused = fd >= 0 && connect(fd, (const struct sockaddr *)sa, sizeof *sa) != 0 &&
-		       errno == ECONNREFUSED;
-
-	if (fd >= 0)
-		close(fd);
-	return refused;
-}
-
-/* The mode of the file is that of the socket at the time of bind: nobody else can connect in between. */
-static int bind_private(int fd, const struct sockaddr_un *sa)
-{
-	return fchmod(fd, 0660) == 0 ? bind(fd, (const struct sockaddr *)sa, sizeof *sa) : -1;
-}
-
-static vx6_err listen_unix(struct vx6_api_server *s, const char *path, char detail[VX6_API_DETAIL])
-{
-	struct sockaddr_un sa = {.sun_family = AF_UNIX};
-	int fd, rc;
-
-	if (strlen(path) >= sizeof sa.sun_path)
-		return fail(detail, VX6_ERR(LIMIT), path, "a socket path has at most 107 bytes");
-	vx6_strlcpy(sa.sun_path, path, sizeof sa.sun_path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return fail_errno(detail, path);
-	rc = bind_private(fd, &sa);
-	if (rc != 0 && errno == EADDRINUSE && is_stale(&sa) && unlink(path) == 0)
-		rc = bind_private(fd, &sa);
-	if (rc != 0 || listen(fd, BACKLOG) != 0) {
-		vx6_err err = fail_errno(detail, path);
-
-		close(fd);
-		return err;
-	}
-	s->socket_path = vx6_strdup(path);
-	listener_add(s, fd, false, 0);
-	return VX6_OK;
-}
-
-static vx6_err listen_tcp(struct vx6_api_server *s, const struct vx6_addr *addr,
-			  char detail[VX6_API_DETAIL])
-{
-	struct sockaddr_storage ss;
-	socklen_t n = vx6_addr_to_sockaddr(addr, false, &ss), bound_n = sizeof ss;
-	struct vx6_addr bound;
-	char text[VX6_ADDR_TEXT];
-	int fd, on = 1;
-
-	vx6_addr_format(addr, text);
-	if (addr->family != VX6_ADDR_IP || !vx6_addr_is_loopback(addr))
-		return fail(detail, VX6_ERR(NOT_LOOPBACK), text,
-			    "the API listens on loopback addresses only: it has no TLS");
-	fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return fail_errno(detail, text);
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	if (ss.ss_family == AF_INET6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-	if (bind(fd, (struct sockaddr *)&ss, n) != 0 || listen(fd, BACKLOG) != 0 ||
-	    getsockname(fd, (struct sockaddr *)&ss, &bound_n) != 0 ||
-	    !vx6_is_ok(vx6_addr_from_sockaddr((struct sockaddr *)&ss, bound_n, &bound))) {
-		vx6_err err = fail_errno(detail, text);
-
-		close(fd);
-		return err;
-	}
-	listener_add(s, fd, true, bound.port);
-	return VX6_OK;
-}
-
-static vx6_err listen_all(struct vx6_api_server *s, const struct vx6_api_config *cfg,
-			  char detail[VX6_API_DETAIL])
-{
-	if (cfg->listen_n > VX6_API_LISTEN_MAX)
-		return fail(detail, VX6_ERR(LIMIT), "API listeners", "at most four");
-	if (cfg->socket_path)
-		VX6_TRY(listen_unix(s, cfg->socket_path, detail));
-	for (size_t i = 0; i < cfg->listen_n; i++)
-		VX6_TRY(listen_tcp(s, &cfg->listen[i], detail));
-	return VX6_OK;
-}
-
-static void listeners_close(struct vx6_api_server *s)
-{
-	for (size_t i = 0; i < s->listeners_n; i++) {
-		if (s->listeners[i].fd >= 0)
-			close(s->listeners[i].fd);
-		s->listeners[i].fd = -1;
-	}
-	if (s->socket_path)
-		unlink(s->socket_path);
-	VX6_FREE(s->socket_path);
-}
-
-static vx6_err token_load(struct vx6_api_server *s, const char *path, char detail[VX6_API_DETAIL])
-{
-	char token[VX6_TOKEN_TEXT];
-	vx6_err err;
-
-	if (!path)
-		return VX6_OK;
-	err = vx6_token_file(path, token);
-	if (!vx6_is_ok(err))
-		return fail(detail, err, path, vx6_err_text(err));
-	vx6_token_hash(s->key, token, &s->token);
-	s->has_token = true;
-	vx6_wipe(token, sizeof token);
-	return VX6_OK;
-}
-
-/* ---- connections ---- */
-
-/* Where the connection came in. libmicrohttpd takes new ones over later, so this is asked of the socket. */
-static struct api_listener *listener_of(struct vx6_api_server *s, int fd)
-{
-	struct sockaddr_storage ss;
-	socklen_t n = sizeof ss;
-	struct vx6_addr local;
-	bool tcp;
-
-	if (getsockname(fd, (struct sockaddr *)&ss, &n) != 0)
-		return &s->nowhere;
-	tcp = ss.ss_family != AF_UNIX;
-	if (tcp && !vx6_is_ok(vx6_addr_from_sockaddr((struct sockaddr *)&ss, n, &local)))
-		return &s->nowhere;
-	for (size_t i = 0; i < s->listeners_n; i++)
-		if (s->listeners[i].tcp == tcp && (!tcp || s->listeners[i].port == local.port))
-			return &s->listeners[i];
-	return &s->nowhere;
-}
-
-static void connection_peer(struct api_connection *c, int fd)
-{
-	struct ucred cred;
-	socklen_t n = sizeof cred;
-
-	c->role = VX6_API_ROLE_PUBLIC;
-	if (c->listener->tcp || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) != 0)
-		return;
-	c->uid = cred.uid;
-	if (cred.uid == 0 || cred.uid == geteuid())
-		c->role = VX6_API_ROLE_ADMIN;
-}
-
-static void on_connection(void *user, struct MHD_Connection *http, void **context,
-			  enum MHD_ConnectionNotificationCode what)
-{
-	struct vx6_api_server *s = user;
-	struct api_connection *c = *context;
-
-	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-		int fd = MHD_get_connection_info(http, MHD_CONNECTION_INFO_CONNECTION_FD)
-				 ->connect_fd;
-
-		c = vx6_zalloc(sizeof *c);
-		c->listener = listener_of(s, fd);
-		c->listener->connections++;
-		connection_peer(c, fd);
-		*context = c;
-	} else if (c) {
-		c->listener->connections--;
-		free(c);
-		*context = NULL;
-	}
-}
-
-static void listener_watch(struct vx6_api_server *s, struct api_listener *l, bool on)
-{
-	struct epoll_event ev = {.events = on ? EPOLLIN : 0, .data.ptr = l};
-
-	if (epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, l->fd, &ev) == 0)
-		l->paused = !on;
-}
-
-static void accept_some(struct vx6_api_server *s, struct api_listener *l)
-{
-	unsigned cap = l->tcp ? API_CONNECTIONS_TCP : API_CONNECTIONS_UNIX;
-
-	for (unsigned i = 0; i < ACCEPTS_PER_WAKE; i++) {
-		int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-		/* what waits in the backlog would wake this thread without end while there is no descriptor to take it with */
-		if (fd < 0 &&
-		    (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM))
-			listener_watch(s, l, false);
-		if (fd < 0)
-			return;
-		if (l->connections + i >= cap)
-			close(fd);
-		else
-			MHD_add_connection(s->http, fd, NULL, 0); /* closes it when it fails */
-	}
 }
 
 /* ---- the thread ---- */
@@ -310,14 +76,14 @@ static void run_once(struct vx6_api_server *s)
 		struct api_listener *l = events[i].data.ptr;
 
 		if (l && l->fd >= 0)
-			accept_some(s, l);
+			api_accept(s, l);
 	}
 	api_mail_run(s->mail, s);
 	if (s->now_ms >= s->tick_ms) {
 		s->tick_ms = s->now_ms + TICK_MS;
 		for (size_t i = 0; i < s->listeners_n; i++)
 			if (s->listeners[i].paused && s->listeners[i].fd >= 0)
-				listener_watch(s, &s->listeners[i], true);
+				api_listener_watch(s, &s->listeners[i], true);
 		expire(s);
 		api_events_tick(s);
 	}
@@ -350,7 +116,7 @@ static void *server_thread(void *user)
 
 	while (!__atomic_load_n(&s->stopping, __ATOMIC_ACQUIRE))
 		run_once(s);
-	listeners_close(s);
+	api_listeners_close(s);
 	finish_requests(s);
 	for (until = vx6_now_ms() + STOP_MS; s->requests_n > 0 && s->now_ms < until;) {
 		s->tick_ms = VX6_MIN(s->tick_ms, s->now_ms + 20);
@@ -385,7 +151,8 @@ static struct MHD_Daemon *http_start(struct vx6_api_server *s)
 				MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)API_IDLE_S,
 				MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1, MHD_OPTION_URI_LOG_CALLBACK,
 				api_request_begin, s, MHD_OPTION_NOTIFY_COMPLETED, api_request_end,
-				s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_END);
+				s, MHD_OPTION_NOTIFY_CONNECTION, api_on_connection, s,
+				MHD_OPTION_END);
 }
 
 static bool watch(struct vx6_api_server *s, int fd, void *ptr)
@@ -424,7 +191,7 @@ static bool thread_start(struct vx6_api_server *s)
 /* Frees what start has made, whatever that is; the thread does not run. */
 static void server_free(struct vx6_api_server *s)
 {
-	listeners_close(s);
+	api_listeners_close(s);
 	if (s->http)
 		MHD_stop_daemon(s->http);
 	if (s->mail) {
@@ -437,6 +204,22 @@ static void server_free(struct vx6_api_server *s)
 		close(s->epoll_fd);
 	api_events_free(s->events);
 	vx6_wipe_free(s, sizeof *s);
+}
+
+static vx6_err token_load(struct vx6_api_server *s, const char *path, char detail[VX6_API_DETAIL])
+{
+	char token[VX6_TOKEN_TEXT];
+	vx6_err err;
+
+	if (!path)
+		return VX6_OK;
+	err = vx6_token_file(path, token);
+	if (!vx6_is_ok(err))
+		return api_fail(detail, err, path, vx6_err_text(err));
+	vx6_token_hash(s->key, token, &s->token);
+	s->has_token = true;
+	vx6_wipe(token, sizeof token);
+	return VX6_OK;
 }
 
 vx6_err vx6_api_server_start(const struct vx6_api_config *cfg, struct vx6_node *node,
@@ -455,18 +238,18 @@ vx6_err vx6_api_server_start(const struct vx6_api_config *cfg, struct vx6_node *
 	s->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	s->now_ms = vx6_now_ms();
 	if (s->epoll_fd < 0 || s->event_fd < 0) {
-		err = fail_errno(detail, "API");
+		err = api_fail_errno(detail, "API");
 		goto out;
 	}
 	s->mail = api_mail_new(s->event_fd);
 	err = token_load(s, cfg->token_path, detail);
 	if (vx6_is_ok(err))
-		err = listen_all(s, cfg, detail);
+		err = api_listen(s, cfg, detail);
 	if (!vx6_is_ok(err))
 		goto out;
 	s->http = http_start(s);
 	if (!s->http || !watch_all(s) || !thread_start(s)) {
-		err = fail(detail, VX6_ERR(IO), "API", "the HTTP server did not start");
+		err = api_fail(detail, VX6_ERR(IO), "API", "the HTTP server did not start");
 		goto out;
 	}
 	vx6_node_subscribe(node, api_mail_event, s->mail);

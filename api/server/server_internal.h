@@ -203,6 +203,25 @@ enum MHD_Result api_request_handle(void *user, struct MHD_Connection *http, cons
 void api_request_end(void *user, struct MHD_Connection *http, void **request,
 		     enum MHD_RequestTerminationCode why);
 
+/* ---- listen.c ---- */
+
+/** @return @p err, with words in @p detail */
+vx6_err api_fail(char detail[VX6_API_DETAIL], vx6_err err, const char *what, const char *why);
+/** The same for errno. */
+vx6_err api_fail_errno(char detail[VX6_API_DETAIL], const char *what);
+/** Opens all listeners of @p cfg; on failure those that are open stay for api_listeners_close(). */
+VX6_RES api_listen(struct vx6_api_server *s, const struct vx6_api_config *cfg,
+		   char detail[VX6_API_DETAIL]);
+/** Idempotent; the socket's file goes too. */
+void api_listeners_close(struct vx6_api_server *s);
+/** Whether the thread is woken by new connections. */
+void api_listener_watch(struct vx6_api_server *s, struct api_listener *l, bool on);
+/** Takes a bounded number of new connections; stops watching when there is no descriptor left for one. */
+void api_accept(struct vx6_api_server *s, struct api_listener *l);
+/** libmicrohttpd: a connection began or ended. @p context holds its struct api_connection. */
+void api_on_connection(void *user, struct MHD_Connection *http, void **context,
+		       enum MHD_ConnectionNotificationCode what);
+
 /* ---- handlers: fill the reply, or leave something under way that will ---- */
 
 void api_handle(struct api_request *r);
