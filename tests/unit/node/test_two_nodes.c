@@ -541,6 +541,51 @@ static void node__key_renewed_under_live_sessions__new_dials_work_both_ways_over
 	renew_under_live_sessions(VX6_TRANSPORT_QUIC_ONLY);
 }
 
+/* How often @p a lists the node @p id while it is connected, and what it says of who manages the last of those entries. */
+static size_t times_listed(struct agent *a, const struct vx6_node_id *id, char *managed_by,
+			   size_t n)
+{
+	struct vx6_answer answer = ask_kind(a, VX6_CMD_SNAPSHOT);
+	size_t times = 0;
+
+	for (size_t i = 0; i < answer.snapshot->peers_n; i++) {
+		const struct vx6_peer_view *p = &answer.snapshot->peers[i];
+
+		if (!p->known || p->state != VX6_PEER_UP || !vx6_node_id_eq(&p->node_id, id))
+			continue;
+		times++;
+		vx6_strlcpy(managed_by, p->meta.managed_by, n);
+	}
+	vx6_snapshot_unref(answer.snapshot);
+	return times;
+}
+
+static void node__who_connects__is_listed_once_learned_or_configured(void **state)
+{
+	struct vx6_cmd *cmd = vx6_zalloc(sizeof *cmd);
+	uint64_t until = vx6_now_ms() + WAIT_MS;
+	char managed_by[64] = "";
+	struct vx6_node_id id;
+	struct vx6_addr at;
+
+	(void)state;
+	agent_start(&alice, "alice", VX6_TRANSPORT_AUTO, NULL);
+	first_listen(&alice, &at);
+	agent_start(&bob, "bob", VX6_TRANSPORT_AUTO, &at);
+	id = node_view(&bob).node_id;
+	while (times_listed(&alice, &id, managed_by, sizeof managed_by) == 0 &&
+	       vx6_now_ms() < until)
+		usleep(10000);
+	assert_int_equal(times_listed(&alice, &id, managed_by, sizeof managed_by), 1);
+	assert_string_equal(managed_by, "learned");
+
+	cmd->kind = VX6_CMD_PEER_CREATE;
+	cmd->u.peer = (struct vx6_peer_spec){.enabled = true, .has_node_id = true, .node_id = id};
+	assert_true(vx6_is_ok(ask(&alice, cmd).err));
+	assert_int_equal(times_listed(&alice, &id, managed_by, sizeof managed_by), 1);
+	assert_string_not_equal(managed_by, "learned");
+}
+
 static int warnings;
 
 static void on_log(enum vx6_log_level level, const char *domain, const char *line, void *user)
@@ -591,6 +636,8 @@ int main(void)
 		cmocka_unit_test_teardown(
 			node__key_renewed_under_live_sessions__new_dials_work_both_ways_over_quic,
 			teardown),
+		cmocka_unit_test_teardown(node__who_connects__is_listed_once_learned_or_configured,
+					  teardown),
 		cmocka_unit_test_teardown(node__master_key_is_locked__warns_once_a_day_and_says_so,
 					  teardown),
 	};
