@@ -564,6 +564,7 @@ static void node__who_connects__is_listed_once_learned_or_configured(void **stat
 {
 	struct vx6_cmd *cmd = vx6_zalloc(sizeof *cmd);
 	uint64_t until = vx6_now_ms() + WAIT_MS;
+	struct vx6_answer answer;
 	char managed_by[64] = "";
 	struct vx6_node_id id;
 	struct vx6_addr at;
@@ -581,7 +582,9 @@ static void node__who_connects__is_listed_once_learned_or_configured(void **stat
 
 	cmd->kind = VX6_CMD_PEER_CREATE;
 	cmd->u.peer = (struct vx6_peer_spec){.enabled = true, .has_node_id = true, .node_id = id};
-	assert_true(vx6_is_ok(ask(&alice, cmd).err));
+	answer = ask(&alice, cmd);
+	assert_true(vx6_is_ok(answer.err));
+	vx6_snapshot_unref(answer.snapshot);
 	assert_int_equal(times_listed(&alice, &id, managed_by, sizeof managed_by), 1);
 	assert_string_not_equal(managed_by, "learned");
 }
