@@ -5,8 +5,8 @@
  * Layer:   loop
  * Threads: everything here belongs to the loop's thread, except vx6_loop_post() and the work() half of a job.
  * Lifetime: objects are embedded by their owner and started and stopped with the calls below. After a stop call no callback of the
- *          object runs any more, not even one of the same batch, and its memory may be reused after the owner has returned to the
- *          loop; vx6_io_stop() takes a callback for that moment because the poller keeps the object until its close has run.
+ *          object runs any more, not even one of the same batch, and its memory may be reused at once: what the poller still
+ *          needs is the loop's own.
  * Time:    vx6_loop_now_ns() is sampled once per wake-up.
  */
 #ifndef VX6_LOOP_LOOP_H

@@ -39,6 +39,8 @@ vx6_err vx6_sessions_new(const struct vx6_sessions_config *cfg, struct vx6_sessi
 {
 	struct vx6_sessions *m = vx6_zalloc(sizeof *m);
 
+	VX6_ASSERT(!cfg->quic || cfg->quic_ops->abi == VX6_TRANSPORT_ABI);
+	VX6_ASSERT(!cfg->tcp || cfg->tcp_ops->abi == VX6_TRANSPORT_ABI);
 	m->cfg = *cfg;
 	m->family[0] = (struct family){cfg->quic, cfg->quic_ops};
 	m->family[1] = (struct family){cfg->tcp, cfg->tcp_ops};

@@ -116,32 +116,10 @@ static char *encode_node(const struct vx6_snapshot *s)
 
 static void node_then(struct api_request *r, struct vx6_answer *a)
 {
-	char unknown[64], *whole, *text;
-
-	if (!vx6_is_ok(a->err) || !a->snapshot) {
+	if (!vx6_is_ok(a->err) || !a->snapshot)
 		api_reply_failure(r, a);
-		return;
-	}
-	whole = encode_node(a->snapshot);
-	text = api_fields_pick(whole, vx6_query_get(&r->query, "fields"), unknown);
-	free(whole);
-	if (!text) {
-		vx6_fault_add(api_request_faults(r), "?fields", "unknown", "there is no field %s",
-			      unknown);
-		api_reply_faults(r, VX6_PROBLEM_INVALID_PARAMETER);
-		return;
-	}
-	r->reply.status = MHD_HTTP_OK;
-	r->reply.type = "application/json";
-	r->reply.body = text;
-	r->reply.body_n = strlen(text);
-	api_etag(r, a->snapshot->node.generation, text, r->reply.body_n);
-	if (api_none_match(r)) {
-		VX6_FREE(r->reply.body);
-		r->reply.body_n = 0;
-		r->reply.type = NULL;
-		r->reply.status = MHD_HTTP_NOT_MODIFIED;
-	}
+	else
+		api_reply_read(r, encode_node(a->snapshot), a->snapshot->node.generation);
 }
 
 void api_node_get(struct api_request *r)

@@ -69,12 +69,11 @@ static char *encode(const struct api_resource *res, const void *view, const stru
 	return vx6_json_take(&j);
 }
 
-/* One object as the reply, cut down to the fields that were asked for. */
-static void reply_view(struct api_request *r, unsigned status, const struct api_resource *res,
-		       const void *view, const struct vx6_snapshot *s)
+/* One object as the reply, cut down to the fields that were asked for. @param whole taken */
+static void reply_object(struct api_request *r, unsigned status, char *whole, uint64_t generation)
 {
-	char unknown[64], *whole = encode(res, view, s);
-	char *text = api_fields_pick(whole, vx6_query_get(&r->query, "fields"), unknown);
+	char unknown[64],
+		*text = api_fields_pick(whole, vx6_query_get(&r->query, "fields"), unknown);
 
 	free(whole);
 	if (!text) {
@@ -87,7 +86,24 @@ static void reply_view(struct api_request *r, unsigned status, const struct api_
 	r->reply.type = "application/json";
 	r->reply.body = text;
 	r->reply.body_n = strlen(text);
-	api_etag(r, meta_of(view)->generation, text, r->reply.body_n);
+	api_etag(r, generation, text, r->reply.body_n);
+}
+
+void api_reply_read(struct api_request *r, char *whole, uint64_t generation)
+{
+	reply_object(r, MHD_HTTP_OK, whole, generation);
+	if (r->reply.status != MHD_HTTP_OK || !api_none_match(r))
+		return;
+	VX6_FREE(r->reply.body);
+	r->reply.body_n = 0;
+	r->reply.type = NULL;
+	r->reply.status = MHD_HTTP_NOT_MODIFIED;
+}
+
+static void reply_view(struct api_request *r, unsigned status, const struct api_resource *res,
+		       const void *view, const struct vx6_snapshot *s)
+{
+	reply_object(r, status, encode(res, view, s), meta_of(view)->generation);
 }
 
 static void missing(struct api_request *r, const struct api_resource *res)
@@ -110,13 +126,7 @@ static void get_then(struct api_request *r, struct vx6_answer *a)
 		missing(r, res);
 		return;
 	}
-	reply_view(r, MHD_HTTP_OK, res, view, a->snapshot);
-	if (r->reply.status == MHD_HTTP_OK && api_none_match(r)) {
-		VX6_FREE(r->reply.body);
-		r->reply.body_n = 0;
-		r->reply.type = NULL;
-		r->reply.status = MHD_HTTP_NOT_MODIFIED;
-	}
+	api_reply_read(r, encode(res, view, a->snapshot), meta_of(view)->generation);
 }
 
 void api_resource_get(struct api_request *r, const struct api_resource *res)

@@ -288,6 +288,8 @@ bool api_get_node_id(const char *text, const char *pointer, struct vx6_node_id *
 void api_etag(struct api_request *r, uint64_t generation, const char *body, size_t n);
 /** Whether If-None-Match holds the ETag of the reply. */
 bool api_none_match(const struct api_request *r);
+/** Replies to a GET with one object: the fields that were asked for, or 304. @param whole taken: its JSON text */
+void api_reply_read(struct api_request *r, char *whole, uint64_t generation);
 
 enum api_match { API_MATCH_ANY, API_MATCH_YES, API_MATCH_NO };
 /** What If-Match says about @p generation; ANY: it was not sent, or is a star. */
