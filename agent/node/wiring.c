@@ -77,7 +77,11 @@ static void on_incoming(void *user, struct vx6_session *s, struct vx6_stream *st
 {
 	struct vx6_node *node = user;
 
-	vx6_services_incoming(node->services, stream, vx6_session_node(s), what, rest, rest_n, fin);
+	if (what->kind == VX6_OPEN_SERVICE)
+		vx6_services_incoming(node->services, stream, vx6_session_node(s), what, rest,
+				      rest_n, fin);
+	else /* a refusal is never AGAIN: it is a reset */
+		(void)!vx6_is_ok(vx6_session_answer(stream, VX6_ERR(UNSUPPORTED)));
 }
 
 static size_t own_endpoint(void *user, uint8_t *out, size_t cap)

@@ -11,7 +11,7 @@ vx6_err vx6_open_encode(const struct vx6_open *o, uint8_t out[static VX6_OPEN_MA
 	struct vx6_wr w;
 
 	*n = 0;
-	if (!vx6_label_is_valid(o->name, name_n))
+	if (o->kind == VX6_OPEN_SERVICE ? !vx6_label_is_valid(o->name, name_n) : name_n != 0)
 		return VX6_ERR(INVALID);
 	vx6_wr_init(&w, out, VX6_OPEN_MAX);
 	vx6_wr_u8(&w, VX6_OPEN_VERSION);
@@ -33,15 +33,19 @@ vx6_err vx6_open_decode(const uint8_t *in, size_t n, struct vx6_open *out, size_
 	if (vx6_rd_u8(&r) != VX6_OPEN_VERSION && vx6_is_ok(r.err))
 		return VX6_ERR(UNSUPPORTED);
 	out->kind = vx6_rd_u8(&r);
-	if (out->kind != VX6_OPEN_SERVICE && vx6_is_ok(r.err))
+	if ((out->kind < VX6_OPEN_SERVICE || out->kind > VX6_OPEN_ATTACH) && vx6_is_ok(r.err))
 		return VX6_ERR(UNSUPPORTED);
 	out->flags = vx6_rd_u8(&r);
 	if (out->flags != 0 && vx6_is_ok(r.err))
 		return VX6_ERR(UNSUPPORTED);
 	name = vx6_rd_sub8(&r, VX6_LABEL_MAX);
 	VX6_TRY(r.err);
-	vx6_rd_label(&name, out->name);
-	VX6_TRY(name.err);
+	if (out->kind == VX6_OPEN_SERVICE) {
+		vx6_rd_label(&name, out->name);
+		VX6_TRY(name.err);
+	} else if (name.left != 0) {
+		return VX6_ERR(FORMAT);
+	}
 	*used = n - r.left;
 	return VX6_OK;
 }

@@ -27,6 +27,9 @@ enum {
 
 enum vx6_open_kind {
 	VX6_OPEN_SERVICE = 1,
+	VX6_OPEN_DHT = 2, /* one DHT request follows; no name */
+	VX6_OPEN_ATTACH =
+		3, /* a stream that lost its carrier goes on (schemas/wire/vxs.md); no name */
 };
 
 struct vx6_open {

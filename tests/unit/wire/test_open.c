@@ -51,11 +51,28 @@ static void open_decode__wrong_first_bytes__are_refused_at_once(void **state)
 
 	assert_err(vx6_open_decode((const uint8_t *)"\x02", 1, &o, &used), UNSUPPORTED);
 	assert_err(vx6_open_decode((const uint8_t *)"GET / HTTP/1.1", 14, &o, &used), UNSUPPORTED);
-	assert_err(vx6_open_decode((const uint8_t *)"\x01\x02", 2, &o, &used), UNSUPPORTED);
+	assert_err(vx6_open_decode((const uint8_t *)"\x01\x04", 2, &o, &used), UNSUPPORTED);
 	assert_err(vx6_open_decode((const uint8_t *)"\x01\x01\x01", 3, &o, &used), UNSUPPORTED);
 	assert_err(vx6_open_decode((const uint8_t *)"\x01\x01\x00\x21", 4, &o, &used), LIMIT);
 	assert_err(vx6_open_decode((const uint8_t *)"\x01\x01\x00\x00", 4, &o, &used), FORMAT);
 	assert_err(vx6_open_decode((const uint8_t *)"\x01\x01\x00\x03s/h", 7, &o, &used), FORMAT);
+}
+
+static void open__kinds_without_a_name__both_ways(void **state)
+{
+	struct vx6_open in = {.kind = VX6_OPEN_DHT}, o;
+	uint8_t out[VX6_OPEN_MAX];
+	size_t n, used;
+
+	assert_ok(vx6_open_encode(&in, out, &n));
+	assert_int_equal(n, VX6_OPEN_HEADER);
+	assert_ok(vx6_open_decode(out, n, &o, &used));
+	assert_int_equal(o.kind, VX6_OPEN_DHT);
+	assert_int_equal(used, n);
+	assert_err(vx6_open_decode((const uint8_t *)"\x01\x02\x00\x01x", 5, &o, &used), FORMAT);
+	assert_err(vx6_open_decode((const uint8_t *)"\x01\x01\x00\x00", 4, &o, &used), FORMAT);
+	in.name[0] = 'x';
+	assert_err(vx6_open_encode(&in, out, &n), INVALID);
 }
 
 static void open_encode__not_a_label__is_invalid(void **state)
@@ -91,6 +108,7 @@ int main(void)
 		cmocka_unit_test(open__golden_bytes__both_ways),
 		cmocka_unit_test(open_decode__byte_by_byte__says_short_until_complete),
 		cmocka_unit_test(open_decode__wrong_first_bytes__are_refused_at_once),
+		cmocka_unit_test(open__kinds_without_a_name__both_ways),
 		cmocka_unit_test(open_encode__not_a_label__is_invalid),
 		cmocka_unit_test(open_reply__two_bytes__both_ways),
 	};
