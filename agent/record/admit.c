@@ -19,6 +19,22 @@ static struct vx6_hwm_key key_of(uint64_t type, const struct vx6_node_id *subjec
 	return key;
 }
 
+uint64_t vx6_hwm_tag(const struct vx6_hwm_key *key)
+{
+	uint8_t buf[1 + 8 + VX6_NODE_ID_BYTES];
+	struct vx6_hash h;
+	struct vx6_wr w;
+	struct vx6_rd r;
+
+	vx6_wr_init(&w, buf, sizeof buf);
+	vx6_wr_u8(&w, (uint8_t)key->type);
+	vx6_wr_u64(&w, key->slot);
+	vx6_wr_bytes(&w, key->subject, sizeof key->subject);
+	vx6_hash_personal("VX6-have", buf, sizeof buf, &h);
+	vx6_rd_init(&r, h.b, sizeof h.b);
+	return vx6_rd_u64(&r);
+}
+
 static vx6_err store_get(const struct vx6_hwm_store *s, const struct vx6_hwm_key *key,
 			 struct vx6_hwm *out)
 {

@@ -39,6 +39,9 @@ struct vx6_hwm {
 	size_t n;
 };
 
+/** A short name of the slot for messages: H_"VX6-have"(type u8 | slot u64 | subject), its first 8 bytes as a number. */
+uint64_t vx6_hwm_tag(const struct vx6_hwm_key *key);
+
 /** The store; `user` is handed to each. Calls must not block: the state layer answers from memory and writes behind. */
 struct vx6_hwm_store {
 	/** @return VX6_OK | NOT_FOUND */

@@ -131,6 +131,39 @@ vx6_err vx6_session_want_records(struct vx6_session *s, const struct vx6_node_id
 	return VX6_OK;
 }
 
+static vx6_err send_whole(struct vx6_session *s, const struct vx6_wr *w)
+{
+	VX6_TRY(w->err);
+	if (w->len > CTL_OUT_MAX - VX6_MIN((size_t)CTL_OUT_MAX, s->ctl_out.n + s->records.n))
+		return VX6_ERR(FULL);
+	control_send(s, w->p, w->len);
+	return VX6_OK;
+}
+
+vx6_err vx6_session_send_have(struct vx6_session *s, const struct vx6_have *e, size_t n)
+{
+	uint8_t buf[VX6_CTL_MAX];
+	struct vx6_wr w;
+
+	if (!s->was_up || s->state == SESSION_DEAD)
+		return VX6_ERR(CLOSED);
+	vx6_wr_init(&w, buf, sizeof buf);
+	vx6_ctl_encode_have(&w, e, n);
+	return send_whole(s, &w);
+}
+
+vx6_err vx6_session_send_get(struct vx6_session *s, const uint64_t *tags, size_t n)
+{
+	uint8_t buf[VX6_CTL_MAX];
+	struct vx6_wr w;
+
+	if (!s->was_up || s->state == SESSION_DEAD)
+		return VX6_ERR(CLOSED);
+	vx6_wr_init(&w, buf, sizeof buf);
+	vx6_ctl_encode_get(&w, tags, n);
+	return send_whole(s, &w);
+}
+
 /* ---- in ---- */
 
 static bool budget_take(struct vx6_session *s, struct budget *b, uint32_t per_min)
@@ -166,6 +199,30 @@ static vx6_err take_want(struct vx6_session *s, const struct vx6_ctl *m)
 	VX6_TRY(vx6_ctl_decode_records_want(m, node.b));
 	if (budget_take(s, &s->wants_in, WANTS_PER_MIN) && s->m->cfg.events->wanted)
 		s->m->cfg.events->wanted(s->m->cfg.user, s, &node);
+	return VX6_OK;
+}
+
+static vx6_err take_have(struct vx6_session *s, const struct vx6_ctl *m)
+{
+	struct vx6_have e;
+	struct vx6_rd r;
+
+	VX6_TRY(vx6_ctl_decode_have(m, &r));
+	while (s->state != SESSION_DEAD && vx6_ctl_have_next(&r, &e))
+		if (s->m->cfg.events->have && budget_take(s, &s->haves_in, HAVES_PER_MIN))
+			s->m->cfg.events->have(s->m->cfg.user, s, &e);
+	return VX6_OK;
+}
+
+static vx6_err take_get(struct vx6_session *s, const struct vx6_ctl *m)
+{
+	struct vx6_rd r;
+	uint64_t tag;
+
+	VX6_TRY(vx6_ctl_decode_get(m, &r));
+	while (s->state != SESSION_DEAD && vx6_ctl_get_next(&r, &tag))
+		if (s->m->cfg.events->get && budget_take(s, &s->gets_in, GETS_PER_MIN))
+			s->m->cfg.events->get(s->m->cfg.user, s, tag);
 	return VX6_OK;
 }
 
@@ -219,6 +276,10 @@ static vx6_err take_message(struct vx6_session *s, const struct vx6_ctl *m, char
 		return take_records(s, m);
 	case VX6_CTL_RECORDS_WANT:
 		return take_want(s, m);
+	case VX6_CTL_HAVE:
+		return take_have(s, m);
+	case VX6_CTL_GET:
+		return take_get(s, m);
 	case VX6_CTL_PING:
 	case VX6_CTL_PONG:
 		return take_ping(s, m);

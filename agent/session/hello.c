@@ -9,6 +9,9 @@
 #include "crypto/secret.h"
 #include "session/session_internal.h"
 
+/* what this program speaks; what the peer speaks as well is in force */
+#define FEATURES (VX6_FEAT_SERVICE | VX6_FEAT_RECORDS | VX6_FEAT_EXCHANGE)
+
 enum { SKEW_WARN_MS = VX6_CLOCK_SKEW_S * 1000 };
 
 /* The certificate of the key that the link presented: a renewal may have come in between. @return NULL: of neither key we know */
@@ -30,7 +33,7 @@ void session_send_hello(struct vx6_session *s)
 	struct vx6_hello h = {
 		.version = VX6_HELLO_VERSION,
 		.min_version = VX6_HELLO_VERSION,
-		.features = VX6_FEAT_SERVICE | VX6_FEAT_RECORDS,
+		.features = FEATURES,
 		.role = s->anonymous ? VX6_ROLE_ANON : VX6_ROLE_NODE,
 	};
 	struct vx6_link_info info;
@@ -140,7 +143,7 @@ vx6_err session_take_hello(struct vx6_session *s, const uint8_t *body, size_t n,
 			 VX6_HELLO_VERSION);
 		return VX6_ERR(UNSUPPORTED);
 	}
-	s->features = h.features & (VX6_FEAT_SERVICE | VX6_FEAT_RECORDS);
+	s->features = h.features & FEATURES;
 	if (h.role != VX6_ROLE_ANON) {
 		VX6_TRY(take_named(s, &h, detail));
 	} else if (s->initiator) {

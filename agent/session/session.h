@@ -19,6 +19,7 @@
 #include "loop/loop.h"
 #include "record/admit.h"
 #include "transport/transport.h"
+#include "wire/ctl.h"
 #include "wire/hello.h"
 #include "wire/open.h"
 
@@ -39,6 +40,10 @@ struct vx6_sessions_events {
 	void (*record)(void *user, struct vx6_session *s, const uint8_t *record, size_t n);
 	/** The peer asks for what we hold of @p node. */
 	void (*wanted)(void *user, struct vx6_session *s, const struct vx6_node_id *node);
+	/** The peer says what changed where it is, one entry a call; within its budget. Optional. */
+	void (*have)(void *user, struct vx6_session *s, const struct vx6_have *entry);
+	/** The peer asks for the record @p tag; within its budget. Optional. */
+	void (*get)(void *user, struct vx6_session *s, uint64_t tag);
 	/**
 	 * The peer opens a stream. The receiver sets the stream's events at once and answers with vx6_session_answer() when it knows.
 	 * @param rest  application bytes that came along, to be taken and consumed like those of `data`; borrowed
@@ -153,6 +158,9 @@ void vx6_session_probe(struct vx6_session *s, uint32_t ms);
 /** Queues a record for the peer; records of one wake-up travel together. @return FULL when too much is queued */
 VX6_RES vx6_session_send_record(struct vx6_session *s, const uint8_t *record, size_t n);
 VX6_RES vx6_session_want_records(struct vx6_session *s, const struct vx6_node_id *node);
+/** Peers with VX6_FEAT_EXCHANGE only. @param n at most VX6_CTL_HAVE_MAX, VX6_CTL_GET_MAX @return VX6_OK | CLOSED | LIMIT | FULL (too much is queued for it) */
+VX6_RES vx6_session_send_have(struct vx6_session *s, const struct vx6_have *e, size_t n);
+VX6_RES vx6_session_send_get(struct vx6_session *s, const uint64_t *tags, size_t n);
 
 /* ---- streams ---- */
 

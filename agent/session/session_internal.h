@@ -26,6 +26,8 @@ enum {
 	EARLY_MAX = 1024 * 1024,    /* bytes of streams that came before the peer's HELLO */
 	RECORDS_PER_MIN = 2048,     /* of one peer; each costs two signatures to verify */
 	WANTS_PER_MIN = 16,         /* each is answered with all that we publish */
+	HAVES_PER_MIN = 8192,       /* entries of HAVE; each costs a look into a table */
+	GETS_PER_MIN = 2048,        /* entries of GET; each is answered with a record */
 	NODE_SESSIONS_MAX = 16,     /* with one node, those that are on their way out included */
 	PREFIX_SESSIONS_MAX = 1024, /* that came from one IPv6 /48 or IPv4 /24, loopback exempt */
 };
@@ -76,7 +78,7 @@ struct vx6_session {
 	uint64_t probe_token;
 	struct vx6_list openings, arrivals;
 	size_t arrivals_n, early_n;
-	struct budget records_in, wants_in;
+	struct budget records_in, wants_in, haves_in, gets_in;
 	bool counted; /* came from elsewhere: `prefix` says from which network */
 	uint8_t prefix[16];
 

@@ -113,6 +113,65 @@ vx6_err vx6_ctl_decode_goaway(const struct vx6_ctl *m, struct vx6_goaway *out)
 	return vx6_rd_done(&r);
 }
 
+/* ---- HAVE, GET ---- */
+
+enum { HAVE_BYTES = 16, TAG_BYTES = 8 };
+
+void vx6_ctl_encode_have(struct vx6_wr *w, const struct vx6_have *e, size_t n)
+{
+	size_t mark = vx6_ctl_begin(w, VX6_CTL_HAVE, 0);
+
+	for (size_t i = 0; i < n; i++) {
+		vx6_wr_u64(w, e[i].tag);
+		vx6_wr_u64(w, e[i].seq);
+	}
+	vx6_ctl_end(w, mark);
+}
+
+void vx6_ctl_encode_get(struct vx6_wr *w, const uint64_t *tags, size_t n)
+{
+	size_t mark = vx6_ctl_begin(w, VX6_CTL_GET, 0);
+
+	for (size_t i = 0; i < n; i++)
+		vx6_wr_u64(w, tags[i]);
+	vx6_ctl_end(w, mark);
+}
+
+static vx6_err whole_entries(const struct vx6_ctl *m, size_t each, struct vx6_rd *out)
+{
+	bool whole = m->body_len % each == 0;
+
+	vx6_rd_init(out, m->body, whole ? m->body_len : 0);
+	return whole ? VX6_OK : VX6_ERR(SHORT);
+}
+
+vx6_err vx6_ctl_decode_have(const struct vx6_ctl *m, struct vx6_rd *out)
+{
+	return whole_entries(m, HAVE_BYTES, out);
+}
+
+vx6_err vx6_ctl_decode_get(const struct vx6_ctl *m, struct vx6_rd *out)
+{
+	return whole_entries(m, TAG_BYTES, out);
+}
+
+bool vx6_ctl_have_next(struct vx6_rd *r, struct vx6_have *out)
+{
+	if (r->left < HAVE_BYTES)
+		return false;
+	out->tag = vx6_rd_u64(r);
+	out->seq = vx6_rd_u64(r);
+	return true;
+}
+
+bool vx6_ctl_get_next(struct vx6_rd *r, uint64_t *tag)
+{
+	if (r->left < TAG_BYTES)
+		return false;
+	*tag = vx6_rd_u64(r);
+	return true;
+}
+
 /* ---- RECORDS ---- */
 
 bool vx6_ctl_records_add(struct vx6_wr *w, size_t mark, const uint8_t *record, size_t n)

@@ -33,6 +33,8 @@ enum vx6_ctl_type {
 	VX6_CTL_PING = 4,         /* token u64 */
 	VX6_CTL_PONG = 5,         /* the same token */
 	VX6_CTL_GOAWAY = 6,       /* code u16 | reason */
+	VX6_CTL_HAVE = 7,         /* these records changed here: n × {tag u64 | seq u64} */
+	VX6_CTL_GET = 8,          /* send me these: n × tag u64; answered by RECORDS */
 };
 
 enum vx6_ctl_flag {
@@ -74,6 +76,25 @@ struct vx6_goaway {
 /** @param reason borrowed, may be NULL; cut at VX6_CTL_REASON_MAX, bytes that are not printable ASCII become '?' */
 void vx6_ctl_encode_goaway(struct vx6_wr *w, uint16_t code, const char *reason);
 VX6_RES vx6_ctl_decode_goaway(const struct vx6_ctl *m, struct vx6_goaway *out);
+
+/** A record somebody holds, in short. */
+struct vx6_have {
+	uint64_t tag; /* vx6_hwm_tag(): which record */
+	uint64_t seq; /* which version of it */
+};
+enum {
+	VX6_CTL_HAVE_MAX = VX6_CTL_BODY_MAX / 16, /* entries of one message */
+	VX6_CTL_GET_MAX = VX6_CTL_BODY_MAX / 8,
+};
+/** @param n at most VX6_CTL_HAVE_MAX; more is LIMIT in the writer */
+void vx6_ctl_encode_have(struct vx6_wr *w, const struct vx6_have *e, size_t n);
+void vx6_ctl_encode_get(struct vx6_wr *w, const uint64_t *tags, size_t n);
+/** Checks the framing and gives a reader for the calls below. @return VX6_OK | SHORT */
+VX6_RES vx6_ctl_decode_have(const struct vx6_ctl *m, struct vx6_rd *out);
+VX6_RES vx6_ctl_decode_get(const struct vx6_ctl *m, struct vx6_rd *out);
+/** @return false at the end */
+bool vx6_ctl_have_next(struct vx6_rd *r, struct vx6_have *out);
+bool vx6_ctl_get_next(struct vx6_rd *r, uint64_t *tag);
 
 /** Inside vx6_ctl_begin(…RECORDS)/vx6_ctl_end(): adds one record. @return false: it does not fit this message any more, nothing added */
 bool vx6_ctl_records_add(struct vx6_wr *w, size_t mark, const uint8_t *record, size_t n);

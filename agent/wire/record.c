@@ -77,7 +77,7 @@ static vx6_err decode(const uint8_t *in, size_t n, struct vx6_record_view *v)
 	v->lifetime_s = vx6_rd_u32(&r);
 	v->aux = vx6_rd_u32(&r);
 	VX6_TRY(r.err);
-	if (!rtype_find(v->type) || (v->flags & ~VX6_RECORD_WITHDRAWN))
+	if (!rtype_find(v->type) || (v->flags & ~(VX6_RECORD_WITHDRAWN | VX6_RECORD_UNLISTED)))
 		return VX6_ERR(UNSUPPORTED);
 	if (n > vx6_rtype_max_bytes(v->type))
 		return VX6_ERR(LIMIT);

@@ -44,6 +44,8 @@ enum vx6_rtype {
 enum vx6_record_flag {
 	VX6_RECORD_WITHDRAWN =
 		1, /* the subject takes the thing back: a service is no longer offered */
+	VX6_RECORD_UNLISTED =
+		2, /* for whom the subject itself gives it to: nobody else passes it on or stores it */
 };
 
 /* TLV types inside records; 0x80 and above are critical. */

@@ -253,6 +253,11 @@ def hellos():
     ]
 
 
+def tag(key):
+    """What HAVE calls a node's endpoint record (type 1, slot 0)."""
+    return int.from_bytes(vx.blake2b("VX6-have", b"\x01" + vx.u64(0) + ed.public(key))[:8], "big")
+
+
 def messages():
     recs = [endpoint("alice", ADDRS, 3), service("web", 80, "http")]
     return "tests/vectors", [
@@ -261,6 +266,9 @@ def messages():
         dict(name="ping", bytes=vx.ctl(4, 0, vx.u64(0x0102030405060708)).hex(), token=str(0x0102030405060708)),
         dict(name="pong", bytes=vx.ctl(5, 0, vx.u64(2**64 - 1)).hex(), token=str(2**64 - 1)),
         dict(name="goaway", bytes=vx.ctl(6, 0, vx.u16(7) + b"bye ?").hex(), code=7, reason="bye \x01", read="bye ?"),
+        dict(name="have", bytes=vx.ctl(7, 0, vx.u64(tag(ALICE)) + vx.u64(7) + vx.u64(2**64 - 1) + vx.u64(2**64 - 2)).hex(),
+             subject=ed.public(ALICE).hex(), tag=str(tag(ALICE)), seq="7"),
+        dict(name="get", bytes=vx.ctl(8, 0, vx.u64(1) + vx.u64(tag(ALICE))).hex(), tag=str(tag(ALICE))),
         dict(name="open", bytes=(b"\x01\x01\x00\x03ssh").hex(), service="ssh"),
         dict(name="open_longest", bytes=(b"\x01\x01\x00\x20" + b"a" * 32).hex(), service="a" * 32),
         dict(name="open_reply", bytes=vx.u16(0x64).hex(), status=0x64),

@@ -17,6 +17,21 @@ static void records(const struct vx6_ctl *m)
 	FUZZ_CHECK(sum == m->body_len);
 }
 
+static void exchange(const struct vx6_ctl *m)
+{
+	size_t each = m->type == VX6_CTL_HAVE ? 16 : 8, n = 0;
+	struct vx6_have e;
+	struct vx6_rd r;
+	uint64_t tag;
+
+	if (!vx6_is_ok(m->type == VX6_CTL_HAVE ? vx6_ctl_decode_have(m, &r)
+					       : vx6_ctl_decode_get(m, &r)))
+		return;
+	while (m->type == VX6_CTL_HAVE ? vx6_ctl_have_next(&r, &e) : vx6_ctl_get_next(&r, &tag))
+		n++;
+	FUZZ_CHECK(n * each == m->body_len);
+}
+
 static void body(const struct vx6_ctl *m)
 {
 	struct vx6_goaway g;
@@ -33,6 +48,10 @@ static void body(const struct vx6_ctl *m)
 		break;
 	case VX6_CTL_RECORDS_WANT:
 		FUZZ_CHECK(vx6_is_ok(vx6_ctl_decode_records_want(m, id)) == (m->body_len == 32));
+		break;
+	case VX6_CTL_HAVE:
+	case VX6_CTL_GET:
+		exchange(m);
 		break;
 	case VX6_CTL_GOAWAY:
 		if (vx6_is_ok(vx6_ctl_decode_goaway(m, &g)))

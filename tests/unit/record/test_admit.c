@@ -286,11 +286,25 @@ static void admit__any_order__sequence_never_decreases(void **state)
 	}
 }
 
+static void hwm_tag__of_an_endpoint_record__is_the_reference_s(void **state)
+{
+	cJSON *vectors = vec_load("messages");
+	const cJSON *v = vec_find(vectors, "have");
+	struct vx6_hwm_key key = {.type = VX6_RTYPE_ENDPOINT};
+
+	vec_hex(v, "subject", key.subject, sizeof key.subject);
+	assert_true(vx6_hwm_tag(&key) == vec_num(v, "tag"));
+	key.type = VX6_RTYPE_SERVICE;
+	assert_true(vx6_hwm_tag(&key) != vec_num(v, "tag"));
+	vec_free(vectors);
+}
+
 #define ADMIT_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(hwm_tag__of_an_endpoint_record__is_the_reference_s),
 		ADMIT_TEST(admit__newer_same_older__new_refresh_stale),
 		ADMIT_TEST(admit__same_sequence_other_bytes__is_equivocation_and_the_first_stays),
 		ADMIT_TEST(admit__services__have_a_slot_each),

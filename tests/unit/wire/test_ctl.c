@@ -53,6 +53,49 @@ static void ctl__golden_small_messages__both_ways(void **state)
 	vec_free(vectors);
 }
 
+static void ctl_have_and_get__golden_bytes__both_ways(void **state)
+{
+	cJSON *vectors = vec_load("messages");
+	uint64_t tag = vec_num(vec_find(vectors, "have"), "tag"), tags[2] = {1, tag};
+	struct vx6_have want[2] = {{tag, 7}, {UINT64_MAX, UINT64_MAX - 1}}, e;
+	uint8_t out[VX6_CTL_MAX];
+	struct message m;
+	struct vx6_wr w;
+	struct vx6_rd r;
+
+	load(vectors, "have", &m);
+	assert_ok(vx6_ctl_decode_have(&m.m, &r));
+	for (size_t i = 0; i < 2; i++) {
+		assert_true(vx6_ctl_have_next(&r, &e));
+		assert_true(e.tag == want[i].tag && e.seq == want[i].seq);
+	}
+	assert_false(vx6_ctl_have_next(&r, &e));
+	vx6_wr_init(&w, out, sizeof out);
+	vx6_ctl_encode_have(&w, want, 2);
+	assert_written(&w, &m);
+
+	load(vectors, "get", &m);
+	assert_ok(vx6_ctl_decode_get(&m.m, &r));
+	for (size_t i = 0; i < 2; i++) {
+		uint64_t got;
+
+		assert_true(vx6_ctl_get_next(&r, &got));
+		assert_true(got == tags[i]);
+	}
+	vx6_wr_init(&w, out, sizeof out);
+	vx6_ctl_encode_get(&w, tags, 2);
+	assert_written(&w, &m);
+	vec_free(vectors);
+
+	m.m.body_len = 15;
+	assert_err(vx6_ctl_decode_have(&m.m, &r), SHORT);
+	assert_err(vx6_ctl_decode_get(&m.m, &r), SHORT);
+	assert_false(vx6_ctl_get_next(&r, &tag));
+	m.m.body_len = 0;
+	assert_ok(vx6_ctl_decode_have(&m.m, &r));
+	assert_false(vx6_ctl_have_next(&r, &e));
+}
+
 static void ctl_goaway__reason__is_made_printable_and_checked(void **state)
 {
 	cJSON *vectors = vec_load("messages");
@@ -196,6 +239,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ctl__golden_small_messages__both_ways),
+		cmocka_unit_test(ctl_have_and_get__golden_bytes__both_ways),
 		cmocka_unit_test(ctl_goaway__reason__is_made_printable_and_checked),
 		cmocka_unit_test(ctl_decode__cut_at_each_byte__is_short),
 		cmocka_unit_test(ctl_decode__length_or_flags_out_of_bounds__is_refused),

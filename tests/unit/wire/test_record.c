@@ -61,7 +61,7 @@ static void record_decode__unknown_header_values__are_refused(void **state)
 	assert_err(vx6_record_decode(bytes, n, &view), UNSUPPORTED);
 	bytes[4] = 8;
 	assert_err(vx6_record_decode(bytes, n, &view), UNSUPPORTED);
-	bytes[4] = 1, bytes[5] = 2;
+	bytes[4] = 1, bytes[5] = 4;
 	assert_err(vx6_record_decode(bytes, n, &view), UNSUPPORTED);
 }
 
