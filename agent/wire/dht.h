@@ -28,7 +28,11 @@ enum vx6_dht_op {
 	VX6_DHT_PUT = 4,      /* keep this record under the key */
 	VX6_DHT_DIALBACK = 5, /* dial my primary address afresh and say whether I answered */
 };
-enum vx6_dht_flag { VX6_DHT_NO_VALUES = 1, /* GET: nodes only, for measuring */ };
+enum vx6_dht_flag {
+	VX6_DHT_NO_VALUES = 1, /* GET: nodes only, for measuring */
+	VX6_DHT_CACHE =
+		2, /* PUT: a copy for a while from somebody who looked it up, not from its publisher */
+};
 
 enum {
 	VX6_DHT_TOKEN_BYTES = 8,
@@ -40,12 +44,13 @@ enum {
 
 struct vx6_dht_req {
 	uint8_t op, flags;
-	uint8_t limit; /* nodes wanted at most; 0: VX6_DHT_NODES_MAX */
+	uint8_t limit; /* nodes wanted at most; 0 or more than VX6_DHT_NODES_MAX stand for that, and decode as that */
 	uint8_t key[32];
 	uint8_t token[VX6_DHT_TOKEN_BYTES]; /* PUT */
 	const uint8_t *record;              /* PUT: borrowed */
 	size_t record_n;
 };
+/** The record of a PUT has 1 to 8192 bytes; else @p w fails with LIMIT. */
 void vx6_dht_req_encode(struct vx6_wr *w, const struct vx6_dht_req *r);
 /** @param in a whole request @return VX6_OK | SHORT | TRAILING | LIMIT | UNSUPPORTED (op, flags) */
 VX6_RES vx6_dht_req_decode(const uint8_t *in, size_t n, struct vx6_dht_req *out);
@@ -72,7 +77,7 @@ bool vx6_dht_resp_node(struct vx6_dht_resp *r, struct vx6_dht_node *out);
 /** @param age_s for how long the holder has held a record of that subject @param record borrowed @return false at the end */
 bool vx6_dht_resp_value(struct vx6_dht_resp *r, uint32_t *age_s, const uint8_t **record, size_t *n);
 
-/* Writing an answer: begin, nodes, then values, end. */
+/* Writing an answer: begin, nodes (at most VX6_DHT_NODES_MAX), then values, end. */
 struct vx6_dht_resp_wr {
 	struct vx6_wr *w;
 	size_t nodes_at, values_at, value_bytes;

@@ -275,6 +275,32 @@ def messages():
     ]
 
 
+def dht_messages():
+    ep, svc, key, token = endpoint("alice", ADDRS, 3), service("web", 80, "http"), seed("a key"), bytes(range(8))
+
+    def ask(name, op, flags, limit, record=b""):
+        tail = token + record if record else b""
+        return dict(name=name, op=op, flags=flags, limit=limit, key=key.hex(), record=record.hex(),
+                    bytes=(vx.u8(op) + vx.u8(flags) + vx.u8(limit) + key + tail).hex())
+
+    def answer(name, op, status, nodes=(), values=()):
+        body = vx.u8(op | 0x80) + vx.u16(status) + token + vx.u8(len(nodes))
+        for node, ip, port, via, days in nodes:
+            body += node + ip16(ip) + vx.u16(port) + vx.u8(via) + vx.u16(days)
+        body += vx.u8(len(values)) + b"".join(vx.u32(age) + vx.u16(len(r)) + r for age, r in values)
+        return dict(name=name, op=op, status=status, token=token.hex(),
+                    nodes=[dict(node=n.hex(), ip=ip16(i).hex(), port=p, via=v, age_days=d) for n, i, p, v, d in nodes],
+                    values=[dict(age_s=a, record=r.hex()) for a, r in values], bytes=body.hex())
+
+    near = [(ed.public(ALICE), "2001:db8::1", 4242, 3, 0), (ed.public(BOB), "192.0.2.7", 65535, 2, 65535)]
+    return "tests/vectors", [
+        ask("ask ping", 1, 0, 20), ask("ask find", 2, 0, 8), ask("ask get", 3, 0, 20), ask("ask get nodes", 3, 1, 1),
+        ask("ask put", 4, 0, 20, ep), ask("ask put copy", 4, 2, 20, svc), ask("ask dialback", 5, 0, 20),
+        answer("answer empty", 1, 0), answer("answer find", 2, 0, near), answer("answer get", 3, 0, near, [(0, ep), (2**32 - 1, svc)]),
+        answer("answer full", 3, 0, near * 10, [(i, svc) for i in range(16)]), answer("answer refused", 4, 0x26),
+        answer("answer stale", 4, 0x21, (), [(7, ep)])]
+
+
 def mux():
     def frame(t, flags, length, stream):
         return dict(name=f"{t} {flags} {length} {stream}", type=t, flags=flags, len=length, stream=stream,
@@ -286,7 +312,7 @@ def mux():
 
 
 FILES = {f.__name__: f for f in (rfc8032, rfc7748, rfc5869, siphash, xchacha, argon2id, bip350, padding, hashes, keys, subkey_certs, records,
-                                 revocations, hellos, messages, mux)}
+                                 revocations, hellos, messages, dht_messages, mux)}
 
 
 # ---- files ----
@@ -310,6 +336,7 @@ def corpora(made):
         "wire_mux": [("frames", b"".join(b for _, b in of("mux")[:1] + of("mux")[3:5])), *of("mux")],
         "wire_open": [(n, b) for n, b in of("messages") if is_open(n)],
         "wire_ctl": [(n, b) for n, b in of("messages") if not is_open(n)] + of("hellos"),
+        "wire_dht": of("dht_messages"),
         "wire_hello": [(n, b[4:]) for n, b in of("hellos")],
         "wire_record": of("records") + of("revocations"),
         "record_admit": of("records") + of("revocations"),
