@@ -244,33 +244,62 @@ static vx6_err take_service(struct vx6_registry *r, const struct vx6_admission *
 	return VX6_OK;
 }
 
-vx6_err vx6_registry_admit(struct vx6_registry *r, const uint8_t *record, size_t n, uint64_t now_s)
+static vx6_err take(struct vx6_registry *r, const struct vx6_admission *a, uint64_t now_s)
+{
+	switch (a->record.view.type) {
+	case VX6_RTYPE_ENDPOINT:
+		return take_endpoint(r, a, now_s);
+	case VX6_RTYPE_SERVICE:
+		return take_service(r, a, now_s);
+	case VX6_RTYPE_REVOCATION:
+		return VX6_OK; /* the mark that admission kept is what later records are held against */
+	default:
+		return VX6_ERR(UNSUPPORTED);
+	}
+}
+
+static void tell_changed(struct vx6_registry *r, const struct vx6_admission *a,
+			 const struct vx6_source *from)
+{
+	const struct vx6_record_view *v = &a->record.view;
+	struct vx6_known_record rec = {
+		.key = a->key,
+		.tag = vx6_hwm_tag(&a->key),
+		.seq = v->seq,
+		.expires_s = vx6_record_expires_s(v),
+		.source = from->kind,
+		.flags = v->flags,
+		.bytes = v->bytes,
+		.n = v->n,
+	};
+	struct vx6_registry_change c = {.record = &rec,
+					.source = from,
+					.subject = a->record.subject};
+
+	if (r->ev && r->ev->changed && from->kind != VX6_SOURCE_DISK)
+		r->ev->changed(r->user, &c);
+}
+
+vx6_err vx6_registry_admit(struct vx6_registry *r, const uint8_t *record, size_t n,
+			   const struct vx6_source *from, uint64_t now_s, struct vx6_admitted *out)
 {
 	struct vx6_admit ctx = {.net = r->net, .store = r->store, .now_s = now_s};
 	struct vx6_admission a;
 	vx6_err err;
 
+	if (out)
+		*out = (struct vx6_admitted){0};
 	VX6_TRY(vx6_record_admit(&ctx, record, n, &a));
+	if (out)
+		*out = (struct vx6_admitted){a.result, a.newer, a.newer_n};
 	if (a.result == VX6_ADMIT_STALE)
 		return VX6_ERR(STALE);
 	if (a.result == VX6_ADMIT_EQUIVOCATION)
 		return VX6_ERR(EQUIVOCATION);
 	/* the same record again still fills a registry that was empty after a restart: the marks are older than it */
-	switch (a.record.view.type) {
-	case VX6_RTYPE_ENDPOINT:
-		err = take_endpoint(r, &a, now_s);
-		break;
-	case VX6_RTYPE_SERVICE:
-		err = take_service(r, &a, now_s);
-		break;
-	case VX6_RTYPE_REVOCATION:
-		err = VX6_OK; /* the mark that admission kept is what later records are held against */
-		break;
-	default:
-		return VX6_ERR(UNSUPPORTED);
-	}
-	if (vx6_is_ok(err) && a.result == VX6_ADMIT_NEW && r->ev && r->ev->changed)
-		r->ev->changed(r->user, &a.record.subject);
+	err = take(r, &a, now_s);
+	if (vx6_is_ok(err) && a.result == VX6_ADMIT_NEW)
+		tell_changed(r, &a, from);
 	return err;
 }
 
@@ -294,11 +323,13 @@ bool vx6_registry_endpoint(const struct vx6_registry *r, const struct vx6_node_i
 	return k != NULL;
 }
 
-const char *vx6_registry_name(const struct vx6_registry *r, const struct vx6_node_id *node)
+char *vx6_registry_name(const struct vx6_registry *r, const struct vx6_node_id *node,
+			char out[static VX6_LABEL_TEXT])
 {
 	const struct known_node *k = node_find(r, node);
 
-	return k && k->has_endpoint ? k->endpoint.name : "";
+	vx6_strlcpy(out, k && k->has_endpoint ? k->endpoint.name : "", VX6_LABEL_TEXT);
+	return out;
 }
 
 size_t vx6_registry_services(const struct vx6_registry *r, const struct vx6_node_id *node,

@@ -110,8 +110,7 @@ static void view_known(struct vx6_node *node, struct vx6_peer_view *v)
 
 	if (!v->known)
 		return;
-	vx6_strlcpy(v->node_name, vx6_registry_name(node->registry, &v->node_id),
-		    sizeof v->node_name);
+	vx6_registry_name(node->registry, &v->node_id, v->node_name);
 	v->services_n = vx6_registry_services(node->registry, &v->node_id, vx6_wall_s(), names,
 					      VX6_KNOWN_SERVICES_MAX);
 	if (v->services_n == 0)

@@ -10,11 +10,11 @@ static char *peer_data(struct vx6_node *node, struct vx6_session *s, const struc
 {
 	struct vx6_json j = {0};
 	struct vx6_link_info info;
-	char text[VX6_NODE_ID_TEXT];
+	char text[VX6_NODE_ID_TEXT], name[VX6_LABEL_TEXT];
 
 	vx6_json_object(&j, NULL);
 	vx6_json_str(&j, "node_id", vx6_node_id_format(id, text));
-	vx6_json_str(&j, "node_name", vx6_registry_name(node->registry, id));
+	vx6_json_str(&j, "node_name", vx6_registry_name(node->registry, id, name));
 	if (s) {
 		vx6_session_info(s, &info);
 		vx6_json_str(&j, "transport", info.transport);

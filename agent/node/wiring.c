@@ -44,13 +44,14 @@ static void on_session_down(void *user, struct vx6_session *s, vx6_err why)
 static vx6_err take_record(struct vx6_node *node, struct vx6_session *s, const uint8_t *record,
 			   size_t n)
 {
+	const struct vx6_source from = {.kind = VX6_SOURCE_SUBJECT};
 	const struct vx6_node_id *who = vx6_session_node(s);
 	struct vx6_record_view view;
 
 	VX6_TRY(vx6_record_decode(record, n, &view));
 	if (!who || memcmp(view.subject, who->b, sizeof who->b) != 0)
 		return VX6_ERR(MISMATCH);
-	return vx6_registry_admit(node->registry, record, n, vx6_wall_s());
+	return vx6_registry_admit(node->registry, record, n, &from, vx6_wall_s(), NULL);
 }
 
 static void on_record(void *user, struct vx6_session *s, const uint8_t *record, size_t n)

@@ -16,6 +16,7 @@
 
 static struct test_node alice, bob;
 static struct vx6_registry *registry;
+static const struct vx6_source from_subject = {.kind = VX6_SOURCE_SUBJECT};
 static struct vx6_peers *peers;
 static struct vx6_reach *reach;
 static char detail[VX6_DIAL_DETAIL_MAX];
@@ -123,7 +124,8 @@ static void learn(const struct test_node *node)
 	e.addrs[0].addr = node->at;
 	e.addrs[0].via = VX6_VIA_QUIC | VX6_VIA_TCP;
 	assert_true(vx6_is_ok(vx6_endpoint_build(&e, &node->id, bytes, &n)));
-	assert_true(vx6_is_ok(vx6_registry_admit(registry, bytes, n, vx6_wall_s())));
+	assert_true(vx6_is_ok(
+		vx6_registry_admit(registry, bytes, n, &from_subject, vx6_wall_s(), NULL)));
 }
 
 static void reach__by_address__dials_once_and_then_uses_the_session(void **state)

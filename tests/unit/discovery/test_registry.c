@@ -15,6 +15,7 @@
 static struct vx6_hwm_mem *marks;
 static struct vx6_hwm_store store;
 static struct vx6_registry *reg;
+static const struct vx6_source from_subject = {.kind = VX6_SOURCE_SUBJECT};
 static struct vx6_identity alice, mallory;
 static char detail[256];
 static int pinned, conflicts;
@@ -75,7 +76,7 @@ static vx6_err give_endpoint(const struct vx6_identity *id, const char *name, ui
 	e.addrs[0].via = VX6_VIA_QUIC;
 	assert_true(vx6_is_ok(vx6_addr_parse("[fd00::1]:4242", &e.addrs[0].addr)));
 	assert_true(vx6_is_ok(vx6_endpoint_build(&e, id, bytes, &n)));
-	return vx6_registry_admit(reg, bytes, n, vx6_wall_s());
+	return vx6_registry_admit(reg, bytes, n, &from_subject, vx6_wall_s(), NULL);
 }
 
 static vx6_err give_service(const struct vx6_identity *id, const char *name, uint64_t seq,
@@ -91,7 +92,7 @@ static vx6_err give_service(const struct vx6_identity *id, const char *name, uin
 
 	strcpy(s.name, name);
 	assert_true(vx6_is_ok(vx6_service_build(&s, id, bytes, &n)));
-	return vx6_registry_admit(reg, bytes, n, vx6_wall_s());
+	return vx6_registry_admit(reg, bytes, n, &from_subject, vx6_wall_s(), NULL);
 }
 
 static vx6_err resolve(const char *name, struct vx6_node_id *out)
@@ -162,19 +163,21 @@ static void admit__older_record__stale_and_nothing_changes(void **state)
 {
 	assert_true(vx6_is_ok(give_endpoint(&alice, "alice", 5)));
 	assert_int_equal(give_endpoint(&alice, "bob", 4).code, VX6_E_STALE);
-	assert_string_equal(vx6_registry_name(reg, &alice.id), "alice");
+	assert_string_equal(vx6_registry_name(reg, &alice.id, (char[VX6_LABEL_TEXT]){0}), "alice");
 	assert_int_equal(give_endpoint(&alice, "carol", 5).code, VX6_E_EQUIVOCATION);
-	assert_string_equal(vx6_registry_name(reg, &alice.id), "alice");
+	assert_string_equal(vx6_registry_name(reg, &alice.id, (char[VX6_LABEL_TEXT]){0}), "alice");
 	assert_true(vx6_is_ok(give_endpoint(&alice, "dora", 6)));
-	assert_string_equal(vx6_registry_name(reg, &alice.id), "dora");
+	assert_string_equal(vx6_registry_name(reg, &alice.id, (char[VX6_LABEL_TEXT]){0}), "dora");
 }
 
 static void admit__garbage__refused(void **state)
 {
 	uint8_t junk[200] = {'V', 'X', 'R', '1', 1};
 
-	assert_false(vx6_is_ok(vx6_registry_admit(reg, junk, sizeof junk, vx6_wall_s())));
-	assert_false(vx6_is_ok(vx6_registry_admit(reg, junk, 0, vx6_wall_s())));
+	assert_false(vx6_is_ok(
+		vx6_registry_admit(reg, junk, sizeof junk, &from_subject, vx6_wall_s(), NULL)));
+	assert_false(
+		vx6_is_ok(vx6_registry_admit(reg, junk, 0, &from_subject, vx6_wall_s(), NULL)));
 }
 
 static void services__withdrawn__gone(void **state)
