@@ -1,0 +1,109 @@
+#include "dht/key.h"
+
+#include <string.h>
+
+#include "crypto/hash.h"
+#include "record/service.h"
+#include "wire/label.h"
+#include "wire/wr.h"
+
+static void hash_key(const char *personal, const struct vx6_net *net, const void *a, size_t a_n,
+		     const void *b, size_t b_n, struct vx6_dht_key *out)
+{
+	struct vx6_hash_state st;
+	struct vx6_hash h;
+
+	vx6_hash_init(&st, personal);
+	vx6_hash_update(&st, net->b, sizeof net->b);
+	vx6_hash_update(&st, a, a_n);
+	if (b_n > 0)
+		vx6_hash_update(&st, b, b_n);
+	vx6_hash_final(&st, &h);
+	memcpy(out->b, h.b, sizeof out->b);
+}
+
+void vx6_dht_key_endpoint(const struct vx6_net *net, const struct vx6_node_id *node,
+			  struct vx6_dht_key *out)
+{
+	hash_key("VX6-k-endpoint", net, node->b, sizeof node->b, NULL, 0, out);
+}
+
+void vx6_dht_key_service(const struct vx6_net *net, const struct vx6_node_id *node,
+			 const char *service, struct vx6_dht_key *out)
+{
+	hash_key("VX6-k-service", net, node->b, sizeof node->b, service, strlen(service), out);
+}
+
+void vx6_dht_key_name(const struct vx6_net *net, const char *name, struct vx6_dht_key *out)
+{
+	hash_key("VX6-k-name", net, name, strlen(name), NULL, 0, out);
+}
+
+void vx6_dht_key_revocation(const struct vx6_net *net, const struct vx6_node_id *node,
+			    struct vx6_dht_key *out)
+{
+	hash_key("VX6-k-revoke", net, node->b, sizeof node->b, NULL, 0, out);
+}
+
+void vx6_dht_key_catalog(const struct vx6_net *net, const uint8_t blinded[static 32],
+			 uint64_t period, struct vx6_dht_key *out)
+{
+	uint8_t be[8];
+	struct vx6_wr w;
+
+	vx6_wr_init(&w, be, sizeof be);
+	vx6_wr_u64(&w, period);
+	hash_key("VX6-k-catalog", net, blinded, 32, be, sizeof be, out);
+}
+
+/* The label of a claim: all that its key needs to know of it. */
+static vx6_err read_claimed_name(const struct vx6_record *rec, char out[static VX6_LABEL_TEXT])
+{
+	struct vx6_tlv_rd t;
+	struct vx6_rd value;
+	uint8_t type;
+
+	out[0] = '\0';
+	vx6_tlv_rd_init(&t, rec->view.body, rec->view.body_len);
+	while (vx6_tlv_rd_next(&t, &type, &value)) {
+		if (type != VX6_RTLV_NAME)
+			continue;
+		vx6_rd_label(&value, out);
+		vx6_tlv_rd_end(&t, &value);
+	}
+	VX6_TRY(vx6_tlv_rd_done(&t));
+	return out[0] ? VX6_OK : VX6_ERR(FORMAT);
+}
+
+vx6_err vx6_dht_key_of(const struct vx6_net *net, const struct vx6_record *rec,
+		       struct vx6_dht_key *out)
+{
+	struct vx6_service_record service;
+	char name[VX6_LABEL_TEXT];
+
+	memset(out, 0, sizeof *out);
+	switch (rec->view.type) {
+	case VX6_RTYPE_ENDPOINT:
+	case VX6_RTYPE_RELAY:
+		vx6_dht_key_endpoint(net, &rec->subject, out);
+		return VX6_OK;
+	case VX6_RTYPE_SERVICE:
+		if (!vx6_is_ok(vx6_service_read(rec, &service)))
+			return VX6_ERR(FORMAT);
+		vx6_dht_key_service(net, &rec->subject, service.name, out);
+		return VX6_OK;
+	case VX6_RTYPE_CATALOG:
+		vx6_dht_key_catalog(net, rec->subject.b, rec->view.aux, out);
+		return VX6_OK;
+	case VX6_RTYPE_NAME:
+		if (!vx6_is_ok(read_claimed_name(rec, name)))
+			return VX6_ERR(FORMAT);
+		vx6_dht_key_name(net, name, out);
+		return VX6_OK;
+	case VX6_RTYPE_REVOCATION:
+		vx6_dht_key_revocation(net, &rec->subject, out);
+		return VX6_OK;
+	default:
+		return VX6_ERR(UNSUPPORTED);
+	}
+}
