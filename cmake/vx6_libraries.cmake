@@ -16,6 +16,15 @@ vx6_pkg(cjson "libcjson>=1.7.15")
 vx6_pkg(yaml "yaml-0.1")
 vx6_pkg(cmocka "cmocka>=1.1.5")
 
+# Without it the DHT knows no autonomous systems and refuses a map of them; everything else works.
+add_library(vx6_maxminddb INTERFACE)
+pkg_check_modules(VX6_PKG_maxminddb QUIET IMPORTED_TARGET libmaxminddb)
+if(VX6_PKG_maxminddb_FOUND)
+	target_link_libraries(vx6_maxminddb INTERFACE PkgConfig::VX6_PKG_maxminddb)
+	target_compile_definitions(vx6_maxminddb INTERFACE VX6_HAVE_MAXMINDDB)
+endif()
+add_library(vx6::maxminddb ALIAS vx6_maxminddb)
+
 # libcurl gives its headers only: the command line opens it when it needs it (docs/adr/0002-libcurl-by-dlopen.md).
 pkg_check_modules(VX6_PKG_curl REQUIRED QUIET libcurl)
 add_library(vx6_curl INTERFACE)

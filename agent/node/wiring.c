@@ -18,7 +18,7 @@ static void on_session_up(void *user, struct vx6_session *s)
 {
 	struct vx6_node *node = user;
 
-	if (!vx6_session_node(s))
+	if (!vx6_session_node(s) || vx6_session_is_anonymous(s))
 		return;
 	node->snapshot_dirty = true;
 	vx6_peers_session_up(node->peers, s);
@@ -30,7 +30,7 @@ static void on_session_down(void *user, struct vx6_session *s, vx6_err why)
 {
 	struct vx6_node *node = user;
 
-	if (!vx6_session_node(s) || node->stopping)
+	if (!vx6_session_node(s) || vx6_session_is_anonymous(s) || node->stopping)
 		return;
 	node->snapshot_dirty = true;
 	tell_learned(node, "peer.down", s, why);

@@ -106,6 +106,8 @@ vx6_err vx6_session_send_record(struct vx6_session *s, const uint8_t *record, si
 
 	if (!s->was_up || s->state == SESSION_DEAD)
 		return VX6_ERR(CLOSED);
+	if (s->anonymous)
+		return VX6_ERR(INVALID);
 	if (n == 0 || n > VX6_RECORD_MAX)
 		return VX6_ERR(LIMIT);
 	if (s->records.n + s->ctl_out.n + n + 2 > CTL_OUT_MAX)

@@ -142,7 +142,8 @@ void session_hello_done(struct vx6_session *s)
 	VX6_DEBUG("session", "up with %s at %s via %s",
 		  s->has_node ? vx6_node_id_format_short(&s->node, id) : "an anonymous peer",
 		  vx6_log_addr(&info.remote, &buf), info.transport);
-	if (s->has_node)
+	/* one in which we are nobody is neither a second way to the node nor a copy of the first */
+	if (s->has_node && !s->anonymous)
 		sessions_enter(s);
 	if (s->m->cfg.events->up)
 		s->m->cfg.events->up(s->m->cfg.user, s);
@@ -155,6 +156,11 @@ void session_hello_done(struct vx6_session *s)
 const struct vx6_node_id *vx6_session_node(const struct vx6_session *s)
 {
 	return s->has_node ? &s->node : NULL;
+}
+
+bool vx6_session_is_anonymous(const struct vx6_session *s)
+{
+	return s->anonymous;
 }
 
 void vx6_session_info(const struct vx6_session *s, struct vx6_link_info *out)

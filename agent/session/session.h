@@ -143,6 +143,8 @@ void vx6_dialing_cancel(struct vx6_dialing *d);
 
 /** @return borrowed; NULL: the peer is anonymous */
 const struct vx6_node_id *vx6_session_node(const struct vx6_session *s);
+/** Whether we dialled without saying who we are: of no use for anything that speaks in our name, and found by no vx6_sessions_find(). */
+bool vx6_session_is_anonymous(const struct vx6_session *s);
 void vx6_session_info(const struct vx6_session *s, struct vx6_link_info *out);
 uint64_t vx6_session_features(const struct vx6_session *s);
 uint64_t vx6_session_up_since_ms(const struct vx6_session *s); /* wall clock */
@@ -155,7 +157,7 @@ void vx6_session_close(struct vx6_session *s, vx6_err why);
 /** Asks for a sign of life: without one within @p ms the session is closed with TIMEOUT. */
 void vx6_session_probe(struct vx6_session *s, uint32_t ms);
 
-/** Queues a record for the peer; records of one wake-up travel together. @return FULL when too much is queued */
+/** Queues a record for the peer; records of one wake-up travel together. @return FULL when too much is queued | INVALID: we are anonymous there */
 VX6_RES vx6_session_send_record(struct vx6_session *s, const uint8_t *record, size_t n);
 VX6_RES vx6_session_want_records(struct vx6_session *s, const struct vx6_node_id *node);
 /** Peers with VX6_FEAT_EXCHANGE only. @param n at most VX6_CTL_HAVE_MAX, VX6_CTL_GET_MAX @return VX6_OK | CLOSED | LIMIT | FULL (too much is queued for it) */

@@ -17,6 +17,7 @@ static vx6_err mem_new(const struct vx6_transport_config *cfg, struct vx6_transp
 	t->loop = cfg->loop;
 	t->limits = cfg->limits;
 	t->pk = cfg->key->pk;
+	t->source = (struct vx6_addr){.family = VX6_ADDR_IP, .ip = {[15] = 1}, .port = 65535};
 	vx6_list_init(&t->links);
 	vx6_list_init(&t->listeners);
 	*out = t;
@@ -31,6 +32,11 @@ void vx6_mem_set_delay(struct vx6_transport *t, uint64_t one_way_ns)
 void vx6_mem_set_dead(struct vx6_transport *t, bool dead)
 {
 	t->dead = dead;
+}
+
+void vx6_mem_set_source(struct vx6_transport *t, const struct vx6_addr *source)
+{
+	t->source = *source;
 }
 
 /* ---- listeners ---- */
@@ -135,8 +141,7 @@ static void pair(struct vx6_link *a, struct vx6_link *b)
 	b->has_peer_key = !a->how.anonymous;
 	if (b->has_peer_key)
 		b->peer_key = a->own_key;
-	a->local = b->remote =
-		(struct vx6_addr){.family = VX6_ADDR_IP, .ip = {[15] = 1}, .port = 65535};
+	a->local = b->remote = a->t->source;
 	b->local = a->remote;
 	vx6_random_bytes(a->channel_binding, sizeof a->channel_binding);
 	for (size_t i = 0; i < sizeof a->channel_binding; i++)

@@ -19,4 +19,7 @@ void vx6_mem_set_delay(struct vx6_transport *t, uint64_t one_way_ns);
 /** Frames sent by links of @p t from now on vanish, as on a dead path; their peers notice by silence. */
 void vx6_mem_set_dead(struct vx6_transport *t, bool dead);
 
+/** Links that @p t dials come from @p source from now on, as their acceptors see it. [::1]:65535 at start. */
+void vx6_mem_set_source(struct vx6_transport *t, const struct vx6_addr *source);
+
 #endif

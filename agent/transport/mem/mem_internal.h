@@ -22,6 +22,7 @@ struct vx6_transport {
 	uint32_t links_n;
 	uint64_t delay_ns;
 	bool dead;
+	struct vx6_addr source;
 	struct mux_batch batch;
 };
 

@@ -72,6 +72,23 @@ static void dial__anonymous__acceptor_sees_no_node(void **state)
 	test_run(both_up, NULL);
 	assert_null(vx6_session_node(alice.session));
 	assert_non_null(vx6_session_node(bob.session));
+	assert_true(vx6_session_is_anonymous(bob.session));
+	assert_null(vx6_sessions_find(bob.m, &alice.id.id, VX6_DIAL_ANY));
+	/* records would say who we are */
+	assert_int_equal(vx6_session_send_record(bob.session, (const uint8_t *)"x", 1).code,
+			 VX6_E_INVALID);
+}
+
+static void dial__anonymous_beside_a_named_session__both_stay(void **state)
+{
+	struct vx6_session *named;
+
+	connect_both();
+	named = bob.session;
+	assert_int_equal(node_dial(&bob, &alice, &alice.id.id, true, detail).code, VX6_E_OK);
+	test_run_ms(2100); /* duplicates go after two seconds */
+	assert_int_equal(bob.downs, 0);
+	assert_ptr_equal(vx6_sessions_find(bob.m, &alice.id.id, VX6_DIAL_ANY), named);
 }
 
 static void dial__nobody_listens__fails_with_the_reason(void **state)
@@ -560,6 +577,7 @@ int main(void)
 		SESSION_TEST(dial__another_node_answers__wrong_peer),
 		SESSION_TEST(dial__own_address__wrong_peer),
 		SESSION_TEST(dial__anonymous__acceptor_sees_no_node),
+		SESSION_TEST(dial__anonymous_beside_a_named_session__both_stay),
 		SESSION_TEST(dial__nobody_listens__fails_with_the_reason),
 		SESSION_TEST(hello__certificate_of_another_key__refused),
 		SESSION_TEST(hello__certificate_of_another_master__refused),
