@@ -4,9 +4,8 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "crypto/internal.h"
 #include "crypto/secret.h"
-
-enum { LABEL_MAX = 31 };
 
 const struct vx6_net vx6_net_default = {"VX6 main net v1"};
 
@@ -62,18 +61,12 @@ vx6_err vx6_verify_raw(const struct vx6_sign_pk *pk, const void *msg, size_t n,
 	return VX6_OK;
 }
 
-/* Ed25519 hashes the message twice, so it must lie in one piece. */
-struct labelled {
-	size_t n;
-	uint8_t b[LABEL_MAX + 1 + VX6_NET_BYTES + VX6_SIGN_MSG_MAX];
-};
-
-static vx6_err labelled_join(struct labelled *m, const char *label, const struct vx6_net *net,
-			     const void *msg, size_t n)
+vx6_err vx6_sign_message_join(struct vx6_sign_message *m, const char *label,
+			      const struct vx6_net *net, const void *msg, size_t n)
 {
 	size_t label_n = strlen(label);
 
-	VX6_ASSERT(label_n <= LABEL_MAX);
+	VX6_ASSERT(label_n <= VX6_SIGN_LABEL_MAX);
 	if (n > VX6_SIGN_MSG_MAX)
 		return VX6_ERR(LIMIT);
 	memcpy(m->b, label, label_n + 1);
@@ -87,9 +80,9 @@ static vx6_err labelled_join(struct labelled *m, const char *label, const struct
 vx6_err vx6_sign(const struct vx6_sign_keypair *kp, const char *label, const struct vx6_net *net,
 		 const void *msg, size_t n, struct vx6_sig *out)
 {
-	struct labelled m;
+	struct vx6_sign_message m;
 
-	VX6_TRY(labelled_join(&m, label, net, msg, n));
+	VX6_TRY(vx6_sign_message_join(&m, label, net, msg, n));
 	vx6_sign_raw(kp, m.b, m.n, out);
 	return VX6_OK;
 }
@@ -97,8 +90,8 @@ vx6_err vx6_sign(const struct vx6_sign_keypair *kp, const char *label, const str
 vx6_err vx6_verify(const struct vx6_sign_pk *pk, const char *label, const struct vx6_net *net,
 		   const void *msg, size_t n, const struct vx6_sig *sig)
 {
-	struct labelled m;
+	struct vx6_sign_message m;
 
-	VX6_TRY(labelled_join(&m, label, net, msg, n));
+	VX6_TRY(vx6_sign_message_join(&m, label, net, msg, n));
 	return vx6_verify_raw(pk, m.b, m.n, sig);
 }

@@ -8,7 +8,9 @@
 
 #include "crypto/secret.h"
 #include "identity/revocation.h"
+#include "record/catalog.h"
 #include "record/endpoint.h"
+#include "record/name_claim.h"
 #include "record/service.h"
 
 static struct vx6_hwm_key key_of(uint64_t type, const struct vx6_node_id *subject, uint64_t slot)
@@ -113,6 +115,8 @@ static vx6_err read_contents(const struct vx6_admit *ctx, const struct vx6_recor
 		struct vx6_endpoint endpoint;
 		struct vx6_service_record service;
 		struct vx6_revocation revocation;
+		struct vx6_name_claim claim;
+		uint64_t period;
 	} u;
 
 	*slot = 0;
@@ -125,6 +129,10 @@ static vx6_err read_contents(const struct vx6_admit *ctx, const struct vx6_recor
 		return VX6_OK;
 	case VX6_RTYPE_REVOCATION:
 		return vx6_revocation_read(&rec->view, ctx->net, &u.revocation);
+	case VX6_RTYPE_NAME:
+		return vx6_name_claim_read(rec, ctx->net, &u.claim);
+	case VX6_RTYPE_CATALOG:
+		return vx6_catalog_check(rec, &u.period);
 	default:
 		return VX6_ERR(UNSUPPORTED);
 	}

@@ -30,7 +30,7 @@ enum {
 	X(ENDPOINT, 1, 640, 7200, "endpoint")                                                      \
 	X(SERVICE, 2, 768, 21600, "service")                                                       \
 	X(CATALOG, 3, 4096, 86400, "catalog")                                                      \
-	X(NAME, 4, 320, 2592000, "name")                                                           \
+	X(NAME, 4, 352, 2592000, "name")                                                           \
 	X(REVOCATION, 5, 320, UINT32_MAX, "revocation")                                            \
 	X(DESCRIPTOR, 6, 8192, 10800, "descriptor")                                                \
 	X(RELAY, 7, 512, 10800, "relay")
@@ -54,7 +54,10 @@ enum vx6_rtlv {
 	VX6_RTLV_FEATURES = 0x03,
 	VX6_RTLV_NAME = 0x04,
 	VX6_RTLV_SERVICE = 0x05,
+	VX6_RTLV_WORK = 0x0A,
 	VX6_RTLV_MIN_VERSION = 0x0B,
+	VX6_RTLV_SINCE = 0x0C,
+	VX6_RTLV_CIPHERTEXT = 0x10,
 	VX6_RTLV_PADDING = 0x7F,
 	VX6_RTLV_SUBKEY_CERT = 0x81,
 	VX6_RTLV_SUCCESSOR = 0x82,

@@ -75,6 +75,42 @@ def sign(seed, msg):
     return big_r + ((r + k * a) % L).to_bytes(32, "little")
 
 
+def _decompress(pk):
+    y = int.from_bytes(pk, "little")
+    x = _recover_x(y & (1 << 255) - 1, y >> 255)
+    return (x, y & (1 << 255) - 1, 1, x * (y & (1 << 255) - 1) % P)
+
+
+def _clamp(h):
+    return int.from_bytes(h, "little") & (1 << 254) - 8 | 1 << 254
+
+
+def blind_public(pk, factor):
+    return _compress(_mul(_clamp(factor), _decompress(pk)))
+
+
+def blind_secret(seed, factor):
+    """The blinded key in its expanded form: scalar | prefix."""
+    a, prefix = _expand(seed)
+    derived = hashlib.sha512(b"Derive temporary signing key hash input" + prefix).digest()[:32]
+    return (_clamp(factor) * a % L).to_bytes(32, "little") + derived
+
+
+def sign_expanded(key, msg):
+    a = int.from_bytes(key[:32], "little")
+    pk = _compress(_mul(a, BASE))
+    r = int.from_bytes(hashlib.sha512(key[32:] + msg).digest(), "little") % L
+    big_r = _compress(_mul(r, BASE))
+    k = int.from_bytes(hashlib.sha512(big_r + pk + msg).digest(), "little") % L
+    return big_r + ((r + k * a) % L).to_bytes(32, "little")
+
+
+def verify(pk, msg, sig):
+    k = int.from_bytes(hashlib.sha512(sig[:32] + pk + msg).digest(), "little") % L
+    left = _mul(int.from_bytes(sig[32:], "little"), BASE)
+    return _compress(left) == _compress(_add(_decompress(sig[:32]), _mul(k, _decompress(pk))))
+
+
 def x25519(k, u):
     k = int.from_bytes(k, "little") & (1 << 255) - 8 & ~(1 << 255) | 1 << 254
     u = int.from_bytes(u, "little") & (1 << 255) - 1

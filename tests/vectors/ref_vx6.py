@@ -2,6 +2,7 @@
 import hashlib
 import hmac
 
+import ref_aead as aead
 import ref_ed25519 as ed
 
 NET = b"VX6 main net v1\0"
@@ -143,3 +144,37 @@ def ctl(kind, flags, body):
 def hello(version, features, role, max_cell, clock, ip, port, tlvs):
     fixed = u16(version) + u64(features) + u8(role) + u16(max_cell) + u64(clock) + ip + u16(port)
     return ctl(1, 1, fixed + b"".join(tlvs))
+
+
+def name_work(name, node, nonce, net=NET):
+    digest = blake2b("VX6-name-work", net + name.encode() + node + u64(nonce))
+    return 256 - int.from_bytes(digest, "big").bit_length()
+
+
+def blind_factor(pk, secret, period, period_s):
+    h = bytearray(blake2b("VX6-hs-blind-v1", pk + secret + b"key-blind" + u64(period) + u64(period_s)))
+    h[0] &= 248
+    h[31] = h[31] & 63 | 64
+    return bytes(h)
+
+
+def catalog_list(title, entries):
+    def text(s):
+        return u8(len(s)) + s.encode()
+
+    return u8(1) + text(title) + u8(len(entries)) + b"".join(
+        node + text(service) + text(alias) + u8(1) + text(alpn) for node, service, alias, alpn in entries)
+
+
+def catalog(owner_seed, secret, period, nonce, seq, issued, lifetime, plain, net=NET):
+    """`plain` is the list, padded here to the smallest of the three sizes."""
+    pk = ed.public(owner_seed)
+    factor = blind_factor(pk, secret, period, 86400)
+    subject = ed.blind_public(pk, factor)
+    text_n = next(n for n in (1024, 2048, 4096) if len(plain) <= n - 171) - 171
+    plain += bytes(text_n - len(plain))
+    body_n = 3 + 24 + text_n + 16
+    head = b"VXR1" + u8(3) + u8(0) + u16(body_n) + subject + u64(seq) + u64(issued) + u32(lifetime) + u32(period)
+    _, key = hkdf(net, secret, b"VX6 catalog v1\0" + u64(period), 32)
+    body = tlv(0x10, nonce + aead.xchacha20poly1305_seal(key, nonce, head, plain))
+    return head + body + ed.sign_expanded(ed.blind_secret(owner_seed, factor), b"VX6 record v1\0" + net + head + body)

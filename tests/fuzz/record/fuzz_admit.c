@@ -2,14 +2,19 @@
 #include "crypto/secret.h"
 #include "identity/revocation.h"
 #include "record/admit.h"
+#include "record/catalog.h"
 #include "record/endpoint.h"
 #include "record/hwm_mem.h"
+#include "record/name_claim.h"
 #include "record/service.h"
 
 /* Contents are read whatever the signature says, so that the readers see more than refusals. */
 static void contents(const struct vx6_record *rec)
 {
+	static const struct vx6_catalog_key key = {.pk = {{9}}};
+	static struct vx6_catalog catalog;
 	struct vx6_service_record s;
+	struct vx6_name_claim c;
 	struct vx6_revocation r;
 	struct vx6_endpoint e;
 
@@ -18,6 +23,10 @@ static void contents(const struct vx6_record *rec)
 	if (vx6_is_ok(vx6_service_read(rec, &s)))
 		FUZZ_CHECK(s.name[0] && memchr(s.name, 0, sizeof s.name) &&
 			   memchr(s.alpn, 0, sizeof s.alpn));
+	if (vx6_is_ok(vx6_name_claim_read(rec, &vx6_net_default, &c)))
+		FUZZ_CHECK(c.name[0] && memchr(c.name, 0, sizeof c.name) &&
+			   c.work_bits >= VX6_NAME_WORK_BITS);
+	FUZZ_CHECK(!vx6_is_ok(vx6_catalog_open(rec, &key, &vx6_net_default, &catalog)));
 	(void)vx6_is_ok(vx6_revocation_read(&rec->view, &vx6_net_default, &r));
 }
 
