@@ -268,6 +268,10 @@ static bool arrival_try(struct arrival *a, const uint8_t *in, size_t n)
 		arrival_refuse(a, VX6_CODE_BAD_FORMAT);
 		return true;
 	}
+	if (open.flags & VX6_OPEN_RESUMABLE) {
+		arrival_refuse(a, VX6_CODE_NORESUME); /* not announced in HELLO */
+		return true;
+	}
 	if (s->state == SESSION_DRAIN || !ev->incoming) {
 		arrival_refuse(a, VX6_CODE_DRAINING);
 		return true;

@@ -4,7 +4,8 @@
  *
  * Spec:    schemas/wire/open.md
  * Layer:   wire
- * Shape:   opener: ver u8 = 1 | kind u8 | flags u8 | name_len u8 | name; acceptor: status u16 (wire/code.h)
+ * Shape:   opener: ver u8 = 1 | kind u8 | flags u8 | name_len u8 | name | stream id(16) when resumable | attach(60) of kind ATTACH;
+ *          acceptor: status u16 (wire/code.h)
  *          The opener may send application bytes right behind OPEN without waiting.
  * Trust:   input is hostile and may arrive byte by byte: the decoders say SHORT until all is there, and refuse as early as they can
  * Threads: pure, any thread
@@ -17,11 +18,12 @@
 
 #include "base/err.h"
 #include "wire/label.h"
+#include "wire/vxs.h"
 
 enum {
 	VX6_OPEN_VERSION = 1,
 	VX6_OPEN_HEADER = 4,
-	VX6_OPEN_MAX = VX6_OPEN_HEADER + VX6_LABEL_MAX,
+	VX6_OPEN_MAX = VX6_OPEN_HEADER + VX6_VXS_ATTACH_BYTES, /* a name and a stream id are less */
 	VX6_OPEN_REPLY = 2,
 };
 
@@ -32,13 +34,21 @@ enum vx6_open_kind {
 		3, /* a stream that lost its carrier goes on (schemas/wire/vxs.md); no name */
 };
 
-struct vx6_open {
-	uint8_t kind;  /* enum vx6_open_kind */
-	uint8_t flags; /* none defined: 0 */
-	char name[VX6_LABEL_TEXT];
+enum vx6_open_flag {
+	VX6_OPEN_RESUMABLE = 1, /* kind SERVICE: frames of schemas/wire/vxs.md follow, both ways */
 };
 
-/** @return VX6_OK | INVALID (not a label) */
+struct vx6_open {
+	uint8_t kind;  /* enum vx6_open_kind */
+	uint8_t flags; /* enum vx6_open_flag */
+	char name[VX6_LABEL_TEXT];
+	union {
+		uint8_t stream_id[VX6_VXS_ID_BYTES]; /* RESUMABLE */
+		struct vx6_vxs_attach attach;        /* kind ATTACH */
+	};
+};
+
+/** @return VX6_OK | INVALID (not a label, flags that the kind has not) */
 VX6_RES vx6_open_encode(const struct vx6_open *o, uint8_t out[static VX6_OPEN_MAX], size_t *n);
 /**
  * @param in   what has arrived so far

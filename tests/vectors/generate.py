@@ -367,8 +367,30 @@ def mux():
                              frame(6, 0, 300, 0)]
 
 
+def vxs():
+    binding, later, ident = bytes(range(32)), bytes(range(32, 64)), bytes(range(0xa0, 0xb0))
+    _, secret = vx.hkdf(ident, binding, b"VX6 vxs resume", 32)
+
+    def proof(role, epoch, off):
+        return vx.hmac256(secret, b"VX6 vxs attach" + vx.u8(role) + later + ident + vx.u32(epoch) + vx.u64(off))
+
+    ask, answer = proof(1, 2, 70000), proof(2, 2, 2**40 + 1)
+    return "tests/vectors", [
+        dict(name="data", bytes=(vx.u8(0) + b"\x00\x10\x01").hex(), type=0, n=4097),
+        dict(name="data_largest", bytes="00ffffff", type=0, n=2**24 - 1),
+        dict(name="ack", bytes=(vx.u8(1) + vx.u64(2**40 + 1)).hex(), type=1, n=2**40 + 1),
+        dict(name="fin", bytes=(vx.u8(2) + vx.u64(0)).hex(), type=2, n=0),
+        dict(name="noresume", bytes="03", type=3, n=0),
+        dict(name="open_resumable", bytes=(b"\x01\x01\x01\x03ssh" + ident).hex(), id=ident.hex()),
+        dict(name="open_attach", bytes=(b"\x01\x03\x00\x00" + ident + vx.u32(2) + vx.u64(70000) + ask).hex(), id=ident.hex(), epoch=2,
+             recv_off=70000, binding=binding.hex(), later=later.hex(), secret=secret.hex(), mac=ask.hex()),
+        dict(name="attach_reply", bytes=(vx.u16(0) + vx.u64(2**40 + 1) + answer).hex(), id=ident.hex(), epoch=2, recv_off=2**40 + 1,
+             binding=binding.hex(), later=later.hex(), mac=answer.hex()),
+    ]
+
+
 FILES = {f.__name__: f for f in (rfc8032, rfc7748, rfc5869, siphash, xchacha, argon2id, bip350, padding, hashes, keys, subkey_certs, records,
-                                 name_claims, blinding, catalogs, revocations, hellos, messages, dht_messages, mux)}
+                                 name_claims, blinding, catalogs, revocations, hellos, messages, dht_messages, mux, vxs)}
 
 
 # ---- files ----
@@ -390,7 +412,8 @@ def corpora(made):
 
     return {
         "wire_mux": [("frames", b"".join(b for _, b in of("mux")[:1] + of("mux")[3:5])), *of("mux")],
-        "wire_open": [(n, b) for n, b in of("messages") if is_open(n)],
+        "wire_open": [(n, b) for n, b in of("messages") + of("vxs") if is_open(n)],
+        "wire_vxs": [("frames", b"".join(b for _, b in of("vxs")[:1] + of("vxs")[2:5])), *of("vxs")],
         "wire_ctl": [(n, b) for n, b in of("messages") if not is_open(n)] + of("hellos"),
         "wire_dht": of("dht_messages"),
         "wire_hello": [(n, b[4:]) for n, b in of("hellos")],

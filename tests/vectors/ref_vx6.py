@@ -39,6 +39,10 @@ def hkdf(salt, ikm, info, n):
     return prk, out[:n]
 
 
+def hmac256(key, data):
+    return hmac.new(key, data, hashlib.sha256).digest()
+
+
 def siphash24(key, data):
     mask = (1 << 64) - 1
 

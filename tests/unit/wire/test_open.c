@@ -52,7 +52,9 @@ static void open_decode__wrong_first_bytes__are_refused_at_once(void **state)
 	assert_err(vx6_open_decode((const uint8_t *)"\x02", 1, &o, &used), UNSUPPORTED);
 	assert_err(vx6_open_decode((const uint8_t *)"GET / HTTP/1.1", 14, &o, &used), UNSUPPORTED);
 	assert_err(vx6_open_decode((const uint8_t *)"\x01\x04", 2, &o, &used), UNSUPPORTED);
-	assert_err(vx6_open_decode((const uint8_t *)"\x01\x01\x01", 3, &o, &used), UNSUPPORTED);
+	assert_err(vx6_open_decode((const uint8_t *)"\x01\x01\x02", 3, &o, &used), UNSUPPORTED);
+	assert_err(vx6_open_decode((const uint8_t *)"\x01\x02\x01", 3, &o, &used), UNSUPPORTED);
+	assert_err(vx6_open_decode((const uint8_t *)"\x01\x03\x01", 3, &o, &used), UNSUPPORTED);
 	assert_err(vx6_open_decode((const uint8_t *)"\x01\x01\x00\x21", 4, &o, &used), LIMIT);
 	assert_err(vx6_open_decode((const uint8_t *)"\x01\x01\x00\x00", 4, &o, &used), FORMAT);
 	assert_err(vx6_open_decode((const uint8_t *)"\x01\x01\x00\x03s/h", 7, &o, &used), FORMAT);
@@ -73,6 +75,35 @@ static void open__kinds_without_a_name__both_ways(void **state)
 	assert_err(vx6_open_decode((const uint8_t *)"\x01\x01\x00\x00", 4, &o, &used), FORMAT);
 	in.name[0] = 'x';
 	assert_err(vx6_open_encode(&in, out, &n), INVALID);
+}
+
+static void open__resumable_and_attach__both_ways(void **state)
+{
+	static const char *const names[] = {"open_resumable", "open_attach"};
+	cJSON *vectors = vec_load("vxs");
+
+	for (size_t i = 0; i < 2; i++) {
+		const cJSON *v = vec_find(vectors, names[i]);
+		uint8_t bytes[VX6_OPEN_MAX], out[VX6_OPEN_MAX], id[VX6_VXS_ID_BYTES];
+		size_t n = vec_hex(v, "bytes", bytes, sizeof bytes), out_n, used;
+		struct vx6_open o;
+
+		for (size_t cut = 0; cut < n; cut++)
+			assert_err(vx6_open_decode(bytes, cut, &o, &used), SHORT);
+		assert_ok(vx6_open_decode(bytes, n, &o, &used));
+		assert_int_equal(used, n);
+		vec_hex(v, "id", id, sizeof id);
+		assert_memory_equal(i == 0 ? o.stream_id : o.attach.id, id, sizeof id);
+		assert_int_equal(o.flags, i == 0 ? VX6_OPEN_RESUMABLE : 0);
+		if (i == 1) {
+			assert_int_equal(o.attach.epoch, vec_num(v, "epoch"));
+			assert_int_equal(o.attach.recv_off, vec_num(v, "recv_off"));
+		}
+		assert_ok(vx6_open_encode(&o, out, &out_n));
+		assert_int_equal(out_n, n);
+		assert_memory_equal(out, bytes, n);
+	}
+	vec_free(vectors);
 }
 
 static void open_encode__not_a_label__is_invalid(void **state)
@@ -109,6 +140,7 @@ int main(void)
 		cmocka_unit_test(open_decode__byte_by_byte__says_short_until_complete),
 		cmocka_unit_test(open_decode__wrong_first_bytes__are_refused_at_once),
 		cmocka_unit_test(open__kinds_without_a_name__both_ways),
+		cmocka_unit_test(open__resumable_and_attach__both_ways),
 		cmocka_unit_test(open_encode__not_a_label__is_invalid),
 		cmocka_unit_test(open_reply__two_bytes__both_ways),
 	};
