@@ -141,6 +141,7 @@ bool vx6_dht_is_near(const struct vx6_dht *d, const struct vx6_dht_key *key, siz
 	size_t got;
 
 	n = VX6_MIN(n, (size_t)CLOSEST_MAX);
-	got = vx6_dht_closest(d, key, CHOOSE_PROVED, NULL, nearest, n);
+	/* within the caps: a crowd from a few prefixes must not make the others send records away */
+	got = vx6_dht_closest(d, key, CHOOSE_PROVED | CHOOSE_CAPPED, NULL, nearest, n);
 	return got < n || vx6_dht_closer(key, &d->pos, &nearest[n - 1].pos) <= 0;
 }
