@@ -138,8 +138,15 @@ void vx6_dht_table_met(struct vx6_dht *d, const struct vx6_dht_contact *c,
 		       enum vx6_dht_knowledge how);
 /** It answered us. @param rtt_ms 0: not measured */
 void vx6_dht_table_alive(struct vx6_dht *d, const struct vx6_dht_contact *c, uint32_t rtt_ms);
-/** It did not answer, or lied (@p lied counts as many failures). Nothing happens when it is not in the table. */
-void vx6_dht_table_failed(struct vx6_dht *d, const struct vx6_dht_contact *c, bool lied);
+enum dht_blame {
+	BLAME_DOUBT, /* no answer, but nobody else answered meanwhile either: our own network may be down */
+	BLAME_SILENT, /* no answer, while others answered */
+	BLAME_LIED,   /* garbage, or records that do not verify */
+};
+/** Nothing happens when it is not in the table. */
+void vx6_dht_table_failed(struct vx6_dht *d, const struct vx6_dht_contact *c, enum dht_blame blame);
+/** A lookup or a ping went to that bucket. */
+void vx6_dht_table_touch(struct vx6_dht *d, const struct vx6_dht_key *key);
 void vx6_dht_table_remove(struct vx6_dht *d, const struct vx6_node_id *node);
 /** Our position has changed: every contact finds its new bucket. */
 void vx6_dht_table_rebase(struct vx6_dht *d);
@@ -184,8 +191,12 @@ void vx6_dht_queries_free(struct vx6_dht *d);
  */
 uint64_t vx6_dht_ask_one(struct vx6_dht *d, const struct vx6_dht_contact *to,
 			 const struct vx6_dht_req *req, dht_outcome_cb *cb, void *user);
-/** Ids that are not under way are ignored. */
-void vx6_dht_ask_cancel(struct vx6_dht *d, uint64_t query);
+/** The callback will not fire; the table still learns from the answer, or from the lack of one. Ids that are not under way are ignored. */
+void vx6_dht_ask_forget(struct vx6_dht *d, uint64_t query);
+/** What a lookup found to be false in an answer. */
+void vx6_dht_blame(struct vx6_dht *d, const struct vx6_dht_contact *c);
+/** Share of the latest queries that nobody answered. */
+double vx6_dht_query_failures(const struct vx6_dht *d);
 void vx6_dht_queries_step(struct vx6_dht *d);
 /** @return vx6_dht_now.ms; UINT64_MAX: nothing is due */
 uint64_t vx6_dht_queries_due(const struct vx6_dht *d);
@@ -198,9 +209,20 @@ struct dht_lookups *vx6_dht_lookups_new(void);
 void vx6_dht_lookups_free(struct vx6_dht *d);
 void vx6_dht_lookups_step(struct vx6_dht *d);
 uint64_t vx6_dht_lookups_due(const struct vx6_dht *d);
-size_t vx6_dht_lookups_n(const struct vx6_dht *d);
+uint32_t vx6_dht_lookups_n(const struct vx6_dht *d);
+/** In the callback of a lookup, WANT_NODES: what a PUT to r->closest[i] under this key must carry. */
+const uint8_t *vx6_dht_result_token(const struct vx6_dht_result *r, size_t i);
 
 /* ---- senses.c: how large the network is, whether it is under attack, whether lookups fail ---- */
+
+/** A lookup has found all of the neighbourhood of @p key: the nodes there, nearest first, those that the caps kept out included. */
+void vx6_dht_sense_region(struct vx6_dht *d, const struct vx6_dht_key *key,
+			  const struct vx6_dht_key *pos, size_t n);
+/** A lookup for a record ended. @param failed it gave up, or needed more paths than it began with */
+void vx6_dht_sense_lookup(struct vx6_dht *d, bool failed);
+double vx6_dht_failure_rate(const struct vx6_dht *d);
+/** Paths that a lookup should take now. */
+uint8_t vx6_dht_paths(const struct vx6_dht *d);
 
 struct dht_senses *vx6_dht_senses_new(void);
 void vx6_dht_senses_free(struct dht_senses *s);
@@ -218,6 +240,8 @@ uint32_t vx6_dht_holders_wanted(const struct vx6_dht *d, const struct vx6_dht_ke
 struct dht_upkeep *vx6_dht_upkeep_new(void);
 void vx6_dht_upkeep_free(struct dht_upkeep *u);
 void vx6_dht_upkeep_step(struct vx6_dht *d);
+/** Our position has changed: others have to learn of it, and we of our new neighbours. */
+void vx6_dht_upkeep_moved(struct vx6_dht *d);
 uint64_t vx6_dht_upkeep_due(const struct vx6_dht *d);
 
 /* ---- holder.c: records of others (expected by dht.c) ---- */
@@ -228,6 +252,10 @@ void vx6_dht_holder_free(struct dht_holder *h);
 void vx6_dht_holder_step(struct vx6_dht *d);
 uint64_t vx6_dht_holder_due(const struct vx6_dht *d);
 void vx6_dht_holder_info(const struct vx6_dht *d, uint32_t *records, uint64_t *bytes);
+/** Calls @p fn for each valid record that we hold under @p key ourselves. @param record borrowed */
+void vx6_dht_holder_get(struct vx6_dht *d, const struct vx6_dht_key *key,
+			void (*fn)(void *user, uint32_t age_s, const uint8_t *record, size_t n),
+			void *user);
 
 /* ---- keep.c: records of our own (expected by dht.c) ---- */
 

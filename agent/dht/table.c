@@ -298,7 +298,29 @@ static void replace(struct vx6_dht *d, unsigned index, struct dht_entry *dead)
 	add_entry(d->table, b, &e);
 }
 
-void vx6_dht_table_failed(struct vx6_dht *d, const struct vx6_dht_contact *c, bool lied)
+void vx6_dht_table_touch(struct vx6_dht *d, const struct vx6_dht_key *key)
+{
+	unsigned index = vx6_dht_bucket_of(d, key);
+
+	if (index < d->table->buckets_n)
+		d->table->bucket[index].touched_s = vx6_dht_table_s(d);
+}
+
+/* In doubt a contact stays one failure short of being replaced. */
+static void count_failure(const struct vx6_dht *d, struct dht_entry *e, enum dht_blame blame)
+{
+	unsigned failures = e->failures + 1U;
+
+	if (blame == BLAME_DOUBT)
+		failures = VX6_MAX(e->failures, FAILURES_MAX - 1U);
+	if (blame == BLAME_LIED)
+		failures = VX6_MAX(failures, FAILURES_MAX);
+	e->failures = (uint8_t)VX6_MIN(failures, UINT8_MAX);
+	if (blame == BLAME_LIED || (blame == BLAME_SILENT && e->failures > FAILURES_MAX))
+		e->demoted_s = vx6_dht_table_s(d) + DEMOTED_MS / 1000;
+}
+
+void vx6_dht_table_failed(struct vx6_dht *d, const struct vx6_dht_contact *c, enum dht_blame blame)
 {
 	struct vx6_dht_key pos;
 	struct dht_entry *e;
@@ -310,12 +332,7 @@ void vx6_dht_table_failed(struct vx6_dht *d, const struct vx6_dht_contact *c, bo
 	e = find_at(d->table, index, &c->node, &spare);
 	if (!e)
 		return;
-	if (e->failures < UINT8_MAX)
-		e->failures++;
-	if (lied)
-		e->failures = VX6_MAX(e->failures, FAILURES_MAX);
-	if (lied || e->failures > FAILURES_MAX)
-		e->demoted_s = vx6_dht_table_s(d) + DEMOTED_MS / 1000;
+	count_failure(d, e, blame);
 	if (spare) {
 		if (!e->proved || is_dead(e))
 			drop_spare(d->table, &d->table->bucket[index], e);

@@ -1,0 +1,242 @@
+#include <string.h>
+
+#include "base/util.h"
+#include "dht/lookup_internal.h"
+
+enum {
+	FIRST_ROOM = 32,
+	SEEDS_MAX = 64, /* contacts of the table that a lookup begins with */
+	MISLED_MAX =
+		3, /* then nobody goes where this one pointed, unless more of those it named answered */
+	WARM_LOOKAHEAD = 4,   /* candidates among which a warm one is preferred */
+	WARM_FARTHER_BITS = 1 /* and how much farther it may be */
+};
+
+static uint64_t first_bits(const struct vx6_dht_key *a, const struct vx6_dht_key *b)
+{
+	uint64_t v = 0;
+
+	for (size_t i = 0; i < 8; i++)
+		v = v << 8 | (uint8_t)(a->b[i] ^ b->b[i]);
+	return v;
+}
+
+/* ---- the list ---- */
+
+/* First place in the order whose distance is not below @p distance. */
+static size_t place_of(const struct vx6_dht_lookup *l, uint64_t distance)
+{
+	size_t low = 0, high = l->cands_n;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (l->cand[l->order[middle]].distance < distance)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static struct dht_cand *known(const struct vx6_dht_lookup *l, size_t place, uint64_t distance,
+			      const struct vx6_node_id *node)
+{
+	for (; place < l->cands_n; place++) {
+		struct dht_cand *c = &l->cand[l->order[place]];
+
+		if (c->distance != distance)
+			return NULL;
+		if (vx6_node_id_eq(&c->contact.node, node))
+			return c;
+	}
+	return NULL;
+}
+
+/* Room for one more: the farthest that was not asked gives way, if it is farther than @p distance. @return index of cand, or -1 */
+static int make_room(struct vx6_dht_lookup *l, uint64_t distance)
+{
+	if (l->cands_n < CANDIDATES_MAX) {
+		if (l->cands_n == l->cands_room) {
+			l->cands_room = (uint16_t)VX6_MAX(l->cands_room * 2U, FIRST_ROOM);
+			l->cand = vx6_realloc_array(l->cand, l->cands_room, sizeof *l->cand);
+		}
+		return l->cands_n++;
+	}
+	for (size_t i = l->cands_n; i > 0; i--) {
+		uint16_t at = l->order[i - 1];
+
+		if (l->cand[at].distance <= distance)
+			return -1;
+		if (l->cand[at].state != CAND_NEW)
+			continue;
+		memmove(&l->order[i - 1], &l->order[i], (l->cands_n - i) * sizeof l->order[0]);
+		return at;
+	}
+	return -1;
+}
+
+static bool is_trusted(const struct vx6_dht_lookup *l, const struct dht_cand *c)
+{
+	const struct dht_cand *from;
+
+	if (c->from == FROM_TABLE)
+		return true;
+	from = &l->cand[c->from];
+	return from->misled < MISLED_MAX || from->misled <= 2 * from->led;
+}
+
+/* Somebody else named it too. */
+static bool heard_again(struct vx6_dht_lookup *l, struct dht_cand *c,
+			const struct vx6_dht_contact *as, uint8_t path, uint16_t from)
+{
+	bool elsewhere =
+		memcmp(c->contact.ip, as->ip, sizeof as->ip) != 0 || c->contact.port != as->port;
+	bool is_new = !(c->heard_by & 1U << path);
+
+	c->heard_by |= (uint8_t)(1U << path);
+	if (c->state == CAND_NEW && !is_trusted(l, c))
+		c->from = from;
+	/* the first one who named it may have lied about its address */
+	if (elsewhere && c->state == CAND_FAILED && c->from != from) {
+		c->contact = *as;
+		c->from = from;
+		c->state = CAND_NEW;
+		is_new = true;
+	}
+	return is_new;
+}
+
+bool vx6_dht_cand_add(struct vx6_dht_lookup *l, const struct vx6_dht_contact *c, uint8_t path,
+		      uint16_t from, bool doubtful)
+{
+	struct dht_cand new = {.contact = *c,
+			       .from = from,
+			       .heard_by = (uint8_t)(1U << path),
+			       .doubtful = doubtful};
+	struct dht_cand *old;
+	size_t place;
+	int at;
+
+	if (!vx6_dht_is_usable(l->d, c))
+		return false;
+	vx6_dht_contact_pos(&l->d->net, c, &new.pos);
+	new.distance = first_bits(&l->ask.key, &new.pos);
+	place = place_of(l, new.distance);
+	old = known(l, place, new.distance, &c->node);
+	if (old)
+		return heard_again(l, old, c, path, from);
+	at = make_room(l, new.distance);
+	if (at < 0)
+		return false;
+	l->cand[at] = new;
+	memmove(&l->order[place + 1], &l->order[place],
+		(l->cands_n - 1 - place) * sizeof l->order[0]);
+	l->order[place] = (uint16_t)at;
+	return true;
+}
+
+void vx6_dht_cand_judge(struct vx6_dht_lookup *l, const struct dht_cand *c, bool answered)
+{
+	struct dht_cand *from;
+
+	if (c->from == FROM_TABLE)
+		return;
+	from = &l->cand[c->from];
+	if (answered)
+		from->led++; /* of twenty that it named: neither overflows */
+	else
+		from->misled++;
+}
+
+/* ---- who is next ---- */
+
+static bool prefix_was_asked(const struct vx6_dht_lookup *l, const struct dht_cand *c)
+{
+	uint8_t mine[VX6_DHT_PREFIX_BYTES], other[VX6_DHT_PREFIX_BYTES];
+
+	vx6_dht_contact_prefix(&c->contact, mine);
+	for (size_t i = 0; i < l->cands_n; i++) {
+		if (l->cand[i].state == CAND_NEW)
+			continue;
+		vx6_dht_contact_prefix(&l->cand[i].contact, other);
+		if (memcmp(mine, other, sizeof mine) == 0)
+			return true;
+	}
+	return false;
+}
+
+static unsigned shared_bits(const struct dht_cand *c)
+{
+	return c->distance == 0 ? 64U : (unsigned)__builtin_clzll(c->distance);
+}
+
+/* Of those about as near as the one at @p place, a warm one: it answers a round trip sooner. */
+static int prefer_warm(const struct vx6_dht_lookup *l, uint8_t path, size_t place, bool capped)
+{
+	const struct dht_cand *first = &l->cand[l->order[place]];
+	size_t seen = 0;
+
+	for (size_t i = place; i < l->cands_n && seen < WARM_LOOKAHEAD; i++) {
+		const struct dht_cand *c = &l->cand[l->order[i]];
+
+		if (!(c->heard_by & 1U << path) || c->state != CAND_NEW || c->doubtful ||
+		    !is_trusted(l, c) || (capped && prefix_was_asked(l, c)))
+			continue;
+		if (shared_bits(c) + WARM_FARTHER_BITS < shared_bits(first))
+			break;
+		if (l->d->io->is_warm(l->d->user, &c->contact))
+			return l->order[i];
+		seen++;
+	}
+	return l->order[place];
+}
+
+int vx6_dht_cand_next(const struct vx6_dht_lookup *l, uint8_t path, bool *pending)
+{
+	bool capped = vx6_dht_diversity(l->d) != VX6_DIVERSITY_OFF;
+	int doubtful = -1, same_prefix = -1;
+	unsigned nearest = 0;
+
+	*pending = false;
+	for (size_t i = 0; i < l->cands_n && nearest < VX6_DHT_K; i++) {
+		const struct dht_cand *c = &l->cand[l->order[i]];
+
+		if (!(c->heard_by & 1U << path) || c->state == CAND_FAILED || c->state == CAND_LATE)
+			continue;
+		if (c->state != CAND_NEW) {
+			*pending |= c->state == CAND_ASKED || c->state == CAND_SLOW;
+			nearest++;
+		} else if (capped && prefix_was_asked(l, c)) {
+			same_prefix = same_prefix < 0 ? l->order[i] : same_prefix;
+		} else if (c->doubtful || !is_trusted(l, c)) {
+			doubtful = doubtful < 0 ? l->order[i] : doubtful;
+		} else {
+			return prefer_warm(l, path, i, capped);
+		}
+	}
+	/* what is left is tried only for as long as there is hardly anybody else */
+	if (l->answers >= VX6_DHT_HOLDERS)
+		return -1;
+	return doubtful >= 0 ? doubtful : same_prefix;
+}
+
+/* ---- seeds ---- */
+
+size_t vx6_dht_cand_seed(struct vx6_dht_lookup *l, uint8_t first, uint8_t paths)
+{
+	struct dht_entry near[SEEDS_MAX];
+	size_t n = vx6_dht_closest(l->d, &l->ask.key, 0, NULL, near, SEEDS_MAX), dealt = 0;
+
+	/* those that failed of late, or never proved anything, come after all others */
+	for (int doubtful = 0; doubtful <= 1; doubtful++)
+		for (size_t i = 0; i < n; i++) {
+			bool doubt = near[i].failures > 0 || !near[i].proved;
+
+			if (doubt == (doubtful != 0) &&
+			    vx6_dht_cand_add(l, &near[i].contact, (uint8_t)(first + dealt % paths),
+					     FROM_TABLE, near[i].failures > 0))
+				dealt++;
+		}
+	return dealt;
+}
