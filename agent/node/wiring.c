@@ -105,11 +105,13 @@ static void on_pinned(void *user, const char *name, const struct vx6_node_id *id
 {
 	struct vx6_node *node = user;
 	struct vx6_write *w = vx6_write_new();
-	struct vx6_stored_pin pin = {.node = *id, .pinned_ms = vx6_wall_ms()};
+	struct vx6_name_binding pin = {.kind = VX6_BINDING_PIN,
+				       .node = *id,
+				       .since_ms = vx6_wall_ms()};
 	char text[VX6_NODE_ID_TEXT];
 
 	vx6_strlcpy(pin.name, name, sizeof pin.name);
-	vx6_write_put_pin(w, &pin);
+	vx6_write_put_name(w, &pin);
 	if (!vx6_is_ok(vx6_state_submit(node->state, w, NULL, NULL)))
 		VX6_WARN("node", "the pin of %s could not be stored", name);
 	VX6_INFO("node", "%s is %s from now on", name, vx6_node_id_format(id, text));
@@ -300,8 +302,10 @@ static void make_parts(struct vx6_node *node, const struct vx6_state_image *img)
 	node->publisher = vx6_publisher_new(&pub);
 	vx6_publisher_attach(node->publisher, node->sessions);
 	node->registry = vx6_registry_new(&node->identity.net, &node->hwm, &registry_events, node);
-	for (size_t i = 0; i < img->pins_n; i++)
-		vx6_registry_load_pin(node->registry, img->pins[i].name, &img->pins[i].node);
+	for (size_t i = 0; i < img->names_n; i++)
+		if (img->names[i].kind == VX6_BINDING_PIN)
+			vx6_registry_load_pin(node->registry, img->names[i].name,
+					      &img->names[i].node);
 	node->peers = vx6_peers_new(&peers);
 	node->services = vx6_services_new(&services);
 	node->reach = vx6_reach_new(&(struct vx6_reach_config){

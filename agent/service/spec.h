@@ -16,11 +16,18 @@ enum { VX6_ALLOW_MAX = 256, VX6_FORWARD_NAME_MAX = 64 };
 
 enum vx6_access { VX6_ACCESS_ANY, VX6_ACCESS_LIST };
 
+/** Who hears that the service exists; who may connect is another matter. */
+enum vx6_visibility {
+	VX6_VISIBILITY_PUBLIC,  /* everybody, when everybody may connect; else those who may */
+	VX6_VISIBILITY_PRIVATE, /* nobody but through a catalog, or by word of mouth */
+};
+
 struct vx6_service_spec {
 	char name[VX6_LABEL_MAX + 1];
 	struct vx6_addr
 		target; /* loopback or unix, unless the node's configuration allows others */
 	bool enabled;
+	enum vx6_visibility visibility;
 	enum vx6_access access;
 	struct vx6_node_id *allow; /* owned; LIST: who may connect */
 	size_t allow_n;            /* at most VX6_ALLOW_MAX */

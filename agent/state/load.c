@@ -70,6 +70,7 @@ static bool service_row(sqlite3_stmt *stmt, void *item)
 		return false;
 	s->spec.enabled = u64_at(stmt, 8) != 0;
 	s->spec.access = u64_at(stmt, 9) ? VX6_ACCESS_LIST : VX6_ACCESS_ANY;
+	s->spec.visibility = u64_at(stmt, 11) ? VX6_VISIBILITY_PRIVATE : VX6_VISIBILITY_PUBLIC;
 	s->spec.allow_n = n / sizeof *s->spec.allow;
 	if (n) {
 		s->spec.allow = vx6_realloc_array(NULL, s->spec.allow_n, sizeof *s->spec.allow);
@@ -139,17 +140,18 @@ static void peer_fini(void *item)
 	vx6_meta_fini(&((struct vx6_stored_peer *)item)->meta);
 }
 
-static bool pin_row(sqlite3_stmt *stmt, void *item)
+static bool name_row(sqlite3_stmt *stmt, void *item)
 {
-	struct vx6_stored_pin *pin = item;
+	struct vx6_name_binding *b = item;
 	bool has;
 
-	pin->pinned_ms = u64_at(stmt, 2);
-	return copy_at(stmt, 0, pin->name, sizeof pin->name) &&
-	       node_id_at(stmt, 1, &has, &pin->node) && has;
+	b->kind = u64_at(stmt, 0) ? VX6_BINDING_PIN : VX6_BINDING_PETNAME;
+	b->since_ms = u64_at(stmt, 3);
+	return copy_at(stmt, 1, b->name, sizeof b->name) && node_id_at(stmt, 2, &has, &b->node) &&
+	       has;
 }
 
-static void pin_fini(void *item)
+static void name_fini(void *item)
 {
 }
 
@@ -199,12 +201,12 @@ static const struct table peers = {
 	.row = peer_row,
 	.fini = peer_fini,
 };
-static const struct table pins = {
-	.name = "pins",
-	.sql = "SELECT * FROM pins ORDER BY name LIMIT 65536",
-	.size = sizeof(struct vx6_stored_pin),
-	.row = pin_row,
-	.fini = pin_fini,
+static const struct table names = {
+	.name = "names",
+	.sql = "SELECT * FROM names ORDER BY kind, name LIMIT 65536",
+	.size = sizeof(struct vx6_name_binding),
+	.row = name_row,
+	.fini = name_fini,
 };
 static const struct table values = {
 	.name = "kv",
@@ -269,7 +271,8 @@ static vx6_err load_all(sqlite3 *db, struct vx6_state_image *img)
 	void *items[5] = {0};
 	size_t n[5] = {0};
 	vx6_err err = load_node(db, &img->node);
-	static const struct table *const tables[5] = {&services, &forwards, &peers, &pins, &values};
+	static const struct table *const tables[5] = {&services, &forwards, &peers, &names,
+						      &values};
 
 	for (size_t i = 0; i < VX6_ARRAY_N(tables) && vx6_is_ok(err); i++)
 		err = load_table(db, tables[i], &items[i], &n[i]);
@@ -279,8 +282,8 @@ static vx6_err load_all(sqlite3 *db, struct vx6_state_image *img)
 	img->forwards_n = n[1];
 	img->peers = items[2];
 	img->peers_n = n[2];
-	img->pins = items[3];
-	img->pins_n = n[3];
+	img->names = items[3];
+	img->names_n = n[3];
 	img->values = items[4];
 	img->values_n = n[4];
 	return err;
@@ -310,7 +313,7 @@ void vx6_state_image_fini(struct vx6_state_image *img)
 	free(img->services);
 	free(img->forwards);
 	free(img->peers);
-	free(img->pins);
+	free(img->names);
 	free(img->values);
 	*img = (struct vx6_state_image){0};
 }

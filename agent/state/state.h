@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "discovery/names.h"
 #include "discovery/peer_spec.h"
 #include "identity/node_id.h"
 #include "loop/loop.h"
@@ -75,12 +76,6 @@ struct vx6_stored_peer {
 	struct vx6_meta meta;
 	struct vx6_peer_spec spec;
 };
-/** Trust on first use: the node that a name meant when it was first met. */
-struct vx6_stored_pin {
-	char name[VX6_LABEL_MAX + 1];
-	struct vx6_node_id node;
-	uint64_t pinned_ms;
-};
 struct vx6_stored_value {
 	char key[VX6_STATE_KEY_MAX];
 	uint8_t *value; /* owned */
@@ -96,8 +91,8 @@ struct vx6_state_image {
 	size_t forwards_n;
 	struct vx6_stored_peer *peers;
 	size_t peers_n;
-	struct vx6_stored_pin *pins;
-	size_t pins_n; /* sorted by name */
+	struct vx6_name_binding *names;
+	size_t names_n; /* petnames first; sorted by name */
 	struct vx6_stored_value *values;
 	size_t values_n;   /* sorted by key */
 	uint64_t last_seq; /* of the newest event; 0: none yet */
@@ -136,7 +131,9 @@ void vx6_write_delete(struct vx6_write *w, enum vx6_resource_kind kind, const ch
 /** @param key at most VX6_STATE_KEY_MAX with its NUL @param n at most VX6_STATE_VALUE_MAX */
 void vx6_write_put_value(struct vx6_write *w, const char *key, const void *value, size_t n);
 void vx6_write_put_u64(struct vx6_write *w, const char *key, uint64_t value);
-void vx6_write_put_pin(struct vx6_write *w, const struct vx6_stored_pin *pin);
+void vx6_write_put_name(struct vx6_write *w, const struct vx6_name_binding *b);
+/** A missing row is no error. */
+void vx6_write_delete_name(struct vx6_write *w, enum vx6_binding_kind kind, const char *name);
 /** Appends an event row; its seq is assigned in the transaction (ev->seq is ignored). */
 void vx6_write_event(struct vx6_write *w, const struct vx6_event *ev);
 

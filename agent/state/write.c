@@ -125,9 +125,10 @@ void vx6_write_put_service(struct vx6_write *w, const struct vx6_meta *meta,
 {
 	struct state_op *op =
 		add(w,
-		    "INSERT INTO services VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)" META_SET
+		    "INSERT INTO services VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)" META_SET
 		    " name = excluded.name, target = excluded.target, enabled = excluded.enabled,"
-		    " access = excluded.access, allow = excluded.allow",
+		    " access = excluded.access, allow = excluded.allow, visibility = "
+		    "excluded.visibility",
 		    true);
 
 	put_meta(w, op, meta);
@@ -136,6 +137,7 @@ void vx6_write_put_service(struct vx6_write *w, const struct vx6_meta *meta,
 	put_int(op, spec->enabled);
 	put_int(op, spec->access == VX6_ACCESS_LIST);
 	put_bytes(w, op, STATE_BLOB, spec->allow, spec->allow_n * sizeof *spec->allow);
+	put_int(op, spec->visibility == VX6_VISIBILITY_PRIVATE);
 }
 
 void vx6_write_put_forward(struct vx6_write *w, const struct vx6_meta *meta,
@@ -219,17 +221,26 @@ void vx6_write_put_u64(struct vx6_write *w, const char *key, uint64_t value)
 	vx6_write_put_value(w, key, be, sizeof be);
 }
 
-void vx6_write_put_pin(struct vx6_write *w, const struct vx6_stored_pin *pin)
+void vx6_write_put_name(struct vx6_write *w, const struct vx6_name_binding *b)
 {
 	struct state_op *op = add(w,
-				  "INSERT INTO pins VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE "
-				  "SET node_id = excluded.node_id,"
-				  " pinned_ms = excluded.pinned_ms",
+				  "INSERT INTO names VALUES (?, ?, ?, ?) ON CONFLICT (kind, name) "
+				  "DO UPDATE SET node_id = excluded.node_id,"
+				  " since_ms = excluded.since_ms",
 				  true);
 
-	put_text(w, op, pin->name);
-	put_node_id(w, op, &pin->node);
-	put_int(op, pin->pinned_ms);
+	put_int(op, b->kind == VX6_BINDING_PIN);
+	put_text(w, op, b->name);
+	put_node_id(w, op, &b->node);
+	put_int(op, b->since_ms);
+}
+
+void vx6_write_delete_name(struct vx6_write *w, enum vx6_binding_kind kind, const char *name)
+{
+	struct state_op *op = add(w, "DELETE FROM names WHERE kind = ? AND name = ?", true);
+
+	put_int(op, kind == VX6_BINDING_PIN);
+	put_text(w, op, name);
 }
 
 void vx6_write_event(struct vx6_write *w, const struct vx6_event *ev)

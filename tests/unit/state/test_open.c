@@ -217,45 +217,86 @@ static void open__newer_in_log_only__log_is_kept(void **state)
 	free(after);
 }
 
+/* All migrations there are, and one more. @return how many without it */
+static int and_one_more(const char *sql, const char *out[static 32])
+{
+	int n = vx6_state_migrations_n;
+
+	assert_in_range(n, 1, 31);
+	memcpy(out, vx6_state_migrations, (size_t)n * sizeof *out);
+	out[n] = sql;
+	return n;
+}
+
 static void open__older__is_copied_and_migrated(void **state)
 {
-	const char *two[] = {
-		vx6_state_migrations[0],
-		"CREATE TABLE extra (a INTEGER) STRICT; INSERT INTO extra VALUES (7);"};
+	const char *more[32];
+	int n = and_one_more("CREATE TABLE extra (a INTEGER) STRICT; INSERT INTO extra VALUES (7);",
+			     more);
 	struct vx6_state_config cfg = {.dir = d.path, .loop = d.loop};
 	struct vx6_state_image img;
 	struct stat st;
+	char bak[32];
 	sqlite3 *db;
 
-	assert_true(vx6_is_ok(state_open_with(&cfg, two, 1, &d.st, d.detail)));
+	snprintf(bak, sizeof bak, "state.db.v%d.bak", n);
+	assert_true(vx6_is_ok(state_open_with(&cfg, more, n, &d.st, d.detail)));
 	assert_true(vx6_is_ok(dir_write(&d, dir_service("svc_1", "web")).err));
 	dir_close(&d);
-	assert_int_equal(access(file("state.db.v1.bak"), F_OK), -1);
-	assert_true(vx6_is_ok(state_open_with(&cfg, two, 2, &d.st, d.detail)));
+	assert_int_equal(access(file(bak), F_OK), -1);
+	assert_true(vx6_is_ok(state_open_with(&cfg, more, n + 1, &d.st, d.detail)));
 	assert_true(vx6_is_ok(vx6_state_load(d.st, &img)));
 	assert_int_equal(img.services_n, 1);
 	vx6_state_image_fini(&img);
-	assert_int_equal(stat(file("state.db.v1.bak"), &st), 0);
+	assert_int_equal(stat(file(bak), &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
-	assert_int_equal(sqlite3_open(file("state.db.v1.bak"), &db), SQLITE_OK);
+	assert_int_equal(sqlite3_open(file(bak), &db), SQLITE_OK);
 	assert_int_equal(sqlite3_exec(db, "SELECT name FROM services WHERE id = 'svc_1'", NULL,
 				      NULL, NULL),
 			 SQLITE_OK);
 	assert_int_equal(sqlite3_exec(db, "SELECT * FROM extra", NULL, NULL, NULL), SQLITE_ERROR);
 	sqlite3_close(db);
 	dir_close(&d);
-	assert_int_equal(state_open_with(&cfg, two, 1, &d.st, d.detail).code, VX6_E_TOO_NEW);
+	assert_int_equal(state_open_with(&cfg, more, n, &d.st, d.detail).code, VX6_E_TOO_NEW);
+}
+
+/* What the first version stored means the same to this one. */
+static void open__first_version__its_pins_and_services_are_kept(void **state)
+{
+	struct vx6_state_config cfg = {.dir = d.path, .loop = d.loop};
+	struct vx6_state_image img;
+	sqlite3 *db;
+
+	assert_true(vx6_is_ok(state_open_with(&cfg, vx6_state_migrations, 1, &d.st, d.detail)));
+	dir_close(&d);
+	assert_int_equal(sqlite3_open(file("state.db"), &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db,
+				      "INSERT INTO pins VALUES ('alice', zeroblob(32), 77);"
+				      "INSERT INTO services VALUES ('svc_1', 1, 2, 3, 'api', '{}',"
+				      " 'web', '127.0.0.1:80', 1, 0, x'')",
+				      NULL, NULL, NULL),
+			 SQLITE_OK);
+	sqlite3_close(db);
+	assert_true(vx6_is_ok(dir_open(&d)));
+	assert_true(vx6_is_ok(vx6_state_load(d.st, &img)));
+	assert_int_equal(img.names_n, 1);
+	assert_int_equal(img.names[0].kind, VX6_BINDING_PIN);
+	assert_string_equal(img.names[0].name, "alice");
+	assert_int_equal(img.names[0].since_ms, 77);
+	assert_int_equal(img.services_n, 1);
+	assert_int_equal(img.services[0].spec.visibility, VX6_VISIBILITY_PUBLIC);
+	vx6_state_image_fini(&img);
 }
 
 static void open__migration_fails__nothing_changed(void **state)
 {
-	const char *two[] = {
-		vx6_state_migrations[0],
-		"CREATE TABLE extra (a INTEGER) STRICT; INSERT INTO nowhere VALUES (1);"};
+	const char *more[32];
+	int n = and_one_more(
+		"CREATE TABLE extra (a INTEGER) STRICT; INSERT INTO nowhere VALUES (1);", more);
 	struct vx6_state_config cfg = {.dir = d.path, .loop = d.loop};
 
 	make_good();
-	assert_false(vx6_is_ok(state_open_with(&cfg, two, 2, &d.st, d.detail)));
+	assert_false(vx6_is_ok(state_open_with(&cfg, more, n + 1, &d.st, d.detail)));
 	assert_true(vx6_is_ok(dir_open(&d)));
 }
 
@@ -370,6 +411,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(open__older__is_copied_and_migrated, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(open__first_version__its_pins_and_services_are_kept,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(open__migration_fails__nothing_changed, setup,
 						teardown),
 	};

@@ -42,7 +42,7 @@ static void load__new_directory__is_empty(void **state)
 
 	assert_true(vx6_is_ok(vx6_state_load(d.st, &img)));
 	assert_false(img.node.exists);
-	assert_int_equal(img.services_n + img.forwards_n + img.peers_n + img.pins_n + img.values_n,
+	assert_int_equal(img.services_n + img.forwards_n + img.peers_n + img.names_n + img.values_n,
 			 0);
 	assert_int_equal(img.last_seq, 0);
 	vx6_state_image_fini(&img);
@@ -53,6 +53,7 @@ static void load__everything_put__comes_back(void **state)
 	struct vx6_node_id ids[2] = {{{1, 2, 3}}, {{4, 5, 6}}};
 	struct vx6_service_spec svc = {.name = "web",
 				       .enabled = true,
+				       .visibility = VX6_VISIBILITY_PRIVATE,
 				       .access = VX6_ACCESS_LIST,
 				       .allow = ids,
 				       .allow_n = 2};
@@ -67,7 +68,11 @@ static void load__everything_put__comes_back(void **state)
 				     .node_id = ids[1]};
 	struct vx6_meta s1 = dir_meta("svc_1", 3), f1 = dir_meta("fwd_1", 1),
 			f2 = dir_meta("fwd_2", 7), p1 = dir_meta("peer_1", 1);
-	struct vx6_stored_pin pin = {.name = "carol", .node = ids[0], .pinned_ms = 77};
+	struct vx6_name_binding pin = {.kind = VX6_BINDING_PIN,
+				       .name = "carol",
+				       .node = ids[0],
+				       .since_ms = 77},
+				pet = {.name = "carol", .node = ids[1], .since_ms = 78};
 	struct vx6_stored_node node = {.name = "me",
 				       .generation = 9,
 				       .created_ms = 1,
@@ -88,7 +93,8 @@ static void load__everything_put__comes_back(void **state)
 	vx6_write_put_forward(w, &f1, &fwd);
 	vx6_write_put_forward(w, &f2, &fwd2);
 	vx6_write_put_peer(w, &p1, &peer);
-	vx6_write_put_pin(w, &pin);
+	vx6_write_put_name(w, &pin);
+	vx6_write_put_name(w, &pet);
 	vx6_write_put_u64(w, "cert_seq", UINT64_MAX - 5);
 	vx6_write_put_value(w, "blob", "\0\1\2", 3);
 	assert_true(vx6_is_ok(dir_write(&d, w).err));
@@ -106,6 +112,7 @@ static void load__everything_put__comes_back(void **state)
 	assert_int_equal(img.services[0].meta.generation, 3);
 	assert_true(img.services[0].spec.enabled);
 	assert_int_equal(img.services[0].spec.access, VX6_ACCESS_LIST);
+	assert_int_equal(img.services[0].spec.visibility, VX6_VISIBILITY_PRIVATE);
 	assert_int_equal(img.services[0].spec.allow_n, 2);
 	assert_memory_equal(img.services[0].spec.allow, ids, sizeof ids);
 	assert_true(vx6_addr_eq(&img.services[0].spec.target, &svc.target));
@@ -122,8 +129,13 @@ static void load__everything_put__comes_back(void **state)
 	assert_int_equal(img.peers[0].spec.addrs_n, 2);
 	assert_true(vx6_addr_eq(&img.peers[0].spec.addrs[1], &peer.addrs[1]));
 	assert_true(vx6_node_id_eq(&img.peers[0].spec.node_id, &ids[1]));
-	assert_int_equal(img.pins_n, 1);
-	assert_string_equal(img.pins[0].name, "carol");
+	assert_int_equal(img.names_n, 2);
+	assert_int_equal(img.names[0].kind, VX6_BINDING_PETNAME);
+	assert_string_equal(img.names[0].name, "carol");
+	assert_true(vx6_node_id_eq(&img.names[0].node, &ids[1]));
+	assert_int_equal(img.names[1].kind, VX6_BINDING_PIN);
+	assert_true(vx6_node_id_eq(&img.names[1].node, &ids[0]));
+	assert_int_equal(img.names[1].since_ms, 77);
 	assert_int_equal(vx6_state_image_u64(&img, "cert_seq", 0), UINT64_MAX - 5);
 	assert_int_equal(vx6_state_image_u64(&img, "nothing", 4), 4);
 	assert_int_equal(vx6_state_image_value(&img, "blob")->n, 3);
@@ -139,6 +151,24 @@ static void put__same_id__replaces(void **state)
 	assert_true(vx6_is_ok(vx6_state_load(d.st, &img)));
 	assert_int_equal(img.services_n, 1);
 	assert_string_equal(img.services[0].spec.name, "b");
+	vx6_state_image_fini(&img);
+}
+
+static void delete_name__one_kind__leaves_the_other(void **state)
+{
+	struct vx6_name_binding b = {.kind = VX6_BINDING_PIN, .name = "carol"};
+	struct vx6_write *w = vx6_write_new();
+	struct vx6_state_image img;
+
+	vx6_write_put_name(w, &b);
+	b.kind = VX6_BINDING_PETNAME;
+	vx6_write_put_name(w, &b);
+	vx6_write_delete_name(w, VX6_BINDING_PIN, "carol");
+	vx6_write_delete_name(w, VX6_BINDING_PIN, "never there");
+	assert_true(vx6_is_ok(dir_write(&d, w).err));
+	assert_true(vx6_is_ok(vx6_state_load(d.st, &img)));
+	assert_int_equal(img.names_n, 1);
+	assert_int_equal(img.names[0].kind, VX6_BINDING_PETNAME);
 	vx6_state_image_fini(&img);
 }
 
@@ -374,6 +404,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(load__new_directory__is_empty, setup, teardown),
 		cmocka_unit_test_setup_teardown(load__everything_put__comes_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(put__same_id__replaces, setup, teardown),
+		cmocka_unit_test_setup_teardown(delete_name__one_kind__leaves_the_other, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(delete__row__is_gone, setup, teardown),
 		cmocka_unit_test_setup_teardown(submit__one_fails__neighbours_do_not, setup,
 						teardown),
