@@ -34,22 +34,28 @@ struct vx6_dht_link_config {
 	enum vx6_dht_mode mode;
 	enum vx6_diversity diversity;
 	const char *asn_map; /* a MaxMind file; NULL: none. Borrowed for the call */
-	/** Others can reach us now, or no longer: our endpoint record is to say so (VX6_FEAT_DHT). */
+	/** Others can reach us now, or no longer: our endpoint record is to say so (VX6_FEAT_DHT). Never inside a call. */
 	void (*serving_changed)(void *user, bool serving);
 	/** Whether a session is used by anybody else: the pool must not close it. */
 	bool (*is_needed)(void *user, const struct vx6_session *s);
 	void *user;
 };
 
-/** @return owned; vx6_dht_link_free() */
-VX6_RES vx6_dht_link_new(const struct vx6_dht_link_config *cfg, struct vx6_dht_link **out);
+/**
+ * @param detail @p detail_n bytes for people, written on failure
+ * @param out    returns owned; vx6_dht_link_free()
+ * @return VX6_OK | errors of vx6_asn_open()
+ */
+VX6_RES vx6_dht_link_new(const struct vx6_dht_link_config *cfg, struct vx6_dht_link **out,
+			 char *detail, size_t detail_n);
+/** Sessions stay up; before or after them. Accepts NULL. */
 void vx6_dht_link_free(struct vx6_dht_link *l);
 
 /** The DHT itself, for lookups and kept records; NULL in mode OFF. Borrowed. */
 struct vx6_dht *vx6_dht_link_dht(struct vx6_dht_link *l);
 void vx6_dht_link_now(const struct vx6_dht_link *l, struct vx6_dht_now *out);
 
-/** To be told of every session, and of every endpoint record that was admitted (of peers and of others). */
+/** To be told of every session, anonymous ones included, and of every endpoint record that was admitted (of peers and of others). */
 void vx6_dht_link_session_up(struct vx6_dht_link *l, struct vx6_session *s);
 void vx6_dht_link_session_down(struct vx6_dht_link *l, struct vx6_session *s, vx6_err why);
 void vx6_dht_link_endpoint(struct vx6_dht_link *l, const struct vx6_endpoint *e);

@@ -113,7 +113,9 @@ void session_fail(struct vx6_session *s, vx6_err why, const char *detail)
 	if (s->state == SESSION_DEAD)
 		return;
 	vx6_link_info(s->link, &info);
-	if (!s->was_up && vx6_log_allow(&s->m->complaints, "session", 20, 10000))
+	/* an attempt that was not needed any more failed nobody */
+	if (!s->was_up && why.code != VX6_E_DUPLICATE &&
+	    vx6_log_allow(&s->m->complaints, "session", 20, 10000))
 		VX6_INFO("session", "%s %s via %s not accepted: %s (%s)",
 			 s->initiator ? "dial to" : "link from", vx6_log_addr(&info.remote, &buf),
 			 info.transport, vx6_err_text(why), detail);

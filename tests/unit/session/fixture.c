@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "crypto/secret.h"
 #include "fixture.h"
+#include "transport/mem/mem.h"
 
 struct vx6_loop *test_loop;
 
@@ -117,6 +118,8 @@ static void on_up(void *user, struct vx6_session *s)
 	n->session = s;
 	if (n->on_session)
 		n->on_session(s, true, VX6_OK);
+	if (n->hooks && n->hooks->up)
+		n->hooks->up(n, s);
 }
 
 static void on_down(void *user, struct vx6_session *s, vx6_err why)
@@ -129,6 +132,8 @@ static void on_down(void *user, struct vx6_session *s, vx6_err why)
 		n->session = NULL;
 	if (n->on_session)
 		n->on_session(s, false, why);
+	if (n->hooks && n->hooks->down)
+		n->hooks->down(n, s, why);
 }
 
 static void on_record(void *user, struct vx6_session *s, const uint8_t *record, size_t bytes)
@@ -147,6 +152,10 @@ static void on_incoming(void *user, struct vx6_session *s, struct vx6_stream *st
 	struct test_node *n = user;
 
 	n->incomings++;
+	if (n->hooks && n->hooks->incoming) {
+		n->hooks->incoming(n, s, stream, what, rest, rest_n, fin);
+		return;
+	}
 	n->stream = stream;
 	strcpy(n->asked, what->name);
 	vx6_stream_set_events(stream, &test_stream_events, n);
@@ -189,10 +198,15 @@ static void identity_make(struct test_node *n)
 
 void node_start(struct test_node *n)
 {
+	node_start_at(n, "[::1]:0");
+}
+
+void node_start_at(struct test_node *n, const char *at)
+{
 	struct vx6_transport_config cfg = {.loop = test_loop};
 	struct vx6_sessions_config sessions = {.loop = test_loop, .events = &events, .user = n};
 	struct vx6_bound bound[2 * VX6_SESSION_LISTEN_MAX];
-	struct vx6_addr any;
+	struct vx6_addr listen, source;
 	char detail[VX6_DIAL_DETAIL_MAX];
 
 	memset(n, 0, sizeof *n);
@@ -207,8 +221,11 @@ void node_start(struct test_node *n)
 	sessions.tcp = n->t;
 	sessions.tcp_ops = &vx6_transport_mem;
 	assert_true(vx6_is_ok(vx6_sessions_new(&sessions, &n->m)));
-	assert_true(vx6_is_ok(vx6_addr_parse("[::1]:0", &any)));
-	assert_true(vx6_is_ok(vx6_sessions_listen(n->m, &any, detail)));
+	assert_true(vx6_is_ok(vx6_addr_parse(at, &listen)));
+	source = listen;
+	source.port = 65535;
+	vx6_mem_set_source(n->t, &source);
+	assert_true(vx6_is_ok(vx6_sessions_listen(n->m, &listen, detail)));
 	assert_int_equal(vx6_sessions_bound(n->m, bound), 1);
 	n->at = bound[0].addr;
 }

@@ -5,6 +5,16 @@
 #include "record/hwm_mem.h"
 #include "session/session.h"
 
+struct test_node;
+/* For tests that put something on top of the sessions; each is optional, and takes the place of what the fixture does itself. */
+struct test_hooks {
+	void (*up)(struct test_node *n, struct vx6_session *s);
+	void (*down)(struct test_node *n, struct vx6_session *s, vx6_err why);
+	void (*incoming)(struct test_node *n, struct vx6_session *s, struct vx6_stream *stream,
+			 const struct vx6_open *what, const struct iovec *rest, int rest_n,
+			 bool fin);
+};
+
 struct test_node {
 	struct vx6_sign_keypair master;
 	struct vx6_identity id;
@@ -21,6 +31,7 @@ struct test_node {
 	bool silent;    /* which are not answered at all */
 	/* optional: hears of every session, too; @p why means nothing while it is up */
 	void (*on_session)(struct vx6_session *s, bool up, vx6_err why);
+	const struct test_hooks *hooks;
 	struct vx6_stream *stream; /* the last incoming one */
 	char asked[VX6_LABEL_TEXT];
 	uint8_t got[4096]; /* bytes of streams with vx_test_stream events */
@@ -41,6 +52,8 @@ void test_run(bool (*done)(void *arg), void *arg);
 void test_run_ms(unsigned ms);
 
 void node_start(struct test_node *n);
+/** Listens at @p at; what it dials comes from there, too. Port 0: any. */
+void node_start_at(struct test_node *n, const char *at);
 /** A subkey with the next certificate number, signed by the node's master key. */
 void node_next_subkey(const struct test_node *n, struct vx6_subkey *out);
 void node_stop(struct test_node *n);
