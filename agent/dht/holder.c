@@ -53,6 +53,24 @@ void vx6_dht_holder_info(const struct vx6_dht *d, uint32_t *records, uint64_t *b
 	*bytes = d->holder->store.bytes;
 }
 
+void vx6_dht_holder_get(struct vx6_dht *d, const struct vx6_dht_key *key,
+			void (*fn)(void *user, uint32_t age_s, const uint8_t *record, size_t n),
+			void *user)
+{
+	const struct dht_shelf *shelf = vx6_dht_store_shelf(&d->holder->store, key->b);
+
+	if (!shelf)
+		return;
+	VX6_LIST_EACH(node, &shelf->records)
+	{
+		const struct dht_stored *e = VX6_CONTAINER_OF(node, struct dht_stored, of_shelf);
+		uint64_t age_s = (d->now.ms - e->first_ms) / 1000;
+
+		if (e->expires_s > d->now.wall_s)
+			fn(user, (uint32_t)VX6_MIN(age_s, UINT32_MAX), e->record, e->n);
+	}
+}
+
 /* ---- answers ---- */
 
 struct request {
