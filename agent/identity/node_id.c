@@ -95,7 +95,8 @@ bool vx6_node_id_looks_like(const char *text)
 
 bool vx6_node_id_eq(const struct vx6_node_id *a, const struct vx6_node_id *b)
 {
-	return vx6_ct_eq(a->b, b->b, sizeof a->b);
+	/* nothing secret: tables of the DHT compare millions of them */
+	return memcmp(a->b, b->b, sizeof a->b) == 0;
 }
 
 int vx6_node_id_cmp(const struct vx6_node_id *a, const struct vx6_node_id *b)
