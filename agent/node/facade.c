@@ -7,7 +7,14 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "crypto/secret.h"
 #include "node/node_internal.h"
+
+static void passphrase_free(char *text)
+{
+	if (text)
+		vx6_wipe_free(text, strlen(text));
+}
 
 void vx6_cmd_free(struct vx6_cmd *cmd)
 {
@@ -17,6 +24,12 @@ void vx6_cmd_free(struct vx6_cmd *cmd)
 		vx6_service_spec_fini(&cmd->u.service);
 	if (cmd->kind == VX6_CMD_ATTACH && cmd->u.attach.fd >= 0)
 		close(cmd->u.attach.fd);
+	if (cmd->kind >= VX6_CMD_IDENTITY_ROTATE) {
+		passphrase_free(cmd->u.identity.passphrase);
+		passphrase_free(cmd->u.identity.file_passphrase);
+	}
+	if (cmd->kind == VX6_CMD_CATALOG_JOIN)
+		vx6_wipe(cmd->u.catalog.invite, sizeof cmd->u.catalog.invite);
 	free(cmd->labels);
 	free(cmd);
 }
@@ -36,6 +49,8 @@ void request_answer(struct request *rq, struct vx6_answer *answer)
 		answer->snapshot = snapshot_get(rq->owner);
 	rq->done(answer, rq->user);
 	vx6_events_free(answer->events, answer->events_n);
+	vx6_page_free(answer->page);
+	vx6_wipe_free(answer->secret, answer->secret_n);
 	request_free(rq);
 }
 
@@ -164,8 +179,20 @@ static void deliver(struct vx6_mail *mail)
 		else
 			attach(rq);
 		break;
-	default:
+	case VX6_CMD_NODE_UPDATE:
+	case VX6_CMD_SERVICE_CREATE:
+	case VX6_CMD_SERVICE_UPDATE:
+	case VX6_CMD_SERVICE_DELETE:
+	case VX6_CMD_FORWARD_CREATE:
+	case VX6_CMD_FORWARD_UPDATE:
+	case VX6_CMD_FORWARD_DELETE:
+	case VX6_CMD_PEER_CREATE:
+	case VX6_CMD_PEER_UPDATE:
+	case VX6_CMD_PEER_DELETE:
 		mutation_submit(rq);
+		break;
+	default:
+		discovery_command(rq);
 	}
 }
 

@@ -20,6 +20,7 @@
 #include "discovery/peers.h"
 #include "discovery/target.h"
 #include "identity/identity.h"
+#include "node/facade_discovery.h"
 #include "service/spec.h"
 #include "service/stats.h"
 #include "state/resource.h"
@@ -57,6 +58,8 @@ struct vx6_service_view {
 	struct vx6_meta meta;
 	struct vx6_service_spec spec;
 	struct vx6_flow_stats stats;
+	bool published; /* its record is kept in the DHT: by so many */
+	uint32_t wanted, stored, proved;
 };
 
 struct vx6_forward_view {
@@ -88,7 +91,10 @@ struct vx6_node_view {
 	uint64_t started_ms; /* wall clock */
 	uint64_t streams_active;
 	bool ready_db, ready_identity, ready_transport;
-	bool draining;
+	bool draining, revoked;
+	struct vx6_dht_view dht;
+	bool lan;
+	size_t known_nodes, known_services; /* in the registry */
 	char state_dir[256];
 };
 
@@ -124,6 +130,20 @@ enum vx6_cmd_kind {
 	VX6_CMD_PEER_DELETE, /* also ends its session */
 	VX6_CMD_EVENTS_READ, /* u.events */
 	VX6_CMD_ATTACH,      /* u.attach: joins a descriptor with a service's stream */
+	VX6_CMD_READ,        /* u.page */
+	VX6_CMD_LOOKUP,      /* u.lookup: begins an operation */
+	VX6_CMD_OP_CANCEL,   /* id */
+	VX6_CMD_BINDING_PUT, /* u.binding */
+	VX6_CMD_BINDING_DELETE,
+	VX6_CMD_CATALOG_CREATE,  /* u.catalog.name */
+	VX6_CMD_CATALOG_JOIN,    /* u.catalog.name, invite */
+	VX6_CMD_CATALOG_DELETE,  /* id, as those below: an id, or "name:" and a name */
+	VX6_CMD_CATALOG_ADD,     /* u.catalog.service, alias */
+	VX6_CMD_CATALOG_REMOVE,  /* u.catalog.service */
+	VX6_CMD_CATALOG_INVITE,  /* answer.secret: the invite's text */
+	VX6_CMD_IDENTITY_ROTATE, /* u.identity */
+	VX6_CMD_IDENTITY_REVOKE, /* u.identity; confirm is the node's name */
+	VX6_CMD_IDENTITY_EXPORT, /* u.identity; answer.secret: the file */
 };
 
 /** One command. Zero-initialise; the strings and lists inside are owned by it. */
@@ -153,6 +173,27 @@ struct vx6_cmd {
 			void (*ended)(void *user);
 			void *user;
 		} attach;
+		struct vx6_page_ask page;
+		struct {
+			enum vx6_op_kind kind;
+			struct vx6_lookup_ask ask;
+			uint32_t wait_ms; /* answered when it has ended, or after this long */
+		} lookup;
+		struct {
+			enum vx6_binding_kind kind;
+			char name[VX6_LABEL_TEXT];
+			struct vx6_node_id node;
+		} binding;
+		struct {
+			char name[VX6_LABEL_TEXT], alias[VX6_LABEL_TEXT];
+			char service[VX6_PAGE_KEY];   /* "web", "alice.web", "vx1….web" */
+			char invite[VX6_INVITE_TEXT]; /* secret */
+		} catalog;
+		struct {
+			char *passphrase; /* owned, wiped; of what is here already; NULL: none */
+			char *file_passphrase; /* owned, wiped; of the file to be made */
+			char confirm[65];
+		} identity;
 	} u;
 };
 
@@ -169,6 +210,10 @@ struct vx6_answer {
 	size_t events_n;
 	uint64_t
 		events_oldest; /* smallest seq still kept: a reader that is behind it has missed some */
+	struct vx6_page *
+		page; /* owned by the answer unless taken (set NULL); of all that reads or changes rows */
+	uint8_t *secret; /* the same; secret, vx6_wipe_free() */
+	size_t secret_n;
 };
 
 /**

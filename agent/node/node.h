@@ -22,7 +22,11 @@ struct vx6_node_config {
 	size_t peers_n;
 	bool allow_non_loopback; /* targets and forward listeners beyond this host */
 	const char *passphrase;  /* of the master key; NULL: none */
-	uint32_t drain_ms;       /* how long an orderly stop waits for streams; 0: 2000 */
+	enum vx6_dht_mode dht;
+	enum vx6_diversity diversity;
+	const char *asn_map; /* a MaxMind file; NULL: none */
+	bool lan_off;        /* no beacon is sent or heard */
+	uint32_t drain_ms;   /* how long an orderly stop waits for streams; 0: 2000 */
 };
 
 /**

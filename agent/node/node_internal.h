@@ -184,6 +184,11 @@ void reads_abort(struct vx6_node *node);
 void request_answer(struct request *rq, struct vx6_answer *answer);
 void request_fail(struct request *rq, vx6_err err, const char *pointer, const char *detail);
 
+/* ---- discovery.c ---- */
+
+/** Answers what the API asks of registry, names, DHT, operations, catalogs and identity. Takes @p rq. */
+void discovery_command(struct request *rq);
+
 /* ---- tell.c ---- */
 
 /** Id of a peer that no configuration names. */

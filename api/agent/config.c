@@ -172,6 +172,50 @@ static vx6_err make_choices(const struct vx6_settings *s, struct vx6_agent_confi
 	return VX6_OK;
 }
 
+/* @return its place among the words; -1: none of them */
+static int word_at(const char *const *words, size_t n, const char *text)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(words[i], text) == 0)
+			return (int)i;
+	return -1;
+}
+
+static vx6_err make_discovery(const struct vx6_settings *s, struct vx6_agent_config *out,
+			      char *detail)
+{
+	static const char *const modes[] = {[VX6_DHT_MODE_AUTO] = "auto",
+					    [VX6_DHT_MODE_SERVER] = "server",
+					    [VX6_DHT_MODE_CLIENT] = "client",
+					    [VX6_DHT_MODE_OFF] = "off"};
+	static const char *const diversities[] = {[VX6_DIVERSITY_AUTO] = "auto",
+						  [VX6_DIVERSITY_OFF] = "off",
+						  [VX6_DIVERSITY_PREFIX] = "prefix",
+						  [VX6_DIVERSITY_ASN] = "asn"};
+	const char *dht = one(s, VX6_SETTING_DHT), *diversity = one(s, VX6_SETTING_DIVERSITY);
+	const char *lan = one(s, VX6_SETTING_LAN), *map = one(s, VX6_SETTING_ASN_MAP);
+	int mode = dht ? word_at(modes, VX6_ARRAY_N(modes), dht) : VX6_DHT_MODE_AUTO;
+	int rule = diversity ? word_at(diversities, VX6_ARRAY_N(diversities), diversity)
+			     : VX6_DIVERSITY_AUTO;
+
+	if (mode < 0)
+		return wrong(detail, "dht", dht, "it is auto, server, client or off");
+	if (rule < 0)
+		return wrong(detail, "diversity", diversity, "it is auto, off, prefix or asn");
+	if (map && access(map, R_OK) != 0)
+		return wrong(detail, "asn-map", map, strerror(errno));
+	if (rule == VX6_DIVERSITY_ASN && !map)
+		return wrong(detail, "diversity", "asn", "give the map too: --asn-map FILE");
+	if (lan && strcmp(lan, "on") != 0 && strcmp(lan, "off") != 0 && strcmp(lan, "true") != 0 &&
+	    strcmp(lan, "false") != 0)
+		return wrong(detail, "lan", lan, "it is on or off");
+	out->node.dht = (enum vx6_dht_mode)mode;
+	out->node.diversity = (enum vx6_diversity)rule;
+	out->node.asn_map = map;
+	out->node.lan_off = lan && (strcmp(lan, "off") == 0 || strcmp(lan, "false") == 0);
+	return VX6_OK;
+}
+
 vx6_err vx6_agent_config_make(const struct vx6_settings *s, struct vx6_agent_config *out,
 			      char *detail)
 {
@@ -181,6 +225,7 @@ vx6_err vx6_agent_config_make(const struct vx6_settings *s, struct vx6_agent_con
 	out->node.name = one(s, VX6_SETTING_NAME);
 	VX6_TRY(make_paths(s, out, detail));
 	VX6_TRY(make_choices(s, out, detail));
+	VX6_TRY(make_discovery(s, out, detail));
 	VX6_TRY(make_listen(s, out, detail));
 	VX6_TRY(make_api(s, out, detail));
 	VX6_TRY(make_peers(s, out, detail));

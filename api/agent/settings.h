@@ -29,6 +29,10 @@ enum { VX6_SETTINGS_DETAIL = 320, VX6_SETTINGS_LIST_MAX = 64, VX6_SETTINGS_FILE_
 	X(TRANSPORT, "transport", false, false)                                                    \
 	X(API_LISTEN, "api-listen", true, false)                                                   \
 	X(PEER, "peer", true, false)                                                               \
+	X(DHT, "dht", false, false)                                                                \
+	X(DIVERSITY, "diversity", false, false)                                                    \
+	X(ASN_MAP, "asn-map", false, false)                                                        \
+	X(LAN, "lan", false, false)                                                                \
 	X(LOG_LEVEL, "log-level", false, false)                                                    \
 	X(PASSPHRASE_FILE, "passphrase-file", false, false)                                        \
 	X(ALLOW_NON_LOOPBACK, "allow-non-loopback", false, true)

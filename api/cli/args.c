@@ -165,7 +165,7 @@ static bool read_command_word(struct reader *r, const char *word)
 			p->command = vx6_cli_find(word, NULL);
 		return true;
 	}
-	p->command = vx6_cli_find(p->noun, vx6_cli_verb(word));
+	p->command = vx6_cli_find(p->noun, vx6_cli_verb(p->noun, word));
 	return p->command || wrong_verb(r, p->noun, word);
 }
 
@@ -253,9 +253,9 @@ bool vx6_cli_parse(int argc, char **argv, struct vx6_cli_parsed *out)
 	*out = (struct vx6_cli_parsed){.values = vx6_zalloc((letters + 1) * sizeof *out->values)};
 	if (!read_all(&r))
 		return false;
-	/* `vx6 identity` is `vx6 identity show` */
-	if (!out->command && out->noun && strcmp(out->noun, "identity") == 0)
-		out->command = vx6_cli_find(out->noun, "show");
+	/* `vx6 identity --help` is about all its verbs, `vx6 identity` is one of them */
+	if (!out->command && out->noun && !vx6_cli_has(out, "help"))
+		out->command = vx6_cli_default(out->noun);
 	if (!out->command || vx6_cli_has(out, "help"))
 		return true;
 	return check_complete(&r);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "api/cli/http.h"
+#include "api/cli/passphrase.h"
 #include "api/cli/problem.h"
 #include "api/cli/text.h"
 #include "base/util.h"
@@ -84,6 +85,7 @@ static bool set_options(struct vx6_cli *cli, const struct vx6_cli_parsed *p)
 /* Files and sockets are closed by the end of the process; a table half printed is not worth finishing. */
 static void on_interrupt(int signal)
 {
+	vx6_cli_passphrase_interrupted();
 	_exit(VX6_EXIT_INTERRUPTED);
 }
 

@@ -25,6 +25,8 @@ enum vx6_cli_kind {
 	VX6_ARG_PEER,    /* ADDR or vx1…@ADDR: addresses and node_id */
 	VX6_ARG_LOCAL,   /* a local address; a bare port is one of 127.0.0.1 */
 	VX6_ARG_REF,     /* an id, or a name that becomes name:<name> */
+	VX6_ARG_PIN,     /* a name that becomes pin:<name>, unless it says what it is */
+	VX6_ARG_PETNAME, /* petname:<name> */
 };
 
 enum vx6_cli_place {
@@ -46,6 +48,9 @@ enum vx6_cli_offer {
 	VX6_OFFER_FORWARDS,
 	VX6_OFFER_NODES,  /* node ids of peers */
 	VX6_OFFER_EVENTS, /* event types */
+	VX6_OFFER_NAMES,  /* petnames and pins */
+	VX6_OFFER_CATALOGS,
+	VX6_OFFER_OPERATIONS,
 };
 
 struct vx6_cli_arg {
@@ -76,6 +81,15 @@ enum vx6_cli_show {
 	VX6_SHOW_ACCESS,
 	VX6_SHOW_DESTINATION, /* the whole forward: by name, or service@address */
 	VX6_SHOW_SUBJECT,
+	VX6_SHOW_AGO,      /* a time, as how long ago */
+	VX6_SHOW_LEFT,     /* a time, as how long from now */
+	VX6_SHOW_ADDRESS,  /* an address with its transports, or a list of them */
+	VX6_SHOW_CLAIMS,   /* the node ids of claims to a name */
+	VX6_SHOW_ENTRIES,  /* the names of a catalog's entries */
+	VX6_SHOW_REPLICAS, /* "8 of 8" */
+	VX6_SHOW_ROUND,
+	VX6_SHOW_SHARE, /* of 1, as a percentage */
+	VX6_SHOW_ALARM, /* a flag that is bad when set */
 };
 
 struct vx6_cli_column {
@@ -115,8 +129,10 @@ extern const size_t vx6_cli_globals_n;
 const struct vx6_cli_command *vx6_cli_find(const char *noun, const char *verb);
 bool vx6_cli_is_noun(const char *noun);
 bool vx6_cli_has_verbs(const char *noun);
-/** "ls" -> "list" and the like; other words as they are. */
-const char *vx6_cli_verb(const char *word);
+/** "ls" -> "list" and the like, where the noun has no such verb of its own; other words as they are. */
+const char *vx6_cli_verb(const char *noun, const char *word);
+/** What a noun with verbs means alone: `vx6 identity` is `vx6 identity show`. @return NULL: nothing */
+const struct vx6_cli_command *vx6_cli_default(const char *noun);
 /** Whether @p word is one of the space-separated @p words (NULL: none). */
 bool vx6_cli_word_in(const char *words, const char *word, size_t n);
 
@@ -125,6 +141,16 @@ int vx6_cli_run_call(struct vx6_cli *cli,
 		     const struct vx6_cli_parsed *p); /* call.c: one request, by the table */
 int vx6_cli_run_list(struct vx6_cli *cli,
 		     const struct vx6_cli_parsed *p); /* call.c: all pages of a list */
+int vx6_cli_run_lookup(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
+int vx6_cli_run_op_watch(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
+int vx6_cli_run_petname(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
+int vx6_cli_run_catalog_show(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
+int vx6_cli_run_catalog_invite(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
+int vx6_cli_run_catalog_join(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
+int vx6_cli_run_catalog_delete(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
+int vx6_cli_run_identity(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
+int vx6_cli_run_identity_export(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
+int vx6_cli_run_identity_import(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_init(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_connect(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_events(struct vx6_cli *cli, const struct vx6_cli_parsed *p);

@@ -164,6 +164,16 @@ static const struct vx6_cli_column peer_columns[] = {
 
 /* ---- services ---- */
 
+#define VISIBILITY                                                                                 \
+	{.name = "visibility",                                                                     \
+	 .value = "WHO",                                                                           \
+	 .place = VX6_IN_BODY,                                                                     \
+	 .field = "visibility",                                                                    \
+	 .offer = VX6_OFFER_WORDS,                                                                 \
+	 .words = "public private",                                                                \
+	 .help = "public: anybody may find it; private: only those who know of it, or "            \
+		 "have a "                                                                         \
+		 "catalog with it (public)"}
 static const struct vx6_cli_arg service_list[] = {SEARCH};
 static const struct vx6_cli_arg service_ref[] = {REF("SERVICE", VX6_OFFER_SERVICES)};
 static const struct vx6_cli_arg service_remove[] = {REF("SERVICE", VX6_OFFER_SERVICES), IF_MATCH};
@@ -192,6 +202,7 @@ static const struct vx6_cli_arg service_add[] = {
 	 .field = "target",
 	 .help = "where the program listens: 127.0.0.1:22, 22, or unix:/path"},
 	ALLOW,
+	VISIBILITY,
 	DISABLE("publish it later"),
 	LABELS,
 };
@@ -210,6 +221,7 @@ static const struct vx6_cli_arg service_update[] = {
 	 .field = "target",
 	 .help = "where the program listens"},
 	ALLOW,
+	VISIBILITY,
 	ENABLE,
 	DISABLE("refuse connections"),
 	LABELS,
@@ -221,6 +233,8 @@ static const struct vx6_cli_column service_columns[] = {
 	{"TARGET", "target"},
 	{"STATE", "status.phase", VX6_SHOW_STATE},
 	{"ALLOW", "access", VX6_SHOW_ACCESS},
+	{"VISIBILITY", "visibility"},
+	{"PROVED", "status.published", VX6_SHOW_REPLICAS, true},
 	{"OPEN", "status.sessions.active"},
 	{"TOTAL", "status.sessions.total"},
 	{"RX", "status.bytes.rx", VX6_SHOW_BYTES},
@@ -328,6 +342,14 @@ static const struct vx6_cli_column status_columns[] = {
 	{"Peers", "status.peers.total"},
 	{"Services", "status.services"},
 	{"Forwards", "status.forwards"},
+	{"Nodes known", "status.known.nodes"},
+	{"Services known", "status.known.services"},
+	{"DHT", "status.dht.mode"},
+	{"DHT serving", "status.dht.serving", VX6_SHOW_STATE},
+	{"DHT contacts", "status.dht.contacts"},
+	{"Nodes in the network", "status.dht.network_size", VX6_SHOW_ROUND},
+	{"DHT alarm", "status.dht.alarm", VX6_SHOW_ALARM},
+	{"Local network", "status.lan", VX6_SHOW_STATE},
 	{"Up for", "status.uptime_ms", VX6_SHOW_UPTIME},
 	{"Process", "status.pid"},
 };
@@ -359,6 +381,25 @@ static const struct vx6_cli_arg agent_args[] = {
 	 .offer = VX6_OFFER_WORDS,
 	 .words = "error warn info debug trace",
 	 .help = "error, warn, info, debug or trace (info)"},
+	{.name = "dht",
+	 .value = "MODE",
+	 .offer = VX6_OFFER_WORDS,
+	 .words = "auto server client off",
+	 .help = "auto (serve once others can reach this node), server, client (ask only) or off"},
+	{.name = "diversity",
+	 .value = "MODE",
+	 .offer = VX6_OFFER_WORDS,
+	 .words = "auto off prefix asn",
+	 .help = "what makes nodes of the DHT different enough: auto, off, prefix or asn"},
+	{.name = "asn-map",
+	 .value = "FILE",
+	 .offer = VX6_OFFER_FILES,
+	 .help = "MaxMind file that tells the autonomous system of an address"},
+	{.name = "lan",
+	 .value = "ON",
+	 .offer = VX6_OFFER_WORDS,
+	 .words = "on off",
+	 .help = "on: find and be found on the local network; or off (on)"},
 	{.name = "passphrase-file",
 	 .value = "FILE",
 	 .offer = VX6_OFFER_FILES,
@@ -480,9 +521,12 @@ static const struct vx6_cli_arg complete_args[] = {
 	{.name = "WORD", .positional = true, .repeat = true, .help = "words typed so far"},
 };
 
+#define LOOKING "Look at the agent"
+
+#include "api/cli/discovery_rows.h"
+
 #define RUNNING "Run the agent"
 #define SHARING "Share and use services"
-#define LOOKING "Look at the agent"
 #define TOOLS "Tools"
 
 const struct vx6_cli_command vx6_cli_commands[] = {
@@ -684,6 +728,8 @@ const struct vx6_cli_command vx6_cli_commands[] = {
 	 .done = "Removed peer",
 	 .run = vx6_cli_run_call},
 
+	FINDING_ROWS,
+
 	{LOOKING,
 	 "status",
 	 NULL,
@@ -705,6 +751,7 @@ const struct vx6_cli_command vx6_cli_commands[] = {
 	 NULL,
 	 0,
 	 .run = vx6_cli_run_call},
+	IDENTITY_ROWS,
 	{LOOKING,
 	 "health",
 	 NULL,
@@ -804,7 +851,7 @@ bool vx6_cli_has_verbs(const char *noun)
 	return false;
 }
 
-const char *vx6_cli_verb(const char *word)
+const char *vx6_cli_verb(const char *noun, const char *word)
 {
 	static const char *const alias[][2] = {{"ls", "list"},
 					       {"rm", "remove"},
@@ -813,9 +860,21 @@ const char *vx6_cli_verb(const char *word)
 					       {"get", "show"}};
 
 	for (size_t i = 0; i < VX6_ARRAY_N(alias); i++)
-		if (strcmp(alias[i][0], word) == 0)
+		if (strcmp(alias[i][0], word) == 0 && !vx6_cli_find(noun, word))
 			return alias[i][1];
 	return word;
+}
+
+const struct vx6_cli_command *vx6_cli_default(const char *noun)
+{
+	static const char *const verbs[][2] = {{"identity", "show"},
+					       {"registry", "nodes"},
+					       {"dht", "status"}};
+
+	for (size_t i = 0; i < VX6_ARRAY_N(verbs); i++)
+		if (strcmp(verbs[i][0], noun) == 0)
+			return vx6_cli_find(noun, verbs[i][1]);
+	return NULL;
 }
 
 bool vx6_cli_word_in(const char *words, const char *word, size_t n)

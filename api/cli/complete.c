@@ -45,50 +45,37 @@ static void offer_event_types(const struct vx6_completion *k)
 
 /* ---- live values ---- */
 
-static void offer_services_of(const struct vx6_completion *k, const struct vx6_value *peer)
-{
-	const char *node = vx6_value_string(vx6_cli_at(peer, "name|status.node_name"));
-	const struct vx6_value *s = vx6_value_first(vx6_cli_at(peer, "status.services"));
-
-	for (; node && s; s = vx6_value_next(s)) {
-		char text[128];
-
-		snprintf(text, sizeof text, "%s.%s", node,
-			 vx6_value_string(s) ? vx6_value_string(s) : "");
-		offer(k, text, NULL);
-	}
-}
-
 static void offer_item(const struct vx6_completion *k, enum vx6_cli_offer what,
 		       const struct vx6_value *item)
 {
-	const char *name = vx6_cli_name_of(item);
-	const struct vx6_value *help = NULL;
-	const struct vx6_value *id = vx6_cli_at(item, "status.node_id|node_id");
+	const struct vx6_value *word = vx6_cli_at(item, "name|status.node_name|id");
+	const struct vx6_value *help = vx6_cli_at(item, "target|status.bound|node_id");
 
-	if (what == VX6_OFFER_REMOTE) {
-		offer_services_of(k, item);
-		return;
-	}
-	if (what == VX6_OFFER_NODES) {
-		if (vx6_value_string(id))
-			offer(k, vx6_value_string(id),
-			      vx6_value_string(vx6_cli_at(item, "name|status.node_name")));
-		return;
-	}
-	if (what == VX6_OFFER_PEERS)
+	if (what == VX6_OFFER_REMOTE)
+		word = vx6_cli_at(item, "full_name");
+	else if (what == VX6_OFFER_NODES)
+		word = vx6_cli_at(item, "node_id");
+	else if (what == VX6_OFFER_OPERATIONS)
+		word = vx6_cli_at(item, "id");
+	if (what == VX6_OFFER_NODES)
+		help = vx6_cli_at(item, "name");
+	else if (what == VX6_OFFER_PEERS)
 		help = vx6_cli_at(item, "status.node_name|status.remote");
-	else
-		help = vx6_cli_at(item, "target|status.bound");
-	if (name)
-		offer(k, name, vx6_value_string(help));
+	if (vx6_value_string(word))
+		offer(k, vx6_value_string(word), vx6_value_string(help));
 }
 
 static void offer_live(struct vx6_cli *cli, const struct vx6_completion *k, enum vx6_cli_offer what)
 {
-	const char *op = what == VX6_OFFER_SERVICES   ? "service_list"
-			 : what == VX6_OFFER_FORWARDS ? "forward_list"
-						      : "peer_list";
+	static const char *const ops[] = {[VX6_OFFER_SERVICES] = "service_list",
+					  [VX6_OFFER_FORWARDS] = "forward_list",
+					  [VX6_OFFER_PEERS] = "peer_list",
+					  [VX6_OFFER_NAMES] = "name_list",
+					  [VX6_OFFER_CATALOGS] = "catalog_list",
+					  [VX6_OFFER_REMOTE] = "registry_service_list",
+					  [VX6_OFFER_NODES] = "registry_node_list",
+					  [VX6_OFFER_OPERATIONS] = "operation_list"};
+	const char *op = ops[what];
 	char *path = vx6_cli_path_add(vx6_strdup(vx6_cli_route(op)->path), "limit", "500");
 	const struct vx6_http_request req = {.method = "GET",
 					     .path = path,
@@ -204,7 +191,7 @@ static void walk(struct place *at, const char *word)
 		at->noun = word;
 		at->command = vx6_cli_has_verbs(word) ? NULL : vx6_cli_find(word, NULL);
 	} else {
-		at->command = vx6_cli_find(at->noun, vx6_cli_verb(word));
+		at->command = vx6_cli_find(at->noun, vx6_cli_verb(at->noun, word));
 	}
 }
 

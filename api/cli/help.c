@@ -161,6 +161,7 @@ int vx6_cli_run_help(struct vx6_cli *cli, const struct vx6_cli_parsed *p)
 	if (!vx6_cli_is_noun(words[0]))
 		return vx6_cli_fail(cli, VX6_EXIT_USAGE, "usage", "vx6 --help",
 				    "there is no command '%s'", words[0]);
-	vx6_cli_help(words[0], vx6_cli_find(words[0], words[1] ? vx6_cli_verb(words[1]) : NULL));
+	vx6_cli_help(words[0],
+		     vx6_cli_find(words[0], words[1] ? vx6_cli_verb(words[0], words[1]) : NULL));
 	return VX6_EXIT_OK;
 }

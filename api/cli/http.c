@@ -161,6 +161,8 @@ static bool add_headers(struct vx6_http *h, const struct vx6_http_request *req,
 				req->media_type ? req->media_type : "application/json");
 	if (ok && req->if_match)
 		ok = add_header(h, list, "If-Match", req->if_match);
+	if (ok && req->prefer)
+		ok = add_header(h, list, "Prefer", req->prefer);
 	return ok;
 }
 

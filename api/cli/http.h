@@ -21,6 +21,7 @@ struct vx6_http_request {
 	const char *body;       /* NULL: none */
 	const char *media_type; /* of the body; NULL: application/json */
 	const char *if_match;   /* NULL: none */
+	const char *prefer;     /* NULL: none */
 	unsigned timeout_ms;    /* 0: that of the command line */
 };
 

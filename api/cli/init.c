@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "api/cli/output.h"
+#include "api/cli/passphrase.h"
 #include "api/cli/problem.h"
 #include "api/cli/state_dir.h"
 #include "base/json.h"
@@ -16,35 +17,7 @@
 #include "crypto/secret.h"
 #include "identity/identity.h"
 
-enum { DIR_BYTES = 256, PATH_BYTES = DIR_BYTES + 32, PASSPHRASE_MAX = 1024 };
-
-/* A file that nobody else may read; line ends at its end are not part of it. @return exit status */
-static int read_passphrase(const struct vx6_cli *cli, const char *path,
-			   char out[static PASSPHRASE_MAX])
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	ssize_t n = fd < 0 ? -1 : read(fd, out, PASSPHRASE_MAX - 1);
-	int err = errno;
-	struct stat st;
-	bool loose =
-		fd >= 0 && (fstat(fd, &st) < 0 || (S_ISREG(st.st_mode) && (st.st_mode & 0077)));
-
-	if (fd >= 0)
-		close(fd);
-	if (n < 0)
-		return vx6_cli_fail(cli, VX6_EXIT_FAILURE, "unreadable", NULL, "cannot read %s: %s",
-				    path, strerror(err));
-	if (loose)
-		return vx6_cli_fail(cli, VX6_EXIT_FAILURE, "loose_mode", "chmod 600 it",
-				    "others can read %s", path);
-	while (n > 0 && (out[n - 1] == '\n' || out[n - 1] == '\r'))
-		n--;
-	out[n] = 0;
-	if (n == 0 || n == PASSPHRASE_MAX - 1 || memchr(out, 0, (size_t)n))
-		return vx6_cli_fail(cli, VX6_EXIT_INVALID, "passphrase", NULL,
-				    "there is no passphrase in %s", path);
-	return VX6_EXIT_OK;
-}
+enum { DIR_BYTES = 256, PATH_BYTES = DIR_BYTES + 32 };
 
 /* A name is what schemas/api/Name.json says. */
 static bool name_is_valid(const char *name)
@@ -127,7 +100,7 @@ int vx6_cli_run_init(struct vx6_cli *cli, const struct vx6_cli_parsed *p)
 	const char *given = vx6_cli_text(p, "state-dir"),
 		   *file = vx6_cli_text(p, "passphrase-file");
 	const char *name = vx6_cli_text(p, "name");
-	char dir[DIR_BYTES], text[PASSPHRASE_MAX];
+	char dir[DIR_BYTES], text[VX6_CLI_PASSPHRASE_MAX];
 	struct vx6_passphrase pass = {.text = text};
 	int exit = VX6_EXIT_OK, err;
 
@@ -148,7 +121,7 @@ int vx6_cli_run_init(struct vx6_cli *cli, const struct vx6_cli_parsed *p)
 		return vx6_cli_fail(cli, VX6_EXIT_FAILURE, "state_dir", NULL, "cannot make %s: %s",
 				    dir, strerror(err));
 	if (file)
-		exit = read_passphrase(cli, file, text);
+		exit = vx6_cli_passphrase_read(cli, file, text);
 	pass.n = file && exit == VX6_EXIT_OK ? strlen(text) : 0;
 	if (exit == VX6_EXIT_OK)
 		exit = create(cli, p, dir, file ? &pass : NULL);

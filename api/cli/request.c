@@ -71,11 +71,15 @@ static char *local_address(const char *text)
 				: vx6_strdup(text);
 }
 
-/* An id has an underscore, which no name has. */
+/* An id has an underscore, which no name has, or is a node's. */
 static char *reference(const char *text)
 {
-	return strchr(text, '_') || strncmp(text, "name:", 5) == 0 ? vx6_strdup(text)
-								   : concat("name:", text, "");
+	struct vx6_node_id id;
+
+	return strchr(text, '_') || strncmp(text, "name:", 5) == 0 ||
+			       vx6_is_ok(vx6_node_id_parse(text, &id))
+		       ? vx6_strdup(text)
+		       : concat("name:", text, "");
 }
 
 static char *plain_text(struct builder *b, const struct vx6_cli_arg *arg, const char *text)
@@ -84,6 +88,8 @@ static char *plain_text(struct builder *b, const struct vx6_cli_arg *arg, const 
 		fault(b, arg, "a number", text);
 	if (arg->kind == VX6_ARG_LOCAL)
 		return local_address(text);
+	if ((arg->kind == VX6_ARG_PIN || arg->kind == VX6_ARG_PETNAME) && !strchr(text, ':'))
+		return concat(arg->kind == VX6_ARG_PIN ? "pin:" : "petname:", text, "");
 	return arg->kind == VX6_ARG_REF ? reference(text) : vx6_strdup(text);
 }
 

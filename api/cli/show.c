@@ -3,9 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "api/cli/output.h"
 #include "api/cli/text.h"
+#include "base/clock.h"
 #include "base/util.h"
 
 static const struct vx6_value *step(const struct vx6_value *v, const char *path, size_t n)
@@ -86,6 +88,8 @@ static enum vx6_tint state_tint(const char *state)
 		enum vx6_tint tint;
 	} known[] = {
 		{"up", VX6_TINT_GOOD},      {"ready", VX6_TINT_GOOD},  {"listening", VX6_TINT_GOOD},
+		{"valid", VX6_TINT_GOOD},   {"done", VX6_TINT_GOOD},   {"running", VX6_TINT_BUSY},
+		{"revoked", VX6_TINT_BAD},  {"expired", VX6_TINT_DIM}, {"canceled", VX6_TINT_DIM},
 		{"yes", VX6_TINT_GOOD},     {"ok", VX6_TINT_GOOD},     {"dialing", VX6_TINT_BUSY},
 		{"backoff", VX6_TINT_BAD},  {"failing", VX6_TINT_BAD}, {"failed", VX6_TINT_BAD},
 		{"fail", VX6_TINT_BAD},     {"no", VX6_TINT_BAD},      {"idle", VX6_TINT_DIM},
@@ -126,6 +130,86 @@ static char *pair(const struct vx6_value *item, const char *a, const char *betwe
 	return out;
 }
 
+/* RFC 3339 in UTC. @return ms since 1970; below 0: it is none */
+static double parse_time(const char *text)
+{
+	struct tm tm = {0};
+	const char *rest = text ? strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) : NULL;
+
+	return rest ? (double)timegm(&tm) * 1000 + (*rest == '.' ? strtod(rest, NULL) * 1000 : 0)
+		    : -1;
+}
+
+/* How long ago, or how long from now, a time is. */
+static char *span_text(const struct vx6_value *v, bool left)
+{
+	double at = parse_time(vx6_value_string(v)), now = (double)vx6_wall_ms();
+	char text[VX6_CLI_HUMAN + 8], span[VX6_CLI_HUMAN];
+
+	if (at < 0)
+		return as_text(v);
+	if (left && at < now)
+		return vx6_strdup("over");
+	snprintf(text, sizeof text, "%s%s",
+		 vx6_cli_span(left ? at - now : VX6_MAX(now - at, 0.0), span), left ? "" : " ago");
+	return vx6_strdup(text);
+}
+
+/* "[::1]:4242 quic+tcp" */
+static char *address_text(const struct vx6_value *v)
+{
+	const char *address = vx6_value_string(vx6_value_get(v, "address"));
+	char *ways = joined(vx6_value_get(v, "transports"), "+"), *out;
+	size_t n = strlen(address ? address : "") + strlen(ways) + 2;
+
+	out = vx6_zalloc(n);
+	snprintf(out, n, "%s%s%s", address ? address : "", *ways ? " " : "", ways);
+	free(ways);
+	return out;
+}
+
+/* One text of each item of a list, one after the other. */
+static char *each_text(const struct vx6_value *list, char *(*text)(const struct vx6_value *))
+{
+	char *out = NULL;
+	size_t n = 0;
+	FILE *to = open_memstream(&out, &n);
+
+	if (!to)
+		return vx6_strdup("");
+	for (const struct vx6_value *m = vx6_value_first(list); m; m = vx6_value_next(m)) {
+		char *one = text(m);
+
+		fprintf(to, "%s%s", ftell(to) > 0 ? ", " : "", one);
+		free(one);
+	}
+	fclose(to);
+	return out;
+}
+
+static char *node_id_text(const struct vx6_value *v)
+{
+	const struct vx6_value *id = vx6_value_get(v, "node_id");
+
+	return id ? as_text(id) : vx6_strdup("");
+}
+
+static char *name_text(const struct vx6_value *v)
+{
+	const struct vx6_value *name = vx6_value_get(v, "name");
+
+	return name ? as_text(name) : vx6_strdup("");
+}
+
+static char *replicas_text(const struct vx6_value *v)
+{
+	char text[64];
+
+	snprintf(text, sizeof text, "%.0f of %.0f", vx6_value_number(vx6_value_get(v, "proved")),
+		 vx6_value_number(vx6_value_get(v, "wanted")));
+	return vx6_strdup(text);
+}
+
 static char *number_text(enum vx6_cli_show show, double n)
 {
 	char text[VX6_CLI_HUMAN];
@@ -136,8 +220,10 @@ static char *number_text(enum vx6_cli_show show, double n)
 		vx6_cli_ms(n, text);
 	else if (show == VX6_SHOW_UPTIME)
 		vx6_cli_span(n, text);
+	else if (show == VX6_SHOW_ROUND)
+		snprintf(text, sizeof text, "about %.0f", n);
 	else
-		snprintf(text, sizeof text, "%.1f %%", n);
+		snprintf(text, sizeof text, "%.1f %%", show == VX6_SHOW_SHARE ? n * 100 : n);
 	return vx6_strdup(text);
 }
 
@@ -161,9 +247,23 @@ static char *cell_text(const struct vx6_cli_column *column, const struct vx6_val
 	case VX6_SHOW_MS:
 	case VX6_SHOW_PERCENT:
 	case VX6_SHOW_UPTIME:
+	case VX6_SHOW_ROUND:
+	case VX6_SHOW_SHARE:
 		return vx6_value_is(v, VX6_JT_NUMBER)
 			       ? number_text(column->show, vx6_value_number(v))
 			       : joined(v, ", ");
+	case VX6_SHOW_AGO:
+	case VX6_SHOW_LEFT:
+		return span_text(v, column->show == VX6_SHOW_LEFT);
+	case VX6_SHOW_ADDRESS:
+		return vx6_value_is(v, VX6_JT_ARRAY) ? each_text(v, address_text) : address_text(v);
+	case VX6_SHOW_CLAIMS:
+		return each_text(v, node_id_text);
+	case VX6_SHOW_ENTRIES:
+		return each_text(v, name_text);
+	case VX6_SHOW_REPLICAS:
+		return replicas_text(v);
+	case VX6_SHOW_ALARM:
 	case VX6_SHOW_STATE:
 		if (vx6_value_is(v, VX6_JT_BOOL))
 			return vx6_strdup(vx6_value_bool(v, false) ? "yes" : "no");
@@ -188,6 +288,8 @@ struct vx6_cli_cell vx6_cli_cell(const struct vx6_cli_column *column, const stru
 	}
 	if (column->show == VX6_SHOW_STATE)
 		cell.tint = state_tint(cell.text);
+	else if (column->show == VX6_SHOW_ALARM && strcmp(cell.text, "yes") == 0)
+		cell.tint = VX6_TINT_BAD;
 	cell.right = vx6_value_is(v, VX6_JT_NUMBER);
 	return cell;
 }

@@ -64,7 +64,8 @@ const char *vx6_cli_nearest_noun(const char *word)
 	size_t n = 0;
 
 	for (size_t i = 0; i < vx6_cli_commands_n && n < WORDS_MAX; i++)
-		if (!vx6_cli_commands[i].hidden)
+		if (!vx6_cli_commands[i].hidden &&
+		    (n == 0 || strcmp(nouns[n - 1], vx6_cli_commands[i].noun) != 0))
 			nouns[n++] = vx6_cli_commands[i].noun;
 	return vx6_cli_nearest(word, nouns, n);
 }

@@ -14,6 +14,7 @@
 #include "api/server/server_internal.h"
 #include "base/clock.h"
 #include "base/util.h"
+#include "crypto/secret.h"
 
 struct api_call {
 	struct api_letter answered, ended;
@@ -33,8 +34,12 @@ static void answer_fini(struct vx6_answer *a)
 		vx6_snapshot_unref(a->snapshot);
 	if (a->events)
 		vx6_events_free(a->events, a->events_n);
+	vx6_page_free(a->page);
+	vx6_wipe_free(a->secret, a->secret_n);
 	a->snapshot = NULL;
 	a->events = NULL;
+	a->page = NULL;
+	a->secret = NULL;
 }
 
 static void call_release(struct api_call *call)
@@ -85,6 +90,8 @@ static void answer_take(struct vx6_answer *answer, void *user)
 	call->answer = *answer;
 	answer->events = NULL;
 	answer->events_n = 0;
+	answer->page = NULL;
+	answer->secret = NULL;
 	api_mail_send(call->mail, &call->answered);
 }
 

@@ -15,7 +15,7 @@
 #include "api/server/server_internal.h"
 #include "base/util.h"
 
-enum { BATCH = 200, PAGE_DEFAULT = 100, PAGE_MAX = 500, WAIT_MAX_MS = 60000, BLOCK_BYTES = 4096 };
+enum { BATCH = 200, PAGE_DEFAULT = 100, PAGE_MAX = 500, BLOCK_BYTES = 4096 };
 
 static const char heartbeat[] = ":\n\n";
 
@@ -322,16 +322,6 @@ static void stream_begin(struct api_request *r)
 
 /* ---- the request ---- */
 
-static uint64_t wait_ms(const char *text)
-{
-	char *unit;
-	unsigned long n = text ? strtoul(text, &unit, 10) : 0;
-
-	if (text && unit[0] == 's')
-		n *= 1000;
-	return VX6_MIN(n, (unsigned long)WAIT_MAX_MS);
-}
-
 /* `since`, or for a stream that resumes the number it got last. @return false: that header is no number */
 static bool first_seq(const struct api_request *r, bool sse, uint64_t *last)
 {
@@ -372,7 +362,8 @@ void api_events_handle(struct api_request *r)
 	st->types = vx6_query_get(&r->query, "types");
 	st->limit =
 		VX6_MIN(limit ? strtoul(limit, NULL, 10) : PAGE_DEFAULT, (unsigned long)PAGE_MAX);
-	st->wait_until_ms = r->server->now_ms + wait_ms(vx6_query_get(&r->query, "wait"));
+	st->wait_until_ms =
+		r->server->now_ms + api_duration(vx6_query_get(&r->query, "wait"), API_WAIT_MAX_MS);
 	st->beat_ms = r->server->now_ms + API_HEARTBEAT_MS;
 	if (sse && !r->head) {
 		stream_begin(r);

@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/server/server_internal.h"
@@ -58,6 +59,33 @@ void api_put_rtt(struct vx6_json *j, uint32_t rtt_us)
 		vx6_json_real(j, "rtt_ms", rtt_us / 1000.0);
 	else
 		vx6_json_str(j, "rtt_ms", NULL);
+}
+
+void api_put_count(struct vx6_json *j, const char *key, bool known, uint64_t n)
+{
+	if (known)
+		vx6_json_u64(j, key, n);
+	else
+		vx6_json_str(j, key, NULL);
+}
+
+void api_put_hex(struct vx6_json *j, const char *key, const uint8_t *bytes)
+{
+	char text[65];
+
+	for (size_t i = 0; bytes && i < 32; i++)
+		snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+	vx6_json_str(j, key, bytes ? text : NULL);
+}
+
+uint64_t api_duration(const char *text, uint64_t max)
+{
+	char *unit;
+	unsigned long n = text ? strtoul(text, &unit, 10) : 0;
+
+	if (text && unit[0] == 's')
+		n *= 1000;
+	return n < max ? n : max;
 }
 
 bool api_get_addr(const struct vx6_value *body, const char *key, struct vx6_addr *out,

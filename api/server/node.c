@@ -1,4 +1,4 @@
-/* The agent itself: health, version, node, identity, and what describes the API. */
+/* The agent itself: health, version, node, and what describes the API. */
 #include <microhttpd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,7 +61,7 @@ void api_health(struct api_request *r)
 	api_call(r, api_cmd_new(r, VX6_CMD_SNAPSHOT), API_PROBE_MS, health_then);
 }
 
-/* ---- node and identity ---- */
+/* ---- node ---- */
 
 static void put_status(struct vx6_json *j, const struct vx6_snapshot *s)
 {
@@ -80,6 +80,9 @@ static void put_status(struct vx6_json *j, const struct vx6_snapshot *s)
 	vx6_json_u64(j, "services", s->services_n);
 	vx6_json_u64(j, "forwards", s->forwards_n);
 	vx6_json_u64(j, "streams", n->streams_active);
+	api_put_dht_summary(j, "dht", &n->dht);
+	vx6_json_bool(j, "lan", n->lan);
+	api_put_pair(j, "known", "nodes", n->known_nodes, "services", n->known_services);
 	vx6_json_end_object(j);
 }
 
@@ -162,52 +165,6 @@ static void node_update_then(struct api_request *r, struct vx6_answer *a)
 void api_node_update(struct api_request *r)
 {
 	api_call(r, api_cmd_new(r, VX6_CMD_SNAPSHOT), API_CALL_MS, node_update_then);
-}
-
-static void put_hex(struct vx6_json *j, const char *key, const uint8_t bytes[static 32])
-{
-	char text[65];
-
-	for (size_t i = 0; i < 32; i++)
-		snprintf(text + 2 * i, 3, "%02x", bytes[i]);
-	vx6_json_str(j, key, text);
-}
-
-/* What stands between the subkey and its next certificate. */
-static const char *renewal_name(enum vx6_master_state master)
-{
-	if (master == VX6_MASTER_READY)
-		return "automatic";
-	return master == VX6_MASTER_LOCKED ? "needs_passphrase" : "needs_master_key";
-}
-
-static void identity_then(struct api_request *r, struct vx6_answer *a)
-{
-	const struct vx6_node_view *n = a->snapshot ? &a->snapshot->node : NULL;
-	struct vx6_json j = {0};
-
-	if (!vx6_is_ok(a->err) || !n) {
-		api_reply_failure(r, a);
-		return;
-	}
-	vx6_json_object(&j, NULL);
-	api_put_node_id(&j, "node_id", &n->node_id);
-	put_hex(&j, "public_key", n->node_id.b);
-	vx6_json_bool(&j, "passphrase", n->master == VX6_MASTER_LOCKED);
-	vx6_json_object(&j, "subkey");
-	put_hex(&j, "public_key", n->sign_pk);
-	vx6_json_u64(&j, "sequence", n->cert_seq);
-	api_put_time(&j, "not_before", n->cert_not_before * 1000);
-	api_put_time(&j, "expires_at", n->cert_not_after * 1000);
-	vx6_json_str(&j, "renewal", renewal_name(n->master));
-	vx6_json_end_object(&j);
-	vx6_json_end_object(&j);
-	api_reply_json(r, MHD_HTTP_OK, &j);
-}
-
-void api_identity_get(struct api_request *r)
-{
-	api_call(r, api_cmd_new(r, VX6_CMD_SNAPSHOT), API_CALL_MS, identity_then);
 }
 
 /* ---- what describes the API ---- */

@@ -133,6 +133,10 @@ static enum vx6_problem_code problem_of(vx6_err err)
 		return VX6_PROBLEM_PEER_UNKNOWN;
 	case VX6_E_AMBIGUOUS:
 		return VX6_PROBLEM_AMBIGUOUS_NAME;
+	case VX6_E_MISMATCH:
+		return VX6_PROBLEM_PIN_MISMATCH;
+	case VX6_E_REVOKED:
+		return VX6_PROBLEM_NODE_REVOKED;
 	case VX6_E_WRONG_PEER:
 		return VX6_PROBLEM_WRONG_PEER;
 	case VX6_E_UNREACHABLE:
@@ -160,6 +164,7 @@ static bool is_field_error(vx6_err err)
 	case VX6_E_CHECKSUM:
 	case VX6_E_ADDRESS_IN_USE:
 	case VX6_E_PERMISSION:
+	case VX6_E_PASSPHRASE:
 		return true;
 	default:
 		return false;
@@ -174,13 +179,34 @@ static bool is_promised(const struct vx6_route *route, enum vx6_problem_code cod
 	return false;
 }
 
+/* What an error means on routes that promise the problem; on others it means what problem_of() says. */
+static enum vx6_problem_code special_problem(const struct vx6_route *route, vx6_err err)
+{
+	static const struct {
+		int err;
+		enum vx6_problem_code code;
+	} meanings[] = {
+		{VX6_E_UNSUPPORTED, VX6_PROBLEM_DHT_OFF},
+		{VX6_E_CONFLICT, VX6_PROBLEM_OPERATION_FINISHED},
+		{VX6_E_ACCESS_REFUSED, VX6_PROBLEM_NOT_OWNER},
+		{VX6_E_NOT_FOUND, VX6_PROBLEM_MASTER_KEY_NEEDED},
+	};
+
+	for (size_t i = 0; i < VX6_ARRAY_N(meanings); i++)
+		if (meanings[i].err == err.code && is_promised(route, meanings[i].code))
+			return meanings[i].code;
+	return VX6_PROBLEM_N;
+}
+
 void api_reply_failure(struct api_request *r, const struct vx6_answer *answer)
 {
 	const char *detail = answer->detail[0] ? answer->detail : vx6_err_text(answer->err);
 	enum vx6_problem_code code = problem_of(answer->err);
 
-	if (answer->err.code == VX6_E_INVALID && !answer->pointer[0] &&
-	    is_promised(r->match.route, VX6_PROBLEM_MANAGED_ELSEWHERE))
+	if (special_problem(r->match.route, answer->err) != VX6_PROBLEM_N)
+		code = special_problem(r->match.route, answer->err);
+	else if (answer->err.code == VX6_E_INVALID && !answer->pointer[0] &&
+		 is_promised(r->match.route, VX6_PROBLEM_MANAGED_ELSEWHERE))
 		code = VX6_PROBLEM_MANAGED_ELSEWHERE;
 	else if (r->match.route->body && (answer->pointer[0] || is_field_error(answer->err))) {
 		vx6_fault_add(api_request_faults(r), answer->pointer, vx6_err_name(answer->err),

@@ -406,6 +406,69 @@ void api_handle(struct api_request *r)
 	case VX6_OP_CONNECT_OPEN:
 		api_connect(r);
 		break;
+	case VX6_OP_IDENTITY_ROTATE:
+		api_identity_rotate(r);
+		break;
+	case VX6_OP_IDENTITY_REVOKE:
+		api_identity_revoke(r);
+		break;
+	case VX6_OP_IDENTITY_EXPORT:
+		api_identity_export(r);
+		break;
+	case VX6_OP_DHT_GET:
+		api_dht_get(r);
+		break;
+	case VX6_OP_NAME_PUT:
+		api_name_put(r);
+		break;
+	case VX6_OP_NAME_DELETE:
+		api_name_delete(r);
+		break;
+	case VX6_OP_LOOKUP_CREATE:
+		api_lookup_create(r);
+		break;
+	case VX6_OP_REGISTRY_REFRESH:
+		api_registry_refresh(r);
+		break;
+	case VX6_OP_OPERATION_CANCEL:
+		api_operation_cancel(r);
+		break;
+	case VX6_OP_CATALOG_CREATE:
+		api_catalog_create(r);
+		break;
+	case VX6_OP_CATALOG_JOIN:
+		api_catalog_join(r);
+		break;
+	case VX6_OP_CATALOG_DELETE:
+		api_catalog_delete(r);
+		break;
+	case VX6_OP_CATALOG_ADD:
+	case VX6_OP_CATALOG_REMOVE:
+		api_catalog_entry(r);
+		break;
+	case VX6_OP_CATALOG_INVITE:
+		api_catalog_invite(r);
+		break;
+#define LIST(NAME, rows)                                                                           \
+	case VX6_OP_##NAME##_LIST:                                                                 \
+		api_rows_list(r, &(rows));                                                         \
+		break
+#define ROWS(NAME, rows)                                                                           \
+	LIST(NAME, rows);                                                                          \
+	case VX6_OP_##NAME##_GET:                                                                  \
+		api_rows_get(r, &(rows));                                                          \
+		break
+		ROWS(REGISTRY_NODE, api_known_nodes);
+		LIST(REGISTRY_SERVICE, api_known_services);
+		ROWS(NAME, api_bindings);
+		LIST(NAME_CONFLICT, api_conflicts);
+		LIST(DHT_CONTACT, api_contacts);
+		LIST(DHT_REPLICA, api_replicas);
+		ROWS(LOOKUP, api_lookups);
+		ROWS(OPERATION, api_operations);
+		ROWS(CATALOG, api_catalogs);
+#undef ROWS
+#undef LIST
 #define RESOURCE(NAME, resource)                                                                   \
 	case VX6_OP_##NAME##_LIST:                                                                 \
 		api_resource_list(r, &(resource));                                                 \

@@ -9,7 +9,7 @@
 #include "api/server/server_internal.h"
 #include "base/util.h"
 
-enum { PAGE_DEFAULT = 100, PAGE_MAX = 500, PAGE_BYTES = VX6_JSON_MAX / 2, RETRIES = 3 };
+enum { PAGE_DEFAULT = 100, PAGE_MAX = 500, RETRIES = 3 };
 
 /* The kind that the request's route is about. */
 static const struct api_resource *resource_of(const struct api_request *r)
@@ -69,8 +69,7 @@ static char *encode(const struct api_resource *res, const void *view, const stru
 	return vx6_json_take(&j);
 }
 
-/* One object as the reply, cut down to the fields that were asked for. @param whole taken */
-static void reply_object(struct api_request *r, unsigned status, char *whole, uint64_t generation)
+void api_reply_object(struct api_request *r, unsigned status, char *whole, uint64_t generation)
 {
 	char unknown[64],
 		*text = api_fields_pick(whole, vx6_query_get(&r->query, "fields"), unknown);
@@ -91,7 +90,7 @@ static void reply_object(struct api_request *r, unsigned status, char *whole, ui
 
 void api_reply_read(struct api_request *r, char *whole, uint64_t generation)
 {
-	reply_object(r, MHD_HTTP_OK, whole, generation);
+	api_reply_object(r, MHD_HTTP_OK, whole, generation);
 	if (r->reply.status != MHD_HTTP_OK || !api_none_match(r))
 		return;
 	VX6_FREE(r->reply.body);
@@ -103,7 +102,7 @@ void api_reply_read(struct api_request *r, char *whole, uint64_t generation)
 static void reply_view(struct api_request *r, unsigned status, const struct api_resource *res,
 		       const void *view, const struct vx6_snapshot *s)
 {
-	reply_object(r, status, encode(res, view, s), meta_of(view)->generation);
+	api_reply_object(r, status, encode(res, view, s), meta_of(view)->generation);
 }
 
 static void missing(struct api_request *r, const struct api_resource *res)
@@ -164,7 +163,7 @@ static bool selected(const struct api_request *r, const struct api_resource *res
 	return (!q || strstr(res->name(view), q)) && (!label || has_label(meta_of(view), label));
 }
 
-static size_t page_limit(const struct api_request *r)
+size_t api_page_limit(const struct api_request *r)
 {
 	const char *text = vx6_query_get(&r->query, "limit");
 	unsigned long n = text ? strtoul(text, NULL, 10) : PAGE_DEFAULT;
@@ -172,11 +171,9 @@ static size_t page_limit(const struct api_request *r)
 	return VX6_MIN(n, (unsigned long)PAGE_MAX);
 }
 
-/* Adds one object. @return false: a field that was asked for is not there; the reply is filled */
-static bool put_item(struct api_request *r, struct vx6_json *j, const struct api_resource *res,
-		     const void *view, const struct vx6_snapshot *s)
+bool api_put_item(struct api_request *r, struct vx6_json *j, char *whole)
 {
-	char unknown[64], *whole = encode(res, view, s);
+	char unknown[64];
 	char *text = api_fields_pick(whole, vx6_query_get(&r->query, "fields"), unknown);
 
 	if (text)
@@ -193,8 +190,8 @@ static void list_then(struct api_request *r, struct vx6_answer *a)
 {
 	const struct api_resource *res = resource_of(r);
 	const char *cursor = vx6_query_get(&r->query, "cursor");
-	char after[VX6_RESOURCE_ID_MAX] = "", next[112];
-	size_t n, taken = 0, limit = page_limit(r);
+	char after[VX6_PAGE_KEY] = "", next[API_CURSOR];
+	size_t n, taken = 0, limit = api_page_limit(r);
 	const void *views, *last = NULL;
 	struct vx6_json j = {0};
 	bool more = false;
@@ -215,10 +212,10 @@ static void list_then(struct api_request *r, struct vx6_answer *a)
 
 		if (strcmp(meta_of(view)->id, after) <= 0 || !selected(r, res, view))
 			continue;
-		more = taken == limit || j.n > PAGE_BYTES;
+		more = taken == limit || j.n > API_PAGE_BYTES;
 		if (more)
 			break;
-		if (!put_item(r, &j, res, view, a->snapshot)) {
+		if (!api_put_item(r, &j, encode(res, view, a->snapshot))) {
 			vx6_json_fini(&j);
 			api_reply_faults(r, VX6_PROBLEM_INVALID_PARAMETER);
 			return;

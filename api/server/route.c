@@ -64,27 +64,52 @@ vx6_err vx6_uri_split(char *target, struct vx6_query *query)
 	return VX6_OK;
 }
 
-/* Compares segment by segment; one segment of the template may be a {parameter}. */
-static bool path_matches(const char *template, const char *path, char arg[VX6_PATH_ARG])
+enum fit { FIT_NOT, FIT_PARAMETER, FIT_VERB, FIT_LITERAL };
+
+/* Takes the value of a {parameter} from @p path. @param verb what follows it in the template: ":cancel", or empty @return its length, 0: none */
+static size_t take_arg(const char *path, const char *verb, size_t verb_n, char arg[VX6_PATH_ARG])
 {
+	size_t n = strcspn(path, "/");
+
+	if (n <= verb_n || memcmp(path + n - verb_n, verb, verb_n) != 0 ||
+	    n - verb_n >= VX6_PATH_ARG)
+		return 0;
+	memcpy(arg, path, n - verb_n);
+	arg[n - verb_n] = 0;
+	return decode(arg, false) ? n : 0;
+}
+
+/* Before a verb the value must look like one: `name:invite` is a name, not the verb of something called `name`. */
+static bool arg_is_sound(const struct vx6_route *route, const char *arg)
+{
+	for (size_t i = 0; i < route->params_n; i++)
+		if (route->params[i].place == VX6_PARAM_PATH && route->params[i].schema->pattern)
+			return vx6_pattern_match(route->params[i].schema->pattern, arg);
+	return true;
+}
+
+/* Compares segment by segment; one segment of the template may be a {parameter}, a verb may follow it. */
+static enum fit path_fits(const struct vx6_route *route, const char *path, char arg[VX6_PATH_ARG])
+{
+	const char *template = route->path;
+	enum fit fit = FIT_LITERAL;
+
 	arg[0] = 0;
 	while (*template && *path) {
 		if (*template == '{') {
-			size_t n = strcspn(path, "/");
+			const char *verb = template + strcspn(template, "}") + 1;
+			size_t verb_n = strcspn(verb, "/"), n = take_arg(path, verb, verb_n, arg);
 
-			if (n == 0 || n >= VX6_PATH_ARG)
-				return false;
-			memcpy(arg, path, n);
-			arg[n] = 0;
-			if (!decode(arg, false))
-				return false;
+			if (n == 0 || (verb_n && !arg_is_sound(route, arg)))
+				return FIT_NOT;
+			fit = verb_n ? FIT_VERB : FIT_PARAMETER;
 			path += n;
-			template += strcspn(template, "/");
+			template = verb + verb_n;
 		} else if (*template ++!= *path++) {
-			return false;
+			return FIT_NOT;
 		}
 	}
-	return *template == 0 && *path == 0;
+	return *template == 0 && *path == 0 ? fit : FIT_NOT;
 }
 
 static void allow_add(char allow[VX6_ALLOW_TEXT], const char *method)
@@ -98,14 +123,20 @@ static void allow_add(char allow[VX6_ALLOW_TEXT], const char *method)
 
 void vx6_route_find(const char *method, const char *path, struct vx6_route_match *out)
 {
+	enum fit best = FIT_NOT;
 	char arg[VX6_PATH_ARG];
 
 	memset(out, 0, sizeof *out);
 	if (strcmp(method, "HEAD") == 0)
 		method = "GET";
 	for (size_t i = 0; i < VX6_OP_N; i++) {
-		if (!path_matches(vx6_routes[i].path, path, arg))
+		enum fit fit = path_fits(&vx6_routes[i], path, arg);
+
+		if (fit == FIT_NOT || fit < best)
 			continue;
+		if (fit > best)
+			memset(out, 0, sizeof *out);
+		best = fit;
 		out->path_known = true;
 		memcpy(out->arg, arg, sizeof arg);
 		allow_add(out->allow, vx6_routes[i].method);

@@ -18,7 +18,7 @@ enum {
 	VX6_TARGET_MAX = 2048, /* bytes of path and query */
 	VX6_QUERY_MAX = 16,    /* parameters */
 	VX6_PATH_ARG =
-		80, /* bytes of the variable part of a path, NUL included; a longer one names nothing */
+		112, /* bytes of the variable part of a path, NUL included; a longer one names nothing */
 	VX6_ALLOW_TEXT = 64,
 };
 
@@ -43,7 +43,10 @@ struct vx6_route_match {
  */
 VX6_RES vx6_uri_split(char *target, struct vx6_query *query);
 
-/** @param method HEAD counts as GET @param path without the query */
+/**
+ * The route that fits best: a template without a parameter goes before `{id}:verb`, that before `{id}`.
+ * @param method HEAD counts as GET @param path without the query
+ */
 void vx6_route_find(const char *method, const char *path, struct vx6_route_match *out);
 
 /** Checks every parameter against the route: unknown, repeated and ill-formed ones are faults. */

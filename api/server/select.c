@@ -93,22 +93,22 @@ static void cursor_mac(const struct vx6_api_server *s, const char *kind, const c
 }
 
 void api_cursor_make(const struct vx6_api_server *s, const char *kind, const char *id,
-		     char out[static 112])
+		     char out[static API_CURSOR])
 {
 	char mac[2 * MAC_BYTES + 1];
 
 	cursor_mac(s, kind, id, mac);
-	snprintf(out, 112, "%s.%s", id, mac);
+	snprintf(out, API_CURSOR, "%s.%s", id, mac);
 }
 
 bool api_cursor_read(const struct vx6_api_server *s, const char *kind, const char *cursor,
-		     char id[static VX6_RESOURCE_ID_MAX])
+		     char id[static VX6_PAGE_KEY])
 {
 	const char *dot = strrchr(cursor, '.');
 	char mac[2 * MAC_BYTES + 1];
 	size_t n = dot ? (size_t)(dot - cursor) : 0;
 
-	if (!dot || n >= VX6_RESOURCE_ID_MAX || strlen(dot + 1) != 2 * MAC_BYTES)
+	if (!dot || n >= VX6_PAGE_KEY || strlen(dot + 1) != 2 * MAC_BYTES)
 		return false;
 	memcpy(id, cursor, n);
 	id[n] = 0;

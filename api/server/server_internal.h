@@ -35,7 +35,10 @@ enum {
 	API_HEARTBEAT_MS = 10 * 1000,
 	API_RING_EVENTS = 256,
 	API_RING_BYTES = 128 * 1024,
-	API_MAIL_EVENTS = 1024, /* events on their way to the server's thread */
+	API_CURSOR = VX6_PAGE_KEY + 40,
+	API_PAGE_BYTES = VX6_JSON_MAX / 2, /* a page is cut short at */
+	API_WAIT_MAX_MS = 60 * 1000,       /* for the end of an operation */
+	API_MAIL_EVENTS = 1024,            /* events on their way to the server's thread */
 };
 
 /* ---- mail.c: what other threads hand to the server's thread ---- */
@@ -236,6 +239,38 @@ void api_node_update(struct api_request *r);
 void api_identity_get(struct api_request *r);
 void api_connect(struct api_request *r);
 void api_events_handle(struct api_request *r);
+void api_dht_get(struct api_request *r);
+void api_identity_rotate(struct api_request *r);
+void api_identity_revoke(struct api_request *r);
+void api_identity_export(struct api_request *r);
+void api_name_put(struct api_request *r);
+void api_name_delete(struct api_request *r);
+void api_lookup_create(struct api_request *r);
+void api_registry_refresh(struct api_request *r);
+void api_operation_cancel(struct api_request *r);
+void api_catalog_create(struct api_request *r);
+void api_catalog_join(struct api_request *r);
+void api_catalog_delete(struct api_request *r);
+void api_catalog_entry(struct api_request *r);
+void api_catalog_invite(struct api_request *r);
+
+/* ---- pages.c ---- */
+
+/** What is read row by row from the agent. */
+struct api_rows {
+	const char *path; /* of the list */
+	const char *what; /* of one: "there is no such …" */
+	enum vx6_page_kind kind;
+	char *(*encode)(const struct vx6_page *p, size_t i); /* owned */
+};
+extern const struct api_rows api_known_nodes, api_known_services, api_bindings, api_conflicts,
+	api_contacts, api_replicas, api_operations, api_lookups, api_catalogs;
+
+void api_rows_list(struct api_request *r, const struct api_rows *rows);
+void api_rows_get(struct api_request *r, const struct api_rows *rows);
+/** The answer's first row as the reply, or that there is none. */
+void api_rows_reply(struct api_request *r, unsigned status, const struct api_rows *rows,
+		    const struct vx6_answer *a);
 
 /* ---- resource.c ---- */
 
@@ -259,6 +294,13 @@ struct api_resource {
 
 extern const struct api_resource api_peers, api_services, api_forwards;
 
+/** How many objects the page is to have. */
+size_t api_page_limit(const struct api_request *r);
+/** Adds an object of a list, cut down to the fields that were asked for. @param whole taken @return false: a field is not there; the fault is added */
+bool api_put_item(struct api_request *r, struct vx6_json *j, char *whole);
+/** One object as the reply, cut down likewise. @param whole taken */
+void api_reply_object(struct api_request *r, unsigned status, char *whole, uint64_t generation);
+
 void api_resource_list(struct api_request *r, const struct api_resource *res);
 void api_resource_get(struct api_request *r, const struct api_resource *res);
 void api_resource_create(struct api_request *r, const struct api_resource *res);
@@ -274,8 +316,21 @@ void api_put_node_id(struct vx6_json *j, const char *key, const struct vx6_node_
 void api_put_failure(struct vx6_json *j, const struct vx6_failure *f);
 void api_put_pair(struct vx6_json *j, const char *key, const char *a, uint64_t av, const char *b,
 		  uint64_t bv);
-void api_put_text(struct vx6_json *j, const char *key, const char *text); /* empty: null */
-void api_put_rtt(struct vx6_json *j, uint32_t rtt_us);                    /* 0: null */
+void api_put_text(struct vx6_json *j, const char *key, const char *text);        /* empty: null */
+void api_put_rtt(struct vx6_json *j, uint32_t rtt_us);                           /* 0: null */
+void api_put_count(struct vx6_json *j, const char *key, bool known, uint64_t n); /* else null */
+void api_put_hex(struct vx6_json *j, const char *key, const uint8_t *bytes); /* 32; NULL: null */
+void api_put_replicas(struct vx6_json *j, const char *key, uint32_t wanted, uint32_t stored,
+		      uint32_t proved);
+/** An address of a node and its transports. */
+void api_put_node_addr(struct vx6_json *j, const char *key, const struct vx6_addr *addr, bool quic,
+		       bool tcp);
+void api_put_dht_summary(struct vx6_json *j, const char *key, const struct vx6_dht_view *v);
+void api_put_contact(struct vx6_json *j, const char *key, const struct vx6_dht_contact *c);
+void api_put_conflict(struct vx6_json *j, const char *key, const struct vx6_name_conflict *c);
+const char *api_record_type(uint8_t rtype);
+/** "30s", "500ms": at most @p max @return ms */
+uint64_t api_duration(const char *text, uint64_t max);
 /** A field that the schema could not check fully. @return false: a fault was added */
 bool api_get_addr(const struct vx6_value *body, const char *key, struct vx6_addr *out,
 		  struct vx6_faults *faults);
@@ -296,10 +351,10 @@ enum api_match { API_MATCH_ANY, API_MATCH_YES, API_MATCH_NO };
 enum api_match api_if_match(const struct api_request *r, uint64_t generation);
 
 void api_cursor_make(const struct vx6_api_server *s, const char *kind, const char *id,
-		     char out[static 112]);
+		     char out[static API_CURSOR]);
 /** @return false: not one of ours, or of another list */
 bool api_cursor_read(const struct vx6_api_server *s, const char *kind, const char *cursor,
-		     char id[static VX6_RESOURCE_ID_MAX]);
+		     char id[static VX6_PAGE_KEY]);
 
 /**
  * Copies the top-level members of an object that @p fields (comma-separated) names.

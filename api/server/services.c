@@ -24,6 +24,8 @@ static void encode_input(struct vx6_json *j, const void *view)
 	api_put_addr(j, "target", &spec->target);
 	vx6_json_str(j, "protocol", "tcp");
 	vx6_json_bool(j, "enabled", spec->enabled);
+	vx6_json_str(j, "visibility",
+		     spec->visibility == VX6_VISIBILITY_PRIVATE ? "private" : "public");
 	vx6_json_object(j, "access");
 	vx6_json_str(j, "default", spec->access == VX6_ACCESS_ANY ? "any" : "none");
 	vx6_json_array(j, "node_ids");
@@ -53,6 +55,10 @@ static void encode_rest(struct vx6_json *j, const void *view, const struct vx6_s
 	vx6_json_str(j, "phase", phase(v));
 	api_put_pair(j, "sessions", "active", v->stats.active, "total", v->stats.total);
 	api_put_pair(j, "bytes", "rx", v->stats.rx_bytes, "tx", v->stats.tx_bytes);
+	if (v->published)
+		api_put_replicas(j, "published", v->wanted, v->stored, v->proved);
+	else
+		vx6_json_str(j, "published", NULL);
 	api_put_failure(j, &v->stats.last_failure);
 	vx6_json_end_object(j);
 }
@@ -78,12 +84,16 @@ static void decode_access(const struct vx6_value *access, struct vx6_service_spe
 static void decode(const struct vx6_value *body, struct vx6_cmd *cmd, struct vx6_faults *faults)
 {
 	struct vx6_service_spec *spec = &cmd->u.service;
+	const char *visibility;
 
 	vx6_strlcpy(spec->name, vx6_value_string(vx6_value_get(body, "name")), sizeof spec->name);
 	api_get_addr(body, "target", &spec->target, faults);
 	if (spec->target.family == VX6_ADDR_IP && spec->target.port == 0)
 		vx6_fault_add(faults, "/target", "range", "needs a port");
 	spec->enabled = vx6_value_bool(vx6_value_get(body, "enabled"), true);
+	visibility = vx6_value_string(vx6_value_get(body, "visibility"));
+	if (visibility && strcmp(visibility, "private") == 0)
+		spec->visibility = VX6_VISIBILITY_PRIVATE;
 	decode_access(vx6_value_get(body, "access"), spec, faults);
 }
 

@@ -10,6 +10,7 @@ import argparse
 import copy
 import json
 import pathlib
+import re
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -136,7 +137,7 @@ class Route:
 		found |= {"invalid_parameter"}  # an unknown one is refused everywhere
 		self.problems = sorted(found)
 		in_path = {p["name"] for p in self.params if p["in"] == "path"}
-		if in_path != {s[1:-1] for s in path.split("/") if s.startswith("{")}:
+		if in_path != set(re.findall(r"\{([a-z_]+)\}", path)):
 			raise ContractError(f"{path}: path parameters do not match the template")
 
 

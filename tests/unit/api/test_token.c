@@ -105,7 +105,7 @@ static void token_file__made_once__then_read(void **state)
 static void cursor_read__only_own_cursors__pass(void **state)
 {
 	static struct vx6_api_server s = {.key = {7}}, other = {.key = {8}};
-	char cursor[112], id[VX6_RESOURCE_ID_MAX];
+	char cursor[API_CURSOR], id[VX6_PAGE_KEY];
 
 	api_cursor_make(&s, "service", "svc_01J9Z3K4M5N6P7Q8R9S0T1V2W3", cursor);
 	assert_true(api_cursor_read(&s, "service", cursor, id));
