@@ -122,6 +122,7 @@ void vx6_dht_remove(struct vx6_dht *d, const struct vx6_node_id *node,
 {
 	vx6_dht_enter(d, now);
 	vx6_dht_table_remove(d, node);
+	vx6_dht_keeper_lost(d, node);
 	vx6_dht_leave(d);
 }
 

@@ -185,8 +185,9 @@ struct vx6_dht_kept_info {
 };
 /**
  * @param record copied; must be valid @param changed optional: `info` is worth a look; @p clash optional: a holder answered with a record of
- * another subject under the same key (borrowed; verified): somebody else claims the name
- * @return owned; vx6_dht_forget()
+ * another subject under the same key (borrowed; verified): somebody else claims the name; or with one of our own subject that is newer than
+ * ours, or says something else under its seq: somebody else has our key. Each is told of once
+ * @return owned; vx6_dht_forget(); NULL: not a record that can be stored
  */
 struct vx6_dht_kept *vx6_dht_keep(struct vx6_dht *d, const uint8_t *record, size_t n,
 				  void (*changed)(void *user, const struct vx6_dht_kept *k),

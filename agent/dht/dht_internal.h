@@ -244,7 +244,7 @@ void vx6_dht_upkeep_step(struct vx6_dht *d);
 void vx6_dht_upkeep_moved(struct vx6_dht *d);
 uint64_t vx6_dht_upkeep_due(const struct vx6_dht *d);
 
-/* ---- holder.c: records of others (expected by dht.c) ---- */
+/* ---- holder.c: records of others ---- */
 
 struct dht_holder *vx6_dht_holder_new(struct vx6_dht *d);
 void vx6_dht_holder_free(struct dht_holder *h);
@@ -257,12 +257,14 @@ void vx6_dht_holder_get(struct vx6_dht *d, const struct vx6_dht_key *key,
 			void (*fn)(void *user, uint32_t age_s, const uint8_t *record, size_t n),
 			void *user);
 
-/* ---- keep.c: records of our own (expected by dht.c) ---- */
+/* ---- keep.c: records of our own ---- */
 
 struct dht_keeper *vx6_dht_keeper_new(struct vx6_dht *d);
 void vx6_dht_keeper_free(struct dht_keeper *k);
 void vx6_dht_keeper_step(struct vx6_dht *d);
 uint64_t vx6_dht_keeper_due(const struct vx6_dht *d);
 uint32_t vx6_dht_keeper_n(const struct vx6_dht *d);
+/** That node serves the DHT no longer: what it held is looked after. */
+void vx6_dht_keeper_lost(struct vx6_dht *d, const struct vx6_node_id *node);
 
 #endif

@@ -11,14 +11,11 @@
 #include "record/name_claim.h"
 #include "wire/code.h"
 
-enum { BYTES_MAX = 32 << 20 };
-
 struct dht_holder *vx6_dht_holder_new(struct vx6_dht *d)
 {
 	struct dht_holder *h = vx6_zalloc(sizeof *h);
 
-	vx6_dht_store_init(&h->store, d->stored_max ? d->stored_max : VX6_DHT_STORED_MAX,
-			   d->stored_bytes_max ? d->stored_bytes_max : BYTES_MAX);
+	vx6_dht_store_init(&h->store, d->stored_max, d->stored_bytes_max);
 	return h;
 }
 
@@ -51,24 +48,6 @@ void vx6_dht_holder_info(const struct vx6_dht *d, uint32_t *records, uint64_t *b
 {
 	*records = d->holder->store.n;
 	*bytes = d->holder->store.bytes;
-}
-
-void vx6_dht_holder_get(struct vx6_dht *d, const struct vx6_dht_key *key,
-			void (*fn)(void *user, uint32_t age_s, const uint8_t *record, size_t n),
-			void *user)
-{
-	const struct dht_shelf *shelf = vx6_dht_store_shelf(&d->holder->store, key->b);
-
-	if (!shelf)
-		return;
-	VX6_LIST_EACH(node, &shelf->records)
-	{
-		const struct dht_stored *e = VX6_CONTAINER_OF(node, struct dht_stored, of_shelf);
-		uint64_t age_s = (d->now.ms - e->first_ms) / 1000;
-
-		if (e->expires_s > d->now.wall_s)
-			fn(user, (uint32_t)VX6_MIN(age_s, UINT32_MAX), e->record, e->n);
-	}
 }
 
 /* ---- answers ---- */
@@ -110,7 +89,14 @@ static void add_nodes(struct request *q)
 
 static bool is_of(const struct dht_stored *e, const struct vx6_record_view *v)
 {
-	return e->type == v->type && vx6_ct_eq(e->subject, v->subject, sizeof e->subject);
+	return e->type == v->type && memcmp(e->subject, v->subject, sizeof e->subject) == 0;
+}
+
+static uint32_t age_of(const struct vx6_dht *d, const struct dht_stored *e)
+{
+	uint64_t age_s = (d->now.ms - e->first_ms) / 1000;
+
+	return (uint32_t)VX6_MIN(age_s, UINT32_MAX);
 }
 
 /* All records under the key, those of the longest known subjects first. @p but: without this one's. */
@@ -123,11 +109,26 @@ static void add_values(struct request *q, const struct vx6_record_view *but)
 	VX6_LIST_EACH(node, &shelf->records)
 	{
 		const struct dht_stored *e = VX6_CONTAINER_OF(node, struct dht_stored, of_shelf);
-		uint64_t age_s = (q->d->now.ms - e->first_ms) / 1000;
 
 		if (e->expires_s > q->d->now.wall_s && !(but && is_of(e, but)))
-			(void)vx6_dht_resp_add_value(q->b, (uint32_t)VX6_MIN(age_s, UINT32_MAX),
-						     e->record, e->n);
+			(void)vx6_dht_resp_add_value(q->b, age_of(q->d, e), e->record, e->n);
+	}
+}
+
+void vx6_dht_holder_get(struct vx6_dht *d, const struct vx6_dht_key *key,
+			void (*fn)(void *user, uint32_t age_s, const uint8_t *record, size_t n),
+			void *user)
+{
+	const struct dht_shelf *shelf = vx6_dht_store_shelf(&d->holder->store, key->b);
+
+	if (!shelf)
+		return;
+	VX6_LIST_EACH(node, &shelf->records)
+	{
+		const struct dht_stored *e = VX6_CONTAINER_OF(node, struct dht_stored, of_shelf);
+
+		if (e->expires_s > d->now.wall_s)
+			fn(user, age_of(d, e), e->record, e->n);
 	}
 }
 
@@ -182,7 +183,7 @@ static vx6_err read_work(const struct vx6_dht *d, const struct vx6_record *rec, 
 static struct dht_source *payer(const struct request *q, const struct vx6_record_view *v,
 				const struct dht_stored *old, struct dht_source *asks)
 {
-	bool own = q->from->has_node && vx6_ct_eq(q->from->node.b, v->subject, sizeof v->subject);
+	bool own = q->from->has_node && memcmp(q->from->node.b, v->subject, sizeof v->subject) == 0;
 
 	return old && !own && !old->cached ? old->source : asks;
 }
@@ -201,7 +202,7 @@ static vx6_err store(struct request *q, const struct vx6_record_view *v, struct 
 
 	VX6_TRY(vx6_dht_check_record(d, &q->key, v->bytes, v->n, &rec));
 	if (old && old->seq == v->seq &&
-	    (old->n != v->n || !vx6_ct_eq(old->record, v->bytes, v->n))) {
+	    (old->n != v->n || memcmp(old->record, v->bytes, v->n) != 0)) {
 		d->holder->store.equivocations++;
 		return VX6_ERR(EQUIVOCATION);
 	}
@@ -237,7 +238,7 @@ static uint16_t put(struct request *q, struct vx6_record_view *v)
 	old = shelf ? vx6_dht_shelf_find(shelf, v->type, v->subject) : NULL;
 	if (old && old->expires_s > q->d->now.wall_s && old->seq > v->seq)
 		return VX6_CODE_STALE;
-	if (old && old->n == v->n && vx6_ct_eq(old->record, v->bytes, v->n) &&
+	if (old && old->n == v->n && memcmp(old->record, v->bytes, v->n) == 0 &&
 	    (cache || !old->cached))
 		return VX6_CODE_OK;
 	err = store(q, v, old, asks, &quota);

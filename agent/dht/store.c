@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/util.h"
-#include "crypto/secret.h"
 #include "dht/holder_internal.h"
 #include "record/record.h"
 
@@ -193,7 +192,7 @@ struct dht_stored *vx6_dht_shelf_find(const struct dht_shelf *shelf, uint8_t typ
 	{
 		struct dht_stored *e = VX6_CONTAINER_OF(node, struct dht_stored, of_shelf);
 
-		if (e->type == type && vx6_ct_eq(e->subject, subject, sizeof e->subject))
+		if (e->type == type && memcmp(e->subject, subject, sizeof e->subject) == 0)
 			return e;
 	}
 	return NULL;
