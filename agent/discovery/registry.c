@@ -1,416 +1,400 @@
 /*
- * Known nodes by id, each with its endpoint record and a short list of services; pins by name.
- * Names are looked up by a walk: it happens once a connection at most, over at most VX6_KNOWN_NODES_MAX entries.
+ * Admission: verified by record/admit.h, which asks for marks and sets them through the slots below; so an entry is made or replaced in
+ * store_put() and nowhere else, and only for what has passed.
  */
 #include "discovery/registry.h"
 
-#include <stdio.h>
 #include <string.h>
 
-#include "base/log.h"
-#include "base/util.h"
-#include "crypto/table.h"
+#include "discovery/registry_internal.h"
 
-enum { PINS_MAX = 65536 };
+enum { SWEEP = 1024 }; /* entries a tick looks at */
 
-struct known_service {
-	char name[VX6_LABEL_TEXT];
-	uint64_t expires_s;
-};
+/* ---- life ---- */
 
-struct known_node {
-	struct vx6_node_id id;
-	bool has_endpoint;
-	struct vx6_endpoint endpoint;
-	uint64_t endpoint_expires_s;
-	struct known_service *services;
-	size_t services_n;
-	UT_hash_handle hh;
-};
+static uint32_t hash_of_tag(const struct vx6_registry *r, uint32_t i)
+{
+	return entry_at(r, i)->tag;
+}
 
-struct pin {
-	char name[VX6_LABEL_TEXT]; /* zero-padded: the whole array is the key */
-	struct vx6_node_id node;
-	bool conflict_told;
-	UT_hash_handle hh;
-};
+static uint32_t hash_of_subject(const struct vx6_registry *r, uint32_t i)
+{
+	return known_at(r, i)->hash;
+}
 
-struct vx6_registry {
-	const struct vx6_net *net;
-	const struct vx6_hwm_store *store;
-	const struct vx6_registry_events *ev;
-	void *user;
-	struct known_node *nodes;
-	struct pin *pins;
-};
-
-struct vx6_registry *vx6_registry_new(const struct vx6_net *net, const struct vx6_hwm_store *store,
+struct vx6_registry *vx6_registry_new(const struct vx6_net *net,
 				      const struct vx6_registry_events *ev, void *user)
 {
 	struct vx6_registry *r = vx6_zalloc(sizeof *r);
 
 	r->net = net;
-	r->store = store;
 	r->ev = ev;
 	r->user = user;
+	r->entries.size = sizeof(struct entry);
+	r->nodes.size = sizeof(struct known);
+	r->contacts.size = sizeof(struct contact);
+	r->by_tag.hash = hash_of_tag;
+	r->by_subject.hash = hash_of_subject;
 	return r;
-}
-
-static void node_free(struct vx6_registry *r, struct known_node *k)
-{
-	HASH_DEL(r->nodes, k);
-	free(k->services);
-	free(k);
 }
 
 void vx6_registry_free(struct vx6_registry *r)
 {
-	struct known_node *k, *next_k;
-	struct pin *p, *next_p;
-
 	if (!r)
 		return;
-	HASH_ITER(hh, r->nodes, k, next_k) node_free(r, k);
-	HASH_ITER(hh, r->pins, p, next_p)
-	{
-		HASH_DEL(r->pins, p);
-		free(p);
-	}
+	for (uint32_t i = 1; i <= r->nodes.top; i++)
+		if (known_at(r, i)->entries)
+			known_drop(r, i);
+	pins_fini(r);
+	free(r->by_tag.slot);
+	free(r->by_subject.slot);
+	free(r->dirty);
+	free(r->removed);
+	pool_fini(&r->entries);
+	pool_fini(&r->nodes);
+	pool_fini(&r->contacts);
 	free(r);
 }
 
-static bool is_configured(const struct vx6_registry *r, const struct vx6_node_id *node)
+/* ---- the store that admission asks ---- */
+
+static vx6_err get_cert(const struct vx6_registry *r, uint32_t node, struct vx6_hwm *out)
 {
-	return r->ev && r->ev->is_configured && r->ev->is_configured(r->user, node);
-}
-
-static struct known_node *node_find(const struct vx6_registry *r, const struct vx6_node_id *id)
-{
-	struct known_node *k;
-
-	HASH_FIND(hh, r->nodes, id->b, sizeof id->b, k);
-	return k;
-}
-
-static void drop_expired(struct vx6_registry *r, uint64_t now_s)
-{
-	struct known_node *k, *next;
-
-	HASH_ITER(hh, r->nodes, k, next)
-	{
-		if (k->endpoint_expires_s <= now_s)
-			node_free(r, k);
-	}
-}
-
-/* Strangers may fill the table, but not keep others out: the one among them whose record ends first gives way. */
-static void drop_stranger(struct vx6_registry *r)
-{
-	struct known_node *k, *next, *first = NULL;
-
-	HASH_ITER(hh, r->nodes, k, next)
-	{
-		if ((!first || k->endpoint_expires_s < first->endpoint_expires_s) &&
-		    !is_configured(r, &k->id))
-			first = k;
-	}
-	if (first)
-		node_free(r, first);
-}
-
-static struct known_node *node_make(struct vx6_registry *r, const struct vx6_node_id *id,
-				    uint64_t now_s)
-{
-	struct known_node *k = node_find(r, id);
-
-	if (k)
-		return k;
-	if (HASH_COUNT(r->nodes) >= VX6_KNOWN_NODES_MAX)
-		drop_expired(r, now_s);
-	if (HASH_COUNT(r->nodes) >= VX6_KNOWN_NODES_MAX)
-		drop_stranger(r);
-	if (HASH_COUNT(r->nodes) >= VX6_KNOWN_NODES_MAX)
-		return NULL;
-	k = vx6_zalloc(sizeof *k);
-	k->id = *id;
-	HASH_ADD(hh, r->nodes, id.b, sizeof k->id.b, k);
-	return k;
-}
-
-/* ---- pins ---- */
-
-static struct pin *pin_find(const struct vx6_registry *r, const char *name)
-{
-	char key[VX6_LABEL_TEXT] = "";
-	struct pin *p;
-
-	vx6_strlcpy(key, name, sizeof key);
-	HASH_FIND(hh, r->pins, key, sizeof key, p);
-	return p;
-}
-
-bool vx6_registry_pinned(const struct vx6_registry *r, const char *name, struct vx6_node_id *out)
-{
-	const struct pin *p = pin_find(r, name);
-
-	if (p)
-		*out = p->node;
-	return p != NULL;
-}
-
-void vx6_registry_load_pin(struct vx6_registry *r, const char *name, const struct vx6_node_id *node)
-{
-	struct pin *p;
-
-	if (pin_find(r, name) || HASH_COUNT(r->pins) >= PINS_MAX)
-		return;
-	p = vx6_zalloc(sizeof *p);
-	vx6_strlcpy(p->name, name, sizeof p->name);
-	p->node = *node;
-	HASH_ADD(hh, r->pins, name, sizeof p->name, p);
-}
-
-void vx6_registry_pin(struct vx6_registry *r, const char *name, const struct vx6_node_id *node)
-{
-	if (pin_find(r, name))
-		return;
-	vx6_registry_load_pin(r, name, node);
-	if (r->ev && r->ev->pinned)
-		r->ev->pinned(r->user, name, node);
-}
-
-static void watch_name(struct vx6_registry *r, const struct known_node *k)
-{
-	struct pin *p = k->endpoint.name[0] ? pin_find(r, k->endpoint.name) : NULL;
-
-	if (!p || p->conflict_told || vx6_node_id_eq(&p->node, &k->id))
-		return;
-	p->conflict_told = true;
-	if (r->ev && r->ev->name_conflict)
-		r->ev->name_conflict(r->user, p->name, &p->node, &k->id);
-}
-
-/* ---- records ---- */
-
-static vx6_err take_endpoint(struct vx6_registry *r, const struct vx6_admission *a, uint64_t now_s)
-{
-	struct vx6_endpoint e;
-	struct known_node *k;
-
-	VX6_TRY(vx6_endpoint_read(&a->record, &e));
-	k = node_make(r, &a->record.subject, now_s);
-	if (!k)
-		return VX6_ERR(FULL);
-	k->has_endpoint = true;
-	k->endpoint = e;
-	k->endpoint_expires_s = vx6_record_expires_s(&a->record.view);
-	watch_name(r, k);
+	if (!node || !known_at(r, node)->cert_seq)
+		return VX6_ERR(NOT_FOUND);
+	*out = (struct vx6_hwm){.seq = known_at(r, node)->cert_seq};
 	return VX6_OK;
 }
 
-static struct known_service *service_find(struct known_node *k, const char *name)
+static vx6_err store_get(void *user, const struct vx6_hwm_key *key, struct vx6_hwm *out)
 {
-	for (size_t i = 0; i < k->services_n; i++)
-		if (strcmp(k->services[i].name, name) == 0)
-			return &k->services[i];
-	return NULL;
+	struct vx6_registry *r = user;
+	struct vx6_node_id id;
+	struct entry_facts f;
+	const struct entry *e;
+	uint32_t node, i;
+
+	memcpy(id.b, key->subject, sizeof id.b);
+	node = known_find(r, &id);
+	if (key->type == VX6_HWM_CERT)
+		return get_cert(r, node, out);
+	i = entry_find(r, node, key);
+	if (!i)
+		return VX6_ERR(NOT_FOUND);
+	e = entry_at(r, i);
+	entry_facts(e, &f);
+	*out = (struct vx6_hwm){.seq = f.seq, .expires_s = f.expires_s};
+	if (e->n) {
+		out->record = e->record;
+		out->n = e->n;
+		vx6_hash_personal("VX6-record", e->record, e->n, &out->hash);
+	} else {
+		out->hash = e->mark->hash;
+	}
+	return VX6_OK;
 }
 
-static vx6_err take_service(struct vx6_registry *r, const struct vx6_admission *a, uint64_t now_s)
+/* A node's services are counted: beyond the limit a faded one gives way, or nothing does. */
+static bool room_among_services(struct vx6_registry *r, uint32_t node)
 {
-	struct vx6_service_record s;
-	struct known_node *k;
-	struct known_service *known;
+	uint32_t n = 0, faded = 0;
 
-	VX6_TRY(vx6_service_read(&a->record, &s));
-	k = node_make(r, &a->record.subject, now_s);
-	if (!k)
+	for (uint32_t i = known_at(r, node)->first; i; i = entry_at(r, i)->sibling) {
+		const struct entry *e = entry_at(r, i);
+
+		n += e->type == VX6_RTYPE_SERVICE;
+		if (e->type == VX6_RTYPE_SERVICE && !e->n)
+			faded = i;
+	}
+	if (n < VX6_KNOWN_SERVICES_MAX)
+		return true;
+	if (faded)
+		entry_drop(r, node, faded);
+	return faded != 0;
+}
+
+/* @return 0: no room. @p node is set to its node */
+static uint32_t place_for(struct vx6_registry *r, const struct vx6_hwm_key *key, uint32_t *node)
+{
+	struct vx6_node_id id;
+	uint32_t i;
+
+	memcpy(id.b, key->subject, sizeof id.b);
+	*node = known_find(r, &id);
+	i = entry_find(r, *node, key);
+	if (i)
+		return i;
+	if (*node && key->type == VX6_RTYPE_SERVICE && !room_among_services(r, *node))
+		return 0;
+	if (!room_for(r, *node, &id, r->from))
+		return 0;
+	r->new_node = *node == 0;
+	i = entry_make(r, *node, key);
+	if (!*node) {
+		*node = known_find(r, &id);
+		introduced(r, *node, r->from);
+	}
+	return i;
+}
+
+/* The number of a certificate that came without a record. A record with it will do away with the entry. */
+static void put_cert(struct vx6_registry *r, const struct vx6_hwm_key *key,
+		     const struct vx6_hwm *mark)
+{
+	uint32_t node, i = place_for(r, key, &node);
+
+	if (!i)
+		return; /* the next one is taken as the first; nobody is kept out by a full table */
+	known_at(r, node)->cert_seq = VX6_MAX(known_at(r, node)->cert_seq, (uint32_t)mark->seq);
+	entry_set_mark(r, i, mark, (uint32_t)mark->seq);
+	dirty_entry(r, i, true);
+}
+
+static bool endpoint_moved(const struct entry *e, const struct vx6_record *rec)
+{
+	struct vx6_endpoint was, is;
+	struct vx6_record old;
+
+	if (!entry_parse(e, &old) || !vx6_is_ok(vx6_endpoint_read(&old, &was)) ||
+	    !vx6_is_ok(vx6_endpoint_read(rec, &is)) || was.n_addrs != is.n_addrs ||
+	    was.features != is.features || strcmp(was.name, is.name) != 0)
+		return true;
+	for (size_t i = 0; i < is.n_addrs; i++)
+		if (!vx6_addr_eq(&was.addrs[i].addr, &is.addrs[i].addr) ||
+		    was.addrs[i].via != is.addrs[i].via || was.addrs[i].prio != is.addrs[i].prio)
+			return true;
+	return false;
+}
+
+static void drop_cert_entry(struct vx6_registry *r, uint32_t node)
+{
+	uint32_t i = entry_of_type(r, node, VX6_HWM_CERT);
+
+	if (i)
+		entry_drop(r, node, i);
+}
+
+static vx6_err put_record(struct vx6_registry *r, const struct vx6_hwm_key *key,
+			  const struct vx6_hwm *mark)
+{
+	struct vx6_record rec;
+	struct known *k;
+	uint32_t node, i;
+	bool known_before;
+
+	VX6_TRY(vx6_record_parse(mark->record, mark->n, &rec));
+	i = place_for(r, key, &node);
+	if (!i)
 		return VX6_ERR(FULL);
-	known = service_find(k, s.name);
-	if (s.withdrawn) {
-		if (known)
-			*known = k->services[--k->services_n];
+	known_before = entry_at(r, i)->n > 0;
+	if (key->type == VX6_RTYPE_ENDPOINT)
+		r->moved = endpoint_moved(entry_at(r, i), &rec);
+	entry_set_record(r, i, &rec, r->from ? r->from->kind : VX6_SOURCE_SUBJECT);
+	k = known_at(r, node);
+	if (r->from && r->from->kind == VX6_SOURCE_SUBJECT)
+		introduced_no_more(r, node);
+	if (rec.has_cert && rec.cert.cert_seq >= k->cert_seq) {
+		k->cert_seq = rec.cert.cert_seq;
+		drop_cert_entry(r, node);
+	}
+	dirty_entry(r, i, !known_before || !k->introducer || r->moved);
+	return VX6_OK;
+}
+
+static vx6_err store_put(void *user, const struct vx6_hwm_key *key, const struct vx6_hwm *mark)
+{
+	struct vx6_registry *r = user;
+	uint32_t node, i;
+
+	if (key->type == VX6_HWM_CERT) {
+		put_cert(r, key, mark);
 		return VX6_OK;
 	}
-	if (!known) {
-		if (k->services_n >= VX6_KNOWN_SERVICES_MAX)
-			return VX6_ERR(FULL);
-		k->services =
-			vx6_realloc_array(k->services, k->services_n + 1, sizeof *k->services);
-		known = &k->services[k->services_n++];
-		vx6_strlcpy(known->name, s.name, sizeof known->name);
-	}
-	known->expires_s = vx6_record_expires_s(&a->record.view);
+	if (mark->record)
+		return put_record(r, key, mark);
+	i = place_for(r, key, &node);
+	if (!i)
+		return VX6_ERR(FULL);
+	entry_set_mark(r, i, mark, 0);
+	dirty_entry(r, i, true);
 	return VX6_OK;
 }
 
-static vx6_err take(struct vx6_registry *r, const struct vx6_admission *a, uint64_t now_s)
+static void store_equivocation(void *user, const struct vx6_hwm_key *key, uint64_t seq,
+			       const struct vx6_hash *first, const struct vx6_hash *second)
 {
-	switch (a->record.view.type) {
-	case VX6_RTYPE_ENDPOINT:
-		return take_endpoint(r, a, now_s);
-	case VX6_RTYPE_SERVICE:
-		return take_service(r, a, now_s);
-	case VX6_RTYPE_REVOCATION:
-		return VX6_OK; /* the mark that admission kept is what later records are held against */
-	default:
-		return VX6_ERR(UNSUPPORTED);
+	struct vx6_registry *r = user;
+	struct vx6_node_id id;
+
+	memcpy(id.b, key->subject, sizeof id.b);
+	if (r->ev && r->ev->equivocation)
+		r->ev->equivocation(r->user, &id, (uint8_t)key->type, seq, first, second);
+}
+
+struct vx6_hwm_store vx6_registry_hwm(struct vx6_registry *r)
+{
+	return (struct vx6_hwm_store){
+		.get = store_get,
+		.put = store_put,
+		.equivocation = store_equivocation,
+		.user = r,
+	};
+}
+
+/* ---- admission ---- */
+
+/* What a revoked key has signed is void: of a node altogether, or by its older subkeys. */
+static void drop_revoked(struct vx6_registry *r, const struct vx6_node_id *id,
+			 const struct vx6_revocation *rev)
+{
+	uint32_t node = known_find(r, id), next;
+
+	for (uint32_t i = node ? known_at(r, node)->first : 0; i; i = next) {
+		struct entry *e = entry_at(r, i);
+		struct vx6_record rec;
+
+		next = e->sibling;
+		if (e->type == VX6_RTYPE_REVOCATION)
+			continue;
+		if (rev->reason != VX6_REVOKE_SUBKEY) {
+			entry_drop(r, node, i);
+		} else if (entry_parse(e, &rec) && rec.has_cert &&
+			   rec.cert.cert_seq < rev->min_cert_seq) {
+			entry_fade(r, i);
+			dirty_entry(r, i, true);
+		}
 	}
 }
 
-static void tell_changed(struct vx6_registry *r, const struct vx6_admission *a,
-			 const struct vx6_source *from)
+static void tell(struct vx6_registry *r, const struct vx6_admission *a,
+		 const struct vx6_source *from)
 {
-	const struct vx6_record_view *v = &a->record.view;
-	struct vx6_known_record rec = {
-		.key = a->key,
-		.tag = vx6_hwm_tag(&a->key),
-		.seq = v->seq,
-		.expires_s = vx6_record_expires_s(v),
-		.source = from->kind,
-		.flags = v->flags,
-		.bytes = v->bytes,
-		.n = v->n,
+	uint32_t node = known_find(r, &a->record.subject), i = entry_find(r, node, &a->key);
+	struct vx6_revocation rev;
+	struct vx6_known_record rec;
+	struct vx6_registry_change c = {
+		.record = &rec,
+		.source = from,
+		.subject = a->record.subject,
+		.new_node = r->new_node,
+		.moved = r->moved,
 	};
-	struct vx6_registry_change c = {.record = &rec,
-					.source = from,
-					.subject = a->record.subject};
+	char name[VX6_LABEL_TEXT];
 
-	if (r->ev && r->ev->changed && from->kind != VX6_SOURCE_DISK)
+	if (!i)
+		return;
+	entry_describe(r, entry_at(r, i), &rec);
+	if (rec.key.type == VX6_RTYPE_REVOCATION &&
+	    vx6_is_ok(vx6_revocation_read(&a->record.view, r->net, &rev))) {
+		drop_revoked(r, &a->record.subject, &rev);
+		if (r->ev && r->ev->revoked)
+			r->ev->revoked(r->user, &a->record.subject, &rev, &c);
+	}
+	if (r->ev && r->ev->changed)
 		r->ev->changed(r->user, &c);
+	if (rec.key.type == VX6_RTYPE_ENDPOINT) {
+		record_label(&a->record, name);
+		watch_name(r, &a->record.subject, name);
+	}
+}
+
+/* A record whose mark alone was left: its bytes again. */
+static vx6_err restore(struct vx6_registry *r, const struct vx6_admission *a)
+{
+	uint32_t node = known_find(r, &a->record.subject), i = entry_find(r, node, &a->key);
+	const struct vx6_record_view *v = &a->record.view;
+
+	if (!i || entry_at(r, i)->n)
+		return VX6_OK;
+	return put_record(r, &a->key, &(struct vx6_hwm){.record = v->bytes, .n = v->n});
+}
+
+static vx6_err admit(struct vx6_registry *r, const uint8_t *record, size_t n,
+		     struct vx6_admission *a)
+{
+	struct vx6_hwm_store store = vx6_registry_hwm(r);
+	struct vx6_admit ctx = {.net = r->net, .store = &store, .now_s = r->now_s};
+
+	VX6_TRY(vx6_record_admit(&ctx, record, n, a));
+	switch (a->result) {
+	case VX6_ADMIT_STALE:
+		return VX6_ERR(STALE);
+	case VX6_ADMIT_EQUIVOCATION:
+		return VX6_ERR(EQUIVOCATION);
+	case VX6_ADMIT_REFRESH:
+		return restore(r, a);
+	default:
+		return VX6_OK;
+	}
 }
 
 vx6_err vx6_registry_admit(struct vx6_registry *r, const uint8_t *record, size_t n,
 			   const struct vx6_source *from, uint64_t now_s, struct vx6_admitted *out)
 {
-	struct vx6_admit ctx = {.net = r->net, .store = r->store, .now_s = now_s};
 	struct vx6_admission a;
 	vx6_err err;
 
-	if (out)
-		*out = (struct vx6_admitted){0};
-	VX6_TRY(vx6_record_admit(&ctx, record, n, &a));
+	r->now_s = now_s;
+	r->from = from;
+	r->new_node = r->moved = false;
+	err = admit(r, record, n, &a);
+	r->from = NULL;
 	if (out)
 		*out = (struct vx6_admitted){a.result, a.newer, a.newer_n};
-	if (a.result == VX6_ADMIT_STALE)
-		return VX6_ERR(STALE);
-	if (a.result == VX6_ADMIT_EQUIVOCATION)
-		return VX6_ERR(EQUIVOCATION);
-	/* the same record again still fills a registry that was empty after a restart: the marks are older than it */
-	err = take(r, &a, now_s);
-	if (vx6_is_ok(err) && a.result == VX6_ADMIT_NEW)
-		tell_changed(r, &a, from);
+	if (vx6_is_ok(err) && a.result == VX6_ADMIT_NEW && from->kind != VX6_SOURCE_DISK)
+		tell(r, &a, from);
 	return err;
 }
 
-/* ---- questions ---- */
-
-static const struct known_node *node_valid(const struct vx6_registry *r,
-					   const struct vx6_node_id *node, uint64_t now_s)
+void vx6_registry_restore(struct vx6_registry *r, const struct vx6_hwm_key *key,
+			  const struct vx6_hwm *mark, uint64_t now_s)
 {
-	const struct known_node *k = node_find(r, node);
+	static const struct vx6_source disk = {.kind = VX6_SOURCE_DISK};
+	struct vx6_hwm known;
+	struct vx6_revocation rev;
+	struct vx6_node_id id;
 
-	return k && k->has_endpoint && k->endpoint_expires_s > now_s ? k : NULL;
+	r->now_s = now_s;
+	if (vx6_is_ok(store_get(r, key, &known)) && known.seq >= mark->seq)
+		return;
+	r->from = &disk;
+	(void)vx6_is_ok(
+		store_put(r, key, mark)); /* no room, or unreadable: as if it had not been there */
+	r->from = NULL;
+	memcpy(id.b, key->subject, sizeof id.b);
+	if (key->type == VX6_RTYPE_REVOCATION && vx6_registry_revocation(r, &id, &rev))
+		drop_revoked(r, &id, &rev);
 }
 
-bool vx6_registry_endpoint(const struct vx6_registry *r, const struct vx6_node_id *node,
-			   uint64_t now_s, struct vx6_endpoint *out)
-{
-	const struct known_node *k = node_valid(r, node, now_s);
+/* ---- time passes ---- */
 
-	if (k)
-		*out = k->endpoint;
-	return k != NULL;
+static void sweep_one(struct vx6_registry *r, uint32_t i)
+{
+	const struct entry *e = entry_at(r, i);
+	uint64_t expires = entry_expires_s(e);
+	struct vx6_node_id id;
+	uint32_t node;
+
+	if (expires == 0 || expires > r->now_s)
+		return;
+	memcpy(id.b, entry_subject(e), sizeof id.b);
+	node = known_find(r, &id);
+	if (e->n) {
+		if (e->type == VX6_RTYPE_ENDPOINT)
+			contact_from_record(r, node, e);
+		entry_fade(r, i);
+		dirty_entry(r, i, false);
+	} else if (r->now_s - expires > VX6_MARK_KEEP_S) {
+		entry_drop(r, node, i);
+	}
 }
 
-char *vx6_registry_name(const struct vx6_registry *r, const struct vx6_node_id *node,
-			char out[static VX6_LABEL_TEXT])
+void vx6_registry_tick(struct vx6_registry *r, uint64_t now_s)
 {
-	const struct known_node *k = node_find(r, node);
-
-	vx6_strlcpy(out, k && k->has_endpoint ? k->endpoint.name : "", VX6_LABEL_TEXT);
-	return out;
-}
-
-size_t vx6_registry_services(const struct vx6_registry *r, const struct vx6_node_id *node,
-			     uint64_t now_s, char (*out)[VX6_LABEL_TEXT], size_t max)
-{
-	const struct known_node *k = node_find(r, node);
-	size_t n = 0;
-
-	for (size_t i = 0; k && i < k->services_n && n < max; i++)
-		if (k->services[i].expires_s > now_s)
-			vx6_strlcpy(out[n++], k->services[i].name, VX6_LABEL_TEXT);
-	return n;
-}
-
-static bool claims_name(const struct known_node *k, const char *name, uint64_t now_s)
-{
-	return k->has_endpoint && k->endpoint_expires_s > now_s &&
-	       strcmp(k->endpoint.name, name) == 0;
-}
-
-/*
- * Anybody may connect and call itself what it likes. So a stranger's claim counts only where no configured peer has the same name:
- * else it could take the name of one that is away, or make it ambiguous.
- * @param found the last of those that count @return how many there are
- */
-static size_t find_claims(const struct vx6_registry *r, const char *name, uint64_t now_s,
-			  const struct known_node **found)
-{
-	size_t strangers = 0, configured = 0;
-	struct known_node *k, *next;
-
-	HASH_ITER(hh, r->nodes, k, next)
-	{
-		bool known_to_us;
-
-		if (!claims_name(k, name, now_s))
-			continue;
-		known_to_us = is_configured(r, &k->id);
-		if (known_to_us || configured == 0)
-			*found = k;
-		configured += known_to_us;
-		strangers += !known_to_us;
+	r->now_s = now_s;
+	for (uint32_t n = VX6_MIN(r->entries.top, (uint32_t)SWEEP); n > 0; n--) {
+		r->swept = r->swept < r->entries.top ? r->swept + 1 : 1;
+		if (entry_at(r, r->swept)->type)
+			sweep_one(r, r->swept);
 	}
-	return configured ? configured : strangers;
-}
-
-vx6_err vx6_registry_resolve(struct vx6_registry *r, const char *name, uint64_t now_s,
-			     struct vx6_node_id *out, char *detail, size_t detail_n)
-{
-	const struct pin *pin = pin_find(r, name);
-	const struct known_node *found = pin ? node_find(r, &pin->node) : NULL;
-	char a[VX6_NODE_ID_SHORT], b[VX6_NODE_ID_SHORT];
-	size_t claims;
-
-	if (found && claims_name(found, name, now_s)) {
-		*out = pin->node;
-		return VX6_OK;
-	}
-	claims = find_claims(r, name, now_s, &found);
-	if (pin && claims == 0) {
-		*out = pin->node; /* not seen now; its address may still be known */
-		return VX6_OK;
-	}
-	if (pin) {
-		snprintf(detail, detail_n,
-			 "%s stands for %s here, but the node that calls itself %s now is %s", name,
-			 vx6_node_id_format_short(&pin->node, a), name,
-			 vx6_node_id_format_short(&found->id, b));
-		return VX6_ERR(MISMATCH);
-	}
-	if (claims == 0) {
-		snprintf(detail, detail_n,
-			 "no node called %s is known; add one with `vx6 peer add`", name);
-		return VX6_ERR(PEER_UNKNOWN);
-	}
-	if (claims > 1) {
-		snprintf(detail, detail_n,
-			 "%zu nodes call themselves %s; say which by its id (`vx6 peer list`)",
-			 claims, name);
-		return VX6_ERR(AMBIGUOUS);
-	}
-	*out = found->id;
-	return VX6_OK;
 }

@@ -87,8 +87,8 @@ struct vx6_registry_events {
 			     const struct vx6_hash *first, const struct vx6_hash *second);
 };
 
-/** @param net @param store @param ev borrowed @return owned; vx6_registry_free() */
-struct vx6_registry *vx6_registry_new(const struct vx6_net *net, const struct vx6_hwm_store *store,
+/** @param net @param ev borrowed @return owned; vx6_registry_free() */
+struct vx6_registry *vx6_registry_new(const struct vx6_net *net,
 				      const struct vx6_registry_events *ev, void *user);
 void vx6_registry_free(struct vx6_registry *r);
 
@@ -107,6 +107,12 @@ struct vx6_admitted {
  */
 VX6_RES vx6_registry_admit(struct vx6_registry *r, const uint8_t *record, size_t n,
 			   const struct vx6_source *from, uint64_t now_s, struct vx6_admitted *out);
+/**
+ * Takes a record, or a mark alone, that was admitted once and stored outside the registry's own rows. Signatures are not verified again. What
+ * is known already and newer stays.
+ */
+void vx6_registry_restore(struct vx6_registry *r, const struct vx6_hwm_key *key,
+			  const struct vx6_hwm *mark, uint64_t now_s);
 /** The marks, for whoever else checks certificates (sessions). Slots whose `user` is @p r. */
 struct vx6_hwm_store vx6_registry_hwm(struct vx6_registry *r);
 

@@ -362,7 +362,6 @@ static vx6_err start_parts(struct vx6_node *node, char *detail)
 		return err;
 	}
 	node->event_index = img.last_seq;
-	node->hwm = vx6_state_hwm(node->state);
 	err = choose_name(node, &img, detail);
 	if (vx6_is_ok(err))
 		err = wiring_start(node, &img, detail);

@@ -24,6 +24,7 @@
 #include "service/forwards.h"
 #include "service/services.h"
 #include "session/session.h"
+#include "state/registry_db.h"
 #include "state/state.h"
 
 enum { SNAPSHOT_MAX_AGE_MS = 20, MUTATIONS_MAX = 1024, STRANGERS_PER_MIN = 60 };
@@ -61,6 +62,7 @@ struct vx6_node {
 	struct vx6_hwm_store hwm;
 	struct vx6_sessions *sessions;
 	struct vx6_registry *registry;
+	struct vx6_registry_db *registry_db;
 	struct vx6_publisher *publisher;
 	struct vx6_peers *peers;
 	struct vx6_reach *reach;

@@ -12,7 +12,22 @@
 
 static const char seq_key[] = "record_seq";
 
+enum { RECORDS_WANTED_MAX = 64 }; /* of one node, to one question */
+
 /* ---- what the parts ask and report ---- */
+
+static void note_met(struct vx6_node *node, const struct vx6_session *s)
+{
+	struct vx6_endpoint_addr at = {0};
+	struct vx6_link_info info;
+
+	vx6_session_info(s, &info);
+	at.addr = info.remote;
+	at.via = strcmp(info.transport, "tcp") == 0 ? VX6_VIA_TCP : VX6_VIA_QUIC;
+	/* where a session that came to us came from says nothing of where its node listens */
+	vx6_registry_met(node->registry, vx6_session_node(s), info.initiator ? &at : NULL,
+			 vx6_wall_s());
+}
 
 static void on_session_up(void *user, struct vx6_session *s)
 {
@@ -23,6 +38,7 @@ static void on_session_up(void *user, struct vx6_session *s)
 	node->snapshot_dirty = true;
 	vx6_peers_session_up(node->peers, s);
 	vx6_publisher_greet(node->publisher, s);
+	note_met(node, s);
 	tell_learned(node, "peer.up", s, VX6_OK);
 }
 
@@ -64,13 +80,23 @@ static void on_record(void *user, struct vx6_session *s, const uint8_t *record, 
 		VX6_INFO("node", "a record from a peer was refused: %s", vx6_err_text(err));
 }
 
-/* Nothing is held for others before the DHT is there; own records are what a peer may ask anew. */
+/* Own records are given by the publisher, which knows who may see what. */
 static void on_wanted(void *user, struct vx6_session *s, const struct vx6_node_id *who)
 {
+	struct vx6_known_record rec[RECORDS_WANTED_MAX];
 	struct vx6_node *node = user;
+	size_t n;
 
-	if (vx6_node_id_eq(who, &node->identity.id) && vx6_session_node(s))
-		vx6_publisher_greet(node->publisher, s);
+	if (vx6_node_id_eq(who, &node->identity.id)) {
+		if (vx6_session_node(s))
+			vx6_publisher_greet(node->publisher, s);
+		return;
+	}
+	n = vx6_registry_records(node->registry, who, vx6_wall_s(), rec, RECORDS_WANTED_MAX);
+	for (size_t i = 0; i < n; i++)
+		if (!(rec[i].flags & VX6_RECORD_UNLISTED) &&
+		    !vx6_is_ok(vx6_session_send_record(s, rec[i].bytes, rec[i].n)))
+			return;
 }
 
 static void on_incoming(void *user, struct vx6_session *s, struct vx6_stream *stream,
@@ -131,12 +157,103 @@ static bool is_configured(void *user, const struct vx6_node_id *id)
 {
 	const struct vx6_node *node = user;
 
-	return vx6_peers_has_node(node->peers, id);
+	return node->peers && vx6_peers_has_node(node->peers, id);
 }
 
-static const struct vx6_registry_events registry_events = {.pinned = on_pinned,
-							   .name_conflict = on_name_conflict,
-							   .is_configured = is_configured};
+/*
+ * A revocation of a node that we have dealings with must outlive the registry's file, which may be set aside. Those of strangers are as
+ * cheap as strangers are, and stay out of the database.
+ */
+static void on_revoked(void *user, const struct vx6_node_id *id, const struct vx6_revocation *r,
+		       const struct vx6_registry_change *c)
+{
+	struct vx6_node *node = user;
+	struct vx6_known_node known;
+	struct vx6_write *w;
+
+	if (!is_configured(node, id) &&
+	    !(vx6_registry_node(node->registry, id, vx6_wall_s(), &known) && known.contact.met_s))
+		return;
+	w = vx6_write_new();
+	vx6_write_put_revocation(w, &c->record->key, c->record->bytes, c->record->n);
+	if (!vx6_is_ok(vx6_state_submit(node->state, w, NULL, NULL)))
+		VX6_WARN("node", "a revocation could not be stored");
+}
+
+static const struct vx6_registry_events registry_events = {
+	.pinned = on_pinned,
+	.name_conflict = on_name_conflict,
+	.is_configured = is_configured,
+	.revoked = on_revoked,
+};
+
+static void tell_registry(struct vx6_node *node, const char *type, const char *detail)
+{
+	struct vx6_event ev;
+	struct vx6_json j = {0};
+
+	vx6_json_object(&j, NULL);
+	vx6_json_str(&j, "detail", detail);
+	vx6_json_end_object(&j);
+	event_init(&ev, type, "node", "", vx6_json_take(&j));
+	event_emit(node, &ev);
+}
+
+static void on_registry_damaged(void *user, const char *detail)
+{
+	tell_registry(user, "registry.damaged", detail);
+}
+
+static void on_registry_stuck(void *user, vx6_err err, const char *detail)
+{
+	if (!vx6_is_ok(err))
+		tell_registry(user, "registry.disk_full", detail);
+}
+
+/* What must never be forgotten comes from the database, all the rest from the registry's own file. */
+static void make_registry(struct vx6_node *node, const struct vx6_state_image *img)
+{
+	struct vx6_registry_db_config cfg = {
+		.dir = node->state_dir,
+		.loop = node->loop,
+		.damaged = on_registry_damaged,
+		.stuck = on_registry_stuck,
+		.user = node,
+	};
+	struct vx6_registry_loaded loaded;
+	bool old = false;
+
+	node->registry = vx6_registry_new(&node->identity.net, &registry_events, node);
+	node->hwm = vx6_registry_hwm(node->registry);
+	cfg.registry = node->registry;
+	node->registry_db = vx6_registry_db_open(&cfg, &loaded);
+	for (size_t i = 0; i < img->marks_n; i++) {
+		const struct vx6_stored_mark *m = &img->marks[i];
+
+		vx6_registry_restore(node->registry, &m->key, &m->mark, vx6_wall_s());
+		old |= m->key.type != VX6_RTYPE_REVOCATION;
+	}
+	if (old && vx6_is_ok(vx6_registry_db_flush(node->registry_db))) {
+		struct vx6_write *w = vx6_write_new();
+
+		vx6_write_drop_old_marks(w);
+		if (!vx6_is_ok(vx6_state_submit(node->state, w, NULL, NULL)))
+			VX6_WARN("node", "old marks stay in the database until the next start");
+	}
+	for (size_t i = 0; i < img->names_n; i++)
+		if (img->names[i].kind == VX6_BINDING_PIN)
+			vx6_registry_load_pin(node->registry, img->names[i].name,
+					      &img->names[i].node);
+	VX6_DEBUG("node", "%zu rows of the registry loaded, %zu damaged, %zu expired", loaded.rows,
+		  loaded.dropped, loaded.expired);
+	if (loaded.dropped)
+		VX6_WARN("node", "%zu damaged rows of the registry were left out", loaded.dropped);
+	if (loaded.damaged || loaded.dropped)
+		on_registry_damaged(node,
+				    loaded.damaged ? loaded.detail : "damaged rows were left out");
+	else if (loaded.detail[0])
+		on_registry_stuck(node, VX6_ERR(IO), loaded.detail);
+}
 
 static bool may_see(void *user, const char *service, const struct vx6_node_id *who)
 {
@@ -301,11 +418,6 @@ static void make_parts(struct vx6_node *node, const struct vx6_state_image *img)
 
 	node->publisher = vx6_publisher_new(&pub);
 	vx6_publisher_attach(node->publisher, node->sessions);
-	node->registry = vx6_registry_new(&node->identity.net, &node->hwm, &registry_events, node);
-	for (size_t i = 0; i < img->names_n; i++)
-		if (img->names[i].kind == VX6_BINDING_PIN)
-			vx6_registry_load_pin(node->registry, img->names[i].name,
-					      &img->names[i].node);
 	node->peers = vx6_peers_new(&peers);
 	node->services = vx6_services_new(&services);
 	node->reach = vx6_reach_new(&(struct vx6_reach_config){
@@ -327,6 +439,7 @@ static void make_parts(struct vx6_node *node, const struct vx6_state_image *img)
 
 vx6_err wiring_start(struct vx6_node *node, const struct vx6_state_image *img, char *detail)
 {
+	make_registry(node, img);
 	VX6_TRY(make_sessions(node, detail));
 	make_parts(node, img);
 	for (size_t i = 0; i < node->cfg.listen_n; i++)
@@ -350,6 +463,7 @@ void wiring_stop(struct vx6_node *node)
 	/* peers hear of their sessions' end; they do not dial any more once sessions drain */
 	vx6_sessions_free(node->sessions);
 	vx6_peers_free(node->peers);
+	vx6_registry_db_close(node->registry_db);
 	vx6_registry_free(node->registry);
 	vx6_publisher_free(node->publisher);
 }

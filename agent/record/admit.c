@@ -168,10 +168,10 @@ static vx6_err put_new(const struct vx6_admit *ctx, struct vx6_admission *a)
 		.n = rec->view.n,
 	};
 
-	if (rec->has_cert)
-		VX6_TRY(raise_cert_seq(ctx, &rec->subject, &rec->cert));
 	a->result = VX6_ADMIT_NEW;
-	return ctx->store->put(ctx->store->user, &a->key, &mark);
+	VX6_TRY(ctx->store->put(ctx->store->user, &a->key, &mark));
+	/* behind the record: a store that keeps it may know the number from there */
+	return rec->has_cert ? raise_cert_seq(ctx, &rec->subject, &rec->cert) : VX6_OK;
 }
 
 static vx6_err weigh(const struct vx6_admit *ctx, struct vx6_admission *a)

@@ -86,46 +86,6 @@ static vx6_err mem_put(void *user, const struct vx6_hwm_key *key, const struct v
 	return VX6_OK;
 }
 
-/* How much a mark protects, from 1; 0: of a record that has expired. */
-static int rank_of(uint64_t type, uint64_t expires_s, uint64_t now_s)
-{
-	if (expires_s > 0 && expires_s <= now_s)
-		return 0;
-	switch (type) {
-	case VX6_RTYPE_REVOCATION:
-		return 4;
-	case VX6_HWM_CERT:
-		return 3;
-	case VX6_RTYPE_ENDPOINT:
-		return 2;
-	default:
-		return 1;
-	}
-}
-
-bool vx6_hwm_mem_make_room(struct vx6_hwm_mem *m, uint64_t type, uint64_t now_s,
-			   struct vx6_hwm_key *out)
-{
-	struct entry *e, *next, *least = NULL;
-	int rank = VX6_MAX(rank_of(type, 0, now_s), 1);
-
-	HASH_ITER(hh, m->table, e, next)
-	{
-		int r = rank_of(e->key.type, e->mark.expires_s, now_s);
-
-		if (r < rank || (least && r == rank && e->mark.expires_s < least->mark.expires_s)) {
-			least = e;
-			rank = r;
-		}
-	}
-	if (!least)
-		return false;
-	*out = least->key;
-	HASH_DEL(m->table, least);
-	entry_free(least);
-	return true;
-}
-
 static void mem_equivocation(void *user, const struct vx6_hwm_key *key, uint64_t seq,
 			     const struct vx6_hash *first, const struct vx6_hash *second)
 {

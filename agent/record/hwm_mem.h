@@ -1,6 +1,6 @@
 /**
  * @file hwm_mem.h
- * High-water marks in memory: a bounded table, for tests, simulations and in front of a persistent store.
+ * High-water marks in memory: a bounded table, for tests and simulations.
  *
  * Layer:   record
  * Threads: one thread
@@ -20,13 +20,6 @@ struct vx6_hwm_mem *vx6_hwm_mem_new(size_t max);
 void vx6_hwm_mem_free(struct vx6_hwm_mem *m);
 /** The operations, with `user` set to @p m. */
 struct vx6_hwm_store vx6_hwm_mem_store(struct vx6_hwm_mem *m);
-/**
- * Removes one mark so that one of @p type (enum vx6_rtype or VX6_HWM_CERT) fits: of a record that has expired, or else of a kind that
- * protects less: service, endpoint, certificate, revocation, in that order. Of those the one that expires first.
- * @param out key of the removed one @return false: everything there counts as much; nothing was removed
- */
-bool vx6_hwm_mem_make_room(struct vx6_hwm_mem *m, uint64_t type, uint64_t now_s,
-			   struct vx6_hwm_key *out);
 size_t vx6_hwm_mem_count(const struct vx6_hwm_mem *m);
 /** How often the equivocation slot was called. */
 size_t vx6_hwm_mem_equivocations(const struct vx6_hwm_mem *m);

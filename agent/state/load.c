@@ -171,6 +171,34 @@ static void value_fini(void *item)
 	free(((struct vx6_stored_value *)item)->value);
 }
 
+static bool mark_row(sqlite3_stmt *stmt, void *item)
+{
+	struct vx6_stored_mark *m = item;
+	size_t n = (size_t)sqlite3_column_bytes(stmt, 6);
+
+	if (sqlite3_column_bytes(stmt, 1) != sizeof m->key.subject ||
+	    sqlite3_column_bytes(stmt, 4) != sizeof m->mark.hash.b || n > VX6_RECORD_MAX)
+		return false;
+	m->key.type = u64_at(stmt, 0);
+	m->key.slot = u64_at(stmt, 2);
+	memcpy(m->key.subject, sqlite3_column_blob(stmt, 1), sizeof m->key.subject);
+	m->mark.seq = u64_at(stmt, 3);
+	m->mark.expires_s = u64_at(stmt, 5);
+	memcpy(m->mark.hash.b, sqlite3_column_blob(stmt, 4), sizeof m->mark.hash.b);
+	if (n) {
+		m->record = vx6_realloc_array(NULL, n, 1);
+		memcpy(m->record, sqlite3_column_blob(stmt, 6), n);
+		m->mark.record = m->record;
+		m->mark.n = n;
+	}
+	return true;
+}
+
+static void mark_fini(void *item)
+{
+	free(((struct vx6_stored_mark *)item)->record);
+}
+
 /* ---- tables ---- */
 
 struct table {
@@ -214,6 +242,14 @@ static const struct table values = {
 	.size = sizeof(struct vx6_stored_value),
 	.row = value_row,
 	.fini = value_fini,
+};
+
+static const struct table marks = {
+	.name = "high_water",
+	.sql = "SELECT * FROM high_water ORDER BY type <> 5, expires_s DESC LIMIT 16384",
+	.size = sizeof(struct vx6_stored_mark),
+	.row = mark_row,
+	.fini = mark_fini,
 };
 
 /* @param out grows from NULL, @p n items */
@@ -268,11 +304,11 @@ static vx6_err load_node(sqlite3 *db, struct vx6_stored_node *node)
 
 static vx6_err load_all(sqlite3 *db, struct vx6_state_image *img)
 {
-	void *items[5] = {0};
-	size_t n[5] = {0};
+	static const struct table *const tables[] = {&services, &forwards, &peers,
+						     &names,    &values,   &marks};
+	void *items[VX6_ARRAY_N(tables)] = {0};
+	size_t n[VX6_ARRAY_N(tables)] = {0};
 	vx6_err err = load_node(db, &img->node);
-	static const struct table *const tables[5] = {&services, &forwards, &peers, &names,
-						      &values};
 
 	for (size_t i = 0; i < VX6_ARRAY_N(tables) && vx6_is_ok(err); i++)
 		err = load_table(db, tables[i], &items[i], &n[i]);
@@ -286,6 +322,8 @@ static vx6_err load_all(sqlite3 *db, struct vx6_state_image *img)
 	img->names_n = n[3];
 	img->values = items[4];
 	img->values_n = n[4];
+	img->marks = items[5];
+	img->marks_n = n[5];
 	return err;
 }
 
@@ -310,11 +348,14 @@ void vx6_state_image_fini(struct vx6_state_image *img)
 		peer_fini(&img->peers[i]);
 	for (size_t i = 0; i < img->values_n; i++)
 		value_fini(&img->values[i]);
+	for (size_t i = 0; i < img->marks_n; i++)
+		mark_fini(&img->marks[i]);
 	free(img->services);
 	free(img->forwards);
 	free(img->peers);
 	free(img->names);
 	free(img->values);
+	free(img->marks);
 	*img = (struct vx6_state_image){0};
 }
 

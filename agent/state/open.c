@@ -230,15 +230,21 @@ static void configure(void)
 	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 }
 
+void state_sqlite_configure(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, configure);
+}
+
 vx6_err state_db_open(const char *path, const char *const *migrations, int n, sqlite3 **out,
 		      char detail[static VX6_STATE_DETAIL_MAX])
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	sqlite3 *db = NULL;
 	vx6_err err;
 	int rc;
 
-	pthread_once(&once, configure);
+	state_sqlite_configure();
 	VX6_TRY(check_header(path, detail));
 	rc = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 	err = rc == SQLITE_OK ? open_checked(db, path, migrations, n, detail)

@@ -323,7 +323,6 @@ static void release(struct vx6_state *st)
 {
 	sqlite3_close(st->reader);
 	sqlite3_close(st->db);
-	vx6_hwm_mem_free(st->marks);
 	if (st->lock_fd >= 0)
 		close(st->lock_fd);
 	pthread_cond_destroy(&st->idle);
@@ -341,8 +340,6 @@ vx6_err state_open_with(const struct vx6_state_config *cfg, const char *const *m
 	st->events_keep = cfg->events_keep ? cfg->events_keep : VX6_STATE_EVENTS_KEEP;
 	st->lock_fd = -1;
 	st->full_sync = true;
-	st->marks = vx6_hwm_mem_new(VX6_STATE_HWM_MAX);
-	st->marks_store = vx6_hwm_mem_store(st->marks);
 	vx6_list_init(&st->writes);
 	vx6_list_init(&st->reads);
 	pthread_mutex_init(&st->lock, NULL);
@@ -353,8 +350,6 @@ vx6_err state_open_with(const struct vx6_state_config *cfg, const char *const *m
 		err = state_db_open(st->path, migrations, n, &st->db, detail);
 	if (vx6_is_ok(err)) {
 		err = read_last_seq(st);
-		if (vx6_is_ok(err))
-			err = state_hwm_load(st);
 		if (!vx6_is_ok(err))
 			snprintf(detail, VX6_STATE_DETAIL_MAX, "%.150s: %s", st->path,
 				 sqlite3_errmsg(st->db));

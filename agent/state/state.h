@@ -7,7 +7,7 @@
  * Shape:   DIR/state.db (SQLite, WAL), DIR/state.lock held by flock() for as long as the database is open
  * Writes:  first in, first out, by one worker at a time. Those that wait together share a transaction (one fsync); each keeps its own
  *          savepoint, so one that fails does not fail its neighbours. A write of configuration is on disk (synchronous=FULL) before it
- *          is answered; one that holds only events or high-water marks survives a kill, but perhaps not a power cut.
+ *          is answered; one that holds only events survives a kill, but perhaps not a power cut.
  * Safety:  a database that is damaged, of another program or of a newer version is refused and never written to. An older one is
  *          copied to DIR/state.db.v<N>.bak before it is migrated.
  * Threads: the loop's thread; open, load and close block and belong before and after the loop's run
@@ -36,7 +36,6 @@ enum {
 	VX6_STATE_READS_MAX = 64,   /* event reads that wait */
 	VX6_STATE_EVENTS_KEEP = 10000,
 	VX6_STATE_READ_LIMIT = 1000,
-	VX6_STATE_HWM_MAX = 8192,
 };
 
 struct vx6_state;
@@ -82,6 +81,13 @@ struct vx6_stored_value {
 	size_t n;
 };
 
+/** A record that must never be forgotten: a revocation; or what a version before the registry's own file kept here. */
+struct vx6_stored_mark {
+	struct vx6_hwm_key key;
+	struct vx6_hwm mark; /* borrows `record` */
+	uint8_t *record;     /* owned; NULL: the bytes were not kept */
+};
+
 /** The receiver may take single items out (zeroing them) before it frees the rest. */
 struct vx6_state_image {
 	struct vx6_stored_node node;
@@ -94,7 +100,9 @@ struct vx6_state_image {
 	struct vx6_name_binding *names;
 	size_t names_n; /* petnames first; sorted by name */
 	struct vx6_stored_value *values;
-	size_t values_n;   /* sorted by key */
+	size_t values_n; /* sorted by key */
+	struct vx6_stored_mark *marks;
+	size_t marks_n;    /* revocations first */
 	uint64_t last_seq; /* of the newest event; 0: none yet */
 };
 /** Blocks. @return VX6_OK | CORRUPT | IO; @p out is to be freed on success */
@@ -134,6 +142,11 @@ void vx6_write_put_u64(struct vx6_write *w, const char *key, uint64_t value);
 void vx6_write_put_name(struct vx6_write *w, const struct vx6_name_binding *b);
 /** A missing row is no error. */
 void vx6_write_delete_name(struct vx6_write *w, enum vx6_binding_kind kind, const char *name);
+/** A revocation: @p record as it was admitted. Replaces the one of that subject. */
+void vx6_write_put_revocation(struct vx6_write *w, const struct vx6_hwm_key *key,
+			      const uint8_t *record, size_t n);
+/** Deletes the marks that are no revocations: the registry's own file has them now. */
+void vx6_write_drop_old_marks(struct vx6_write *w);
 /** Appends an event row; its seq is assigned in the transaction (ev->seq is ignored). */
 void vx6_write_event(struct vx6_write *w, const struct vx6_event *ev);
 
@@ -163,13 +176,5 @@ VX6_RES vx6_state_read_events(struct vx6_state *st, uint64_t since, uint32_t lim
 			      void (*done)(void *user, vx6_err err, struct vx6_event *events,
 					   size_t n, uint64_t oldest),
 			      void *user);
-
-/* ---- high-water marks ---- */
-
-/**
- * The store for record/admit.h: answers from memory, writes behind. Marks of records that expired over 30 days ago are forgotten at the
- * start. @return slots whose `user` is @p st; valid until vx6_state_close()
- */
-struct vx6_hwm_store vx6_state_hwm(struct vx6_state *st);
 
 #endif

@@ -13,7 +13,6 @@
 
 #include "base/list.h"
 #include "base/log.h"
-#include "record/hwm_mem.h"
 #include "state/state.h"
 
 enum {
@@ -46,21 +45,21 @@ struct vx6_write {
 	struct vx6_list node;
 	struct state_op *first, *last;
 	size_t bytes;
-	bool durable; /* holds more than events and high-water marks */
+	bool durable; /* holds more than events */
 	void (*done)(void *user, const struct vx6_write_result *r);
 	void *user;
 	struct vx6_write_result result;
 };
-
-void vx6_write_put_hwm(struct vx6_write *w, const struct vx6_hwm_key *key,
-		       const struct vx6_hwm *mark);
-void vx6_write_delete_hwm(struct vx6_write *w, const struct vx6_hwm_key *key);
 
 /* ---- the connection (open.c) ---- */
 
 extern const char *const vx6_state_migrations[];
 extern const int vx6_state_migrations_n;
 
+extern const char state_registry_schema[];
+
+/** To be called before the first use of SQLite; every time. */
+void state_sqlite_configure(void);
 /** Opens and checks @p path, brings it to the version of @p n migrations. @return as vx6_state_open() */
 VX6_RES state_db_open(const char *path, const char *const *migrations, int n, sqlite3 **out,
 		      char detail[static VX6_STATE_DETAIL_MAX]);
@@ -96,10 +95,6 @@ struct vx6_state {
 	pthread_mutex_t lock;
 	pthread_cond_t idle;
 	int jobs;
-	/* high-water marks */
-	struct vx6_hwm_mem *marks;
-	struct vx6_hwm_store marks_store;
-	struct vx6_ratelimit loud;
 };
 
 /** vx6_state_open() with other migrations: for tests of them. */
@@ -121,9 +116,5 @@ void state_job_start(struct vx6_state *st, struct state_job *job);
 /* ---- events.c ---- */
 
 void state_reads_drop(struct vx6_list *reads);
-
-/* ---- hwm.c ---- */
-
-VX6_RES state_hwm_load(struct vx6_state *st);
 
 #endif

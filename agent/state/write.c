@@ -256,8 +256,8 @@ void vx6_write_event(struct vx6_write *w, const struct vx6_event *ev)
 	put_text(w, op, ev->request_id);
 }
 
-void vx6_write_put_hwm(struct vx6_write *w, const struct vx6_hwm_key *key,
-		       const struct vx6_hwm *mark)
+void vx6_write_put_revocation(struct vx6_write *w, const struct vx6_hwm_key *key,
+			      const uint8_t *record, size_t n)
 {
 	struct state_op *op = add(w,
 				  "INSERT INTO high_water VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT "
@@ -265,26 +265,23 @@ void vx6_write_put_hwm(struct vx6_write *w, const struct vx6_hwm_key *key,
 				  " DO UPDATE SET seq = excluded.seq, hash = excluded.hash, "
 				  "expires_s = excluded.expires_s,"
 				  " record = excluded.record",
-				  false);
+				  true);
+	struct vx6_record_view view;
+	struct vx6_hash hash;
 
+	/* bytes that cannot be read still say that there was a revocation */
+	(void)vx6_is_ok(vx6_record_decode(record, n, &view));
+	vx6_hash_personal("VX6-record", record, n, &hash);
 	put_int(op, key->type);
 	put_bytes(w, op, STATE_BLOB, key->subject, sizeof key->subject);
 	put_int(op, key->slot);
-	put_int(op, mark->seq);
-	put_bytes(w, op, STATE_BLOB, mark->hash.b, sizeof mark->hash.b);
-	put_int(op, mark->expires_s);
-	if (mark->record)
-		put_bytes(w, op, STATE_BLOB, mark->record, mark->n);
-	else
-		next(op, STATE_NULL);
+	put_int(op, view.seq);
+	put_bytes(w, op, STATE_BLOB, hash.b, sizeof hash.b);
+	put_int(op, 0); /* never ends */
+	put_bytes(w, op, STATE_BLOB, record, n);
 }
 
-void vx6_write_delete_hwm(struct vx6_write *w, const struct vx6_hwm_key *key)
+void vx6_write_drop_old_marks(struct vx6_write *w)
 {
-	struct state_op *op =
-		add(w, "DELETE FROM high_water WHERE type = ? AND subject = ? AND slot = ?", false);
-
-	put_int(op, key->type);
-	put_bytes(w, op, STATE_BLOB, key->subject, sizeof key->subject);
-	put_int(op, key->slot);
+	put_int(add(w, "DELETE FROM high_water WHERE type <> ?", true), VX6_RTYPE_REVOCATION);
 }

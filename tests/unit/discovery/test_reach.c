@@ -36,7 +36,7 @@ static int setup(void **state)
 	test_loop_start();
 	node_start(&alice);
 	node_start(&bob);
-	registry = vx6_registry_new(&vx6_net_default, &bob.store, &registry_events, NULL);
+	registry = vx6_registry_new(&vx6_net_default, &registry_events, NULL);
 	peers = vx6_peers_new(&(struct vx6_peers_config){.loop = test_loop, .sessions = bob.m});
 	reach = vx6_reach_new(&(struct vx6_reach_config){
 		.loop = test_loop, .sessions = bob.m, .registry = registry, .peers = peers});

@@ -331,71 +331,33 @@ static void close__read_under_way__is_dropped(void **state)
 	assert_int_equal(got.n, 99);
 }
 
-/* ---- high-water marks ---- */
+/* ---- revocations ---- */
 
-static struct vx6_hwm_key nth_key(uint64_t type, uint32_t i)
+static void revocation__put_twice__the_last_is_there_and_others_can_be_dropped(void **state)
 {
-	struct vx6_hwm_key key = {.type = type, .slot = 7};
+	struct vx6_hwm_key key = {.subject = {1, 2}, .type = VX6_RTYPE_REVOCATION},
+			   service = {.subject = {9}, .type = VX6_RTYPE_SERVICE};
+	struct vx6_state_image img;
+	struct vx6_write *w = vx6_write_new();
 
-	memcpy(key.subject, &i, sizeof i);
-	return key;
-}
-
-/* Strangers can make subjects as many as they like: that must not keep a new peer out, and not grow the database. */
-static void hwm__full_of_strangers__the_rest_goes_on(void **state)
-{
-	struct vx6_hwm_store store = vx6_state_hwm(d.st);
-	uint64_t now = vx6_wall_s();
-	struct vx6_hwm mark = {.seq = 1, .expires_s = now + 3600}, out;
-	struct vx6_hwm_key key;
-
-	for (uint32_t i = 0; i < VX6_STATE_HWM_MAX; i++) {
-		key = nth_key(VX6_RTYPE_SERVICE, i);
-		mark.expires_s = now + 3600 + i;
-		assert_true(vx6_is_ok(store.put(store.user, &key, &mark)));
-		if (i % 1000 == 0)
-			dir_write(&d, dir_event(i));
-	}
-	key = nth_key(VX6_RTYPE_SERVICE, 1000000);
-	assert_true(
-		vx6_is_ok(store.put(store.user, &key, &mark))); /* admitted, but not remembered */
-	assert_int_equal(store.get(store.user, &key, &out).code, VX6_E_NOT_FOUND);
-	key = nth_key(VX6_HWM_CERT, 1);
-	assert_true(vx6_is_ok(store.put(store.user, &key, &mark))); /* counts more than a service */
-	assert_true(vx6_is_ok(store.get(store.user, &key, &out)));
-	key = nth_key(VX6_RTYPE_SERVICE, 0); /* the one that would have expired first */
-	assert_int_equal(store.get(store.user, &key, &out).code, VX6_E_NOT_FOUND);
+	vx6_write_put_revocation(w, &key, (const uint8_t *)"first", 5);
+	vx6_write_put_revocation(w, &key, (const uint8_t *)"second", 6);
+	vx6_write_put_revocation(w, &service, (const uint8_t *)"third", 5);
+	assert_true(vx6_is_ok(dir_write(&d, w).err));
 	reopen();
-	store = vx6_state_hwm(d.st);
-	assert_int_equal(store.get(store.user, &key, &out).code, VX6_E_NOT_FOUND);
-	key = nth_key(VX6_HWM_CERT, 1);
-	assert_true(vx6_is_ok(store.get(store.user, &key, &out)));
-}
-
-static void hwm__after_reopen__is_there_unless_long_expired(void **state)
-{
-	struct vx6_hwm_store store = vx6_state_hwm(d.st);
-	struct vx6_hwm_key key = {.slot = UINT64_MAX, .subject = {1, 2}, .type = 2},
-			   old = {.subject = {9}, .type = 1};
-	struct vx6_hwm mark = {.seq = UINT64_MAX - 1,
-			       .hash = {{7, 8}},
-			       .expires_s = vx6_wall_s(),
-			       .record = (const uint8_t *)"rec",
-			       .n = 3};
-	struct vx6_hwm out, long_ago = {.seq = 1, .expires_s = 1000};
-
-	assert_int_equal(store.get(store.user, &key, &out).code, VX6_E_NOT_FOUND);
-	assert_true(vx6_is_ok(store.put(store.user, &key, &mark)));
-	assert_true(vx6_is_ok(store.put(store.user, &old, &long_ago)));
-	assert_true(vx6_is_ok(store.get(store.user, &old, &out)));
-	reopen();
-	store = vx6_state_hwm(d.st);
-	assert_true(vx6_is_ok(store.get(store.user, &key, &out)));
-	assert_int_equal(out.seq, UINT64_MAX - 1);
-	assert_memory_equal(out.hash.b, mark.hash.b, sizeof mark.hash.b);
-	assert_int_equal(out.n, 3);
-	assert_memory_equal(out.record, "rec", 3);
-	assert_int_equal(store.get(store.user, &old, &out).code, VX6_E_NOT_FOUND);
+	assert_true(vx6_is_ok(vx6_state_load(d.st, &img)));
+	assert_int_equal(img.marks_n, 2);
+	assert_memory_equal(&img.marks[0].key, &key, sizeof key);
+	assert_int_equal(img.marks[0].mark.n, 6);
+	assert_memory_equal(img.marks[0].mark.record, "second", 6);
+	vx6_state_image_fini(&img);
+	w = vx6_write_new();
+	vx6_write_drop_old_marks(w);
+	assert_true(vx6_is_ok(dir_write(&d, w).err));
+	assert_true(vx6_is_ok(vx6_state_load(d.st, &img)));
+	assert_int_equal(img.marks_n, 1);
+	assert_int_equal(img.marks[0].key.type, VX6_RTYPE_REVOCATION);
+	vx6_state_image_fini(&img);
 }
 
 int main(void)
@@ -416,10 +378,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(events__more_than_kept__oldest_go_and_seq_goes_on,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(close__read_under_way__is_dropped, setup, teardown),
-		cmocka_unit_test_setup_teardown(hwm__full_of_strangers__the_rest_goes_on, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(hwm__after_reopen__is_there_unless_long_expired,
-						setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			revocation__put_twice__the_last_is_there_and_others_can_be_dropped, setup,
+			teardown),
 	};
 
 	if (!vx6_is_ok(vx6_crypto_init()))
