@@ -187,11 +187,20 @@ enum { DHT_WITNESSES_MAX = 16 };
 /* What a peer said of our address, for which it was asked to dial it. */
 enum link_word { WORD_AWAITED, WORD_REACHED, WORD_NOT_REACHED, WORD_NONE };
 
+struct link_presence_times {
+	uint32_t tick_ms;  /* between two looks */
+	uint32_t soon_ms;  /* after a new session: others may come up beside it */
+	uint32_t keep_ms;  /* how long a proof counts */
+	uint32_t renew_ms; /* and after which time a new one is looked for */
+	uint32_t pause_ms; /* before one that said no is asked again */
+};
+
 struct link_presence_config {
 	struct vx6_loop *loop;
 	struct vx6_sessions *sessions;
 	struct link_pool *pool;
 	enum vx6_dht_mode mode;
+	const struct link_presence_times *times; /* NULL: the usual ones */
 	/** Whether a node with a global address has been met: then a private one of ours is of no use. */
 	bool (*is_global)(void *user);
 	/** @param own our contact while we serve, else NULL */

@@ -14,12 +14,16 @@
 #include "wire/code.h"
 
 enum {
-	TICK_MS = 60 * 1000,
-	SOON_MS = 500,                   /* after a new session: others may come up beside it */
-	REACHED_FOR_MS = 40 * 60 * 1000, /* how long a proof counts */
-	RENEW_MS = 30 * 60 * 1000,       /* and when a new one is looked for */
 	WITNESSES_WANTED = 3,
 	ASK_TIMEOUT_MS = 30 * 1000,
+};
+
+static const struct link_presence_times usual_times = {
+	.tick_ms = 60 * 1000,
+	.soon_ms = 500,
+	.keep_ms = 40 * 60 * 1000,
+	.renew_ms = 30 * 60 * 1000,
+	.pause_ms = DHT_DIALBACK_PAUSE_MS,
 };
 
 static uint64_t now_ms(const struct link_presence *p)
@@ -45,7 +49,7 @@ static unsigned count(const struct link_presence *p, enum link_word says)
 
 	for (size_t i = 0; i < DHT_WITNESSES_MAX; i++)
 		n += p->witness[i].says == says &&
-		     is_recent(p, p->witness[i].at_ms, REACHED_FOR_MS);
+		     is_recent(p, p->witness[i].at_ms, p->cfg.times->keep_ms);
 	return n;
 }
 
@@ -80,7 +84,9 @@ static bool may_ask(struct link_presence *p, const uint8_t prefix[16])
 
 	if (!w)
 		return true;
-	return !is_recent(p, w->at_ms, w->says == WORD_REACHED ? RENEW_MS : DHT_DIALBACK_PAUSE_MS);
+	return !is_recent(p, w->at_ms,
+			  w->says == WORD_REACHED ? p->cfg.times->renew_ms
+						  : p->cfg.times->pause_ms);
 }
 
 /* ---- asking ---- */
@@ -152,7 +158,7 @@ static void heard(struct link_presence *p, uint64_t id, enum link_word says)
 	link_presence_judge(p);
 	/* one who would not say may be made up for by another */
 	if (says == WORD_NONE && !vx6_timer_is_armed(&p->soon))
-		vx6_timer_in_ms(&p->soon, SOON_MS);
+		vx6_timer_in_ms(&p->soon, p->cfg.times->soon_ms);
 }
 
 static void on_answered(void *user, uint64_t id, const uint8_t *in, size_t n)
@@ -178,13 +184,13 @@ static void look_for_proof(struct link_presence *p)
 	unsigned have;
 
 	if (p->cfg.mode != VX6_DHT_MODE_AUTO || !own_is_global(p) ||
-	    is_recent(p, p->reached_ms, RENEW_MS))
+	    is_recent(p, p->reached_ms, p->cfg.times->renew_ms))
 		return;
 	find_candidates(p, &c);
 	have = 0;
 	for (size_t i = 0; i < DHT_WITNESSES_MAX; i++)
 		have += (p->witness[i].says == WORD_REACHED &&
-			 is_recent(p, p->witness[i].at_ms, RENEW_MS)) ||
+			 is_recent(p, p->witness[i].at_ms, p->cfg.times->renew_ms)) ||
 			(p->witness[i].says == WORD_AWAITED &&
 			 is_recent(p, p->witness[i].at_ms, ASK_TIMEOUT_MS));
 	for (unsigned i = 0; i < c.n && have < WITNESSES_WANTED; i++, have++)
@@ -204,7 +210,7 @@ static bool verdict(struct link_presence *p)
 		return true;
 	if (!own_is_global(p))
 		return !p->cfg.is_global(p->cfg.user);
-	if (is_recent(p, p->reached_ms, REACHED_FOR_MS))
+	if (is_recent(p, p->reached_ms, p->cfg.times->keep_ms))
 		return true;
 	find_candidates(p, &c);
 	reached = count(p, WORD_REACHED);
@@ -235,10 +241,11 @@ static void on_soon(struct vx6_timer *timer)
 static void on_tick(struct vx6_timer *timer)
 {
 	struct link_presence *p = timer->user;
+	uint32_t ms = p->cfg.times->tick_ms;
 
 	link_presence_judge(p);
 	look_for_proof(p);
-	vx6_timer_in_ms(&p->tick, TICK_MS - TICK_MS / 10 + vx6_random_below(TICK_MS / 5));
+	vx6_timer_in_ms(&p->tick, ms - ms / 10 + vx6_random_below(ms / 5));
 }
 
 /* ---- what happens ---- */
@@ -246,6 +253,8 @@ static void on_tick(struct vx6_timer *timer)
 void link_presence_init(struct link_presence *p, const struct link_presence_config *cfg)
 {
 	*p = (struct link_presence){.cfg = *cfg};
+	if (!cfg->times)
+		p->cfg.times = &usual_times;
 	link_queries_init(&p->asks, &(struct link_queries_config){
 					    .loop = cfg->loop,
 					    .sessions = cfg->sessions,
@@ -257,7 +266,7 @@ void link_presence_init(struct link_presence *p, const struct link_presence_conf
 	vx6_timer_init(cfg->loop, &p->soon, on_soon, p);
 	vx6_timer_init(cfg->loop, &p->tick, on_tick, p);
 	if (cfg->mode == VX6_DHT_MODE_AUTO)
-		vx6_timer_in_ms(&p->tick, TICK_MS);
+		vx6_timer_in_ms(&p->tick, p->cfg.times->tick_ms);
 }
 
 void link_presence_fini(struct link_presence *p)
@@ -291,7 +300,7 @@ void link_presence_own(struct link_presence *p, const struct vx6_dht_contact *ow
 	if (p->serving)
 		p->cfg.changed(p->cfg.user, &p->own);
 	link_presence_judge(p);
-	vx6_timer_in_ms(&p->soon, SOON_MS);
+	vx6_timer_in_ms(&p->soon, p->cfg.times->soon_ms);
 }
 
 void link_presence_session_up(struct link_presence *p, struct link_session *ds)
@@ -311,6 +320,6 @@ void link_presence_session_up(struct link_presence *p, struct link_session *ds)
 		p->reached_ms = now_ms(p);
 		link_presence_judge(p);
 	} else if (!vx6_timer_is_armed(&p->soon)) {
-		vx6_timer_in_ms(&p->soon, SOON_MS);
+		vx6_timer_in_ms(&p->soon, p->cfg.times->soon_ms);
 	}
 }
