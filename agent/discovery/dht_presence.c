@@ -228,8 +228,8 @@ void link_presence_judge(struct link_presence *p)
 	if (serving == p->serving)
 		return;
 	p->serving = serving;
-	VX6_INFO("dht", serving ? "others can reach this node: it serves the DHT"
-				: "this node does not serve the DHT");
+	VX6_INFO("discovery",
+		 serving ? "this node serves the DHT" : "this node does not serve the DHT");
 	p->cfg.changed(p->cfg.user, serving ? &p->own : NULL);
 }
 
