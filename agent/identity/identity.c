@@ -14,18 +14,12 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "crypto/secret.h"
+#include "identity/identity_internal.h"
 #include "identity/revocation.h"
 #include "wire/rd.h"
 #include "wire/wr.h"
 
-#define MASTER_FILE "master.key"
-#define SUBKEY_FILE "subkey.key"
-#define REVOCATION_FILE "revocation.key"
-
-enum {
-	SUBKEY_PAYLOAD = VX6_NET_BYTES + 32 + 32 + VX6_SUBKEY_CERT_BYTES,
-	PATH_BYTES = 4096,
-};
+enum { PATH_BYTES = 4096 };
 
 /* ---- subkey ---- */
 
@@ -47,32 +41,39 @@ static void next_subkey(const struct vx6_subkey *current, uint64_t now_s, struct
 	};
 }
 
-static vx6_err make_subkey(const struct vx6_subkey *current, const struct vx6_sign_keypair *master,
-			   const struct vx6_net *net, uint64_t now_s, struct vx6_subkey *out)
+vx6_err identity_make_subkey(const struct vx6_subkey *current,
+			     const struct vx6_sign_keypair *master, const struct vx6_net *net,
+			     uint64_t now_s, struct vx6_subkey *out)
 {
 	next_subkey(current, now_s, out);
 	return vx6_subkey_cert_sign(&out->cert, master, net, out->cert_bytes);
 }
 
-static vx6_err write_subkey(int dirfd, const struct vx6_node_id *id, const struct vx6_net *net,
-			    const struct vx6_subkey *s)
+void identity_put_subkey(struct vx6_wr *w, const struct vx6_node_id *id, const struct vx6_net *net,
+			 const struct vx6_subkey *s)
 {
-	uint8_t payload[SUBKEY_PAYLOAD];
+	vx6_wr_bytes(w, net->b, sizeof net->b);
+	vx6_wr_bytes(w, id->b, sizeof id->b);
+	vx6_wr_bytes(w, s->key.seed.b, sizeof s->key.seed.b);
+	vx6_wr_bytes(w, s->cert_bytes, sizeof s->cert_bytes);
+}
+
+vx6_err identity_write_subkey(int dirfd, const struct vx6_node_id *id, const struct vx6_net *net,
+			      const struct vx6_subkey *s)
+{
+	uint8_t payload[IDENTITY_SUBKEY_BYTES];
 	struct vx6_wr w;
 	vx6_err err;
 
 	vx6_wr_init(&w, payload, sizeof payload);
-	vx6_wr_bytes(&w, net->b, sizeof net->b);
-	vx6_wr_bytes(&w, id->b, sizeof id->b);
-	vx6_wr_bytes(&w, s->key.seed.b, sizeof s->key.seed.b);
-	vx6_wr_bytes(&w, s->cert_bytes, sizeof s->cert_bytes);
+	identity_put_subkey(&w, id, net, s);
 	err = vx6_keyfile_write(dirfd, SUBKEY_FILE, VX6_KEYFILE_SUBKEY, payload, w.len, NULL);
 	vx6_wipe(payload, sizeof payload);
 	return err;
 }
 
-static vx6_err parse_subkey(const uint8_t *payload, size_t n, const struct vx6_net *net,
-			    struct vx6_identity *out)
+vx6_err identity_parse_subkey(const uint8_t *payload, size_t n, const struct vx6_net *net,
+			      struct vx6_identity *out)
 {
 	struct vx6_sign_seed seed;
 	struct vx6_rd r;
@@ -104,8 +105,8 @@ static vx6_err parse_subkey(const uint8_t *payload, size_t n, const struct vx6_n
 
 /* ---- master ---- */
 
-static vx6_err read_master(int dirfd, const struct vx6_passphrase *pass,
-			   struct vx6_sign_keypair *out)
+vx6_err identity_read_master(int dirfd, const struct vx6_passphrase *pass,
+			     struct vx6_sign_keypair *out)
 {
 	uint8_t payload[VX6_KEYFILE_PAYLOAD_MAX];
 	struct vx6_sign_seed seed;
@@ -178,24 +179,6 @@ static void clear_unfinished(const char *path)
 	(void)rmdir(path);
 }
 
-static vx6_err fill(const char *path, const struct vx6_sign_keypair *master,
-		    const struct vx6_identity *id, uint64_t now_s,
-		    const struct vx6_passphrase *pass)
-{
-	vx6_err err;
-	int dirfd;
-
-	VX6_TRY(vx6_keydir_open(path, &dirfd));
-	err = vx6_keyfile_write(dirfd, MASTER_FILE, VX6_KEYFILE_MASTER, master->seed.b,
-				sizeof master->seed.b, pass);
-	if (vx6_is_ok(err))
-		err = write_revocation(dirfd, master, &id->net, now_s, pass);
-	if (vx6_is_ok(err))
-		err = write_subkey(dirfd, &id->id, &id->net, &id->subkey);
-	close(dirfd);
-	return err;
-}
-
 /* rename(2) replaces an empty directory and refuses any other. */
 static vx6_err put_in_place(const char *unfinished, const char *dir)
 {
@@ -213,7 +196,7 @@ static vx6_err generate(const struct vx6_net *net, uint64_t now_s, struct vx6_si
 	out->net = *net;
 	vx6_sign_keypair_random(master);
 	vx6_node_id_from_pk(&master->pk, &out->id);
-	return make_subkey(NULL, master, net, now_s, &out->subkey);
+	return identity_make_subkey(NULL, master, net, now_s, &out->subkey);
 }
 
 static bool has_identity(const char *dir)
@@ -228,16 +211,23 @@ static bool has_identity(const char *dir)
 	return lstat(path, &st) == 0;
 }
 
-vx6_err vx6_identity_create(const char *dir, const struct vx6_net *net, uint64_t now_s,
-			    const struct vx6_passphrase *pass, struct vx6_identity *out)
+static vx6_err fill_in(const char *path, vx6_err (*fill)(int dirfd, void *user), void *user)
+{
+	vx6_err err;
+	int dirfd;
+
+	VX6_TRY(vx6_keydir_open(path, &dirfd));
+	err = fill(dirfd, user);
+	close(dirfd);
+	return err;
+}
+
+vx6_err identity_install(const char *dir, vx6_err (*fill)(int dirfd, void *user), void *user)
 {
 	char path[PATH_BYTES - 64], unfinished[PATH_BYTES];
-	struct vx6_sign_keypair master;
+	size_t n = vx6_strlcpy(path, dir, sizeof path);
 	vx6_err err;
-	size_t n;
 
-	memset(out, 0, sizeof *out);
-	n = vx6_strlcpy(path, dir, sizeof path);
 	if (n == 0 || n >= sizeof path)
 		return VX6_ERR(INVALID);
 	while (n > 1 && path[n - 1] == '/')
@@ -248,17 +238,43 @@ vx6_err vx6_identity_create(const char *dir, const struct vx6_net *net, uint64_t
 	clear_unfinished(unfinished);
 	if (mkdir(unfinished, S_IRWXU) < 0)
 		return vx6_err_from_errno(errno);
-	err = generate(net, now_s, &master, out);
-	if (vx6_is_ok(err))
-		err = fill(unfinished, &master, out, now_s, pass);
+	err = fill_in(unfinished, fill, user);
 	if (vx6_is_ok(err))
 		err = put_in_place(unfinished, path);
-	vx6_sign_keypair_wipe(&master);
-	out->master = pass ? VX6_MASTER_LOCKED : VX6_MASTER_READY;
-	if (!vx6_is_ok(err)) {
+	if (!vx6_is_ok(err))
 		clear_unfinished(unfinished);
+	return err;
+}
+
+struct creation {
+	struct vx6_sign_keypair master;
+	const struct vx6_identity *id;
+	uint64_t now_s;
+	const struct vx6_passphrase *pass;
+};
+
+static vx6_err fill_new(int dirfd, void *user)
+{
+	const struct creation *c = user;
+
+	VX6_TRY(vx6_keyfile_write(dirfd, MASTER_FILE, VX6_KEYFILE_MASTER, c->master.seed.b,
+				  sizeof c->master.seed.b, c->pass));
+	VX6_TRY(write_revocation(dirfd, &c->master, &c->id->net, c->now_s, c->pass));
+	return identity_write_subkey(dirfd, &c->id->id, &c->id->net, &c->id->subkey);
+}
+
+vx6_err vx6_identity_create(const char *dir, const struct vx6_net *net, uint64_t now_s,
+			    const struct vx6_passphrase *pass, struct vx6_identity *out)
+{
+	struct creation c = {.id = out, .now_s = now_s, .pass = pass};
+	vx6_err err = generate(net, now_s, &c.master, out);
+
+	if (vx6_is_ok(err))
+		err = identity_install(dir, fill_new, &c);
+	vx6_sign_keypair_wipe(&c.master);
+	out->master = pass ? VX6_MASTER_LOCKED : VX6_MASTER_READY;
+	if (!vx6_is_ok(err))
 		vx6_identity_wipe(out);
-	}
 	return err;
 }
 
@@ -286,7 +302,7 @@ static vx6_err load_from(int dirfd, const struct vx6_net *net, struct vx6_identi
 	size_t n;
 
 	VX6_TRY(vx6_keyfile_read(dirfd, SUBKEY_FILE, VX6_KEYFILE_SUBKEY, NULL, payload, &n));
-	err = parse_subkey(payload, n, net, out);
+	err = identity_parse_subkey(payload, n, net, out);
 	vx6_wipe(payload, sizeof payload);
 	VX6_TRY(err);
 	err = vx6_keyfile_is_protected(dirfd, MASTER_FILE, &protected);
@@ -331,14 +347,14 @@ static vx6_err renew_in(int dirfd, const struct vx6_net *net, const struct vx6_s
 	struct vx6_node_id id;
 	vx6_err err;
 
-	VX6_TRY(read_master(dirfd, pass, &master));
+	VX6_TRY(identity_read_master(dirfd, pass, &master));
 	vx6_node_id_from_pk(&master.pk, &id);
 	err = current ? vx6_subkey_cert_verify_sig(&current->cert, &id, net) : VX6_OK;
 	if (vx6_is_ok(err))
-		err = make_subkey(current, &master, net, now_s, out);
+		err = identity_make_subkey(current, &master, net, now_s, out);
 	vx6_sign_keypair_wipe(&master);
 	if (vx6_is_ok(err))
-		err = write_subkey(dirfd, &id, net, out);
+		err = identity_write_subkey(dirfd, &id, net, out);
 	return err;
 }
 

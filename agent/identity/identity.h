@@ -69,6 +69,24 @@ bool vx6_identity_is_expired(const struct vx6_identity *id, uint64_t now_s);
 VX6_RES vx6_identity_renew(const char *dir, const struct vx6_net *net,
 			   const struct vx6_subkey *current, const struct vx6_passphrase *pass,
 			   uint64_t now_s, struct vx6_subkey *out);
+/** What a revocation is to say. */
+struct vx6_revoke_ask {
+	uint8_t reason; /* enum vx6_revoke_reason */
+	uint32_t
+		min_cert_seq; /* reason SUBKEY: certificates below it are void; 0: all that were made until now */
+	/** The directory of another identity of ours that takes over, with its master key; NULL: none. */
+	const char *successor_dir;
+	const struct vx6_passphrase *successor_pass;
+};
+/**
+ * The revocation record that @p ask asks for: the one that was signed in advance where that says the same, else signed now with the master
+ * key. Nothing on disk changes; publishing it is what ends the identity.
+ * @param out VX6_REVOCATION_MAX (320) bytes
+ * @return VX6_OK | NOT_FOUND (master absent) | PASSPHRASE | INVALID (reason, the successor is the node itself) | LOOSE_MODE | CORRUPT | errno's
+ */
+VX6_RES vx6_identity_revoke(const char *dir, const struct vx6_net *net,
+			    const struct vx6_revoke_ask *ask, const struct vx6_passphrase *pass,
+			    uint64_t now_s, uint8_t *out, size_t *n);
 /** Reads the pre-signed revocation. @param out at least VX6_KEYFILE_PAYLOAD_MAX bytes */
 VX6_RES vx6_identity_revocation(const char *dir, const struct vx6_passphrase *pass,
 				uint8_t out[static VX6_KEYFILE_PAYLOAD_MAX], size_t *n);

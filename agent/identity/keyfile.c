@@ -24,9 +24,13 @@
 enum {
 	KEYFILE_VERSION = 1,
 	HEADER_BYTES = 58,
-	FILE_MAX = HEADER_BYTES + VX6_KEYFILE_PAYLOAD_MAX + VX6_AEAD_TAG_BYTES + VX6_HASH_BYTES,
+	FILE_MAX = VX6_KEYFILE_MAX,
 	NAME_MAX_BYTES = 64,
 };
+
+_Static_assert(FILE_MAX ==
+		       HEADER_BYTES + VX6_KEYFILE_PAYLOAD_MAX + VX6_AEAD_TAG_BYTES + VX6_HASH_BYTES,
+	       "a file is its header, its payload with a tag, and its checksum");
 
 enum protection {
 	PROTECTION_NONE = 0,
@@ -106,9 +110,9 @@ static void checksum(const uint8_t *p, size_t n, struct vx6_hash *out)
 	vx6_hash_personal("VX6-keyfile", p, n, out);
 }
 
-static vx6_err encode(enum vx6_keyfile_kind kind, const uint8_t *payload, size_t n,
-		      const struct vx6_passphrase *pass, uint8_t out[static FILE_MAX],
-		      size_t *out_n)
+vx6_err vx6_keyfile_encode(enum vx6_keyfile_kind kind, const uint8_t *payload, size_t n,
+			   const struct vx6_passphrase *pass, uint8_t out[static VX6_KEYFILE_MAX],
+			   size_t *out_n)
 {
 	struct keyfile k = {.kind = (uint8_t)kind};
 	struct vx6_aead_key key;
@@ -268,7 +272,7 @@ vx6_err vx6_keyfile_write(int dirfd, const char *name, enum vx6_keyfile_kind kin
 {
 	uint8_t file[FILE_MAX];
 	size_t file_n;
-	vx6_err err = encode(kind, payload, n, pass, file, &file_n);
+	vx6_err err = vx6_keyfile_encode(kind, payload, n, pass, file, &file_n);
 
 	if (vx6_is_ok(err))
 		err = replace_file(dirfd, name, file, file_n);

@@ -26,6 +26,7 @@ enum vx6_keyfile_kind {
 	VX6_KEYFILE_MASTER = 1,
 	VX6_KEYFILE_SUBKEY = 2,
 	VX6_KEYFILE_REVOCATION = 3,
+	VX6_KEYFILE_ARCHIVE = 4, /* identity/archive.h */
 };
 
 /** Borrowed bytes of a passphrase; pass NULL where there is none. */
