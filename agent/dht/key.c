@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "crypto/hash.h"
+#include "record/name_claim.h"
 #include "record/service.h"
-#include "wire/label.h"
 #include "wire/wr.h"
 
 static void hash_key(const char *personal, const struct vx6_net *net, const void *a, size_t a_n,
@@ -56,30 +56,11 @@ void vx6_dht_key_catalog(const struct vx6_net *net, const uint8_t blinded[static
 	hash_key("VX6-k-catalog", net, blinded, 32, be, sizeof be, out);
 }
 
-/* The label of a claim: all that its key needs to know of it. */
-static vx6_err read_claimed_name(const struct vx6_record *rec, char out[static VX6_LABEL_TEXT])
-{
-	struct vx6_tlv_rd t;
-	struct vx6_rd value;
-	uint8_t type;
-
-	out[0] = '\0';
-	vx6_tlv_rd_init(&t, rec->view.body, rec->view.body_len);
-	while (vx6_tlv_rd_next(&t, &type, &value)) {
-		if (type != VX6_RTLV_NAME)
-			continue;
-		vx6_rd_label(&value, out);
-		vx6_tlv_rd_end(&t, &value);
-	}
-	VX6_TRY(vx6_tlv_rd_done(&t));
-	return out[0] ? VX6_OK : VX6_ERR(FORMAT);
-}
-
 vx6_err vx6_dht_key_of(const struct vx6_net *net, const struct vx6_record *rec,
 		       struct vx6_dht_key *out)
 {
 	struct vx6_service_record service;
-	char name[VX6_LABEL_TEXT];
+	struct vx6_name_claim claim;
 
 	memset(out, 0, sizeof *out);
 	switch (rec->view.type) {
@@ -96,9 +77,9 @@ vx6_err vx6_dht_key_of(const struct vx6_net *net, const struct vx6_record *rec,
 		vx6_dht_key_catalog(net, rec->subject.b, rec->view.aux, out);
 		return VX6_OK;
 	case VX6_RTYPE_NAME:
-		if (!vx6_is_ok(read_claimed_name(rec, name)))
+		if (!vx6_is_ok(vx6_name_claim_read(rec, net, &claim)))
 			return VX6_ERR(FORMAT);
-		vx6_dht_key_name(net, name, out);
+		vx6_dht_key_name(net, claim.name, out);
 		return VX6_OK;
 	case VX6_RTYPE_REVOCATION:
 		vx6_dht_key_revocation(net, &rec->subject, out);

@@ -357,6 +357,29 @@ def dht_messages():
         answer("answer stale", 4, 0x21, (), [(7, ep)])]
 
 
+def dht():
+    """Places in the key space, and keys of the records in the other files."""
+    out = []
+    for name, ip in (("global IPv6", "2a02:1234:5678:9abc::1"), ("its /48", "2a02:1234:5678:ffff::2"), ("another /48", "2a02:1234:5679::1"),
+                     ("global IPv4", "198.51.100.7"), ("its /24", "198.51.100.255"), ("another /24", "198.51.101.7"),
+                     ("loopback", "::1"), ("ULA", "fd00:1234::1"), ("RFC 1918", "10.1.2.3"), ("CGNAT", "100.64.0.1"),
+                     ("link-local", "fe80::1")):
+        for who in (ALICE, BOB):
+            node = ed.public(who)
+            out.append(dict(name=f"position {name} {'alice' if who == ALICE else 'bob'}", node=node.hex(), ip=ip16(ip).hex(),
+                            pos=vx.dht_position(node, ip16(ip)).hex()))
+    alice = ed.public(ALICE)
+    out += [dict(name="key endpoint", record=endpoint("alice", ADDRS, 3).hex(), key=vx.dht_key("endpoint", alice).hex()),
+            dict(name="key service", record=service("web", 80, "http").hex(), key=vx.dht_key("service", alice + b"web").hex()),
+            dict(name="key name", record=name_claim("alice").hex(), key=vx.dht_key("name", b"alice").hex())]
+    for v in catalogs()[1][:1]:
+        subject = bytes.fromhex(v["bytes"])[8:40]
+        out.append(dict(name="key catalog", record=v["bytes"], key=vx.dht_key("catalog", subject + vx.u64(int(v["period"]))).hex()))
+    for v in revocations()[1][:1]:
+        out.append(dict(name="key revocation", record=v["bytes"], key=vx.dht_key("revoke", alice).hex()))
+    return "tests/vectors", out
+
+
 def mux():
     def frame(t, flags, length, stream):
         return dict(name=f"{t} {flags} {length} {stream}", type=t, flags=flags, len=length, stream=stream,
@@ -390,7 +413,7 @@ def vxs():
 
 
 FILES = {f.__name__: f for f in (rfc8032, rfc7748, rfc5869, siphash, xchacha, argon2id, bip350, padding, hashes, keys, subkey_certs, records,
-                                 name_claims, blinding, catalogs, revocations, hellos, messages, dht_messages, mux, vxs)}
+                                 name_claims, blinding, catalogs, revocations, hellos, messages, dht_messages, dht, mux, vxs)}
 
 
 # ---- files ----

@@ -1,6 +1,7 @@
 """The byte layouts of schemas/wire, written a second time and from the pages alone, to check the C code against."""
 import hashlib
 import hmac
+import ipaddress
 
 import ref_aead as aead
 import ref_ed25519 as ed
@@ -182,3 +183,22 @@ def catalog(owner_seed, secret, period, nonce, seq, issued, lifetime, plain, net
     _, key = hkdf(net, secret, b"VX6 catalog v1\0" + u64(period), 32)
     body = tlv(0x10, nonce + aead.xchacha20poly1305_seal(key, nonce, head, plain))
     return head + body + ed.sign_expanded(ed.blind_secret(owner_seed, factor), b"VX6 record v1\0" + net + head + body)
+
+
+# Nobody on the internet has these: no position is bound to them.
+PRIVATE = [ipaddress.ip_network(n) for n in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10",
+                                             "::1/128", "fc00::/7", "fe80::/10")]
+
+
+def dht_position(node, ip):
+    v4 = ip[:12] == bytes(10) + b"\xff\xff"
+    address = ipaddress.ip_address(ip[12:] if v4 else ip)
+    own = blake2b("VX6-pos-id", NET + node)
+    if any(address in n for n in PRIVATE if n.version == address.version):
+        return own
+    prefix = b"\xff\xff\0" + ip[12:15] if v4 else ip[:6]
+    return blake2b("VX6-pos", NET + prefix + u8(own[31] % 8))[:4] + own[4:]
+
+
+def dht_key(what, of):
+    return blake2b(f"VX6-k-{what}", NET + of)
