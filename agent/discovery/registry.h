@@ -230,7 +230,11 @@ struct vx6_candidate {
 	uint64_t fresh_s;  /* the later of: last met, endpoint record issued */
 	bool has_endpoint; /* a valid one: vx6_registry_endpoint() has more addresses */
 };
-/** Nodes that could be dialled, not revoked: those met before, then those heard of; freshest first. @return how many were written */
+enum { VX6_CANDIDATE_FAILURES = 3 };
+/**
+ * Nodes that could be dialled, not revoked: those met before, then those heard of, then those of both whose last VX6_CANDIDATE_FAILURES
+ * dials failed; freshest first. @return how many were written
+ */
 size_t vx6_registry_candidates(const struct vx6_registry *r, uint64_t now_s,
 			       struct vx6_candidate *out, size_t max);
 

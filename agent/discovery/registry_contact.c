@@ -118,12 +118,20 @@ void vx6_registry_missed(struct vx6_registry *r, const struct vx6_node_id *id, u
 
 /* ---- candidates ---- */
 
+/* Those that are given up for now come last, so that a list of many dead ones has an end. */
+static int rank(const struct vx6_candidate *c)
+{
+	if (c->contact.failures >= VX6_CANDIDATE_FAILURES)
+		return 2;
+	return c->contact.met_s ? 0 : 1;
+}
+
 static int cmp_candidate(const struct vx6_candidate *a, const struct vx6_candidate *b)
 {
-	bool met_a = a->contact.met_s, met_b = b->contact.met_s;
+	int rank_a = rank(a), rank_b = rank(b);
 
-	if (met_a != met_b)
-		return met_a ? -1 : 1;
+	if (rank_a != rank_b)
+		return rank_a - rank_b;
 	return (a->fresh_s < b->fresh_s) - (a->fresh_s > b->fresh_s);
 }
 
