@@ -3,11 +3,12 @@
  * Peer exchange: connected nodes tell each other what changed since last time, and give each other the records that are missing.
  *
  *   something changed -> HAVE (hash, seq of each; at most once every two seconds a session) -> GET what is unknown -> RECORDS
- *   revocations and own endpoint changes go out as RECORDS at once, without being asked for
+ *   revocations and own changes go out as RECORDS at once, without being asked for
  *
  * Spec:    schemas/wire/ctl.md#exchange
  * Layer:   discovery
- * Trust:   everything that comes in is admitted like any record; a peer may bring so many new subjects a minute and no more
+ * Trust:   everything that comes in is admitted like any record. Of others' records a peer brings what it was asked for and revocations,
+ *          and it is asked for no more than ASK_BURST at once and ASK_PER_MIN later; the rest is dropped unseen
  * Limits:  VX6_EXCHANGE_FIRST entries are offered to a new session
  * Threads: the loop's thread
  */
@@ -24,12 +25,13 @@ struct vx6_exchange;
 
 struct vx6_exchange_config {
 	struct vx6_loop *loop; /* borrowed, like all below */
-	struct vx6_sessions *sessions;
 	struct vx6_registry *registry;
-	const struct vx6_node_id *self;
+	struct vx6_node_id self;
 	/** A record from a peer passed the budgets: to be admitted. @p about_itself: its subject is the peer */
-	vx6_err (*take)(void *user, struct vx6_session *from, const uint8_t *record, size_t n,
-			bool about_itself);
+	void (*take)(void *user, struct vx6_session *from, const uint8_t *record, size_t n,
+		     bool about_itself);
+	/** Optional: a peer sends what nobody asked for; told once a session. */
+	void (*flood)(void *user, struct vx6_session *from);
 	void *user;
 };
 
@@ -42,8 +44,23 @@ void vx6_exchange_session_up(struct vx6_exchange *x, struct vx6_session *s);
 void vx6_exchange_session_down(struct vx6_exchange *x, struct vx6_session *s);
 void vx6_exchange_record(struct vx6_exchange *x, struct vx6_session *s, const uint8_t *record,
 			 size_t n);
-/** The registry changed: told to those who do not know. @p urgent: at once (revocations). @p from: who brought it, not told again; NULL: nobody */
-void vx6_exchange_changed(struct vx6_exchange *x, const uint8_t *record, size_t n, bool urgent,
+void vx6_exchange_have(struct vx6_exchange *x, struct vx6_session *s, const struct vx6_have *e);
+void vx6_exchange_get(struct vx6_exchange *x, struct vx6_session *s, uint64_t tag);
+/** The peer asks for what is held of @p node (not of ourselves). */
+void vx6_exchange_wanted(struct vx6_exchange *x, struct vx6_session *s,
+			 const struct vx6_node_id *node);
+
+/**
+ * The registry changed: told to those who do not know. Revocations go out at once, to everybody but @p from.
+ * @param from who brought it; NULL: nobody
+ */
+void vx6_exchange_changed(struct vx6_exchange *x, const struct vx6_known_record *rec,
 			  const struct vx6_session *from);
+
+struct vx6_exchange_info {
+	uint64_t offered, asked, given; /* entries of HAVE and GET sent, records given away */
+	uint64_t taken, dropped;        /* records of others that came in */
+};
+void vx6_exchange_info(const struct vx6_exchange *x, struct vx6_exchange_info *out);
 
 #endif

@@ -27,7 +27,8 @@ vx6_err vx6_service_build(const struct vx6_service_record *s, const struct vx6_i
 {
 	struct vx6_record_view h = {
 		.type = VX6_RTYPE_SERVICE,
-		.flags = s->withdrawn ? VX6_RECORD_WITHDRAWN : 0,
+		.flags = (uint8_t)((s->withdrawn ? VX6_RECORD_WITHDRAWN : 0) |
+				   (s->unlisted ? VX6_RECORD_UNLISTED : 0)),
 		.seq = s->seq,
 		.issued_s = s->issued_s,
 		.lifetime_s = s->lifetime_s,
@@ -100,6 +101,7 @@ vx6_err vx6_service_read(const struct vx6_record *rec, struct vx6_service_record
 	out->issued_s = v->issued_s;
 	out->lifetime_s = v->lifetime_s;
 	out->withdrawn = v->flags & VX6_RECORD_WITHDRAWN;
+	out->unlisted = v->flags & VX6_RECORD_UNLISTED;
 	err = read_body(v, out);
 	if (!vx6_is_ok(err))
 		memset(out, 0, sizeof *out);

@@ -32,6 +32,7 @@ struct vx6_service_record {
 	uint64_t seq, issued_s;
 	uint32_t lifetime_s;
 	bool withdrawn; /* the node no longer offers it */
+	bool unlisted;  /* VX6_RECORD_UNLISTED */
 	char name[VX6_LABEL_TEXT];
 	uint8_t kind;       /* enum vx6_service_kind */
 	uint16_t port_hint; /* usual port of the application, for people; 0: none */

@@ -138,12 +138,36 @@ static void on_down(void *user, struct vx6_session *s, vx6_err why)
 
 static void on_record(void *user, struct vx6_session *s, const uint8_t *record, size_t bytes)
 {
-	((struct test_node *)user)->records++;
+	struct test_node *n = user;
+
+	n->records++;
+	if (n->hooks && n->hooks->record)
+		n->hooks->record(n, s, record, bytes);
 }
 
 static void on_wanted(void *user, struct vx6_session *s, const struct vx6_node_id *node)
 {
-	((struct test_node *)user)->wanted++;
+	struct test_node *n = user;
+
+	n->wanted++;
+	if (n->hooks && n->hooks->wanted)
+		n->hooks->wanted(n, s, node);
+}
+
+static void on_have(void *user, struct vx6_session *s, const struct vx6_have *e)
+{
+	struct test_node *n = user;
+
+	if (n->hooks && n->hooks->have)
+		n->hooks->have(n, s, e);
+}
+
+static void on_get(void *user, struct vx6_session *s, uint64_t tag)
+{
+	struct test_node *n = user;
+
+	if (n->hooks && n->hooks->get)
+		n->hooks->get(n, s, tag);
 }
 
 static void on_incoming(void *user, struct vx6_session *s, struct vx6_stream *stream,
@@ -168,6 +192,8 @@ static const struct vx6_sessions_events events = {.up = on_up,
 						  .down = on_down,
 						  .record = on_record,
 						  .wanted = on_wanted,
+						  .have = on_have,
+						  .get = on_get,
 						  .incoming = on_incoming};
 
 void node_next_subkey(const struct test_node *n, struct vx6_subkey *out)

@@ -6,8 +6,13 @@
 #include "session/session.h"
 
 struct test_node;
-/* For tests that put something on top of the sessions; each is optional, and takes the place of what the fixture does itself. */
+/* For tests that put something on top of the sessions; each is optional, and `incoming` takes the place of what the fixture does itself. */
 struct test_hooks {
+	void (*record)(struct test_node *n, struct vx6_session *s, const uint8_t *record,
+		       size_t bytes);
+	void (*wanted)(struct test_node *n, struct vx6_session *s, const struct vx6_node_id *node);
+	void (*have)(struct test_node *n, struct vx6_session *s, const struct vx6_have *e);
+	void (*get)(struct test_node *n, struct vx6_session *s, uint64_t tag);
 	void (*up)(struct test_node *n, struct vx6_session *s);
 	void (*down)(struct test_node *n, struct vx6_session *s, vx6_err why);
 	void (*incoming)(struct test_node *n, struct vx6_session *s, struct vx6_stream *stream,
