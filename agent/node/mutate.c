@@ -111,7 +111,7 @@ static void apply_node(struct vx6_node *node, const struct request *rq)
 	vx6_strlcpy(node->stored.name, node->name, sizeof node->stored.name);
 	node->stored.generation++;
 	node->stored.updated_ms = rq->event.wall_ms;
-	wiring_announce(node);
+	announce_endpoint(node);
 }
 
 /* ---- the write ---- */

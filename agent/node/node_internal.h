@@ -15,6 +15,8 @@
 #include "base/json.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "discovery/dht_link.h"
+#include "discovery/exchange.h"
 #include "discovery/netwatch.h"
 #include "discovery/peers.h"
 #include "discovery/publisher.h"
@@ -51,6 +53,13 @@ struct id_source {
 	uint16_t high;
 };
 
+/* The claim to a name; the work in it is done once. */
+struct name_claim {
+	char name[VX6_LABEL_TEXT]; /* that the work is for; empty: none yet */
+	uint64_t nonce, claimed_at_s;
+	bool working, published;
+};
+
 struct vx6_node {
 	struct vx6_node_config cfg;
 	char state_dir[256];
@@ -65,6 +74,11 @@ struct vx6_node {
 	struct vx6_registry_db *registry_db;
 	struct vx6_publisher *publisher;
 	struct vx6_peers *peers;
+	struct vx6_exchange *exchange;
+	struct vx6_dht_link *dht_link; /* NULL: the mode is off */
+	struct vx6_session
+		*hearing; /* who brought the record that is being admitted; NULL: nobody */
+	bool serving;     /* the DHT */
 	struct vx6_reach *reach;
 	struct vx6_services *services;
 	struct vx6_forwards *forwards;
@@ -88,6 +102,7 @@ struct vx6_node {
 	void (*_Atomic on_event)(const struct vx6_event *event, void *user);
 	_Atomic(void *) on_event_user;
 
+	struct name_claim claim;
 	struct vx6_timer drain_timer, renew_timer;
 	uint64_t drain_deadline_ms;
 	bool renewing;
@@ -198,6 +213,7 @@ void learned_peer_id(const struct vx6_node_id *node, char out[static VX6_RESOURC
 /** An authenticated session came or went: an event, unless it is told of as that of a configured peer. Rate-limited. */
 void tell_learned(struct vx6_node *node, const char *type, struct vx6_session *s, vx6_err why);
 /* As the parts' configurations want them; @p user is the node. */
+void tell_flood(void *user, struct vx6_session *s);
 void tell_peer_changed(void *user, const char *id, enum vx6_peer_state before,
 		       const struct vx6_peer_status *st);
 void tell_service_failed(void *user, const char *id, const char *name,
@@ -206,15 +222,53 @@ void tell_service_recovered(void *user, const char *id);
 void tell_forward_failed(void *user, const char *id, const struct vx6_failure *f);
 void tell_forward_recovered(void *user, const char *id);
 
+/* ---- claim.c ---- */
+
+void claim_load(struct vx6_node *node, const struct vx6_state_image *img);
+/** There is somebody to tell our name: publishes the claim to it, once its work is done. */
+void claim_want(struct vx6_node *node);
+
+/* ---- tell.c, too ---- */
+
+/** @param data as event_init() */
+void tell_event(struct vx6_node *node, const char *type, const char *subject_kind,
+		const char *subject_id, char *data);
+/** About another node, by its id; rate-limited. @param detail NULL: none */
+void tell_node(struct vx6_node *node, const char *type, const struct vx6_node_id *who,
+	       const char *detail);
+
+/* ---- hear.c: what comes in ---- */
+
+extern const struct vx6_sessions_events hear_session_events;
+extern const struct vx6_registry_events hear_registry_events;
+/** A record from outside, through the one door there is. @param s who brought it; NULL: no session did */
+void hear_record(struct vx6_node *node, struct vx6_session *s, const uint8_t *record, size_t n,
+		 const struct vx6_source *from);
+/* As the exchange wants it. */
+void hear_exchanged(void *user, struct vx6_session *from, const uint8_t *record, size_t n,
+		    bool about_itself);
+
+/* ---- announce.c: what goes out ---- */
+
+extern const char announce_seq_key[];
+/** Own addresses, name or abilities changed: a new endpoint record if need be. */
+void announce_endpoint(struct vx6_node *node);
+/** Addresses as our endpoint record gives them. */
+size_t announce_own_addrs(struct vx6_node *node,
+			  struct vx6_endpoint_addr out[static VX6_ENDPOINT_ADDRS_MAX]);
+void announce_network_changed(void *user);
+/* As the publisher and the DHT's link want them. */
+bool announce_may_see(void *user, const char *service, const struct vx6_node_id *who);
+bool announce_is_public(void *user, const char *service);
+void announce_seq_used(void *user, uint64_t seq);
+void announce_kept(void *user, uint8_t rtype, const char *name,
+		   const struct vx6_dht_kept_info *info, bool published);
+void announce_serving(void *user, bool serving);
+
 /* ---- wiring.c ---- */
 
 /** Makes all parts of the overlay and connects them; state and identity are there. @param detail as vx6_node_new() */
 VX6_RES wiring_start(struct vx6_node *node, const struct vx6_state_image *img, char *detail);
 void wiring_stop(struct vx6_node *node);
-/** Own addresses or name changed: a new endpoint record if need be. */
-void wiring_announce(struct vx6_node *node);
-/** Addresses as our endpoint record gives them. */
-size_t wiring_own_addrs(struct vx6_node *node,
-			struct vx6_endpoint_addr out[static VX6_ENDPOINT_ADDRS_MAX]);
 
 #endif

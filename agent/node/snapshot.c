@@ -68,7 +68,7 @@ static void view_node(struct vx6_node *node, struct vx6_node_view *v)
 		vx6_strlcpy(v->listen_transport[v->listen_n++], bound[i].transport,
 			    sizeof v->listen_transport[0]);
 	}
-	v->addrs_n = wiring_own_addrs(node, own);
+	v->addrs_n = announce_own_addrs(node, own);
 	for (size_t i = 0; i < v->addrs_n; i++)
 		v->addrs[i] = own[i].addr;
 	v->transport = node->cfg.transport;

@@ -26,12 +26,18 @@ static char *peer_data(struct vx6_node *node, struct vx6_session *s, const struc
 	return vx6_json_take(&j);
 }
 
-static void tell_peer(struct vx6_node *node, const char *type, const char *id, char *data)
+void tell_event(struct vx6_node *node, const char *type, const char *subject_kind,
+		const char *subject_id, char *data)
 {
 	struct vx6_event ev;
 
-	event_init(&ev, type, "peer", id, data);
+	event_init(&ev, type, subject_kind, subject_id, data);
 	event_emit(node, &ev);
+}
+
+static void tell_peer(struct vx6_node *node, const char *type, const char *id, char *data)
+{
+	tell_event(node, type, "peer", id, data);
 }
 
 void learned_peer_id(const struct vx6_node_id *node, char out[static VX6_RESOURCE_ID_MAX])
@@ -58,6 +64,24 @@ static bool may_tell(struct vx6_node *node)
 	return vx6_log_allow(&node->strangers, "node", STRANGERS_PER_MIN, 60000);
 }
 
+void tell_node(struct vx6_node *node, const char *type, const struct vx6_node_id *who,
+	       const char *detail)
+{
+	char text[VX6_NODE_ID_TEXT], name[VX6_LABEL_TEXT];
+	struct vx6_json j = {0};
+
+	if (!may_tell(node))
+		return;
+	vx6_node_id_format(who, text);
+	vx6_json_object(&j, NULL);
+	vx6_json_str(&j, "node_id", text);
+	vx6_json_str(&j, "node_name", vx6_registry_name(node->registry, who, name));
+	if (detail)
+		vx6_json_str(&j, "detail", detail);
+	vx6_json_end_object(&j);
+	tell_event(node, type, "node", text, vx6_json_take(&j));
+}
+
 void tell_learned(struct vx6_node *node, const char *type, struct vx6_session *s, vx6_err why)
 {
 	const struct vx6_node_id *who = vx6_session_node(s);
@@ -67,6 +91,11 @@ void tell_learned(struct vx6_node *node, const char *type, struct vx6_session *s
 		return;
 	learned_peer_id(who, id);
 	tell_peer(node, type, id, peer_data(node, s, who, why));
+}
+
+void tell_flood(void *user, struct vx6_session *s)
+{
+	tell_node(user, "exchange.flood", vx6_session_node(s), NULL);
 }
 
 void tell_peer_changed(void *user, const char *id, enum vx6_peer_state before,

@@ -468,8 +468,8 @@ static void publisher__unchanged_endpoint__is_not_sent_again_but_refreshed(void 
 	uint8_t record[VX6_ENDPOINT_MAX];
 
 	assert_int_equal(vx6_publisher_endpoint(p, record, sizeof record), 0);
-	vx6_publisher_set_endpoint(p, "alice", &at, 1);
-	vx6_publisher_set_endpoint(p, "alice", &at, 1);
+	vx6_publisher_set_endpoint(p, "alice", &at, 1, 0);
+	vx6_publisher_set_endpoint(p, "alice", &at, 1, 0);
 	test_run_ms(10);
 	assert_int_equal(bob.records, 1);
 	assert_int_equal(vx6_publisher_endpoint(p, record, 10), 0);

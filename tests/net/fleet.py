@@ -1,0 +1,133 @@
+"""Many agents on one network, and the questions that are asked of all of them."""
+import concurrent.futures
+import os
+import random
+import time
+
+from lab import cpu_seconds, wait_for
+from overlay import Agent, ApiError
+
+WORKERS = 8
+
+
+class Fleet:
+    """`count` hosts on one LAN, an agent and a service `web` each, no beacons. Agents from `entries` on enter through one of the first."""
+
+    def __init__(self, lab, count, entries=3, seed=1, flags=()):
+        self.lab, self.flags, self.random = lab, ["--lan", "off", *flags], random.Random(seed)
+        self.hosts = [lab.host(f"f{i}") for i in range(count)]
+        self.entries = range(entries)
+        lab.lan(*self.hosts)
+        self.agents = []
+        for i, host in enumerate(self.hosts):
+            peers = [self.agents[0].address] if 0 < i < entries else []
+            if i >= entries:
+                peers = [self.agents[i % entries].address]
+            self.agents.append(Agent(host, f"node{i}", peers=peers, flags=self.flags))
+        self.ids = {}
+
+    def start(self, timeout=60):
+        for agent in self.agents:
+            agent.spawn()
+        wait_for(lambda: all(a.is_ready() for a in self.agents), timeout, f"{len(self.agents)} agents to be ready")
+        for agent in self.agents:
+            agent.add_service("web", "127.0.0.1:80")
+            self.ids[agent.name] = agent.node_id()
+        return self
+
+    def close(self):
+        for agent in self.agents:
+            if agent.proc:
+                agent.proc.kill()
+
+    def each(self, what, items):
+        """what(item) for every item, a few at a time."""
+        with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
+            return list(pool.map(what, items))
+
+    def pairs(self, agents, count):
+        """Random pairs (who asks, who is asked for), no two the same."""
+        found = set()
+        while len(found) < min(count, len(agents) * (len(agents) - 1)):
+            a, b = self.random.sample(range(len(agents)), 2)
+            found.add((a, b))
+        return [(agents[a], agents[b]) for a, b in sorted(found)]
+
+    def resolve(self, who, name, **how):
+        """The lookup's operation, once it has ended."""
+        status, _, op = who.api.request("POST", "/v1/dht/lookups", {"service": name, **how}, timeout=30,
+                                        headers={"Prefer": "wait=20"})
+        if status >= 400:
+            raise ApiError(status, op)
+        return op
+
+    def misses(self, pairs, **how):
+        """The pairs of which one does not find the service of the other."""
+        def is_found(pair):
+            who, whom = pair
+            result = self.resolve(who, f"{whom.name}.web", **how)["result"] or {}
+            return result.get("found") and result.get("node_id") == self.ids[whom.name]
+
+        return [p for p, found in zip(pairs, self.each(is_found, pairs)) if not found]
+
+    def wait_all_found(self, pairs, timeout, **how):
+        """Waits until every pair is found; returns how long that took."""
+        begun, left = time.monotonic(), list(pairs)
+        while left:
+            left = self.misses(left, **how)
+            if not left:
+                break
+            if time.monotonic() - begun > timeout:
+                raise AssertionError(f"{len(left)} of {len(pairs)} are not found after {timeout} s: "
+                                     + ", ".join(f"{a.name} -> {b.name}" for a, b in left[:10]))
+            time.sleep(0.5)
+        return time.monotonic() - begun
+
+    def sessions_of(self, agent):
+        return {p["status"]["node_id"] for p in agent.peers_up() if p["status"].get("node_id")}
+
+
+def traffic(hosts):
+    """Bytes and packets that the hosts' interfaces have sent, loopback left out."""
+    total = [0, 0]
+    for host in hosts:
+        for line in host.run(["cat", "/proc/net/dev"]).stdout.splitlines()[2:]:
+            name, counters = line.split(":")
+            if name.strip() != "lo":
+                fields = counters.split()
+                total[0] += int(fields[8])
+                total[1] += int(fields[9])
+    return total
+
+
+def tcp_and_udp_opened(hosts):
+    """Connections that TCP of the hosts has opened, and UDP datagrams they sent: what was done anew shows here."""
+    opened = 0
+    for host in hosts:
+        lines = host.run(["cat", "/proc/net/snmp"]).stdout.splitlines()
+        names = next(ln for ln in lines if ln.startswith("Tcp:")).split()
+        values = [ln for ln in lines if ln.startswith("Tcp:")][1].split()
+        opened += int(values[names.index("ActiveOpens")])
+    return opened
+
+
+def idle_cost(fleet, seconds):
+    """What the whole fleet costs while nobody asks for anything: CPU seconds, bytes, packets, sessions opened."""
+    agents = [a for a in fleet.agents if a.proc and a.proc.running()]
+    hosts, pids = [a.host for a in agents], [a.pid for a in agents]
+
+    def opened():
+        return tcp_and_udp_opened(hosts), sum(len([e for e in a.events("peer.up")]) for a in agents)
+
+    cpu, (sent, packets), before = cpu_seconds(pids), traffic(hosts), opened()
+    time.sleep(seconds)
+    after_cpu, (after_sent, after_packets) = cpu_seconds(pids), traffic(hosts)
+    after = opened()
+    return {"cpu_s": after_cpu - cpu, "bytes": after_sent - sent, "packets": after_packets - packets,
+            "tcp_opened": after[0] - before[0], "sessions_opened": after[1] - before[1], "seconds": seconds,
+            "agents": len(agents)}
+
+
+def scale():
+    """How many agents: $VX6_FLEET, else a hundred."""
+    return int(os.environ.get("VX6_FLEET", "100"))
