@@ -34,6 +34,8 @@
 enum {
 	VX6_RESERVE_MIN =
 		128, /* bytes that a reservation has at least: any OPEN or answer fits into one */
+	VX6_RESERVE_LINK =
+		160, /* and on a stream of a link: so much for one that frames what it carries */
 	VX6_CB_BYTES = 32, /* channel binding: TLS exporter "EXPERIMENTAL-vx6-cb" */
 };
 #define VX6_ALPN "vx6/1"
@@ -183,7 +185,7 @@ struct vx6_transport_ops {
 				  void *user);
 	/**
 	 * Room to write into: credit of the peer, of the link and of our own send buffers allows @p *cap bytes right now, contiguous, and
-	 * at least VX6_RESERVE_MIN: so what is no longer never has to wait for a second `writable`.
+	 * at least VX6_RESERVE_MIN (a family's own streams VX6_RESERVE_LINK): so what is no longer never has to wait for a second `writable`.
 	 * Only one reservation of a link may be open, and it must be ended by stream_commit() before the loop is returned to.
 	 * @return NULL with *cap 0: less; `writable` will fire
 	 */

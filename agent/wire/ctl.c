@@ -172,6 +172,65 @@ bool vx6_ctl_get_next(struct vx6_rd *r, uint64_t *tag)
 	return true;
 }
 
+/* ---- VXS_ACK, VXS_ADRIFT ---- */
+
+enum { NOTE_BYTES = VX6_VXS_ID_BYTES + 4 };
+
+static void note_read(struct vx6_rd *r, struct vx6_vxs_note *out)
+{
+	memset(out, 0, sizeof *out);
+	vx6_rd_copy(r, out->id, sizeof out->id);
+	out->epoch = vx6_rd_u32(r);
+}
+
+void vx6_ctl_encode_vxs_ack(struct vx6_wr *w, const struct vx6_vxs_note *note)
+{
+	size_t mark = vx6_ctl_begin(w, VX6_CTL_VXS_ACK, 0);
+
+	vx6_wr_bytes(w, note->id, sizeof note->id);
+	vx6_wr_u32(w, note->epoch);
+	vx6_wr_u64(w, note->off);
+	vx6_ctl_end(w, mark);
+}
+
+vx6_err vx6_ctl_decode_vxs_ack(const struct vx6_ctl *m, struct vx6_vxs_note *out)
+{
+	struct vx6_rd r;
+
+	vx6_rd_init(&r, m->body, m->body_len);
+	note_read(&r, out);
+	out->off = vx6_rd_u64(&r);
+	return vx6_rd_done(&r);
+}
+
+void vx6_ctl_encode_vxs_adrift(struct vx6_wr *w, const struct vx6_vxs_note *notes, size_t n)
+{
+	size_t mark = vx6_ctl_begin(w, VX6_CTL_VXS_ADRIFT, 0);
+
+	for (size_t i = 0; i < n; i++) {
+		vx6_wr_bytes(w, notes[i].id, sizeof notes[i].id);
+		vx6_wr_u32(w, notes[i].epoch);
+	}
+	vx6_ctl_end(w, mark);
+}
+
+vx6_err vx6_ctl_decode_vxs_adrift(const struct vx6_ctl *m, struct vx6_rd *out)
+{
+	vx6_rd_init(out, NULL, 0);
+	if (m->body_len == 0 || m->body_len % NOTE_BYTES != 0)
+		return VX6_ERR(FORMAT);
+	vx6_rd_init(out, m->body, m->body_len);
+	return VX6_OK;
+}
+
+bool vx6_ctl_vxs_adrift_next(struct vx6_rd *r, struct vx6_vxs_note *out)
+{
+	if (r->left < NOTE_BYTES)
+		return false;
+	note_read(r, out);
+	return true;
+}
+
 /* ---- RECORDS ---- */
 
 bool vx6_ctl_records_add(struct vx6_wr *w, size_t mark, const uint8_t *record, size_t n)

@@ -17,6 +17,7 @@
 
 #include "base/err.h"
 #include "wire/rd.h"
+#include "wire/vxs.h"
 #include "wire/wr.h"
 
 enum {
@@ -34,7 +35,11 @@ enum vx6_ctl_type {
 	VX6_CTL_PONG = 5,         /* the same token */
 	VX6_CTL_GOAWAY = 6,       /* code u16 | reason */
 	VX6_CTL_HAVE = 7,         /* these records changed here: n × {tag u64 | seq u64} */
-	VX6_CTL_GET = 8,          /* send me these: n × tag u64; answered by RECORDS */
+	VX6_CTL_VXS_ACK =
+		16, /* an acknowledgement that found no room on its carrier: id(16) | epoch u32 | off u64 */
+	VX6_CTL_VXS_ADRIFT =
+		17, /* these streams of yours lost their carrier here, attach them: n × {id(16) | epoch u32} */
+	VX6_CTL_GET = 8, /* send me these: n × tag u64; answered by RECORDS */
 };
 
 enum vx6_ctl_flag {
@@ -95,6 +100,21 @@ VX6_RES vx6_ctl_decode_get(const struct vx6_ctl *m, struct vx6_rd *out);
 /** @return false at the end */
 bool vx6_ctl_have_next(struct vx6_rd *r, struct vx6_have *out);
 bool vx6_ctl_get_next(struct vx6_rd *r, uint64_t *tag);
+
+/* Resumable streams (schemas/wire/vxs.md). */
+struct vx6_vxs_note {
+	uint8_t id[VX6_VXS_ID_BYTES];
+	uint32_t epoch;
+	uint64_t off; /* VXS_ACK only */
+};
+enum { VX6_CTL_VXS_ADRIFT_MAX = VX6_CTL_BODY_MAX / (VX6_VXS_ID_BYTES + 4) };
+void vx6_ctl_encode_vxs_ack(struct vx6_wr *w, const struct vx6_vxs_note *note);
+VX6_RES vx6_ctl_decode_vxs_ack(const struct vx6_ctl *m, struct vx6_vxs_note *out);
+/** @param n at most VX6_CTL_VXS_ADRIFT_MAX; more is LIMIT in the writer */
+void vx6_ctl_encode_vxs_adrift(struct vx6_wr *w, const struct vx6_vxs_note *notes, size_t n);
+/** Checks the body and gives a reader for vx6_ctl_vxs_adrift_next(). */
+VX6_RES vx6_ctl_decode_vxs_adrift(const struct vx6_ctl *m, struct vx6_rd *out);
+bool vx6_ctl_vxs_adrift_next(struct vx6_rd *r, struct vx6_vxs_note *out);
 
 /** Inside vx6_ctl_begin(…RECORDS)/vx6_ctl_end(): adds one record. @return false: it does not fit this message any more, nothing added */
 bool vx6_ctl_records_add(struct vx6_wr *w, size_t mark, const uint8_t *record, size_t n);

@@ -119,7 +119,7 @@ static vx6_err input_window(struct mux *m, uint32_t id, uint32_t delta)
 	if (!s)
 		return VX6_OK;
 	VX6_TRY(credit_add(&s->tx_credit, delta));
-	if (s->starved && s->tx_credit >= VX6_RESERVE_MIN) {
+	if (s->starved && s->tx_credit >= VX6_RESERVE_LINK) {
 		s->starved = false;
 		stream_wait(s);
 	}

@@ -65,7 +65,7 @@ bool id_was_opened(const struct mux *m, uint32_t id);
 /** The link has enough for a reservation. */
 static inline bool mux_has_credit(const struct mux *m)
 {
-	return m->tx_credit >= VX6_RESERVE_MIN;
+	return m->tx_credit >= VX6_RESERVE_LINK;
 }
 
 void credit_init(struct mux_credit *c, uint32_t window, uint32_t window_max, uint64_t now_ns);

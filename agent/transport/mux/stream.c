@@ -141,7 +141,7 @@ uint8_t *mux_stream_reserve(struct vx6_stream *s, size_t *cap)
 	*cap = 0;
 	if (s->closing || s->fin_tx || m->dead)
 		return NULL;
-	if (s->tx_credit < VX6_RESERVE_MIN) {
+	if (s->tx_credit < VX6_RESERVE_LINK) {
 		s->starved = true;
 		return NULL;
 	}

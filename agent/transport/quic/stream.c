@@ -219,7 +219,7 @@ uint64_t quic_stream_room(const struct quic_stream *s, bool *of_link)
 		return 0;
 	*of_link = !quic_conn_has_room(c);
 	room = VX6_MIN(limit - unacked, credit - unsent);
-	return *of_link || room < VX6_RESERVE_MIN ? 0 : room;
+	return *of_link || room < VX6_RESERVE_LINK ? 0 : room;
 }
 
 static void wait_for_room(struct quic_stream *s, bool of_link)

@@ -334,7 +334,7 @@ static void leave_one_byte(struct end *e)
 
 		before = e->writable_n;
 		while ((to = vx6_stream_reserve(e->s, &cap)) != NULL) {
-			assert_true(cap >= VX6_RESERVE_MIN);
+			assert_true(cap >= VX6_RESERVE_LINK);
 			memset(to, 0, cap - 1);
 			vx6_stream_commit(e->s, cap - 1, false);
 		}
@@ -362,7 +362,7 @@ static void reserve__hardly_any_credit_left__none_until_there_is_more(void **sta
 	e = end_open(&r->a);
 	leave_one_byte(e);
 	assert_int_equal(r->b.ends_n, 1);
-	assert_true(r->b.end[0]->rx > 64 * 1024 - VX6_RESERVE_MIN);
+	assert_true(r->b.end[0]->rx > 64 * 1024 - VX6_RESERVE_LINK);
 	e->writable_n = 0;
 	end_thaw(r->b.end[0]);
 	assert_true(rig_until(r, was_writable, e, 3000));

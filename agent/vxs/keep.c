@@ -1,0 +1,157 @@
+/* What is not acknowledged: chunks, appended to as the application writes, freed from the front as the peer acknowledges. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "vxs/vxs_internal.h"
+#include "wire/code.h"
+
+/* ---- chunks ---- */
+
+static struct vxs_chunk *chunk_new(struct vx6_vxs *m, size_t n)
+{
+	size_t cap = VX6_MIN(VX6_MAX(n, (size_t)CHUNK_MIN), (size_t)CHUNK_MAX);
+	struct vxs_chunk *c = NULL;
+
+	/* a little more than a small one would hold is worth a large one that lies at hand */
+	if (cap > CHUNK_MIN)
+		cap = CHUNK_MAX;
+	if (cap == CHUNK_MAX && m->spare) {
+		c = m->spare;
+		m->spare = c->next;
+		m->spare_n--;
+	} else {
+		c = malloc(sizeof *c + cap); /* not zeroed: about to be written */
+		VX6_ASSERT(c);
+		c->cap = (uint32_t)cap;
+	}
+	c->next = NULL;
+	c->n = 0;
+	m->kept += c->cap;
+	return c;
+}
+
+static void chunk_free(struct vx6_vxs *m, struct vxs_chunk *c)
+{
+	m->kept -= c->cap;
+	if (c->cap < CHUNK_MAX || m->spare_n >= CHUNKS_SPARE) {
+		free(c);
+		return;
+	}
+	c->next = m->spare;
+	m->spare = c;
+	m->spare_n++;
+	m->spare_ns = vxs_now_ns(m);
+}
+
+void vxs_spare_free(struct vx6_vxs *m)
+{
+	while (m->spare) {
+		struct vxs_chunk *c = m->spare;
+
+		m->spare = c->next;
+		free(c);
+	}
+	m->spare_n = 0;
+}
+
+static void first_free(struct vxs_stream *v)
+{
+	struct vxs_chunk *c = v->first;
+
+	v->first = c->next;
+	if (!v->first)
+		v->last = NULL;
+	if (v->resend == c)
+		v->resend = c->next;
+	chunk_free(v->m, c);
+}
+
+void vxs_drop_kept(struct vxs_stream *v)
+{
+	while (v->first)
+		first_free(v);
+	v->resend = NULL;
+	vx6_list_remove(&v->keeping);
+}
+
+/* ---- limits ---- */
+
+void vxs_fix(struct vxs_stream *v)
+{
+	if (v->fixed)
+		return;
+	v->fixed = v->fixed_due = true;
+	vxs_drop_kept(v);
+	vx6_list_remove(&v->acking);
+	if (v->ended)
+		return;
+	/* bytes that this carrier has not had yet are gone: then so is the stream */
+	v->tomb = !v->carrier || v->attaching;
+	if (v->tomb || v->sent < v->nxt)
+		vxs_end(v, VX6_ERR(FULL), VX6_CODE_NORESUME);
+	else
+		vxs_work(
+			v); /* the peer is told from the task: somebody may have a reservation open */
+}
+
+/* The stream whose data has waited longest for its ACK gives way. */
+static void make_room(struct vx6_vxs *m)
+{
+	size_t max = m->cfg.keep_max;
+
+	while (m->kept > max && !vx6_list_is_empty(&m->keeping))
+		vxs_fix(VX6_CONTAINER_OF(m->keeping.next, struct vxs_stream, keeping));
+}
+
+void vxs_keep(struct vxs_stream *v, const uint8_t *p, size_t n)
+{
+	struct vx6_vxs *m = v->m;
+	uint64_t off = v->nxt;
+
+	if (!vx6_list_is_linked(&v->keeping)) {
+		v->progress_ns = vxs_now_ns(m);
+		vx6_list_push(&m->keeping, &v->keeping);
+		vxs_wake_at(m, v->progress_ns + VX6_VXS_STALL_MS * VX6_NS_PER_MS);
+	}
+	while (n) {
+		struct vxs_chunk *c = v->last;
+		size_t part;
+
+		if (!c || c->n == c->cap) {
+			c = chunk_new(m, n);
+			c->off = off;
+			if (v->last)
+				v->last->next = c;
+			else
+				v->first = c;
+			v->last = c;
+		}
+		part = VX6_MIN(n, (size_t)(c->cap - c->n));
+		memcpy(c->b + c->n, p, part);
+		c->n += (uint32_t)part;
+		p += part;
+		off += part;
+		n -= part;
+	}
+	if (m->kept > m->cfg.keep_max)
+		make_room(m);
+}
+
+/* ---- acknowledgements ---- */
+
+vx6_err vxs_take_ack(struct vxs_stream *v, uint64_t off)
+{
+	if (off > v->sent + (v->fin_sent ? 1 : 0))
+		return VX6_ERR(FORMAT);
+	if (off <= v->una)
+		return VX6_OK; /* one that went aside may be late */
+	v->una = off;
+	while (v->first && v->first->off + v->first->n <= off)
+		first_free(v);
+	vx6_list_remove(&v->keeping);
+	if (v->una < v->nxt + (v->fin_sent ? 1 : 0) && !v->fixed) {
+		v->progress_ns = vxs_now_ns(v->m);
+		vx6_list_push(&v->m->keeping, &v->keeping);
+	}
+	return VX6_OK;
+}

@@ -1,0 +1,423 @@
+/*
+ * All resumable streams of a node: the tables by id and by peer, one timer for whatever they wait for, one task for what they report.
+ *
+ * A stream belongs to the table from vxs_new() until the task frees it: when it is over, its user was told, and it has no carrier.
+ */
+#include "vxs/vxs.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "crypto/secret.h"
+#include "vxs/vxs_internal.h"
+#include "wire/code.h"
+
+enum { STALLED_MAX = 16 }; /* links reported in one turn of the timer */
+
+/* ---- tables ---- */
+
+struct vxs_peer *vxs_peer_find(const struct vx6_vxs *m, const struct vx6_node_id *node)
+{
+	struct vxs_peer *p;
+
+	HASH_FIND(hh, m->peers, node->b, sizeof node->b, p);
+	return p;
+}
+
+static void key_make(struct vxs_key *key, const struct vx6_node_id *peer,
+		     const uint8_t id[static VX6_VXS_ID_BYTES], enum vxs_role role)
+{
+	memcpy(key->node, peer->b, sizeof key->node);
+	memcpy(key->id, id, sizeof key->id);
+	key->role = (uint8_t)role;
+}
+
+struct vxs_stream *vxs_find(struct vx6_vxs *m, const struct vx6_node_id *peer,
+			    const uint8_t id[static VX6_VXS_ID_BYTES], enum vxs_role role)
+{
+	struct vxs_stream *v;
+	struct vxs_key key;
+
+	key_make(&key, peer, id, role);
+	HASH_FIND(hh, m->table, &key, sizeof key, v);
+	return v;
+}
+
+static struct vxs_peer *peer_get(struct vx6_vxs *m, const struct vx6_node_id *node)
+{
+	struct vxs_peer *p = vxs_peer_find(m, node);
+
+	if (!p) {
+		p = vx6_zalloc(sizeof *p);
+		p->node = *node;
+		vx6_list_init(&p->streams);
+		HASH_ADD(hh, m->peers, node.b, sizeof p->node.b, p);
+	}
+	return p;
+}
+
+struct vxs_stream *vxs_new(struct vx6_vxs *m, const struct vx6_vxs_via *via,
+			   const uint8_t id[static VX6_VXS_ID_BYTES], enum vxs_role role)
+{
+	struct vxs_stream *v;
+
+	if (vxs_find(m, via->peer, id, role))
+		return NULL;
+	v = vx6_zalloc(sizeof *v);
+	v->base.ops = &vxs_ops;
+	v->base.link = via->link;
+	v->m = m;
+	v->window = VX6_VXS_WINDOW;
+	memcpy(v->binding, via->binding, sizeof v->binding);
+	key_make(&v->key, via->peer, id, role);
+	HASH_ADD(hh, m->table, key, sizeof v->key, v);
+	v->peer = peer_get(m, via->peer);
+	vx6_list_push(&v->peer->streams, &v->of_peer);
+	v->peer->n++;
+	m->n++;
+	return v;
+}
+
+static void stream_free(struct vxs_stream *v)
+{
+	struct vx6_vxs *m = v->m;
+	struct vxs_peer *p = v->peer;
+
+	vxs_drop_kept(v);
+	vx6_list_remove(&v->acking);
+	vx6_list_remove(&v->afloat);
+	vx6_list_remove(&v->work);
+	vx6_list_remove(&v->of_peer);
+	HASH_DEL(m->table, v);
+	free(v->prologue);
+	vx6_wipe_free(v, sizeof *v);
+	m->n--;
+	if (--p->n > 0)
+		return;
+	vx6_list_remove(&p->lost);
+	HASH_DEL(m->peers, p);
+	free(p);
+}
+
+/* ---- the task: what may not be done inside a call down ---- */
+
+void vxs_work(struct vxs_stream *v)
+{
+	if (!vx6_list_is_linked(&v->work))
+		vx6_list_push(&v->m->work, &v->work);
+	vx6_loop_defer(v->m->cfg.loop, &v->m->task);
+}
+
+static void work(struct vxs_stream *v)
+{
+	if (v->ended && !v->told_end) {
+		v->told_end = true;
+		if (v->ev && v->ev->closed)
+			v->ev->closed(vxs_as_stream(v), v->why, v->code, v->user);
+		v->ev = NULL;
+	}
+	if (v->ended && !v->carrier && !v->tomb)
+		stream_free(v);
+	else
+		vxs_flush(v);
+}
+
+static void work_all(struct vx6_vxs *m)
+{
+	struct vx6_list *node;
+
+	while ((node = vx6_list_pop(&m->work)) != NULL)
+		work(VX6_CONTAINER_OF(node, struct vxs_stream, work));
+}
+
+static void on_task(struct vx6_task *task)
+{
+	struct vx6_vxs *m = task->user;
+	struct vx6_list *node;
+
+	work_all(m);
+	while ((node = vx6_list_pop(&m->lost)) != NULL) {
+		struct vx6_node_id who = VX6_CONTAINER_OF(node, struct vxs_peer, lost)->node;
+
+		if (m->cfg.ev->adrift)
+			m->cfg.ev->adrift(m->cfg.user, &who);
+	}
+}
+
+/* ---- the timer ---- */
+
+void vxs_wake_at(struct vx6_vxs *m, uint64_t due_ns)
+{
+	if (!vx6_timer_is_armed(&m->timer) || due_ns < m->timer.due_ns)
+		vx6_timer_at(&m->timer, due_ns);
+}
+
+/* The carrier has had no room for the ACK for a while. */
+static bool ack_aside(struct vxs_stream *v)
+{
+	struct vx6_vxs *m = v->m;
+
+	if (v->ack_tries < ASIDE_TRIES || !v->carrier || !m->cfg.ev->aside ||
+	    !m->cfg.ev->aside(m->cfg.user, &v->peer->node, v->base.link, v->key.id, v->epoch,
+			      vxs_received(v)))
+		return false;
+	v->told = vxs_received(v);
+	v->ack_tries = 0;
+	return true;
+}
+
+static void acks_due(struct vx6_vxs *m, uint64_t now_ns)
+{
+	while (!vx6_list_is_empty(&m->acking)) {
+		struct vxs_stream *v = VX6_CONTAINER_OF(m->acking.next, struct vxs_stream, acking);
+
+		if (v->ack_ns > now_ns)
+			return;
+		vx6_list_remove(&v->acking);
+		v->ack_now = true;
+		vxs_flush(v);
+		if (v->told == vxs_received(v) || v->fixed || !v->carrier)
+			continue;
+		v->ack_tries++;
+		if (ack_aside(v))
+			continue;
+		v->ack_ns = now_ns + VX6_VXS_ACK_MS * VX6_NS_PER_MS;
+		vx6_list_push(&m->acking, &v->acking);
+	}
+}
+
+/* Links on which something waits for too long; reported once all lists have been looked at, as a report may change them. */
+struct stalled {
+	struct {
+		struct vx6_node_id peer;
+		struct vx6_link *link;
+	} of[STALLED_MAX];
+	size_t n;
+};
+
+static void stalled_add(struct stalled *s, const struct vxs_stream *v)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->of[i].link == v->base.link)
+			return;
+	if (s->n == STALLED_MAX || !v->base.link)
+		return;
+	s->of[s->n].peer = v->peer->node;
+	s->of[s->n++].link = v->base.link;
+}
+
+static void keeping_due(struct vx6_vxs *m, uint64_t now_ns, struct stalled *s)
+{
+	while (!vx6_list_is_empty(&m->keeping)) {
+		struct vxs_stream *v =
+			VX6_CONTAINER_OF(m->keeping.next, struct vxs_stream, keeping);
+
+		if (v->progress_ns + VX6_VXS_STALL_MS * VX6_NS_PER_MS > now_ns)
+			return;
+		stalled_add(s, v);
+		v->progress_ns = now_ns;
+		vx6_list_remove(&v->keeping);
+		vx6_list_push(&m->keeping, &v->keeping);
+	}
+}
+
+static void adrift_due(struct vx6_vxs *m, uint64_t now_ns, struct stalled *s)
+{
+	VX6_LIST_EACH(node, &m->adrift)
+	{
+		struct vxs_stream *v = VX6_CONTAINER_OF(node, struct vxs_stream, afloat);
+
+		if (v->adrift_ns + m->cfg.grace_ms * VX6_NS_PER_MS <= now_ns) {
+			v->tomb = false;
+			vxs_end(v, VX6_ERR(TIMEOUT), VX6_CODE_TIMEOUT);
+			vx6_list_remove(&v->afloat);
+			if (v->carrier)
+				vxs_carrier_drop(v, VX6_CODE_TIMEOUT);
+			vxs_work(v);
+		} else if (v->attaching &&
+			   v->prologue->began_ns + VX6_VXS_STALL_MS * VX6_NS_PER_MS <= now_ns) {
+			v->prologue->began_ns = now_ns;
+			stalled_add(s, v);
+		}
+	}
+}
+
+static void rearm(struct vx6_vxs *m, uint64_t now_ns)
+{
+	if (!vx6_list_is_empty(&m->acking))
+		vxs_wake_at(m, VX6_CONTAINER_OF(m->acking.next, struct vxs_stream, acking)->ack_ns);
+	if (!vx6_list_is_empty(&m->keeping) || !vx6_list_is_empty(&m->adrift) || m->spare)
+		vxs_wake_at(m, now_ns + VX6_VXS_STALL_MS * VX6_NS_PER_MS);
+}
+
+static void on_timer(struct vx6_timer *timer)
+{
+	struct vx6_vxs *m = timer->user;
+	uint64_t now_ns = vxs_now_ns(m);
+	struct stalled s = {.n = 0};
+
+	acks_due(m, now_ns);
+	keeping_due(m, now_ns, &s);
+	adrift_due(m, now_ns, &s);
+	if (now_ns - m->spare_ns >= VX6_VXS_STALL_MS * VX6_NS_PER_MS)
+		vxs_spare_free(m);
+	for (size_t i = 0; i < s.n && m->cfg.ev->stalled; i++)
+		m->cfg.ev->stalled(m->cfg.user, &s.of[i].peer, s.of[i].link);
+	rearm(m, now_ns);
+}
+
+/* ---- beginnings ---- */
+
+vx6_err vx6_vxs_open(struct vx6_vxs *m, const struct vx6_vxs_via *via, const struct vx6_open *what,
+		     const struct vx6_stream_events *ev, void *user, struct vx6_stream **out)
+{
+	struct vx6_open open = *what;
+	uint8_t bytes[VX6_OPEN_MAX];
+	struct vx6_stream *carrier;
+	struct vxs_stream *v;
+	size_t n;
+
+	open.flags |= VX6_OPEN_RESUMABLE;
+	vx6_random_bytes(open.stream_id, sizeof open.stream_id);
+	VX6_TRY(vx6_open_encode(&open, bytes, &n));
+	VX6_TRY(vx6_stream_open(via->link, &vxs_carrier_events, NULL, &carrier));
+	v = vxs_new(m, via, open.stream_id, VXS_OPENER);
+	VX6_ASSERT(v); /* 128 random bits */
+	v->ev = ev;
+	v->user = user;
+	v->carrier = carrier;
+	v->prologue = vx6_zalloc(sizeof *v->prologue);
+	memcpy(v->prologue->out, bytes, n);
+	v->prologue->out_n = n;
+	vx6_stream_set_events(carrier, &vxs_carrier_events, v);
+	vxs_flush(v);
+	*out = vxs_as_stream(v);
+	return VX6_OK;
+}
+
+vx6_err vx6_vxs_accept(struct vx6_vxs *m, const struct vx6_vxs_via *via,
+		       const struct vx6_open *what, struct vx6_stream *carrier,
+		       struct vx6_stream **out)
+{
+	struct vxs_stream *v = vxs_new(m, via, what->stream_id, VXS_ACCEPTOR);
+
+	if (!v)
+		return VX6_ERR(EXISTS);
+	v->opened = true;
+	v->carrier = carrier;
+	vx6_stream_set_events(carrier, &vxs_carrier_events, v);
+	*out = vxs_as_stream(v);
+	return VX6_OK;
+}
+
+/* ---- all together ---- */
+
+void vx6_vxs_each_adrift(struct vx6_vxs *m, const struct vx6_node_id *peer,
+			 void (*fn)(void *user, const uint8_t id[static VX6_VXS_ID_BYTES],
+				    uint32_t epoch),
+			 void *user)
+{
+	struct vxs_peer *p = vxs_peer_find(m, peer);
+
+	if (!p)
+		return;
+	VX6_LIST_EACH(node, &p->streams)
+	{
+		struct vxs_stream *v = VX6_CONTAINER_OF(node, struct vxs_stream, of_peer);
+
+		if (v->key.role == VXS_ACCEPTOR && vx6_list_is_linked(&v->afloat))
+			fn(user, v->key.id, v->epoch);
+	}
+}
+
+unsigned vx6_vxs_adrift(const struct vx6_vxs *m, const struct vx6_node_id *peer)
+{
+	struct vxs_peer *p = vxs_peer_find(m, peer);
+	unsigned bits = 0;
+
+	if (!p)
+		return 0;
+	VX6_LIST_EACH(node, &p->streams)
+	{
+		struct vxs_stream *v = VX6_CONTAINER_OF(node, struct vxs_stream, of_peer);
+
+		if (vx6_list_is_linked(&v->afloat) && !v->tomb)
+			bits |= v->key.role == VXS_OPENER ? VX6_VXS_ADRIFT_OPENED
+							  : VX6_VXS_ADRIFT_ACCEPTED;
+	}
+	return bits;
+}
+
+void vx6_vxs_give_up(struct vx6_vxs *m, const struct vx6_node_id *peer, vx6_err why)
+{
+	struct vxs_peer *p = vxs_peer_find(m, peer);
+
+	if (!p)
+		return;
+	VX6_LIST_EACH(node, &p->streams)
+	{
+		struct vxs_stream *v = VX6_CONTAINER_OF(node, struct vxs_stream, of_peer);
+
+		if (!vx6_list_is_linked(&v->afloat))
+			continue;
+		v->tomb = false;
+		vxs_end(v, why, 0);
+		vx6_list_remove(&v->afloat);
+		vxs_work(v);
+	}
+}
+
+size_t vx6_vxs_count(const struct vx6_vxs *m)
+{
+	return m->n;
+}
+
+size_t vx6_vxs_kept(const struct vx6_vxs *m)
+{
+	return m->kept;
+}
+
+struct vx6_vxs *vx6_vxs_new(const struct vx6_vxs_config *cfg)
+{
+	struct vx6_vxs *m = vx6_zalloc(sizeof *m);
+
+	m->cfg = *cfg;
+	if (!m->cfg.keep_max)
+		m->cfg.keep_max = VX6_VXS_KEEP_MAX;
+	if (!m->cfg.grace_ms)
+		m->cfg.grace_ms = VX6_VXS_GRACE_MS;
+	vx6_list_init(&m->keeping);
+	vx6_list_init(&m->acking);
+	vx6_list_init(&m->adrift);
+	vx6_list_init(&m->work);
+	vx6_list_init(&m->lost);
+	vx6_task_init(&m->task, on_task, m);
+	vx6_timer_init(cfg->loop, &m->timer, on_timer, m);
+	return m;
+}
+
+void vx6_vxs_stop(struct vx6_vxs *m)
+{
+	m->stopping = true;
+}
+
+void vx6_vxs_free(struct vx6_vxs *m)
+{
+	struct vxs_stream *v, *next;
+
+	if (!m)
+		return;
+	m->stopping = true;
+	HASH_ITER(hh, m->table, v, next)
+	{
+		v->tomb = false;
+		vxs_end(v, VX6_ERR(CLOSED), 0);
+		vxs_work(v);
+	}
+	work_all(m);
+	VX6_ASSERT(!m->table && !m->peers);
+	vx6_task_cancel(&m->task);
+	vx6_timer_stop(&m->timer);
+	vxs_spare_free(m);
+	free(m);
+}

@@ -1,0 +1,135 @@
+/**
+ * @file vxs.h
+ * Resumable streams: they outlive the session under them. To their users they are streams like any other (transport.h).
+ *
+ * Spec:    schemas/wire/vxs.md
+ * Layer:   vxs
+ * Shape:   a stream rides on a carrier, an ordinary stream of a link. What the application writes is copied beside the carrier's own buffer and
+ *          kept until the peer has acknowledged it; what arrives is passed up where it lies.
+ * Trust:   a carrier is attached only over a link to the same node, by a mac under a secret of the first session and bound to the new one, with an
+ *          epoch higher than all before. Offsets of the peer are compared with what was sent before anything moves.
+ * Memory:  nothing beside the struct while nothing is in flight; up to a window of 256 KiB to 8 MiB a stream, `keep_max` over all. Above it the stream
+ *          whose data has waited longest can no longer be resumed; no byte is ever lost on a carrier that lives.
+ * Threads: the loop's thread
+ * Upcalls: as transport.h has it: never from inside a call down
+ *
+ *   OPENING/RIDING --carrier lost--> ADRIFT --attach--> ATTACHING --answer--> RIDING       `closed` after both ends are done, a reset,
+ *                       ^---------------------------------'                                 or VX6_VXS_GRACE_MS without a carrier
+ */
+#ifndef VX6_VXS_VXS_H
+#define VX6_VXS_VXS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "identity/node_id.h"
+#include "loop/loop.h"
+#include "transport/transport.h"
+#include "wire/open.h"
+#include "wire/vxs.h"
+
+enum {
+	VX6_VXS_WINDOW = 256 * 1024,
+	VX6_VXS_WINDOW_MAX = 8 * 1024 * 1024,
+	VX6_VXS_KEEP_MAX = 64 * 1024 * 1024, /* over all streams */
+	VX6_VXS_ACK_BYTES = 64 * 1024,
+	VX6_VXS_ACK_MS = 25,
+	VX6_VXS_STALL_MS = 1000,
+	VX6_VXS_GRACE_MS = 120 * 1000,
+};
+
+struct vx6_vxs; /* all resumable streams of a node */
+
+struct vx6_vxs_events {
+	/**
+	 * Streams with @p peer have lost their carrier. From a task, once for all that were lost together. Attach them to another session, or see to
+	 * it that there will be one.
+	 */
+	void (*adrift)(void *user, const struct vx6_node_id *peer);
+	/** Nothing that a stream sent on @p link has been acknowledged for a while, or its attach is not answered. */
+	void (*stalled)(void *user, const struct vx6_node_id *peer, struct vx6_link *link);
+	/** An acknowledgement found no room on its carrier for a while: to go another way. @return false: not now */
+	bool (*aside)(void *user, const struct vx6_node_id *peer, struct vx6_link *link,
+		      const uint8_t id[static VX6_VXS_ID_BYTES], uint32_t epoch, uint64_t off);
+};
+
+struct vx6_vxs_config {
+	struct vx6_loop *loop; /* borrowed, like all below */
+	const struct vx6_vxs_events *ev;
+	void *user;
+	size_t keep_max;   /* 0: VX6_VXS_KEEP_MAX */
+	uint32_t grace_ms; /* 0: VX6_VXS_GRACE_MS */
+};
+
+/** @return owned; vx6_vxs_free() */
+struct vx6_vxs *vx6_vxs_new(const struct vx6_vxs_config *cfg);
+/** No stream is adrift from now on: one that loses its carrier ends. For a shutdown, before links are closed. */
+void vx6_vxs_stop(struct vx6_vxs *m);
+/** Ends every stream: their `closed` fires before this returns. Links must be gone. Accepts NULL. */
+void vx6_vxs_free(struct vx6_vxs *m);
+
+/** A session, as far as streams care. Borrowed for the call. */
+struct vx6_vxs_via {
+	struct vx6_link *link;
+	const struct vx6_node_id *peer; /* proved */
+	const uint8_t *binding;         /* VX6_CB_BYTES of the link */
+};
+
+/**
+ * Opens a resumable stream: OPEN goes out as soon as there is room. The answer is the first bytes that `data` brings.
+ * @param what kind SERVICE; the id is drawn here @return as vx6_stream_open() | INVALID
+ */
+VX6_RES vx6_vxs_open(struct vx6_vxs *m, const struct vx6_vxs_via *via, const struct vx6_open *what,
+		     const struct vx6_stream_events *ev, void *user, struct vx6_stream **out);
+/**
+ * The peer opened one: @p carrier is its first carrier, and taken. The caller sets the events of @p out and hands on what came behind OPEN by
+ * vx6_vxs_feed(). @return EXISTS: the id is in use; @p carrier is the caller's
+ */
+VX6_RES vx6_vxs_accept(struct vx6_vxs *m, const struct vx6_vxs_via *via,
+		       const struct vx6_open *what, struct vx6_stream *carrier,
+		       struct vx6_stream **out);
+/** Bytes of the first carrier that its former owner had received already. */
+void vx6_vxs_feed(struct vx6_stream *s, const struct iovec *iov, int n, bool fin);
+
+/** The peer attaches @p carrier, which is taken and answered. @param rest,rest_n,fin what came behind; borrowed */
+void vx6_vxs_attached(struct vx6_vxs *m, const struct vx6_vxs_via *via,
+		      const struct vx6_vxs_attach *a, struct vx6_stream *carrier,
+		      const struct iovec *rest, int rest_n, bool fin);
+
+/**
+ * Attaches to @p via every stream that we opened to its peer and that is adrift, still waits for an answer elsewhere, or rides on a link that is
+ * to be left. @param leave NULL: none is
+ */
+void vx6_vxs_attach(struct vx6_vxs *m, const struct vx6_vxs_via *via,
+		    bool (*leave)(struct vx6_link *link, void *user), void *user);
+/**
+ * The peer says that it lost the carrier of a stream that we opened: it is attached to @p via.
+ * @return the link that it was riding on, if that was another one: dead for the peer; else NULL
+ */
+struct vx6_link *vx6_vxs_lost(struct vx6_vxs *m, const struct vx6_vxs_via *via,
+			      const uint8_t id[static VX6_VXS_ID_BYTES], uint32_t epoch);
+/** Calls @p fn for each stream that @p peer opened to us and that is adrift. */
+void vx6_vxs_each_adrift(struct vx6_vxs *m, const struct vx6_node_id *peer,
+			 void (*fn)(void *user, const uint8_t id[static VX6_VXS_ID_BYTES],
+				    uint32_t epoch),
+			 void *user);
+/** An acknowledgement that came aside. */
+void vx6_vxs_acked(struct vx6_vxs *m, const struct vx6_vxs_via *via,
+		   const uint8_t id[static VX6_VXS_ID_BYTES], uint32_t epoch, uint64_t off);
+
+enum { VX6_VXS_ADRIFT_OPENED = 1, VX6_VXS_ADRIFT_ACCEPTED = 2 };
+/** Whether streams with @p peer wait for a carrier: bits, 0: none. */
+unsigned vx6_vxs_adrift(const struct vx6_vxs *m, const struct vx6_node_id *peer);
+/** Ends the streams with @p peer that are adrift: it is known not to come back. */
+void vx6_vxs_give_up(struct vx6_vxs *m, const struct vx6_node_id *peer, vx6_err why);
+
+/** Streams that are not closed. */
+size_t vx6_vxs_count(const struct vx6_vxs *m);
+/** Bytes of memory that hold what is not acknowledged. */
+size_t vx6_vxs_kept(const struct vx6_vxs *m);
+/** Whether @p s is one of these streams. */
+bool vx6_stream_is_resumable(const struct vx6_stream *s);
+
+#endif
