@@ -8,6 +8,7 @@
 
 #include "crypto/kdf.h"
 #include "crypto/secret.h"
+#include "transport/local.h"
 #include "transport/quic/quic_internal.h"
 #include "wire/code.h"
 
@@ -282,7 +283,16 @@ static void op_link_close(struct vx6_link *link, vx6_err why)
 
 static void op_link_rebind(struct vx6_link *link)
 {
-	quic_conn_migrate(quic_conn_of(link));
+	struct quic_conn *c = quic_conn_of(link);
+	struct vx6_link_info info;
+
+	quic_conn_migrate(c);
+	if (c->initiator || c->state != QUIC_UP)
+		return;
+	/* an acceptor cannot move: without its address the link is dead, and nobody can be told */
+	op_link_info(link, &info);
+	if (!vx6_local_addr_is_there(&info.local))
+		quic_conn_end(c, VX6_ERR(CLOSED), NULL);
 }
 
 const struct vx6_transport_ops vx6_transport_quic = {

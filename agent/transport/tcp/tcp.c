@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/util.h"
+#include "transport/local.h"
 #include "transport/tcp/tcp_ops.h"
 
 /* ---- shared buffers: mapped, so that what is given back is really given back ---- */
@@ -240,6 +241,13 @@ static void tcp_link_close(struct vx6_link *link, vx6_err why)
 	link_fail(link, why);
 }
 
+/* A connection cannot move: without its own address it is dead, long before the kernel gives it up. */
+static void tcp_link_rebind(struct vx6_link *link)
+{
+	if (link->state == LINK_UP && !vx6_local_addr_is_there(&link->local))
+		link_fail(link, VX6_ERR(CLOSED));
+}
+
 /* ---- streams ---- */
 
 static vx6_err tcp_stream_open(struct vx6_link *link, const struct vx6_stream_events *ev,
@@ -264,6 +272,7 @@ const struct vx6_transport_ops vx6_transport_tcp = {
 	.link_info = tcp_link_info,
 	.link_drain = tcp_link_drain,
 	.link_close = tcp_link_close,
+	.link_rebind = tcp_link_rebind,
 	.stream_open = tcp_stream_open,
 	.stream_set_events = mux_stream_set_events,
 	.stream_reserve = mux_stream_reserve,
