@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "base/util.h"
 
-enum { SETTLE_MS = 100, BURST_MESSAGES = 64 };
+enum { SETTLE_MS = 30, BURST_MESSAGES = 64 };
 
 /* ---- addresses ---- */
 

@@ -16,6 +16,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "discovery/known.h"
 #include "discovery/peers.h"
 #include "discovery/registry.h"
 #include "session/session.h"
@@ -112,9 +113,7 @@ static unsigned via_of(const struct vx6_reaching *r)
 	enum vx6_transport_choice c =
 		r->to.transport != VX6_TRANSPORT_AUTO ? r->to.transport : r->reach->cfg.transport;
 
-	if (c == VX6_TRANSPORT_QUIC_ONLY)
-		return VX6_DIAL_QUIC;
-	return c == VX6_TRANSPORT_TCP_ONLY ? VX6_DIAL_TCP : VX6_DIAL_ANY;
+	return vx6_via_of(c);
 }
 
 /* A peer that is known by its address only is whoever answered there. The first that was used under the name is the one that is meant. */
@@ -171,43 +170,6 @@ static struct vx6_session *live_session(const struct vx6_reaching *r)
 	if (r->has_node)
 		return vx6_sessions_find(m, &r->id, via_of(r));
 	return vx6_sessions_find_dialed(m, &r->to.address, via_of(r));
-}
-
-static void add_known_addrs(const struct vx6_reaching *r, struct vx6_dial_request *req)
-{
-	const struct vx6_reach_config *cfg = &r->reach->cfg;
-	struct vx6_endpoint e;
-
-	/* what the operator configured comes first: records are claims */
-	vx6_peers_addrs(cfg->peers, &r->id, req);
-	for (size_t i = 0; i < req->addrs_n; i++)
-		req->via[i] = (uint8_t)(req->via[i] & via_of(r));
-	if (vx6_registry_endpoint(cfg->registry, &r->id, vx6_wall_s(), &e)) {
-		for (size_t i = 0; i < e.n_addrs && req->addrs_n < VX6_DIAL_ADDRS_MAX; i++) {
-			req->addrs[req->addrs_n] = e.addrs[i].addr;
-			req->via[req->addrs_n++] = (uint8_t)(e.addrs[i].via & via_of(r));
-		}
-	}
-	/* not the key of its record: that may have been renewed since, and HELLO proves the node with any of its keys */
-}
-
-/* An address that has no family left is not dialled: `via` 0 would mean any. */
-static void drop_unusable(struct vx6_dial_request *req)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < req->addrs_n; i++) {
-		bool seen = req->via[i] == 0;
-
-		for (size_t j = 0; j < n && !seen; j++)
-			seen = vx6_addr_eq(&req->addrs[j], &req->addrs[i]) &&
-			       (req->via[i] & ~req->via[j]) == 0;
-		if (seen)
-			continue;
-		req->addrs[n] = req->addrs[i];
-		req->via[n++] = req->via[i];
-	}
-	req->addrs_n = n;
 }
 
 /* ---- dials shared by attempts ---- */
@@ -272,9 +234,10 @@ static struct way *way_make(struct vx6_reaching *r)
 		req.addrs[0] = r->to.address;
 		req.via[req.addrs_n++] = (uint8_t)via_of(r);
 	} else {
-		add_known_addrs(r, &req);
+		vx6_known_addrs(r->reach->cfg.peers, r->reach->cfg.registry, &r->id, via_of(r),
+				&req);
 	}
-	drop_unusable(&req);
+	vx6_known_tidy(&req);
 	w->dialing = vx6_sessions_dial(r->reach->cfg.sessions, &req, on_way_dialed, w);
 	if (!w->dialing) {
 		free(w);

@@ -157,6 +157,7 @@ void announce_network_changed(void *user)
 		return;
 	VX6_INFO("node", "addresses of this host changed");
 	vx6_sessions_rebind(node->sessions);
+	vx6_reattach_moved(node->reattach);
 	announce_endpoint(node);
 	vx6_peers_hurry(node->peers);
 	tell_event(node, "address.changed", "node", "", NULL);

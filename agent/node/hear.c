@@ -133,9 +133,19 @@ static void on_wanted(void *user, struct vx6_session *s, const struct vx6_node_i
 		vx6_publisher_greet(node->publisher, s);
 }
 
+/* Streams wait for a session with a node that there is none with. */
+static void on_adrift(void *user, const struct vx6_node_id *who, unsigned bits)
+{
+	struct vx6_node *node = user;
+
+	if (!node->stopping && !node->draining)
+		vx6_reattach_wanted(node->reattach, who, bits);
+}
+
 const struct vx6_sessions_events hear_session_events = {
 	.up = on_session_up,
 	.down = on_session_down,
+	.adrift = on_adrift,
 	.record = on_record,
 	.have = on_have,
 	.get = on_get,

@@ -21,6 +21,7 @@
 #include "discovery/peers.h"
 #include "discovery/publisher.h"
 #include "discovery/reach.h"
+#include "discovery/reattach.h"
 #include "discovery/registry.h"
 #include "node/node.h"
 #include "service/forwards.h"
@@ -80,6 +81,7 @@ struct vx6_node {
 		*hearing; /* who brought the record that is being admitted; NULL: nobody */
 	bool serving;     /* the DHT */
 	struct vx6_reach *reach;
+	struct vx6_reattach *reattach;
 	struct vx6_services *services;
 	struct vx6_forwards *forwards;
 	struct vx6_netwatch *netwatch;

@@ -213,6 +213,13 @@ static void make_parts(struct vx6_node *node, const struct vx6_state_image *img)
 	});
 	node->peers = vx6_peers_new(&peers);
 	node->services = vx6_services_new(&services);
+	node->reattach = vx6_reattach_new(&(struct vx6_reattach_config){
+		.loop = node->loop,
+		.sessions = node->sessions,
+		.registry = node->registry,
+		.peers = node->peers,
+		.transport = node->cfg.transport,
+	});
 	node->reach = vx6_reach_new(&(struct vx6_reach_config){
 		.loop = node->loop,
 		.sessions = node->sessions,
@@ -253,6 +260,7 @@ void wiring_stop(struct vx6_node *node)
 	vx6_netwatch_free(node->netwatch);
 	vx6_forwards_free(node->forwards);
 	vx6_reach_free(node->reach);
+	vx6_reattach_free(node->reattach);
 	vx6_services_free(node->services);
 	if (node->publisher) {
 		vx6_publisher_attach(node->publisher, NULL);

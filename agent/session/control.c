@@ -168,7 +168,7 @@ vx6_err vx6_session_send_get(struct vx6_session *s, const uint64_t *tags, size_t
 
 /* ---- in ---- */
 
-static bool budget_take(struct vx6_session *s, struct budget *b, uint32_t per_min)
+bool budget_take(struct vx6_session *s, struct budget *b, uint32_t per_min)
 {
 	uint64_t now_ms = vx6_loop_now_ms(s->m->cfg.loop);
 
@@ -282,6 +282,10 @@ static vx6_err take_message(struct vx6_session *s, const struct vx6_ctl *m, char
 		return take_have(s, m);
 	case VX6_CTL_GET:
 		return take_get(s, m);
+	case VX6_CTL_VXS_ACK:
+		return resume_take_ack(s, m);
+	case VX6_CTL_VXS_ADRIFT:
+		return resume_take_adrift(s, m);
 	case VX6_CTL_PING:
 	case VX6_CTL_PONG:
 		return take_ping(s, m);

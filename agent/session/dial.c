@@ -197,17 +197,19 @@ static void describe(const struct vx6_dialing *d, char out[VX6_DIAL_DETAIL_MAX])
 static vx6_err summary(const struct vx6_dialing *d)
 {
 	vx6_err best = d->timed_out ? VX6_ERR(TIMEOUT) : VX6_ERR(UNREACHABLE);
+	unsigned refused = 0;
 
 	for (unsigned i = 0; i < d->attempts_n; i++) {
 		vx6_err e = d->attempt[i].err;
 
 		if (e.code == VX6_E_WRONG_PEER)
 			return e;
+		refused += e.code == VX6_E_REFUSED;
 		if (d->attempt[i].state == ATTEMPT_FAILED && best.code == VX6_E_UNREACHABLE &&
 		    e.code != VX6_E_REFUSED)
 			best = e;
 	}
-	return best;
+	return d->req.tell_refused && refused == d->attempts_n ? VX6_ERR(REFUSED) : best;
 }
 
 static void dialing_free(struct vx6_dialing *d)

@@ -10,7 +10,7 @@
 #include "session/session_internal.h"
 
 /* what this program speaks; what the peer speaks as well is in force */
-#define FEATURES (VX6_FEAT_SERVICE | VX6_FEAT_RECORDS | VX6_FEAT_EXCHANGE)
+#define FEATURES (VX6_FEAT_SERVICE | VX6_FEAT_RECORDS | VX6_FEAT_EXCHANGE | VX6_FEAT_RESUME)
 
 enum { SKEW_WARN_MS = VX6_CLOCK_SKEW_S * 1000 };
 

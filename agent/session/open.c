@@ -189,6 +189,24 @@ static const struct vx6_stream_events opening_events = {
 	.closed = on_opening_closed,
 };
 
+static vx6_err opening_begin(struct vx6_opening *o, struct vx6_session *s,
+			     const struct vx6_open *what)
+{
+	struct vx6_vxs_via via = resume_via(s);
+
+	if (what->kind == VX6_OPEN_SERVICE && resume_in_force(s)) {
+		/* such a stream says OPEN itself, and may outlive the session */
+		VX6_TRY(vx6_vxs_open(s->m->vxs, &via, what, &opening_events, o, &o->stream));
+		o->sent = true;
+		return VX6_OK;
+	}
+	VX6_TRY(vx6_open_encode(what, o->open, &o->open_n));
+	VX6_TRY(vx6_stream_open(s->link, &opening_events, o, &o->stream));
+	vx6_list_push(&s->openings, &o->node);
+	opening_send(o);
+	return VX6_OK;
+}
+
 vx6_err vx6_session_open(struct vx6_session *s, const struct vx6_open *what,
 			 const struct vx6_opening_events *ev, void *user, struct vx6_opening **out)
 {
@@ -200,15 +218,11 @@ vx6_err vx6_session_open(struct vx6_session *s, const struct vx6_open *what,
 	o = vx6_zalloc(sizeof *o);
 	o->ev = ev;
 	o->user = user;
-	err = vx6_open_encode(what, o->open, &o->open_n);
-	if (vx6_is_ok(err))
-		err = vx6_stream_open(s->link, &opening_events, o, &o->stream);
+	err = opening_begin(o, s, what);
 	if (!vx6_is_ok(err)) {
 		free(o);
 		return err;
 	}
-	vx6_list_push(&s->openings, &o->node);
-	opening_send(o);
 	*out = o;
 	return VX6_OK;
 }
@@ -249,6 +263,50 @@ static void on_arrival_timeout(struct vx6_timer *timer)
 	arrival_refuse(timer->user, VX6_CODE_TIMEOUT);
 }
 
+static void orphan_reset(struct vx6_stream *stream, uint16_t code)
+{
+	vx6_stream_set_events(stream, &orphan_events, NULL);
+	vx6_stream_reset(stream, code);
+}
+
+/* A resumable stream is handed over first, so that its receiver has set its events when the bytes behind OPEN are unpacked. */
+static void hand_over_resumable(struct arrival *a, const struct vx6_open *open,
+				const struct iovec *rest)
+{
+	struct vx6_session *s = a->s;
+	struct vx6_vxs_via via = resume_via(s);
+	struct vx6_stream *stream;
+	vx6_err err = resume_in_force(s) ? VX6_OK : VX6_ERR(UNSUPPORTED);
+
+	if (vx6_is_ok(err))
+		err = vx6_vxs_accept(s->m->vxs, &via, open, a->stream, &stream);
+	if (!vx6_is_ok(err)) {
+		orphan_reset(a->stream, VX6_CODE_STREAM_REFUSED);
+		return;
+	}
+	vx6_stream_set_events(stream, &orphan_events, NULL);
+	s->m->cfg.events->incoming(s->m->cfg.user, s, stream, open, NULL, 0, false);
+	if (rest->iov_len > 0)
+		vx6_vxs_feed(stream, rest, 1, a->fin);
+}
+
+static void arrival_hand_over(struct arrival *a, const struct vx6_open *open,
+			      const struct iovec *rest)
+{
+	struct vx6_session *s = a->s;
+	struct vx6_vxs_via via = resume_via(s);
+	int n = rest->iov_len > 0;
+
+	if (open->flags & VX6_OPEN_RESUMABLE)
+		hand_over_resumable(a, open, rest);
+	else if (open->kind != VX6_OPEN_ATTACH)
+		s->m->cfg.events->incoming(s->m->cfg.user, s, a->stream, open, rest, n, a->fin);
+	else if (resume_in_force(s))
+		vx6_vxs_attached(s->m->vxs, &via, &open->attach, a->stream, rest, n, a->fin);
+	else
+		orphan_reset(a->stream, VX6_CODE_UNSUPPORTED);
+}
+
 /* Hands the stream over if its OPEN is complete in @p in. @return false: not yet */
 static bool arrival_try(struct arrival *a, const uint8_t *in, size_t n)
 {
@@ -268,10 +326,6 @@ static bool arrival_try(struct arrival *a, const uint8_t *in, size_t n)
 		arrival_refuse(a, VX6_CODE_BAD_FORMAT);
 		return true;
 	}
-	if (open.flags & VX6_OPEN_RESUMABLE) {
-		arrival_refuse(a, VX6_CODE_NORESUME); /* not announced in HELLO */
-		return true;
-	}
 	if (s->state == SESSION_DRAIN || !ev->incoming) {
 		arrival_refuse(a, VX6_CODE_DRAINING);
 		return true;
@@ -279,7 +333,7 @@ static bool arrival_try(struct arrival *a, const uint8_t *in, size_t n)
 	vx6_stream_consume(a->stream, used);
 	vx6_stream_set_events(a->stream, &orphan_events, NULL);
 	rest = (struct iovec){(uint8_t *)(uintptr_t)in + used, n - used};
-	ev->incoming(s->m->cfg.user, s, a->stream, &open, &rest, rest.iov_len > 0, a->fin);
+	arrival_hand_over(a, &open, &rest);
 	arrival_free(a);
 	return true;
 }

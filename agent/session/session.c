@@ -33,18 +33,29 @@ static void on_timer(struct vx6_timer *timer)
 static void on_probe_timeout(struct vx6_timer *timer)
 {
 	struct vx6_session *s = timer->user;
+	struct vx6_link_info info;
 
+	/* an answer that waits behind a slow stream is no silence */
+	vx6_link_info(s->link, &info);
+	if (info.rx_bytes != s->probe_rx) {
+		s->probe_rx = info.rx_bytes;
+		vx6_timer_in_ms(&s->probe, s->probe_ms);
+		return;
+	}
 	session_fail(s, VX6_ERR(TIMEOUT), "no sign of life");
 }
 
 static void on_link_up(struct vx6_link *link, void *user)
 {
 	struct vx6_session *s = user;
+	struct vx6_link_info info;
 	vx6_err err;
 
 	if (s->state != SESSION_TLS)
 		return;
 	s->state = SESSION_HELLO;
+	vx6_link_info(link, &info);
+	memcpy(s->binding, info.channel_binding, sizeof s->binding);
 	vx6_timer_init(s->m->cfg.loop, &s->timer, on_timer, s);
 	vx6_timer_init(s->m->cfg.loop, &s->probe, on_probe_timeout, s);
 	vx6_timer_in_ms(&s->timer, HELLO_TIMEOUT_MS);
@@ -151,6 +162,8 @@ void session_hello_done(struct vx6_session *s)
 		s->m->cfg.events->up(s->m->cfg.user, s);
 	if (s->dialing && s->state != SESSION_DEAD)
 		dialing_session_up(s);
+	if (s->has_node && s->state != SESSION_DEAD)
+		resume_on(s->m, &s->node);
 }
 
 /* ---- what others may ask of a session ---- */
@@ -193,10 +206,14 @@ void vx6_session_close(struct vx6_session *s, vx6_err why)
 void vx6_session_probe(struct vx6_session *s, uint32_t ms)
 {
 	uint8_t buf[VX6_CTL_HEADER + 8];
+	struct vx6_link_info info;
 	struct vx6_wr w;
 
 	if (!s->was_up || s->state == SESSION_DEAD || vx6_timer_is_armed(&s->probe))
 		return;
+	vx6_link_info(s->link, &info);
+	s->probe_rx = info.rx_bytes;
+	s->probe_ms = ms;
 	s->probe_token = vx6_random_u64();
 	vx6_wr_init(&w, buf, sizeof buf);
 	vx6_ctl_encode_ping(&w, false, s->probe_token);

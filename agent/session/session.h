@@ -51,9 +51,16 @@ struct vx6_sessions_events {
 	void (*incoming)(void *user, struct vx6_session *s, struct vx6_stream *stream,
 			 const struct vx6_open *what, const struct iovec *rest, int rest_n,
 			 bool fin);
+	/**
+	 * Optional: streams with @p node have lost their session, and there is no other: one is to be made. They go on by themselves once it is up.
+	 * @param bits VX6_ADRIFT_OPENED | VX6_ADRIFT_ACCEPTED: by whom they were opened
+	 */
+	void (*adrift)(void *user, const struct vx6_node_id *node, unsigned bits);
 	/** Fills in our current endpoint record for HELLO. @return bytes, 0: none */
 	size_t (*own_endpoint)(void *user, uint8_t *out, size_t cap);
 };
+
+enum { VX6_ADRIFT_OPENED = 1, VX6_ADRIFT_ACCEPTED = 2 };
 
 struct vx6_sessions_config {
 	struct vx6_loop *loop; /* borrowed, like all below, for the manager's life */
@@ -122,6 +129,7 @@ struct vx6_dial_request {
 	bool expect_node; /* the peer must be `node` */
 	struct vx6_node_id node;
 	bool anonymous; /* present neither key nor node id */
+	bool tell_refused; /* REFUSED rather than UNREACHABLE if nobody listens at any of the addresses */
 };
 
 struct vx6_dialing;
@@ -138,6 +146,15 @@ typedef void vx6_dial_cb(void *user, vx6_err err, struct vx6_session *s, const c
 struct vx6_dialing *vx6_sessions_dial(struct vx6_sessions *m, const struct vx6_dial_request *req,
 				      vx6_dial_cb *cb, void *user);
 void vx6_dialing_cancel(struct vx6_dialing *d);
+
+/* ---- streams that outlive their session (schemas/wire/vxs.md) ---- */
+
+/** Whether streams with @p node wait for a session: VX6_ADRIFT_*; 0: none do. */
+unsigned vx6_sessions_adrift(const struct vx6_sessions *m, const struct vx6_node_id *node);
+/** Ends those that wait: the node is known not to come back. */
+void vx6_sessions_give_up(struct vx6_sessions *m, const struct vx6_node_id *node, vx6_err why);
+/** Resumable streams that are not closed. */
+size_t vx6_sessions_resumable(const struct vx6_sessions *m);
 
 /* ---- one session ---- */
 

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "crypto/table.h"
 #include "session/session.h"
+#include "vxs/vxs.h"
 #include "wire/ctl.h"
 
 enum {
@@ -24,6 +25,7 @@ enum {
 	DUPLICATE_GRACE_MS = 2000,
 	ARRIVALS_MAX = 1024,        /* streams of one peer whose OPEN is incomplete */
 	EARLY_MAX = 1024 * 1024,    /* bytes of streams that came before the peer's HELLO */
+	ADRIFT_PER_MIN = 60,        /* each may have 800 streams attached */
 	RECORDS_PER_MIN = 2048,     /* of one peer; each costs two signatures to verify */
 	WANTS_PER_MIN = 16,         /* each is answered with all that we publish */
 	HAVES_PER_MIN = 8192,       /* entries of HAVE; each costs a look into a table */
@@ -76,9 +78,12 @@ struct vx6_session {
 	struct vx6_timer timer; /* HELLO, duplicate grace */
 	struct vx6_timer probe;
 	uint64_t probe_token;
+	uint32_t probe_ms;
+	uint64_t probe_rx;             /* bytes of the link when it was last looked at */
+	uint8_t binding[VX6_CB_BYTES]; /* of the link, once up */
 	struct vx6_list openings, arrivals;
 	size_t arrivals_n, early_n;
-	struct budget records_in, wants_in, haves_in, gets_in;
+	struct budget records_in, wants_in, haves_in, gets_in, adrift_in;
 	bool counted; /* came from elsewhere: `prefix` says from which network */
 	uint8_t prefix[16];
 
@@ -115,6 +120,7 @@ struct vx6_sessions {
 	struct vx6_sign_pk retired_key;
 	uint8_t retired_cert[VX6_SUBKEY_CERT_BYTES];
 	bool draining;
+	struct vx6_vxs *vxs;
 	struct vx6_ratelimit complaints;
 };
 
@@ -133,6 +139,9 @@ void session_free(struct vx6_session *s);
 /** Enters an up session into the table of its node and deals with duplicates. */
 void sessions_enter(struct vx6_session *s);
 void sessions_leave(struct vx6_session *s);
+/** The session with @p node on @p link, unless it is over. */
+struct vx6_session *sessions_on_link(struct vx6_sessions *m, const struct vx6_node_id *node,
+				     const struct vx6_link *link);
 
 /* ---- session.c ---- */
 
@@ -153,6 +162,8 @@ VX6_RES session_take_hello(struct vx6_session *s, const uint8_t *body, size_t n,
 
 extern const struct vx6_stream_events session_control_events;
 void control_send(struct vx6_session *s, const uint8_t *p, size_t n);
+/** One more of what the peer may make us do. @return false: it has had its share of this minute */
+bool budget_take(struct vx6_session *s, struct budget *b, uint32_t per_min);
 void control_goaway(struct vx6_session *s, vx6_err why);
 
 /* ---- open.c ---- */
@@ -161,6 +172,17 @@ void control_goaway(struct vx6_session *s, vx6_err why);
 void arrival_begin(struct vx6_session *s, struct vx6_stream *stream);
 /** Arrivals that waited for HELLO may go on. */
 void arrivals_resume(struct vx6_session *s);
+
+/* ---- resume.c ---- */
+
+extern const struct vx6_vxs_events resume_events;
+/** Whether streams of @p s are resumable. */
+bool resume_in_force(const struct vx6_session *s);
+struct vx6_vxs_via resume_via(const struct vx6_session *s);
+/** A session is up, or one has become the lesser of two: streams without a carrier, and those of lesser ones, move to the best. */
+void resume_on(struct vx6_sessions *m, const struct vx6_node_id *node);
+VX6_RES resume_take_ack(struct vx6_session *s, const struct vx6_ctl *m);
+VX6_RES resume_take_adrift(struct vx6_session *s, const struct vx6_ctl *m);
 
 /* ---- dial.c ---- */
 

@@ -46,6 +46,11 @@ vx6_err vx6_sessions_new(const struct vx6_sessions_config *cfg, struct vx6_sessi
 	m->family[1] = (struct family){cfg->tcp, cfg->tcp_ops};
 	vx6_list_init(&m->all);
 	vx6_list_init(&m->dialings);
+	m->vxs = vx6_vxs_new(&(struct vx6_vxs_config){
+		.loop = cfg->loop,
+		.ev = &resume_events,
+		.user = m,
+	});
 	*out = m;
 	return VX6_OK;
 }
@@ -55,6 +60,7 @@ void vx6_sessions_free(struct vx6_sessions *m)
 	if (!m)
 		return;
 	m->draining = true;
+	vx6_vxs_stop(m->vxs);
 	while (!vx6_list_is_empty(&m->dialings))
 		dialing_abort((struct vx6_dialing *)(void *)m->dialings.next);
 	for (size_t i = 0; i < m->listeners_n; i++)
@@ -65,6 +71,7 @@ void vx6_sessions_free(struct vx6_sessions *m)
 	/* a family's free has reported every link down, and with it freed every session */
 	VX6_ASSERT(vx6_list_is_empty(&m->all));
 	VX6_ASSERT(!m->nodes);
+	vx6_vxs_free(m->vxs);
 	free(m);
 }
 
@@ -222,6 +229,8 @@ void session_free(struct vx6_session *s)
 	free(s);
 }
 
+enum { LOSER_PROBE_MS = 3000, WINNER_PROBE_MS = 1000 };
+
 static struct node_entry *node_find(struct vx6_sessions *m, const struct vx6_node_id *node)
 {
 	struct node_entry *e;
@@ -244,12 +253,38 @@ static bool is_older_the_loser(const struct vx6_session *older, const struct vx6
 	return older->initiator != we_are_larger;
 }
 
-/* The loser is found out if it is dead, and else keeps the streams it has. */
-static void retire(struct vx6_session *loser)
+/*
+ * The loser is found out if it is dead, and else keeps the streams it has, but for those that can move. A winner that is the older one is looked
+ * at as well: a peer that dials anew may have lost it.
+ */
+static void retire(struct vx6_session *loser, struct vx6_session *winner, bool winner_is_older)
 {
 	loser->is_duplicate = true;
 	vx6_timer_in_ms(&loser->timer, DUPLICATE_GRACE_MS);
-	vx6_session_probe(loser, 3000); /* may end it at once */
+	vx6_session_probe(loser, LOSER_PROBE_MS); /* may end it at once */
+	if (winner_is_older)
+		vx6_session_probe(winner, WINNER_PROBE_MS);
+}
+
+/* What gave way to a session that is gone is a full one again. */
+static void reinstate(struct node_entry *e, const struct vx6_session *gone)
+{
+	struct vx6_session *last = NULL;
+
+	VX6_LIST_EACH(node, &e->sessions)
+	{
+		struct vx6_session *s = VX6_CONTAINER_OF(node, struct vx6_session, peer);
+
+		if (vx6_link_ops(s->link) != vx6_link_ops(gone->link))
+			continue;
+		if (!s->is_duplicate)
+			return;
+		last = s;
+	}
+	if (!last)
+		return;
+	last->is_duplicate = false;
+	vx6_timer_stop(&last->timer);
 }
 
 /* A node that dials again and again keeps no more than a few: the oldest of those on their way out go at once. */
@@ -291,8 +326,11 @@ void sessions_enter(struct vx6_session *s)
 		if (older == s)
 			break;
 		/* a link of the other family is a second way, not a second copy of the same */
-		if (!older->is_duplicate && vx6_link_ops(older->link) == vx6_link_ops(s->link))
-			retire(is_older_the_loser(older, s) ? older : s);
+		if (!older->is_duplicate && vx6_link_ops(older->link) == vx6_link_ops(s->link)) {
+			bool newer_wins = is_older_the_loser(older, s);
+
+			retire(newer_wins ? older : s, newer_wins ? s : older, !newer_wins);
+		}
 	}
 	bound_duplicates(e, s);
 }
@@ -308,7 +346,26 @@ void sessions_leave(struct vx6_session *s)
 	if (e && vx6_list_is_empty(&e->sessions)) {
 		HASH_DEL(s->m->nodes, e);
 		free(e);
+	} else if (e) {
+		reinstate(e, s);
 	}
+}
+
+struct vx6_session *sessions_on_link(struct vx6_sessions *m, const struct vx6_node_id *node,
+				     const struct vx6_link *link)
+{
+	struct node_entry *e = node_find(m, node);
+
+	if (!e)
+		return NULL;
+	VX6_LIST_EACH(n, &e->sessions)
+	{
+		struct vx6_session *s = VX6_CONTAINER_OF(n, struct vx6_session, peer);
+
+		if (s->link == link)
+			return s;
+	}
+	return NULL;
 }
 
 static unsigned family_of(const struct vx6_session *s)
@@ -333,6 +390,12 @@ struct vx6_session *vx6_sessions_find_dialed(struct vx6_sessions *m, const struc
 	return NULL;
 }
 
+/* Better: not on its way out, then not in doubt, then the newer. */
+static int grade(const struct vx6_session *s)
+{
+	return (s->is_duplicate ? 0 : 1) + (vx6_timer_is_armed(&s->probe) ? 0 : 2);
+}
+
 struct vx6_session *vx6_sessions_find(struct vx6_sessions *m, const struct vx6_node_id *node,
 				      unsigned via)
 {
@@ -346,7 +409,7 @@ struct vx6_session *vx6_sessions_find(struct vx6_sessions *m, const struct vx6_n
 		struct vx6_session *s = VX6_CONTAINER_OF(n, struct vx6_session, peer);
 
 		if (s->state == SESSION_UP && (family_of(s) & via) &&
-		    (!best || best->is_duplicate || !s->is_duplicate))
+		    (!best || grade(s) >= grade(best)))
 			best = s;
 	}
 	return best;

@@ -1,0 +1,210 @@
+/*
+ * Streams that outlive their session: which session they go on with, and what their two ends say to each other beside them.
+ * Spec: schemas/wire/vxs.md
+ */
+#include "base/util.h"
+#include "session/session_internal.h"
+#include "wire/code.h"
+
+enum {
+	STALL_PROBE_MS = 3000,
+	ASIDE_QUEUE_MAX =
+		64 * 1024, /* an ACK does not go aside while more waits on the control stream */
+};
+
+bool resume_in_force(const struct vx6_session *s)
+{
+	return s->has_node && !s->anonymous && (s->features & VX6_FEAT_RESUME);
+}
+
+struct vx6_vxs_via resume_via(const struct vx6_session *s)
+{
+	return (struct vx6_vxs_via){.link = s->link, .peer = &s->node, .binding = s->binding};
+}
+
+/* The best session for streams with @p node. */
+static struct vx6_session *best(struct vx6_sessions *m, const struct vx6_node_id *node)
+{
+	struct vx6_session *s = vx6_sessions_find(m, node, VX6_DIAL_ANY);
+
+	return s && resume_in_force(s) ? s : NULL;
+}
+
+/* ---- what is said aside ---- */
+
+struct adrift {
+	struct vx6_session *s;
+	struct vx6_vxs_note note[VX6_CTL_VXS_ADRIFT_MAX];
+	size_t n;
+};
+
+static void adrift_send(struct adrift *a)
+{
+	uint8_t *buf;
+	struct vx6_wr w;
+
+	if (a->n == 0)
+		return;
+	buf = vx6_zalloc(VX6_CTL_MAX);
+	vx6_wr_init(&w, buf, VX6_CTL_MAX);
+	vx6_ctl_encode_vxs_adrift(&w, a->note, a->n);
+	control_send(a->s, buf, w.len);
+	free(buf);
+	a->n = 0;
+}
+
+static void adrift_add(void *user, const uint8_t id[static VX6_VXS_ID_BYTES], uint32_t epoch)
+{
+	struct adrift *a = user;
+	struct vx6_vxs_note *note = &a->note[a->n++];
+
+	memcpy(note->id, id, sizeof note->id);
+	note->epoch = epoch;
+	if (a->n == VX6_ARRAY_N(a->note))
+		adrift_send(a);
+}
+
+/* Those that the peer opened it has to attach; it may not know yet that they need it. */
+static void ask_for_attach(struct vx6_session *s)
+{
+	struct adrift *a;
+
+	if (!(vx6_vxs_adrift(s->m->vxs, &s->node) & VX6_VXS_ADRIFT_ACCEPTED))
+		return;
+	a = vx6_zalloc(sizeof *a);
+	a->s = s;
+	vx6_vxs_each_adrift(s->m->vxs, &s->node, adrift_add, a);
+	adrift_send(a);
+	free(a);
+}
+
+vx6_err resume_take_ack(struct vx6_session *s, const struct vx6_ctl *m)
+{
+	struct vx6_vxs_via via = resume_via(s);
+	struct vx6_vxs_note note;
+
+	VX6_TRY(vx6_ctl_decode_vxs_ack(m, &note));
+	if (resume_in_force(s))
+		vx6_vxs_acked(s->m->vxs, &via, note.id, note.epoch, note.off);
+	return VX6_OK;
+}
+
+/* A peer that lost the carrier of a stream has lost the session it was on; ours may not have noticed. */
+vx6_err resume_take_adrift(struct vx6_session *s, const struct vx6_ctl *m)
+{
+	struct vx6_vxs_via via = resume_via(s);
+	struct vx6_vxs_note note;
+	struct vx6_rd r;
+
+	VX6_TRY(vx6_ctl_decode_vxs_adrift(m, &r));
+	if (!resume_in_force(s) || !budget_take(s, &s->adrift_in, ADRIFT_PER_MIN))
+		return VX6_OK;
+	while (vx6_ctl_vxs_adrift_next(&r, &note)) {
+		struct vx6_link *was = vx6_vxs_lost(s->m->vxs, &via, note.id, note.epoch);
+		struct vx6_session *dead = was ? sessions_on_link(s->m, &s->node, was) : NULL;
+
+		if (dead)
+			session_fail(dead, VX6_ERR(CLOSED), "the peer has lost it");
+	}
+	return VX6_OK;
+}
+
+static bool on_aside(void *user, const struct vx6_node_id *peer, struct vx6_link *link,
+		     const uint8_t id[static VX6_VXS_ID_BYTES], uint32_t epoch, uint64_t off)
+{
+	struct vx6_session *s = sessions_on_link(user, peer, link);
+	struct vx6_vxs_note note = {.epoch = epoch, .off = off};
+	uint8_t buf[VX6_CTL_HEADER + sizeof note];
+	struct vx6_wr w;
+
+	if (!s || s->ctl_out.n > ASIDE_QUEUE_MAX)
+		return false;
+	memcpy(note.id, id, sizeof note.id);
+	vx6_wr_init(&w, buf, sizeof buf);
+	vx6_ctl_encode_vxs_ack(&w, &note);
+	control_send(s, buf, w.len);
+	return true;
+}
+
+/* ---- from session to session ---- */
+
+static bool is_lesser(struct vx6_link *link, void *user)
+{
+	struct vx6_session *kept = user, *s = sessions_on_link(kept->m, &kept->node, link);
+
+	return !s || s->is_duplicate;
+}
+
+void resume_on(struct vx6_sessions *m, const struct vx6_node_id *node)
+{
+	struct vx6_session *s = best(m, node);
+	struct vx6_vxs_via via;
+
+	if (!s)
+		return;
+	via = resume_via(s);
+	vx6_vxs_attach(m->vxs, &via, is_lesser, s);
+	ask_for_attach(s);
+}
+
+static void on_adrift(void *user, const struct vx6_node_id *peer)
+{
+	struct vx6_sessions *m = user;
+	unsigned bits;
+
+	resume_on(m, peer);
+	bits = vx6_vxs_adrift(m->vxs, peer);
+	if (bits && !best(m, peer) && !m->draining && m->cfg.events->adrift)
+		m->cfg.events->adrift(m->cfg.user, peer, bits);
+}
+
+static bool is_this(struct vx6_link *link, void *user)
+{
+	return link == user;
+}
+
+/* Silence for a while: the session must show that it lives, and if there is another one nobody waits for that. */
+static void on_stalled(void *user, const struct vx6_node_id *peer, struct vx6_link *link)
+{
+	struct vx6_sessions *m = user;
+	struct vx6_session *s = sessions_on_link(m, peer, link), *other;
+	struct vx6_link_info info;
+	struct vx6_vxs_via via;
+
+	if (!s)
+		return;
+	vx6_link_info(link, &info);
+	vx6_session_probe(s, VX6_MAX((uint32_t)STALL_PROBE_MS, 8 * (info.srtt_us / 1000)));
+	other = best(m, peer);
+	if (!other || other == s || !vx6_timer_is_armed(&s->probe))
+		return;
+	via = resume_via(other);
+	vx6_vxs_attach(m->vxs, &via, is_this, link);
+}
+
+const struct vx6_vxs_events resume_events = {
+	.adrift = on_adrift,
+	.stalled = on_stalled,
+	.aside = on_aside,
+};
+
+/* ---- public ---- */
+
+_Static_assert((int)VX6_ADRIFT_OPENED == (int)VX6_VXS_ADRIFT_OPENED &&
+		       (int)VX6_ADRIFT_ACCEPTED == (int)VX6_VXS_ADRIFT_ACCEPTED,
+	       "the same bits");
+
+unsigned vx6_sessions_adrift(const struct vx6_sessions *m, const struct vx6_node_id *node)
+{
+	return vx6_vxs_adrift(m->vxs, node);
+}
+
+void vx6_sessions_give_up(struct vx6_sessions *m, const struct vx6_node_id *node, vx6_err why)
+{
+	vx6_vxs_give_up(m->vxs, node, why);
+}
+
+size_t vx6_sessions_resumable(const struct vx6_sessions *m)
+{
+	return vx6_vxs_count(m->vxs);
+}
