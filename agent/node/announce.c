@@ -160,5 +160,6 @@ void announce_network_changed(void *user)
 	vx6_reattach_moved(node->reattach);
 	announce_endpoint(node);
 	vx6_peers_hurry(node->peers);
+	vx6_entry_hurry(node->entry);
 	tell_event(node, "address.changed", "node", "", NULL);
 }

@@ -37,6 +37,7 @@ static void on_session_up(void *user, struct vx6_session *s)
 	vx6_peers_session_up(node->peers, s);
 	vx6_publisher_greet(node->publisher, s);
 	vx6_exchange_session_up(node->exchange, s);
+	vx6_entry_session_up(node->entry, s);
 	note_met(node, s);
 	tell_learned(node, "peer.up", s, VX6_OK);
 	claim_want(node);
@@ -56,6 +57,7 @@ static void on_session_down(void *user, struct vx6_session *s, vx6_err why)
 	vx6_exchange_session_down(node->exchange, s);
 	tell_learned(node, "peer.down", s, why);
 	vx6_peers_session_down(node->peers, s, why);
+	vx6_entry_session_down(node->entry, s);
 }
 
 static void on_incoming(void *user, struct vx6_session *s, struct vx6_stream *stream,
@@ -201,6 +203,8 @@ static void on_changed(void *user, const struct vx6_registry_change *c)
 	if (c->record->key.type == VX6_RTYPE_ENDPOINT && node->dht_link &&
 	    vx6_registry_endpoint(node->registry, &c->subject, vx6_wall_s(), &e))
 		vx6_dht_link_endpoint(node->dht_link, &e);
+	if (c->moved)
+		vx6_entry_learned(node->entry);
 	if (c->new_node && c->record->key.type != VX6_RTYPE_CATALOG)
 		tell_node(node, "registry.node_new", &c->subject, NULL);
 }

@@ -16,6 +16,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "discovery/dht_link.h"
+#include "discovery/entry.h"
 #include "discovery/exchange.h"
 #include "discovery/netwatch.h"
 #include "discovery/peers.h"
@@ -76,6 +77,7 @@ struct vx6_node {
 	struct vx6_publisher *publisher;
 	struct vx6_peers *peers;
 	struct vx6_exchange *exchange;
+	struct vx6_entry *entry;
 	struct vx6_dht_link *dht_link; /* NULL: the mode is off */
 	struct vx6_session
 		*hearing; /* who brought the record that is being admitted; NULL: nobody */

@@ -124,7 +124,9 @@ static vx6_err make_sessions(struct vx6_node *node, char *detail)
 
 static bool is_session_needed(void *user, const struct vx6_session *s)
 {
-	return vx6_peers_owns(((struct vx6_node *)user)->peers, s);
+	const struct vx6_node *node = user;
+
+	return vx6_peers_owns(node->peers, s) || vx6_entry_needs(node->entry, s);
 }
 
 static void dht_now(void *user, struct vx6_dht_now *out)
@@ -211,6 +213,13 @@ static void make_parts(struct vx6_node *node, const struct vx6_state_image *img)
 		.flood = tell_flood,
 		.user = node,
 	});
+	node->entry = vx6_entry_new(&(struct vx6_entry_config){
+		.loop = node->loop,
+		.sessions = node->sessions,
+		.registry = node->registry,
+		.self = node->identity.id,
+		.transport = node->cfg.transport,
+	});
 	node->peers = vx6_peers_new(&peers);
 	node->services = vx6_services_new(&services);
 	node->reattach = vx6_reattach_new(&(struct vx6_reattach_config){
@@ -267,6 +276,7 @@ void wiring_stop(struct vx6_node *node)
 		vx6_publisher_attach_dht(node->publisher, NULL, NULL, NULL);
 	}
 	vx6_dht_link_free(node->dht_link);
+	vx6_entry_free(node->entry);
 	/* peers hear of their sessions' end; they do not dial any more once sessions drain */
 	vx6_sessions_free(node->sessions);
 	vx6_peers_free(node->peers);
