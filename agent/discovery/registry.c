@@ -19,7 +19,7 @@ static uint32_t hash_of_tag(const struct vx6_registry *r, uint32_t i)
 
 static uint32_t hash_of_subject(const struct vx6_registry *r, uint32_t i)
 {
-	return known_at(r, i)->hash;
+	return vx6_table_hash(entry_subject(entry_at(r, known_at(r, i)->first)), VX6_NODE_ID_BYTES);
 }
 
 struct vx6_registry *vx6_registry_new(const struct vx6_net *net,
@@ -48,7 +48,6 @@ void vx6_registry_free(struct vx6_registry *r)
 	pins_fini(r);
 	free(r->by_tag.slot);
 	free(r->by_subject.slot);
-	free(r->dirty);
 	free(r->removed);
 	pool_fini(&r->entries);
 	pool_fini(&r->nodes);
@@ -182,7 +181,8 @@ static vx6_err put_record(struct vx6_registry *r, const struct vx6_hwm_key *key,
 	uint32_t node, i;
 	bool known_before;
 
-	VX6_TRY(vx6_record_parse(mark->record, mark->n, &rec));
+	VX6_TRY(vx6_record_reparse(mark->record, mark->n,
+				   &rec)); /* parsed in full by who admitted it */
 	i = place_for(r, key, &node);
 	if (!i)
 		return VX6_ERR(FULL);

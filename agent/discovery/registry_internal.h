@@ -84,7 +84,6 @@ struct known {
 	uint32_t first;      /* entry; there is at least one */
 	uint32_t contact;    /* 0: none */
 	uint32_t cert_seq;   /* the highest seen */
-	uint32_t hash;       /* of the subject */
 	uint16_t introducer; /* 0: we have met it, or it is from before the restart */
 	uint16_t entries;
 };
@@ -119,8 +118,7 @@ struct vx6_registry {
 	uint64_t now_s; /* the latest that anybody told */
 	struct pool entries, nodes, contacts;
 	struct index by_tag, by_subject;
-	const struct vx6_node_id *sought; /* what the hash of node 0 is that of */
-	uint32_t newest;                  /* entry */
+	uint32_t newest; /* entry */
 	uint64_t changes;
 	size_t marks, bytes, met;
 	uint64_t evicted, refused;
@@ -133,8 +131,8 @@ struct vx6_registry {
 	const struct vx6_source *from;
 	bool new_node, moved;
 	/* what the disk does not know yet */
-	uint32_t *dirty;
-	size_t dirty_n, dirty_cap;
+	size_t dirty_n;       /* entries */
+	uint32_t dirty_first; /* none before this one */
 	bool contacts_dirty;
 	uint8_t (*removed)[VX6_ROW_KEY];
 	size_t removed_n, removed_cap;

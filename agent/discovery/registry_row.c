@@ -28,13 +28,9 @@ static void tell_dirty(struct vx6_registry *r, bool soon)
 		r->on_dirty(r->on_dirty_user, soon);
 }
 
-/* Entries that are gone leave their numbers behind, so the list can be longer than there are entries. */
-static void dirty_rebuild(struct vx6_registry *r)
+bool vx6_registry_contacts_dirty(const struct vx6_registry *r)
 {
-	r->dirty_n = 0;
-	for (uint32_t i = 1; i <= r->entries.top; i++)
-		if (entry_at(r, i)->type && entry_at(r, i)->dirty)
-			r->dirty[r->dirty_n++] = i;
+	return r->contacts_dirty;
 }
 
 void dirty_entry(struct vx6_registry *r, uint32_t i, bool soon)
@@ -44,14 +40,8 @@ void dirty_entry(struct vx6_registry *r, uint32_t i, bool soon)
 	if (!r->on_dirty)
 		return;
 	if (!e->dirty) {
-		if (r->dirty_n >= 2 * VX6_KNOWN_RECORDS_MAX)
-			dirty_rebuild(r);
-		if (r->dirty_n == r->dirty_cap) {
-			r->dirty_cap = r->dirty_cap ? r->dirty_cap * 2 : 64;
-			r->dirty = vx6_realloc_array(r->dirty, r->dirty_cap, sizeof *r->dirty);
-		}
 		e->dirty = 1;
-		r->dirty[r->dirty_n++] = i;
+		r->dirty_first = r->dirty_n++ ? VX6_MIN(r->dirty_first, i) : i;
 	}
 	tell_dirty(r, soon);
 }
@@ -132,7 +122,7 @@ static struct vx6_wr row_begin(struct vx6_row_batch *b, const uint8_t key[static
 	struct vx6_wr w;
 
 	if (b->cap - b->n < ROW_MAX) {
-		b->cap = b->cap * 2 + ROW_MAX;
+		b->cap += 2 * ROW_MAX; /* not doubled: it is a few steps to the limit */
 		b->buf = vx6_realloc_array(b->buf, b->cap, 1);
 	}
 	vx6_wr_init(&w, b->buf + b->n, b->cap - b->n);
@@ -209,6 +199,11 @@ static void add_removed(struct vx6_row_batch *b, const uint8_t key[static VX6_RO
 	b->rows++;
 }
 
+static bool batch_is_full(const struct vx6_row_batch *b)
+{
+	return b->rows >= VX6_ROWS_BATCH || b->n >= VX6_ROWS_BATCH_BYTES;
+}
+
 static void take_contacts(struct vx6_registry *r, struct vx6_row_batch *out)
 {
 	struct vx6_node_id id;
@@ -220,7 +215,7 @@ static void take_contacts(struct vx6_registry *r, struct vx6_row_batch *out)
 
 		if (!c || !c->dirty)
 			continue;
-		if (out->rows >= VX6_ROWS_BATCH) {
+		if (batch_is_full(out)) {
 			r->contacts_dirty = true;
 			return;
 		}
@@ -231,29 +226,29 @@ static void take_contacts(struct vx6_registry *r, struct vx6_row_batch *out)
 	}
 }
 
-size_t vx6_registry_take_rows(struct vx6_registry *r, bool contacts, struct vx6_row_batch *out)
+static void take_entries(struct vx6_registry *r, struct vx6_row_batch *out)
 {
-	size_t n = 0;
+	uint32_t i = r->dirty_first;
 
-	out->n = out->rows = 0;
-	while (r->removed_n > 0 && out->rows < VX6_ROWS_BATCH)
-		add_removed(out, r->removed[--r->removed_n]);
-	for (; n < r->dirty_n && out->rows < VX6_ROWS_BATCH; n++) {
-		struct entry *e = entry_at(r, r->dirty[n]);
+	for (; r->dirty_n > 0 && i <= r->entries.top && !batch_is_full(out); i++) {
+		struct entry *e = entry_at(r, i);
 
 		if (!e->type || !e->dirty)
 			continue;
 		e->dirty = 0;
 		e->stored = 1;
+		r->dirty_n--;
 		add_entry(out, e);
 	}
-	r->dirty_n -= n;
-	if (r->dirty_n > 0) {
-		memmove(r->dirty, r->dirty + n, r->dirty_n * sizeof *r->dirty);
-	} else {
-		VX6_FREE(r->dirty);
-		r->dirty_cap = 0;
-	}
+	r->dirty_first = i;
+}
+
+size_t vx6_registry_take_rows(struct vx6_registry *r, bool contacts, struct vx6_row_batch *out)
+{
+	out->n = out->rows = 0;
+	while (r->removed_n > 0 && !batch_is_full(out))
+		add_removed(out, r->removed[--r->removed_n]);
+	take_entries(r, out);
 	if (contacts && r->contacts_dirty)
 		take_contacts(r, out);
 	return out->rows;
@@ -425,7 +420,7 @@ static vx6_err load_record(struct vx6_registry *r, const struct row_key *k, stru
 	uint32_t node, i;
 	struct known *known;
 
-	VX6_TRY(vx6_record_parse(rd->p, rd->left, &rec));
+	VX6_TRY(vx6_record_reparse(rd->p, rd->left, &rec));
 	if (!key_fits(k, &rec))
 		return VX6_ERR(MISMATCH);
 	if (vx6_record_expires_s(&rec.view) < r->now_s &&

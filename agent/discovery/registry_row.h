@@ -24,12 +24,14 @@ enum {
 	VX6_ROW_SUM = 16,
 	VX6_ROW_VALUE_MAX = 3 + VX6_RECORD_MAX + VX6_ROW_SUM,
 	VX6_ROWS_BATCH = 256,
+	VX6_ROWS_BATCH_BYTES = 48 * 1024, /* or somewhat more */
 };
 
 /** Told when there is something to store. @param soon false: news of strangers that can wait for company */
 void vx6_registry_on_dirty(struct vx6_registry *r, void (*cb)(void *user, bool soon), void *user);
-/** How many rows differ from the disk's (contacts not counted). */
+/** How many rows differ from the disk's, contacts not counted. */
 size_t vx6_registry_dirty(const struct vx6_registry *r);
+bool vx6_registry_contacts_dirty(const struct vx6_registry *r);
 /** Everything is to be stored again: the disk's copy is gone. */
 void vx6_registry_dirty_all(struct vx6_registry *r);
 

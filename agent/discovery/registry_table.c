@@ -72,7 +72,7 @@ bool entry_is_valid(const struct entry *e, uint64_t now_s)
 
 bool entry_parse(const struct entry *e, struct vx6_record *out)
 {
-	return e->n && vx6_is_ok(vx6_record_parse(e->record, e->n, out));
+	return e->n && vx6_is_ok(vx6_record_reparse(e->record, e->n, out));
 }
 
 void record_label(const struct vx6_record *rec, char out[static VX6_LABEL_TEXT])
@@ -135,8 +135,7 @@ uint32_t known_find(const struct vx6_registry *r, const struct vx6_node_id *id)
 	     i = index_next(&r->by_subject, &at)) {
 		const struct known *k = known_at(r, i);
 
-		if (k->hash == hash &&
-		    memcmp(entry_subject(entry_at(r, k->first)), id->b, sizeof id->b) == 0)
+		if (memcmp(entry_subject(entry_at(r, k->first)), id->b, sizeof id->b) == 0)
 			return i;
 	}
 	return 0;
@@ -232,7 +231,6 @@ uint32_t entry_make(struct vx6_registry *r, uint32_t node, const struct vx6_hwm_
 	if (!node) {
 		node = pool_take(&r->nodes);
 		k = known_at(r, node);
-		k->hash = vx6_table_hash(key->subject, sizeof key->subject);
 		k->first = i;
 		index_add(r, &r->by_subject, node);
 	} else {
@@ -282,6 +280,7 @@ void entry_drop(struct vx6_registry *r, uint32_t node, uint32_t i)
 		introduced_no_more(r, node);
 		index_remove(r, &r->by_subject, node);
 	}
+	r->dirty_n -= e->dirty;
 	if (e->stored) {
 		entry_key(e, &key);
 		dirty_removed(r, e->type, key.subject, key.slot);
@@ -351,7 +350,7 @@ void entry_fade(struct vx6_registry *r, uint32_t i)
 	if (!entry_parse(e, &rec))
 		return;
 	mark.seq = rec.view.seq;
-	mark.hash = rec.hash;
+	vx6_hash_personal("VX6-record", e->record, e->n, &mark.hash);
 	mark.expires_s = vx6_record_expires_s(&rec.view);
 	entry_set_mark(r, i, &mark, rec.has_cert ? rec.cert.cert_seq : 0);
 }

@@ -39,6 +39,38 @@ vx6_err vx6_record_parse(const uint8_t *in, size_t n, struct vx6_record *out)
 	return VX6_OK;
 }
 
+static vx6_err find_cert_seq(struct vx6_record *rec)
+{
+	enum { CERT_SEQ_AT = 20 };
+	struct vx6_tlv_rd t;
+	struct vx6_rd value;
+	uint8_t type;
+
+	vx6_tlv_rd_init(&t, rec->view.body, rec->view.body_len);
+	while (vx6_tlv_rd_next(&t, &type, &value)) {
+		if (type != VX6_RTLV_SUBKEY_CERT)
+			continue;
+		rec->has_cert = true;
+		vx6_rd_skip(&value, CERT_SEQ_AT);
+		rec->cert.cert_seq = vx6_rd_u32(&value);
+		VX6_TRY(value.err);
+	}
+	return vx6_tlv_rd_done(&t);
+}
+
+vx6_err vx6_record_reparse(const uint8_t *in, size_t n, struct vx6_record *out)
+{
+	vx6_err err;
+
+	memset(out, 0, sizeof *out);
+	VX6_TRY(vx6_record_decode(in, n, &out->view));
+	memcpy(out->subject.b, out->view.subject, sizeof out->subject.b);
+	err = find_cert_seq(out);
+	if (!vx6_is_ok(err))
+		memset(out, 0, sizeof *out);
+	return err;
+}
+
 uint64_t vx6_record_expires_s(const struct vx6_record_view *view)
 {
 	if (view->lifetime_s == VX6_RECORD_FOREVER ||

@@ -141,7 +141,7 @@ static bool take_batch(struct vx6_registry_db *db, bool last)
 
 	size_t rows = vx6_registry_take_rows(db->cfg.registry, contacts, &db->batch);
 
-	if (contacts && rows < VX6_ROWS_BATCH)
+	if (contacts && !vx6_registry_contacts_dirty(db->cfg.registry))
 		db->contacts_ms = now;
 	return rows > 0;
 }
@@ -245,6 +245,10 @@ vx6_err vx6_registry_db_flush(struct vx6_registry_db *db)
 
 	while (vx6_is_ok(err) && take_batch(db, true)) {
 		err = write_batch(db, &damaged);
+		if (vx6_is_ok(err)) {
+			db->rows_written += db->batch.rows;
+			db->transactions++;
+		}
 		if (damaged && again) { /* all of it once more, into a new file */
 			vx6_registry_dirty_all(db->cfg.registry);
 			again = false;

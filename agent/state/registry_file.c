@@ -116,7 +116,7 @@ vx6_err registry_file_open(struct registry_file *f)
 		rc = sqlite3_exec(
 			f->db,
 			"PRAGMA page_size = 4096; PRAGMA journal_mode = WAL;"
-			"PRAGMA synchronous = NORMAL; PRAGMA cache_size = -64;"
+			"PRAGMA synchronous = NORMAL; PRAGMA cache_size = 12;"
 			"PRAGMA mmap_size = 0; PRAGMA wal_autocheckpoint = 256;"
 			"PRAGMA journal_size_limit = 1048576; PRAGMA trusted_schema = OFF;"
 			"PRAGMA cell_size_check = ON",
