@@ -3,7 +3,7 @@
 #include "base/util.h"
 #include "dht/dht_internal.h"
 
-/* The nearest of those seen so far, by the first 64 bits of their distance; who shares more than that with a key is as near as can be. */
+/* The nearest of those seen so far. */
 struct ranked {
 	uint64_t distance;
 	const struct dht_entry *e;
@@ -19,15 +19,6 @@ struct ranking {
 	struct ranked best[CLOSEST_MAX];
 };
 
-static uint64_t first_bits(const struct vx6_dht_key *a, const struct vx6_dht_key *b)
-{
-	uint64_t v = 0;
-
-	for (size_t i = 0; i < 8; i++)
-		v = v << 8 | (uint8_t)(a->b[i] ^ b->b[i]);
-	return v;
-}
-
 static bool is_wanted(const struct ranking *r, const struct dht_entry *e)
 {
 	if (r->not_node && vx6_node_id_eq(&e->contact.node, r->not_node))
@@ -41,7 +32,7 @@ static bool is_wanted(const struct ranking *r, const struct dht_entry *e)
 
 static void rank(struct ranking *r, const struct dht_entry *e)
 {
-	uint64_t distance = first_bits(r->key, &e->pos);
+	uint64_t distance = vx6_dht_distance64(r->key, &e->pos);
 	size_t at;
 
 	if (r->n == r->max && distance >= r->best[r->n - 1].distance)

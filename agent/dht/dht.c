@@ -1,3 +1,4 @@
+#include <endian.h>
 #include <string.h>
 
 #include "base/util.h"
@@ -161,6 +162,15 @@ bool vx6_dht_is_usable(const struct vx6_dht *d, const struct vx6_dht_contact *c)
 }
 
 /* ---- helpers of all ---- */
+
+uint64_t vx6_dht_distance64(const struct vx6_dht_key *a, const struct vx6_dht_key *b)
+{
+	uint64_t x, y;
+
+	memcpy(&x, a->b, sizeof x);
+	memcpy(&y, b->b, sizeof y);
+	return be64toh(x ^ y);
+}
 
 uint64_t vx6_dht_random64(const struct vx6_dht *d)
 {

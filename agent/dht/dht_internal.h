@@ -67,6 +67,8 @@ bool vx6_dht_is_usable(const struct vx6_dht *d, const struct vx6_dht_contact *c)
  */
 VX6_RES vx6_dht_check_record(const struct vx6_dht *d, const struct vx6_dht_key *key,
 			     const uint8_t *record, size_t n, struct vx6_record *out);
+/** The first 64 bits of the distance of two points: who shares more than that with a key is as near as can be. */
+uint64_t vx6_dht_distance64(const struct vx6_dht_key *a, const struct vx6_dht_key *b);
 uint64_t vx6_dht_random64(const struct vx6_dht *d);
 /** @p ms, or up to a tenth more or less. */
 uint64_t vx6_dht_jitter(const struct vx6_dht *d, uint64_t ms);

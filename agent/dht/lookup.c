@@ -14,7 +14,7 @@
  * A path is done when its k nearest have answered, failed, or are late. Whoever is slow (soft timeout) holds no place among those in flight.
  */
 enum {
-	LATE_FACTOR = 3, /* soft timeouts until nobody waits for a slow one */
+	LATE_FACTOR = 2, /* soft timeouts until nobody waits for a slow one */
 	LATE_MIN_MS = 150,
 	WIDEN_NODES = 100,    /* in a smaller network four paths have seen everybody */
 	RETRY_MS = 100,       /* when too many queries are under way */
@@ -121,12 +121,14 @@ static void answered(struct vx6_dht_lookup *l, uint16_t at, const struct dht_out
 		     struct vx6_dht_trace *t)
 {
 	struct dht_cand *c = &l->cand[at];
+	struct dht_path *path = &l->path[c->path];
 
 	c->state = CAND_ANSWERED;
 	c->refused = o->resp->status != 0;
 	memcpy(c->token, o->resp->token, sizeof c->token);
 	l->answers++;
-	l->path[c->path].answers++;
+	path->answers++;
+	path->nearest = VX6_MIN(path->nearest, c->distance);
 	vx6_dht_cand_judge(l, c, true);
 	t->kind = VX6_DHT_STEP_ANSWERED;
 	t->rtt_ms = o->rtt_ms;
@@ -226,11 +228,19 @@ static void set_due(struct vx6_dht_lookup *l)
 	}
 }
 
+/* Approaching its key, a path asks few at a time: each answer may show a shorter way. */
+static unsigned in_flight_max(const struct vx6_dht_lookup *l, const struct dht_path *path,
+			      const struct dht_cand *next)
+{
+	if (l->ask.want > VX6_DHT_WANT_BEST && next->distance > path->nearest)
+		return IN_FLIGHT_WHOLE;
+	return vx6_dht_query_failures(l->d) > CHURN ? IN_FLIGHT_CHURN : IN_FLIGHT;
+}
+
 /* @return false: it has come to its end */
 static bool run_path(struct vx6_dht_lookup *l, uint8_t p)
 {
 	struct dht_path *path = &l->path[p];
-	unsigned limit = vx6_dht_query_failures(l->d) > CHURN ? IN_FLIGHT_CHURN : IN_FLIGHT;
 	bool pending;
 	int next;
 
@@ -241,7 +251,8 @@ static bool run_path(struct vx6_dht_lookup *l, uint8_t p)
 			if (vx6_dht_cand_seed(l, p, 1) > 0)
 				continue;
 		}
-		if (next < 0 || path->queries >= PATH_QUERIES_MAX || path->in_flight >= limit)
+		if (next < 0 || path->queries >= PATH_QUERIES_MAX ||
+		    path->in_flight >= in_flight_max(l, path, &l->cand[next]))
 			break;
 		if (!ask(l, (uint16_t)next, p)) {
 			l->due_ms = l->d->now.ms + RETRY_MS;
@@ -478,6 +489,8 @@ struct vx6_dht_lookup *vx6_dht_look(struct vx6_dht *d, const struct vx6_dht_ask 
 	l->began_ms = d->now.ms;
 	l->until_ms = d->now.ms + LOOKUP_MS;
 	l->paths = ask->paths ? VX6_MIN(ask->paths, (uint8_t)VX6_DHT_PATHS_MAX) : vx6_dht_paths(d);
+	for (uint8_t p = 0; p < VX6_DHT_PATHS_MAX; p++)
+		l->path[p].nearest = UINT64_MAX;
 	vx6_list_push(&d->lookups->active, &l->node);
 	d->lookups->n++;
 	if (ask->want != VX6_DHT_WANT_NODES)

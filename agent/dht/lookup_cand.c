@@ -12,15 +12,6 @@ enum {
 	WARM_FARTHER_BITS = 1 /* and how much farther it may be */
 };
 
-static uint64_t first_bits(const struct vx6_dht_key *a, const struct vx6_dht_key *b)
-{
-	uint64_t v = 0;
-
-	for (size_t i = 0; i < 8; i++)
-		v = v << 8 | (uint8_t)(a->b[i] ^ b->b[i]);
-	return v;
-}
-
 /* ---- the list ---- */
 
 /* First place in the order whose distance is not below @p distance. */
@@ -121,7 +112,7 @@ bool vx6_dht_cand_add(struct vx6_dht_lookup *l, const struct vx6_dht_contact *c,
 	if (!vx6_dht_is_usable(l->d, c))
 		return false;
 	vx6_dht_contact_pos(&l->d->net, c, &new.pos);
-	new.distance = first_bits(&l->ask.key, &new.pos);
+	new.distance = vx6_dht_distance64(&l->ask.key, &new.pos);
 	place = place_of(l, new.distance);
 	old = known(l, place, new.distance, &c->node);
 	if (old)
@@ -216,7 +207,7 @@ int vx6_dht_cand_next(const struct vx6_dht_lookup *l, uint8_t path, bool *pendin
 		}
 	}
 	/* what is left is tried only for as long as there is hardly anybody else */
-	if (l->answers >= VX6_DHT_HOLDERS)
+	if (*pending || l->answers >= VX6_DHT_HOLDERS)
 		return -1;
 	return doubtful >= 0 ? doubtful : same_prefix;
 }

@@ -20,9 +20,11 @@ enum {
 	LOOKUP_MS = 8000,      /* then it ends with what it has; once more after widening */
 	IN_FLIGHT = 2,         /* of a path, slow ones not counted */
 	IN_FLIGHT_CHURN = 3,   /* when many do not answer */
-	FOUND_MAX = 64,        /* subjects under one key */
-	VOICES_MAX = 64,       /* holders of one subject's record */
-	CHECKS_MAX = 256,      /* signatures verified for one lookup */
+	IN_FLIGHT_WHOLE =
+		5,        /* once it stands before its key, when all around it are wanted anyway */
+	FOUND_MAX = 64,   /* subjects under one key */
+	VOICES_MAX = 64,  /* holders of one subject's record */
+	CHECKS_MAX = 256, /* signatures verified for one lookup */
 	FROM_TABLE = UINT16_MAX,
 };
 
@@ -54,6 +56,7 @@ struct dht_cand {
 struct dht_path {
 	uint8_t in_flight;
 	uint8_t queries, answers;
+	uint64_t nearest; /* distance of the nearest that answered */
 	bool reseeded, done;
 };
 

@@ -66,7 +66,7 @@ static struct dht_bucket *bucket_at(struct dht_table *t, unsigned i)
 static struct dht_entry *find_in(struct dht_entry *e, size_t n, const struct vx6_node_id *node)
 {
 	for (size_t i = 0; i < n; i++)
-		if (vx6_node_id_eq(&e[i].contact.node, node))
+		if (memcmp(e[i].contact.node.b, node->b, sizeof node->b) == 0)
 			return &e[i];
 	return NULL;
 }

@@ -16,6 +16,7 @@ static void io_query(void *user, uint64_t query, const struct vx6_dht_contact *t
 {
 	struct net_node *me = user, *there = node_at(me->net, to);
 
+	assert_true(n <= NET_REQ_MAX);
 	me->net->sent++;
 	for (size_t i = 0; i < NET_PENDING_MAX; i++) {
 		struct net_message *m = &me->net->pending[i];

@@ -9,7 +9,7 @@
 #include "dht/dht_internal.h"
 #include "tests/unit/vectors.h"
 
-enum { NET_MAX = 400, NET_PENDING_MAX = 4096, NET_RTT_MS = 50 };
+enum { NET_MAX = 400, NET_PENDING_MAX = 16384, NET_REQ_MAX = 1024, NET_RTT_MS = 50 };
 
 struct net;
 
@@ -33,7 +33,7 @@ struct net_message {
 	uint64_t query, at_ms;
 	bool used;
 	size_t n;
-	uint8_t req[VX6_DHT_REQ_MAX];
+	uint8_t req[NET_REQ_MAX];
 };
 
 struct net {

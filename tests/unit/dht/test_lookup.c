@@ -77,9 +77,25 @@ static void sign(struct someone *s, uint64_t seq)
 	assert_ok(vx6_service_build(&svc, &s->id, s->record, &s->n));
 }
 
-static void someone(struct someone *s)
+/* The same one each time, by number. */
+static void someone(struct someone *s, uint8_t number)
 {
-	assert_ok(vx6_identity_ephemeral(&vx6_net_default, NOW, &s->id));
+	struct vx6_sign_seed seed = {.b = {number}}, sub = {.b = {number, 1}};
+	struct vx6_subkey *k = &s->id.subkey;
+	struct vx6_sign_keypair master;
+
+	memset(&s->id, 0, sizeof s->id);
+	vx6_sign_keypair_from_seed(&seed, &master);
+	vx6_sign_keypair_from_seed(&sub, &k->key);
+	vx6_node_id_from_pk(&master.pk, &s->id.id);
+	s->id.net = vx6_net_default;
+	k->cert = (struct vx6_subkey_cert){.kind = VX6_SUBKEY_SIGN,
+					   .purposes = VX6_PURPOSE_TLS | VX6_PURPOSE_RECORD,
+					   .not_before_s = NOW - 3600,
+					   .not_after_s = NOW + 86400,
+					   .cert_seq = 1,
+					   .subject = k->key.pk};
+	assert_ok(vx6_subkey_cert_sign(&k->cert, &master, &s->id.net, k->cert_bytes));
 	vx6_dht_key_service(&vx6_net_default, &s->id.id, "web", &s->key);
 	sign(s, 1);
 }
@@ -126,6 +142,19 @@ static struct net_node *nth_nearest(struct net *net, const struct vx6_dht_key *k
 	return NULL;
 }
 
+/* The nearest that are no liars, ourselves excepted. */
+static void put_near(struct net *net, const struct someone *s, size_t n)
+{
+	for (size_t i = 0; n > 0; i++) {
+		struct net_node *at = nth_nearest(net, &s->key, i);
+
+		if (!at->dht || at == &net->node[0])
+			continue;
+		put(net, at, s);
+		n--;
+	}
+}
+
 /* Nobody knows more than a few: the way to the key has to be found. */
 static void introduce_some(struct net *net, size_t each)
 {
@@ -155,7 +184,7 @@ static void two_nodes_are_a_network(void **state)
 	struct someone s;
 	struct outcome *o;
 
-	someone(&s);
+	someone(&s, 1);
 	net_add(net, "127.0.0.1", NULL, NULL);
 	net_add(net, "127.0.0.1", NULL, NULL)->contact.port = 2;
 	net_introduce_all(net);
@@ -179,7 +208,7 @@ static void what_we_hold_ourselves_is_found_without_asking(void **state)
 	struct someone s;
 	struct outcome *o;
 
-	someone(&s);
+	someone(&s, 1);
 	net_add(net, "2a00::1", NULL, NULL);
 	put(net, &net->node[0], &s);
 	o = look(net, &s.key, VX6_DHT_WANT_ONE);
@@ -225,7 +254,7 @@ static void the_newest_record_wins(void **state)
 	struct someone s;
 	struct outcome *o;
 
-	someone(&s);
+	someone(&s, 1);
 	net_add_many(net, 60);
 	net_introduce_all(net);
 	for (size_t i = 0, put_n = 0; put_n < 6; i++) {
@@ -264,7 +293,7 @@ static void a_withdrawn_record_is_an_answer(void **state)
 	struct someone s;
 	struct outcome *o;
 
-	someone(&s);
+	someone(&s, 1);
 	net_add_many(net, 8);
 	net_introduce_all(net);
 	put(net, &net->node[3], &s);
@@ -284,7 +313,7 @@ static void the_dead_cost_a_soft_timeout_and_not_more(void **state)
 	struct someone s;
 	struct outcome *o;
 
-	someone(&s);
+	someone(&s, 1);
 	net_add_many(net, 100);
 	net_introduce_all(net);
 	net_run(net, 120000); /* round trips get known */
@@ -333,10 +362,10 @@ static void liars_are_demoted_and_the_truth_is_found(void **state)
 	struct lie lie = {0};
 	struct someone s, other, twisted;
 	struct outcome *o;
-	unsigned demoted = 0;
+	unsigned asked = 0;
 
-	someone(&s);
-	someone(&other);
+	someone(&s, 1);
+	someone(&other, 2);
 	twisted = s;
 	twisted.record[twisted.n - 1] ^= 1; /* the right key, a signature that is not */
 	net_add_many(net, 20);
@@ -349,7 +378,7 @@ static void liars_are_demoted_and_the_truth_is_found(void **state)
 	}
 	lie.s = &other;
 	net_introduce_all(net);
-	put(net, &net->node[7], &s);
+	put_near(net, &s, 1);
 	o = look(net, &s.key, VX6_DHT_WANT_ALL);
 	assert_ok(o->r.err);
 	assert_int_equal(o->r.values_n, 1);
@@ -357,9 +386,12 @@ static void liars_are_demoted_and_the_truth_is_found(void **state)
 	for (size_t i = 20; i < 32; i++) {
 		struct dht_entry *e = vx6_dht_table_find(net->node[0].dht, &net->node[i].contact);
 
-		demoted += e == NULL || e->demoted_s > 0;
+		if (o->asked[i] == 0)
+			continue;
+		asked++;
+		assert_true(e == NULL || e->demoted_s > 0);
 	}
-	assert_int_equal(demoted, 12);
+	assert_true(asked >= 6);
 	free(o);
 	net_free(net);
 }
@@ -387,7 +419,7 @@ static void invented_nodes_end_in_a_bounded_number_of_queries(void **state)
 	struct someone s;
 	struct outcome *o;
 
-	someone(&s);
+	someone(&s, 1);
 	net_add_many(net, 60);
 	for (size_t i = 0; i < 40; i++) {
 		char ip[64];
@@ -396,14 +428,7 @@ static void invented_nodes_end_in_a_bounded_number_of_queries(void **state)
 		net_add(net, ip, endless, &lie);
 	}
 	net_introduce_all(net);
-	for (size_t i = 0, put_n = 0; put_n < 8; i++) {
-		struct net_node *n = nth_nearest(net, &s.key, i);
-
-		if (!n->dht || n == &net->node[0])
-			continue;
-		put(net, n, &s);
-		put_n++;
-	}
+	put_near(net, &s, 8);
 	o = look(net, &s.key, VX6_DHT_WANT_ONE);
 	assert_ok(o->r.err);
 	assert_true(o->r.queries < 100);
