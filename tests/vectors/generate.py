@@ -331,6 +331,15 @@ def messages():
     ]
 
 
+def beacons():
+    network = vx.blake2b("VX6-beacon", vx.NET)[:8]
+    full = endpoint("a" * 32, (ADDRS * 3)[:8], 2**64 - 1)
+    return "tests/vectors", [
+        dict(name=name, kind=kind, network=network.hex(), record=rec.hex(),
+             bytes=(b"VX6B" + vx.u8(1) + vx.u8(kind) + network + rec).hex())
+        for name, kind, rec in (("here", 1, endpoint("alice", ADDRS, 3)), ("here too", 2, full))]
+
+
 def dht_messages():
     ep, svc, key, token = endpoint("alice", ADDRS, 3), service("web", 80, "http"), seed("a key"), bytes(range(8))
 
@@ -413,7 +422,7 @@ def vxs():
 
 
 FILES = {f.__name__: f for f in (rfc8032, rfc7748, rfc5869, siphash, xchacha, argon2id, bip350, padding, hashes, keys, subkey_certs, records,
-                                 name_claims, blinding, catalogs, revocations, hellos, messages, dht_messages, dht, mux, vxs)}
+                                 name_claims, blinding, catalogs, revocations, hellos, messages, beacons, dht_messages, dht, mux, vxs)}
 
 
 # ---- files ----
@@ -438,6 +447,7 @@ def corpora(made):
         "wire_open": [(n, b) for n, b in of("messages") + of("vxs") if is_open(n)],
         "wire_vxs": [("frames", b"".join(b for _, b in of("vxs")[:1] + of("vxs")[2:5])), *of("vxs")],
         "wire_ctl": [(n, b) for n, b in of("messages") if not is_open(n)] + of("hellos"),
+        "wire_beacon": of("beacons"),
         "wire_dht": of("dht_messages"),
         "wire_hello": [(n, b[4:]) for n, b in of("hellos")],
         "wire_record": of("records") + of("revocations") + of("name_claims") + of("catalogs"),
