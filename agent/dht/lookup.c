@@ -452,6 +452,7 @@ static void end(struct vx6_dht_lookup *l)
 	list_closest(l, &r, closest);
 	count_asked(l, &r.pub);
 	account(l, r.pub.err);
+	vx6_dht_lookup_leave_better(l);
 	detach(l);
 	l->done(l->user, &r.pub);
 	lookup_free(l);

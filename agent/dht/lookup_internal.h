@@ -128,6 +128,11 @@ unsigned vx6_dht_found_paths(const struct vx6_dht_lookup *l, const struct dht_fo
 /** @param out FOUND_MAX @return how many */
 size_t vx6_dht_found_values(const struct vx6_dht_lookup *l, struct vx6_dht_value *out);
 
+/* ---- lookup_after.c ---- */
+
+/** What a reader does for the next one: holders of older records get the newest, and a popular record comes to lie nearer. */
+void vx6_dht_lookup_leave_better(struct vx6_dht_lookup *l);
+
 /* ---- lookup.c ---- */
 
 void vx6_dht_lookup_trace(const struct vx6_dht_lookup *l, struct vx6_dht_trace *t);

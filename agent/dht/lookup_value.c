@@ -38,15 +38,15 @@ static struct dht_found *find(const struct vx6_dht_lookup *l, const struct vx6_r
 	return NULL;
 }
 
-static void add_voice(struct dht_found *f, uint16_t cand, uint32_t age_s)
+static void add_voice(struct dht_found *f, uint16_t cand, uint32_t age_s, bool exact)
 {
 	for (size_t i = 0; i < f->voices_n; i++)
 		if (f->voice[i].cand == cand) {
-			f->voice[i].exact = true;
+			f->voice[i].exact |= exact;
 			return;
 		}
 	if (f->voices_n < VOICES_MAX)
-		f->voice[f->voices_n++] = (struct dht_voice){cand, true, age_s};
+		f->voice[f->voices_n++] = (struct dht_voice){cand, exact, age_s};
 }
 
 static void keep_bytes(struct dht_found *f, const struct vx6_record_view *v)
@@ -88,11 +88,16 @@ static bool take_value(struct vx6_dht_lookup *l, uint16_t cand, uint32_t age_s,
 		return !is_lie(err);
 	f = find(l, &v);
 	if (f && f->n == n && memcmp(f->bytes, record, n) == 0) {
-		add_voice(f, cand, age_s);
+		add_voice(f, cand, age_s, true);
 		return true;
 	}
-	if ((f && v.seq <= f->seq) || l->checks >= CHECKS_MAX)
-		return true; /* older, or a second one under the same number: the first stays */
+	if (f && v.seq <= f->seq) {
+		/* older, or a second one under the same number: the first stays */
+		add_voice(f, cand, age_s, false);
+		return true;
+	}
+	if (l->checks >= CHECKS_MAX)
+		return true;
 	l->checks++;
 	err = vx6_dht_check_record(l->d, &l->ask.key, record, n, &rec);
 	if (!vx6_is_ok(err))
@@ -107,7 +112,7 @@ static bool take_value(struct vx6_dht_lookup *l, uint16_t cand, uint32_t age_s,
 		f->subject = rec.subject;
 	}
 	keep_bytes(f, &v);
-	add_voice(f, cand, age_s);
+	add_voice(f, cand, age_s, true);
 	return true;
 }
 

@@ -3,6 +3,7 @@
 #include "base/list.h"
 #include "crypto/table.h"
 #include "dht/dht_internal.h"
+#include "wire/code.h"
 
 /*
  * A query ends by its answer, by the sender's failure or by the hard timeout, and the table learns from each. All have the same hard
@@ -123,7 +124,10 @@ static void learn(struct vx6_dht *d, const struct query *q, const struct dht_out
 		d->answered++;
 		percentile_add(q->warm ? &qs->warm : &qs->cold, o->rtt_ms);
 		count(d, false);
-		vx6_dht_table_alive(d, &q->to, q->warm ? o->rtt_ms : 0);
+		if (o->resp->status == VX6_CODE_UNSUPPORTED && q->op != VX6_DHT_PUT)
+			vx6_dht_table_remove(d, &q->to.node); /* it serves no longer */
+		else
+			vx6_dht_table_alive(d, &q->to, q->warm ? o->rtt_ms : 0);
 		return;
 	}
 	d->failed++;

@@ -273,10 +273,16 @@ static void the_newest_record_wins(void **state)
 	assert_int_equal(o->value[0].holders, 1);
 	assert_int_equal(o->value[0].prefixes, 1);
 	free(o);
-	/* the best of two paths that agree, or of all there is */
+	/* the reader has told some of the others meanwhile */
+	net_run(net, 1000);
+	o = look(net, &s.key, VX6_DHT_WANT_ALL);
+	assert_int_equal(o->seq[0], 9);
+	assert_int_equal(o->value[0].holders, 5);
+	free(o);
 	o = look(net, &s.key, VX6_DHT_WANT_BEST);
 	assert_ok(o->r.err);
-	assert_true(o->seq[0] == 9 || o->value[0].paths >= 2);
+	assert_int_equal(o->seq[0], 9);
+	assert_true(o->value[0].paths >= 2);
 	free(o);
 	net_free(net);
 }
@@ -542,6 +548,20 @@ static void one_lookup_may_cancel_another_that_has_just_ended(void **state)
 	net_free(net);
 }
 
+static void who_serves_no_longer_is_forgotten(void **state)
+{
+	struct net *net = net_new();
+	struct vx6_dht_key key = {.b = {1}};
+
+	net_add_many(net, 3);
+	net_introduce_all(net);
+	vx6_dht_set_self(net->node[1].dht, NULL, &net->now);
+	free(look(net, &key, VX6_DHT_WANT_NODES));
+	assert_null(vx6_dht_table_find(net->node[0].dht, &net->node[1].contact));
+	assert_non_null(vx6_dht_table_find(net->node[0].dht, &net->node[2].contact));
+	net_free(net);
+}
+
 static void lookups_under_way_end_quietly_with_the_dht(void **state)
 {
 	struct net *net = net_new();
@@ -599,6 +619,7 @@ int main(void)
 		cmocka_unit_test(not_found_is_said_after_widening),
 		cmocka_unit_test(answers_that_nobody_asked_for_change_nothing),
 		cmocka_unit_test(one_lookup_may_cancel_another_that_has_just_ended),
+		cmocka_unit_test(who_serves_no_longer_is_forgotten),
 		cmocka_unit_test(lookups_under_way_end_quietly_with_the_dht),
 		cmocka_unit_test(a_small_network_is_quiet),
 	};
