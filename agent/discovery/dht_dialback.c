@@ -3,7 +3,7 @@
  *
  * Nobody may use us to knock at somebody else's door: the address is the primary one of the asker's signed record, and of the same prefix as
  * the address from which the asker's session comes. So a private address is dialled only for those who are inside already, and this host
- * only for those who are on it. We present no identity: the peer is to prove who it is, not to get another session with us.
+ * only for those who are on it. Neighbours who come by a private address may name one of the network that is ours, too. We present no identity: the peer is to prove who it is, not to get another session with us.
  */
 #include <string.h>
 
@@ -31,6 +31,13 @@ void link_dialbacks_fini(struct link_dialbacks *d)
 {
 	while (!vx6_list_is_empty(&d->running))
 		link_dialback_cancel(VX6_CONTAINER_OF(d->running.next, struct link_dialback, node));
+}
+
+void link_dialbacks_own(struct link_dialbacks *d, const struct vx6_addr *own)
+{
+	d->has_own = own && !vx6_addr_is_private(own);
+	if (d->has_own)
+		vx6_addr_prefix(own, d->own_prefix);
 }
 
 static void dialback_free(struct link_dialback *b)
@@ -71,7 +78,16 @@ static void on_deadline(struct vx6_timer *timer)
 	finish(b, VX6_ERR(TIMEOUT));
 }
 
-static bool may_dial(const struct link_session *ds, struct vx6_addr *at)
+/* Hosts of one site see each other by private addresses, too: whoever asks from inside may be dialled in the network that is ours as well. */
+static bool is_site_of(const struct link_dialbacks *d, const struct vx6_addr *remote,
+		       const uint8_t prefix[16])
+{
+	return d->has_own && memcmp(d->own_prefix, prefix, sizeof d->own_prefix) == 0 &&
+	       vx6_addr_is_private(remote) && !vx6_addr_is_loopback(remote);
+}
+
+static bool may_dial(const struct link_dialbacks *d, const struct link_session *ds,
+		     struct vx6_addr *at)
 {
 	struct vx6_addr remote;
 	uint8_t near[16], prefix[16];
@@ -81,6 +97,8 @@ static bool may_dial(const struct link_session *ds, struct vx6_addr *at)
 	vx6_dht_contact_addr(&ds->peer->contact, at);
 	link_session_remote(ds, &remote, near);
 	vx6_addr_prefix(at, prefix);
+	if (is_site_of(d, &remote, prefix))
+		return true;
 	return memcmp(near, prefix, sizeof prefix) == 0 && !vx6_addr_is_link_local(at) &&
 	       vx6_addr_is_private(at) == vx6_addr_is_private(&remote) &&
 	       vx6_addr_is_loopback(at) == vx6_addr_is_loopback(&remote);
@@ -115,7 +133,7 @@ vx6_err link_dialback_begin(struct link_dialbacks *d, const struct link_session 
 	struct vx6_dial_request req = {.addrs_n = 1, .expect_node = true, .anonymous = true};
 	struct link_dialback *b;
 
-	if (!may_dial(ds, &req.addrs[0]))
+	if (!may_dial(d, ds, &req.addrs[0]))
 		return VX6_ERR(REFUSED);
 	if (!take_turn(d, &ds->peer->node))
 		return VX6_ERR(FULL);

@@ -183,6 +183,8 @@ static void make_parts(struct vx6_dht_link *l)
 					       .loop = cfg->loop,
 					       .sessions = cfg->sessions,
 					       .pool = &l->pool,
+					       .endpoint = cfg->endpoint,
+					       .endpoint_user = cfg->user,
 					       .answered = on_answered,
 					       .failed = on_failed,
 					       .user = l,
@@ -266,8 +268,14 @@ void vx6_dht_link_now(const struct vx6_dht_link *l, struct vx6_dht_now *out)
 
 void vx6_dht_link_session_up(struct vx6_dht_link *l, struct vx6_session *s)
 {
-	if (l->dht && !vx6_session_is_anonymous(s))
-		link_presence_session_up(&l->presence, link_pool_up(&l->pool, s));
+	const struct vx6_node_id *node = vx6_session_node(s);
+	struct vx6_endpoint e;
+
+	if (!l->dht || vx6_session_is_anonymous(s))
+		return;
+	link_presence_session_up(&l->presence, link_pool_up(&l->pool, s));
+	if (node && l->cfg.endpoint && l->cfg.endpoint(l->cfg.user, node, &e))
+		vx6_dht_link_endpoint(l, &e);
 }
 
 void vx6_dht_link_session_down(struct vx6_dht_link *l, struct vx6_session *s, vx6_err why)
@@ -350,6 +358,7 @@ void vx6_dht_link_own(struct vx6_dht_link *l, const struct vx6_endpoint_addr *ad
 	if (has_own)
 		vx6_dht_contact_addr(&c, &a);
 	l->queries.allow_loopback = has_own && vx6_addr_is_loopback(&a);
+	link_dialbacks_own(&l->dialbacks, has_own ? &a : NULL);
 	link_presence_own(&l->presence, has_own ? &c : NULL);
 }
 

@@ -38,6 +38,8 @@ struct vx6_dht_link_config {
 	void (*serving_changed)(void *user, bool serving);
 	/** Whether a session is used by anybody else: the pool must not close it. */
 	bool (*is_needed)(void *user, const struct vx6_session *s);
+	/** The endpoint record of a node, if one is known: for sessions that come up, and the other addresses of whom we dial. */
+	bool (*endpoint)(void *user, const struct vx6_node_id *node, struct vx6_endpoint *out);
 	void *user;
 };
 

@@ -102,13 +102,35 @@ struct link_queries_config {
 	struct vx6_loop *loop;
 	struct vx6_sessions *sessions;
 	struct link_pool *pool;
+	/** Optional: the endpoint record of a node. */
+	bool (*endpoint)(void *user, const struct vx6_node_id *node, struct vx6_endpoint *out);
+	void *endpoint_user;
 	/** One of these for each query, never inside a call, unless cancelled. */
 	void (*answered)(void *user, uint64_t id, const uint8_t *resp, size_t n);
 	void (*failed)(void *user, uint64_t id, vx6_err why);
 	void *user;
 };
 
-struct link_query;
+struct link_way;
+struct link_query {
+	struct vx6_list node; /* link_queries.running or .queued, or way.waiting */
+	struct link_queries *qs;
+	uint64_t id;
+	struct vx6_dht_contact to;
+	bool may_dial, is_queued;
+	struct link_way *way;
+	struct vx6_opening *opening;
+	struct vx6_stream *stream; /* once the peer has answered OPEN */
+	uint8_t *req, *resp;
+	size_t req_n, req_sent, resp_n, resp_cap;
+	bool fin_sent;
+	unsigned opened; /* streams so far */
+	struct vx6_timer stuck;
+	struct vx6_task fail;
+	vx6_err err;
+	UT_hash_handle hh;
+};
+
 struct link_queries {
 	struct link_queries_config cfg;
 	struct link_query *by_id;
@@ -129,6 +151,20 @@ void link_query_send_over(struct link_queries *qs, uint64_t id, struct link_sess
 /** Harmless when there is no such query. */
 void link_query_cancel(struct link_queries *qs, uint64_t id);
 
+/* between dht_query.c and dht_way.c */
+
+/** @p q, which is in no list, waits for a dial. */
+void link_way_join(struct link_query *q);
+/** A query that waited for @p w is gone. */
+void link_way_left(struct link_way *w);
+/** Finds a session or a dial for @p q, which is in no list. */
+void link_query_begin(struct link_query *q);
+VX6_RES link_query_start(struct link_query *q, struct link_session *ds);
+void link_query_fail(struct link_query *q, vx6_err err);
+void link_query_fail_later(struct link_query *q, vx6_err err);
+/** Takes @p q out of whatever it waits in. */
+void link_query_leave_line(struct link_query *q);
+
 /* ---- dialbacks ---- */
 
 enum { DHT_DIALBACKS_RECENT = 256, DHT_DIALBACKS_MAX = 8 };
@@ -139,6 +175,8 @@ struct link_dialbacks {
 	struct vx6_sessions *sessions;
 	struct vx6_list running;
 	size_t running_n;
+	bool has_own; /* our own primary address is global, and of this prefix */
+	uint8_t own_prefix[16];
 	struct {
 		uint64_t at_ms; /* 0: unused */
 		struct vx6_node_id node;
@@ -147,6 +185,8 @@ struct link_dialbacks {
 
 void link_dialbacks_init(struct link_dialbacks *d, struct vx6_loop *loop, struct vx6_sessions *m);
 void link_dialbacks_fini(struct link_dialbacks *d);
+/** Our primary address; NULL: none. */
+void link_dialbacks_own(struct link_dialbacks *d, const struct vx6_addr *own);
 /**
  * Dials the peer of @p ds at its primary address, as nobody, and hangs up.
  * @param done fires once, never inside this call, unless cancelled: VX6_OK or why it was not reached

@@ -104,13 +104,15 @@ static void consider(struct link_presence *p, struct candidates *c, struct link_
 {
 	struct vx6_addr remote, own;
 	uint8_t prefix[16], mine[16];
+	bool is_near;
 
 	if (!ds->peer || vx6_session_is_anonymous(ds->s))
 		return;
 	link_session_remote(ds, &remote, prefix);
 	vx6_dht_contact_addr(&p->own, &own);
 	vx6_addr_prefix(&own, mine);
-	if ((memcmp(prefix, mine, sizeof mine) == 0) != near)
+	is_near = vx6_addr_is_private(&remote) || memcmp(prefix, mine, sizeof mine) == 0;
+	if (is_near != near)
 		return;
 	for (unsigned i = 0; i < c->prefixes; i++)
 		if (memcmp(c->seen[i], prefix, sizeof prefix) == 0)

@@ -16,36 +16,6 @@
 
 enum { RESPONSE_FIRST = 2048 };
 
-/* One dial, and the queries that wait for it. */
-struct way {
-	struct vx6_list node;
-	struct link_queries *qs;
-	struct vx6_dht_contact to;
-	struct vx6_dialing *dialing;
-	struct vx6_list waiting;
-};
-
-struct link_query {
-	struct vx6_list node; /* link_queries.running or .queued, or way.waiting */
-	struct link_queries *qs;
-	uint64_t id;
-	struct vx6_dht_contact to;
-	bool may_dial, is_queued;
-	struct way *way;
-	struct vx6_opening *opening;
-	struct vx6_stream *stream; /* once the peer has answered OPEN */
-	uint8_t *req, *resp;
-	size_t req_n, req_sent, resp_n, resp_cap;
-	bool fin_sent;
-	unsigned opened; /* streams so far */
-	struct vx6_timer stuck;
-	struct vx6_task fail;
-	vx6_err err;
-	UT_hash_handle hh;
-};
-
-static void begin(struct link_query *q);
-
 /* ---- a stream that nobody listens to any more ---- */
 
 static void ignore_data(struct vx6_stream *s, const struct iovec *iov, int n, bool fin, void *user)
@@ -82,7 +52,7 @@ static void leave_stream(struct link_query *q, bool is_over)
 	q->stream = NULL;
 }
 
-static void leave_line(struct link_query *q)
+void link_query_leave_line(struct link_query *q)
 {
 	vx6_list_remove(&q->node);
 	q->qs->queued_n -= q->is_queued;
@@ -92,7 +62,7 @@ static void leave_line(struct link_query *q)
 
 static void query_free(struct link_query *q)
 {
-	leave_line(q);
+	link_query_leave_line(q);
 	vx6_task_cancel(&q->fail);
 	HASH_DEL(q->qs->by_id, q);
 	free(q->req);
@@ -100,7 +70,7 @@ static void query_free(struct link_query *q)
 	free(q);
 }
 
-static void fail_now(struct link_query *q, vx6_err err)
+void link_query_fail(struct link_query *q, vx6_err err)
 {
 	struct link_queries *qs = q->qs;
 	uint64_t id = q->id;
@@ -114,13 +84,13 @@ static void on_fail(struct vx6_task *task)
 {
 	struct link_query *q = task->user;
 
-	fail_now(q, q->err);
+	link_query_fail(q, q->err);
 }
 
-static void fail_later(struct link_query *q, vx6_err err)
+void link_query_fail_later(struct link_query *q, vx6_err err)
 {
 	q->err = err;
-	leave_line(q);
+	link_query_leave_line(q);
 	vx6_list_push(&q->qs->running, &q->node);
 	vx6_loop_defer(q->qs->cfg.loop, &q->fail);
 }
@@ -142,7 +112,7 @@ static void answered(struct link_query *q)
 
 static void on_stuck(struct vx6_timer *timer)
 {
-	fail_now(timer->user, VX6_ERR(TIMEOUT));
+	link_query_fail(timer->user, VX6_ERR(TIMEOUT));
 }
 
 /* ---- the stream ---- */
@@ -187,7 +157,7 @@ static void take(struct link_query *q, const struct iovec *iov, int n, bool fin)
 	size_t before = q->resp_n;
 
 	if (!keep(q, iov, n)) {
-		fail_now(q, VX6_ERR(LIMIT));
+		link_query_fail(q, VX6_ERR(LIMIT));
 		return;
 	}
 	vx6_stream_consume(q->stream, q->resp_n - before);
@@ -218,13 +188,13 @@ static void lost(struct link_query *q, vx6_err err)
 	q->stream = NULL;
 	vx6_timer_stop(&q->stuck);
 	if (!is_session_failure(err) || !q->may_dial || q->opened > 1) {
-		fail_now(q, err);
+		link_query_fail(q, err);
 		return;
 	}
 	q->req_sent = q->resp_n = 0;
 	q->fin_sent = false;
-	leave_line(q);
-	begin(q);
+	link_query_leave_line(q);
+	link_query_begin(q);
 }
 
 static void on_closed(struct vx6_stream *stream, vx6_err why, uint32_t code, void *user)
@@ -261,14 +231,14 @@ static void on_early_writable(void *user, struct vx6_stream *stream)
 static const struct vx6_opening_events opening_events = {.outcome = on_outcome,
 							 .writable = on_early_writable};
 
-static vx6_err start(struct link_query *q, struct link_session *ds)
+vx6_err link_query_start(struct link_query *q, struct link_session *ds)
 {
 	struct vx6_open what = {.kind = VX6_OPEN_DHT};
 	struct vx6_stream *early;
 
 	VX6_TRY(vx6_session_open(ds->s, &what, &opening_events, q, &q->opening));
 	q->opened++;
-	leave_line(q);
+	link_query_leave_line(q);
 	vx6_list_push(&q->qs->running, &q->node);
 	link_pool_touch(q->qs->cfg.pool, ds);
 	vx6_timer_in_ms(&q->stuck, DHT_STUCK_MS);
@@ -278,133 +248,13 @@ static vx6_err start(struct link_query *q, struct link_session *ds)
 	return VX6_OK;
 }
 
-/* ---- ways ---- */
-
-static bool same_contact(const struct vx6_dht_contact *a, const struct vx6_dht_contact *b)
-{
-	return a->port == b->port && a->via == b->via && vx6_node_id_eq(&a->node, &b->node) &&
-	       memcmp(a->ip, b->ip, sizeof a->ip) == 0;
-}
-
-static struct way *way_find(struct link_queries *qs, const struct vx6_dht_contact *to)
-{
-	VX6_LIST_EACH(node, &qs->ways)
-	{
-		struct way *w = VX6_CONTAINER_OF(node, struct way, node);
-
-		if (same_contact(&w->to, to))
-			return w;
-	}
-	return NULL;
-}
-
-static void way_free(struct way *w)
-{
-	vx6_list_remove(&w->node);
-	w->qs->ways_n--;
-	free(w);
-}
-
-static void run_queue(struct link_queries *qs)
-{
-	while (qs->ways_n < VX6_DHT_DIALS_MAX && !vx6_list_is_empty(&qs->queued)) {
-		struct link_query *q = VX6_CONTAINER_OF(qs->queued.next, struct link_query, node);
-
-		leave_line(q);
-		begin(q);
-	}
-}
-
-static void on_dialed(void *user, vx6_err err, struct vx6_session *s, const char *detail)
-{
-	struct way *w = user;
-	struct link_queries *qs = w->qs;
-	uint64_t id = s ? vx6_session_id(s) : 0;
-	struct vx6_dht_contact to = w->to;
-	struct vx6_list waiting, *node;
-
-	vx6_list_init(&waiting);
-	while ((node = vx6_list_pop(&w->waiting)) != NULL) {
-		VX6_CONTAINER_OF(node, struct link_query, node)->way = NULL;
-		vx6_list_push(&waiting, node);
-	}
-	way_free(w);
-	while ((node = vx6_list_pop(&waiting)) != NULL) {
-		struct link_query *q = VX6_CONTAINER_OF(node, struct link_query, node);
-		/* what another query's answer led to may have closed it meanwhile */
-		struct link_session *ds = id ? link_pool_dialed(qs->cfg.pool, id, &to) : NULL;
-		vx6_err how = err;
-
-		if (vx6_is_ok(err))
-			how = ds ? start(q, ds) : VX6_ERR(CLOSED);
-		if (!vx6_is_ok(how))
-			fail_now(q, how);
-	}
-	run_queue(qs);
-}
-
-/* An address of this very host is dialled only where the whole network lives on it: what else listens here is nobody's business. */
-static bool may_dial(const struct link_queries *qs, const struct vx6_addr *a)
-{
-	return !vx6_addr_is_link_local(a) && !vx6_addr_is_any(a) && !vx6_addr_is_multicast(a) &&
-	       a->port != 0 && (qs->allow_loopback || !vx6_addr_is_loopback(a));
-}
-
-static struct way *way_make(struct link_queries *qs, const struct vx6_dht_contact *to)
-{
-	struct vx6_dial_request req = {.addrs_n = 1, .expect_node = true, .node = to->node};
-	struct way *w;
-
-	vx6_dht_contact_addr(to, &req.addrs[0]);
-	req.via[0] = to->via & (VX6_DIAL_QUIC | VX6_DIAL_TCP);
-	if (!may_dial(qs, &req.addrs[0]) || req.via[0] == 0)
-		return NULL;
-	w = vx6_zalloc(sizeof *w);
-	w->qs = qs;
-	w->to = *to;
-	vx6_list_init(&w->waiting);
-	w->dialing = vx6_sessions_dial(qs->cfg.sessions, &req, on_dialed, w);
-	if (!w->dialing) {
-		free(w);
-		return NULL;
-	}
-	vx6_list_push(&qs->ways, &w->node);
-	qs->ways_n++;
-	return w;
-}
-
-static void dial(struct link_query *q)
-{
-	struct link_queries *qs = q->qs;
-	struct way *w = way_find(qs, &q->to);
-
-	if (!w && qs->ways_n >= VX6_DHT_DIALS_MAX) {
-		if (qs->queued_n >= DHT_QUEUE_MAX) {
-			fail_later(q, VX6_ERR(FULL));
-			return;
-		}
-		vx6_list_push(&qs->queued, &q->node);
-		q->is_queued = true;
-		qs->queued_n++;
-		return;
-	}
-	if (!w)
-		w = way_make(qs, &q->to);
-	if (!w) {
-		fail_later(q, VX6_ERR(UNREACHABLE));
-		return;
-	}
-	vx6_list_push(&w->waiting, &q->node);
-	q->way = w;
-}
-
 /* q is in no list */
-static void begin(struct link_query *q)
+void link_query_begin(struct link_query *q)
 {
 	struct link_session *ds = link_pool_find(q->qs->cfg.pool, &q->to);
 
-	if (!ds || !vx6_is_ok(start(q, ds)))
-		dial(q);
+	if (!ds || !vx6_is_ok(link_query_start(q, ds)))
+		link_way_join(q);
 }
 
 /* ---- for the others ---- */
@@ -449,23 +299,23 @@ void link_query_send(struct link_queries *qs, uint64_t id, const struct vx6_dht_
 
 	q->to = *to;
 	q->may_dial = true;
-	begin(q);
+	link_query_begin(q);
 }
 
 void link_query_send_over(struct link_queries *qs, uint64_t id, struct link_session *ds,
 			  const uint8_t *req, size_t n)
 {
 	struct link_query *q = query_new(qs, id, req, n);
-	vx6_err err = start(q, ds);
+	vx6_err err = link_query_start(q, ds);
 
 	if (!vx6_is_ok(err))
-		fail_later(q, err);
+		link_query_fail_later(q, err);
 }
 
 void link_query_cancel(struct link_queries *qs, uint64_t id)
 {
 	struct link_query *q;
-	struct way *w;
+	struct link_way *w;
 
 	HASH_FIND(hh, qs->by_id, &id, sizeof id, q);
 	if (!q)
@@ -473,9 +323,6 @@ void link_query_cancel(struct link_queries *qs, uint64_t id)
 	w = q->way;
 	leave_stream(q, false);
 	query_free(q);
-	if (!w || !vx6_list_is_empty(&w->waiting))
-		return;
-	vx6_dialing_cancel(w->dialing);
-	way_free(w);
-	run_queue(qs);
+	if (w)
+		link_way_left(w);
 }

@@ -380,16 +380,6 @@ static bool counts(const struct vx6_session *s)
 	return vx6_session_node(s) && !vx6_session_is_anonymous(s);
 }
 
-static void tell_registry(struct vx6_entry *e, const struct vx6_node_id *node,
-			  const struct vx6_link_info *info)
-{
-	struct vx6_endpoint_addr at = {.addr = info->remote,
-				       .via = strcmp(info->transport, "tcp") == 0 ? VX6_VIA_TCP
-										  : VX6_VIA_QUIC};
-
-	vx6_registry_met(e->cfg.registry, node, info->initiator ? &at : NULL, vx6_wall_s());
-}
-
 void vx6_entry_session_up(struct vx6_entry *e, struct vx6_session *s)
 {
 	const struct vx6_node_id *node = vx6_session_node(s);
@@ -399,7 +389,6 @@ void vx6_entry_session_up(struct vx6_entry *e, struct vx6_session *s)
 	if (!counts(s))
 		return;
 	vx6_session_info(s, &info);
-	tell_registry(e, node, &info);
 	HASH_FIND(hh, e->up, node->b, sizeof node->b, u);
 	if (!u) {
 		u = vx6_zalloc(sizeof *u);

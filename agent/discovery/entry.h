@@ -7,7 +7,7 @@
  * Shape:   while sessions with fewer than VX6_ENTRY_WANT nodes are up, candidates of the registry are dialled, as many at a time as are
  *          missing: freshest first, of prefixes that are not in use before others; a candidate that failed waits longer each time.
  *          Sessions that came in count like those that were dialled, so a crowd that starts at once calms down by itself.
- *          The registry hears of every session, and of the dials that failed here
+ *          The registry hears of the dials that failed here; of sessions it hears from whoever wires the parts
  * Trust:   records are claims: whoever answers must prove its id; addresses of this host are dialled only when we listen on such a one
  * Threads: the loop's thread
  */

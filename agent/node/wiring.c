@@ -129,6 +129,13 @@ static bool is_session_needed(void *user, const struct vx6_session *s)
 	return vx6_peers_owns(node->peers, s) || vx6_entry_needs(node->entry, s);
 }
 
+static bool endpoint_of(void *user, const struct vx6_node_id *id, struct vx6_endpoint *out)
+{
+	const struct vx6_node *node = user;
+
+	return vx6_registry_endpoint(node->registry, id, vx6_wall_s(), out);
+}
+
 static void dht_now(void *user, struct vx6_dht_now *out)
 {
 	vx6_dht_link_now(user, out);
@@ -164,6 +171,7 @@ static vx6_err make_dht(struct vx6_node *node, char *detail)
 		.asn_map = node->cfg.asn_map,
 		.serving_changed = announce_serving,
 		.is_needed = is_session_needed,
+		.endpoint = endpoint_of,
 		.user = node,
 	};
 

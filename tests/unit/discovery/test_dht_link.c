@@ -52,16 +52,18 @@ static void on_serving(void *user, bool serving)
 	vx6_sessions_each(h->node.m, announce_to, h);
 }
 
+static bool on_endpoint(void *user, const struct vx6_node_id *node, struct vx6_endpoint *out)
+{
+	const struct host *peer = host_of(node);
+
+	if (peer)
+		*out = peer->says;
+	return peer != NULL;
+}
+
 static void on_up(struct test_node *n, struct vx6_session *s)
 {
-	struct host *h = (struct host *)n, *peer;
-
-	vx6_dht_link_session_up(h->link, s);
-	if (vx6_session_is_anonymous(s) || !vx6_session_node(s))
-		return;
-	peer = host_of(vx6_session_node(s));
-	if (peer)
-		vx6_dht_link_endpoint(h->link, &peer->says);
+	vx6_dht_link_session_up(((struct host *)n)->link, s);
 }
 
 static void on_down(struct test_node *n, struct vx6_session *s, vx6_err why)
@@ -83,6 +85,7 @@ static void host_start(struct host *h, const char *at, enum vx6_dht_mode mode)
 					  .net = vx6_net_default,
 					  .mode = mode,
 					  .serving_changed = on_serving,
+					  .endpoint = on_endpoint,
 					  .user = h};
 	char why[128];
 

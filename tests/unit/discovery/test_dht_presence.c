@@ -137,7 +137,7 @@ static void on_incoming(struct test_node *n, struct vx6_session *s, struct vx6_s
 
 static const struct test_hooks hooks = {.up = on_up, .down = on_down, .incoming = on_incoming};
 static const struct link_presence_times quick = {
-	.tick_ms = 40, .soon_ms = 10, .keep_ms = 400, .renew_ms = 200, .pause_ms = 100};
+	.tick_ms = 60, .soon_ms = 10, .keep_ms = 900, .renew_ms = 450, .pause_ms = 250};
 
 static void host_start(struct host *h, const char *at, enum vx6_dht_mode mode)
 {
@@ -320,6 +320,25 @@ static void dialback__address_beyond_the_askers_network__never_dialled(void **st
 	assert_int_equal(ask_dialback(shack, bob), VX6_CODE_OK); /* inside, of one who is inside */
 }
 
+static void dialback__neighbour_by_its_private_address__in_our_own_network_only(void **state)
+{
+	struct vx6_addr own = alice->node.at;
+
+	connect_to(shack, alice);
+	test_run_ms(5);
+	tell(alice, contact_at(shack, "[2001:db8:1::9]:0", shack->node.at.port));
+	assert_int_equal(ask_dialback(shack, alice), VX6_CODE_AUTH);
+	link_dialbacks_own(&alice->dialbacks, &own);
+	tell(alice, contact_at(shack, "[2001:db8:2::9]:0", shack->node.at.port));
+	assert_int_equal(ask_dialback(shack, alice), VX6_CODE_AUTH);
+	tell(alice, contact_at(shack, "[2001:db8:1::9]:0", shack->node.at.port));
+	assert_int_equal(ask_dialback(shack, alice), VX6_CODE_OK);
+	connect_to(bob, alice);
+	test_run_ms(5);
+	tell(alice, contact_at(bob, "[2001:db8:1::9]:0", bob->node.at.port));
+	assert_int_equal(ask_dialback(bob, alice), VX6_CODE_AUTH); /* from outside */
+}
+
 static void dialback__record_not_known__refused(void **state)
 {
 	struct vx6_dht_contact c = contact_of(carol);
@@ -420,11 +439,29 @@ static void presence__words_of_liars__as_many_as_can_be_had(void **state)
 	dave->lie = VX6_CODE_OK;
 	test_run(alice_serves, NULL); /* three of three networks */
 	dave->lie = bob->lie = VX6_CODE_TIMEOUT;
-	test_run_ms(600);
+	test_run_ms(1000);
 	assert_true(alice->presence.serving); /* two say no: not as many as it takes */
 	carol->lie = VX6_CODE_TIMEOUT;
 	test_run(alice_is_quiet, NULL);
 	assert_int_equal(alice->changes, 2);
+}
+
+static void presence__neighbour_by_a_private_address__counts_as_one(void **state)
+{
+	struct vx6_dht_contact c = contact_of(alice);
+
+	shack->lie = VX6_CODE_OK;
+	bob->lie = VX6_CODE_TIMEOUT;
+	own_is(alice, &c);
+	connect_to(alice, bob);
+	connect_to(alice, shack);
+	test_run_ms(60);
+	assert_false(alice->presence.serving); /* bob is elsewhere, and his word counts alone */
+	assert_int_equal(shack->asked, 0);
+	vx6_session_close(vx6_sessions_find(alice->node.m, &bob->node.id.id, VX6_DIAL_ANY),
+			  VX6_ERR(IDLE));
+	test_run(alice_serves, NULL);
+	assert_int_equal(shack->asked, 1);
 }
 
 static void presence__neighbour_only__its_word_counts(void **state)
@@ -482,7 +519,9 @@ int main(void)
 		PRESENCE_TEST(dialback__of_one_who_cannot__says_so),
 		PRESENCE_TEST(dialback__address_of_somebody_else__reached_nobody),
 		PRESENCE_TEST(dialback__address_beyond_the_askers_network__never_dialled),
+		PRESENCE_TEST(dialback__neighbour_by_its_private_address__in_our_own_network_only),
 		PRESENCE_TEST(dialback__record_not_known__refused),
+		PRESENCE_TEST(presence__neighbour_by_a_private_address__counts_as_one),
 		PRESENCE_TEST(dialback__many_askers__bounded),
 		PRESENCE_TEST(dialback__asker_leaves_meanwhile__dial_ends),
 		PRESENCE_TEST(presence__private_network__serves_at_once),

@@ -31,6 +31,7 @@ static struct host {
 	struct vx6_dht_requester from;
 	uint8_t req[VX6_DHT_REQ_MAX];
 	size_t req_n;
+	struct vx6_endpoint others; /* what it knows of anybody it dials */
 } host[HOSTS];
 #define alice (&host[0])
 #define bob (&host[1])
@@ -83,6 +84,12 @@ static bool on_needed(void *user, const struct vx6_session *s)
 static size_t on_known(void *user)
 {
 	return ((struct host *)user)->known;
+}
+
+static bool on_endpoint(void *user, const struct vx6_node_id *node, struct vx6_endpoint *out)
+{
+	*out = ((struct host *)user)->others;
+	return true;
 }
 
 static void on_up(struct test_node *n, struct vx6_session *s)
@@ -138,6 +145,8 @@ static void host_start(struct host *h, const char *at)
 	link_queries_init(&h->queries, &(struct link_queries_config){.loop = test_loop,
 								     .sessions = h->node.m,
 								     .pool = &h->pool,
+								     .endpoint = on_endpoint,
+								     .endpoint_user = h,
 								     .answered = on_answered,
 								     .failed = on_failed});
 	h->queries.allow_loopback = true;
@@ -287,6 +296,33 @@ static void query__nobody_there__fails(void **state)
 	send_at(alice, 2, &c, 35);
 	wait_for(2);
 	assert_int_equal(outcome[2].err.code, VX6_E_UNREACHABLE);
+}
+
+static void query__private_node_with_several_addresses__all_are_tried(void **state)
+{
+	struct vx6_dht_contact c = contact_of(bob);
+	struct vx6_addr a;
+
+	alice->others.n_addrs = 1;
+	alice->others.addrs[0].via = VX6_VIA_TCP;
+	assert_true(vx6_is_ok(vx6_addr_parse("192.168.7.7:0", &alice->others.addrs[0].addr)));
+	alice->others.addrs[0].addr.port = c.port;
+	c.port = 1;
+	send_at(alice, 1, &c, 35);
+	wait_for(1);
+	assert_int_equal(outcome[1].err.code, VX6_E_OK);
+	/* an address elsewhere proves nothing of a global one */
+	assert_true(vx6_is_ok(vx6_addr_parse("[2001:db8:5::1]:0", &a)));
+	memcpy(c.ip, a.ip, sizeof c.ip);
+	send_at(alice, 2, &c, 35);
+	wait_for(2);
+	assert_false(vx6_is_ok(outcome[2].err));
+	assert_true(vx6_is_ok(vx6_addr_parse("[2001:db8:5:1::2]:0", &a)));
+	a.port = alice->others.addrs[0].addr.port;
+	alice->others.addrs[0].addr = a;
+	send_at(alice, 3, &c, 35);
+	wait_for(3);
+	assert_int_equal(outcome[3].err.code, VX6_E_OK);
 }
 
 static void query__another_node_answers__wrong_peer(void **state)
@@ -637,6 +673,7 @@ int main(void)
 		STREAM_TEST(query__many_for_one_contact__share_a_dial),
 		STREAM_TEST(query__largest_request_and_answer__whole),
 		STREAM_TEST(query__nobody_there__fails),
+		STREAM_TEST(query__private_node_with_several_addresses__all_are_tried),
 		STREAM_TEST(query__another_node_answers__wrong_peer),
 		STREAM_TEST(query__addresses_of_this_host__only_where_the_network_is_local),
 		STREAM_TEST(query__cancelled_at_each_point__no_word),
