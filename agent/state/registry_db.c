@@ -22,6 +22,7 @@ enum {
 	RETRY_MS = 30000,
 	TICK_MS = 10000,
 	CONTACTS_MS = 60000,
+	ASIDE_AGAIN_MS = 60000,
 };
 
 struct db_job {
@@ -37,7 +38,9 @@ struct vx6_registry_db {
 	struct vx6_row_batch batch;
 	struct vx6_timer flush, tick;
 	struct db_job *job;
+	bool more;            /* not all that waited went into the batch */
 	uint64_t contacts_ms; /* when contacts were last stored */
+	uint64_t aside_ms;    /* when a file was last set aside; 0: never */
 	uint64_t rows_written, transactions;
 	vx6_err stuck;
 	/* so that a close can wait for the job */
@@ -98,12 +101,19 @@ static void settle(struct vx6_registry_db *db, vx6_err err, bool damaged)
 		db->rows_written += db->batch.rows;
 		db->transactions++;
 	} else if (damaged) {
-		VX6_ERROR("state", "the registry's file is damaged and was set aside: %s",
-			  db->file.detail);
+		uint64_t now = vx6_loop_now_ms(db->cfg.loop);
+
 		vx6_registry_dirty_all(db->cfg.registry);
-		if (db->cfg.damaged)
-			db->cfg.damaged(db->cfg.user, db->file.detail);
-		err = VX6_OK;
+		/* a new file that is damaged at once: then it is not the file */
+		if (!db->aside_ms || now - db->aside_ms >= ASIDE_AGAIN_MS) {
+			VX6_ERROR("state", "the registry's file is damaged and was set aside: %s",
+				  db->file.detail);
+			if (db->cfg.damaged)
+				db->cfg.damaged(db->cfg.user, db->file.detail);
+			err = VX6_OK;
+			db->more = true;
+		}
+		db->aside_ms = now;
 	} else {
 		vx6_registry_rows_failed(db->cfg.registry, &db->batch);
 	}
@@ -124,7 +134,7 @@ static void job_done(struct vx6_job *job)
 		if (!vx6_is_ok(db->stuck)) {
 			vx6_timer_stop(&db->flush);
 			flush_in(db, RETRY_MS);
-		} else if (vx6_registry_dirty(db->cfg.registry) >= VX6_ROWS_BATCH) {
+		} else if (db->more) {
 			start_job(db);
 		} else if (vx6_registry_dirty(db->cfg.registry) > 0) {
 			flush_in(db, SOON_MS);
@@ -141,6 +151,7 @@ static bool take_batch(struct vx6_registry_db *db, bool last)
 
 	size_t rows = vx6_registry_take_rows(db->cfg.registry, contacts, &db->batch);
 
+	db->more = vx6_registry_dirty(db->cfg.registry) > 0;
 	if (contacts && !vx6_registry_contacts_dirty(db->cfg.registry))
 		db->contacts_ms = now;
 	return rows > 0;
@@ -290,7 +301,7 @@ void vx6_registry_db_info(const struct vx6_registry_db *db, struct vx6_registry_
 	*out = (struct vx6_registry_db_info){
 		.rows_written = db->rows_written,
 		.transactions = db->transactions,
-		.pending = vx6_registry_dirty(db->cfg.registry),
+		.pending = vx6_registry_dirty(db->cfg.registry) + db->batch.rows,
 		.stuck = db->stuck,
 	};
 }

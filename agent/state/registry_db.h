@@ -53,8 +53,8 @@ void vx6_registry_db_close(struct vx6_registry_db *db);
 
 struct vx6_registry_db_info {
 	uint64_t rows_written, transactions;
-	size_t pending;
-	vx6_err stuck; /* why nothing can be stored; OK */
+	size_t pending; /* rows that are not on disk yet, contacts not counted */
+	vx6_err stuck;  /* why nothing can be stored; OK */
 };
 void vx6_registry_db_info(const struct vx6_registry_db *db, struct vx6_registry_db_info *out);
 

@@ -15,16 +15,30 @@
 
 enum { REGISTRY_VERSION = 1, REGISTRY_APPLICATION_ID = 0x56583602 };
 
-static bool is_damage(int rc)
+/* A flipped bit need not look like damage: the schema no longer fits the statements, or the header says that this version may only read. */
+static bool is_damage(const struct registry_file *f, int rc)
 {
-	return (rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB;
+	switch (rc & 0xff) {
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+	case SQLITE_ERROR:
+	case SQLITE_SCHEMA:
+	case SQLITE_CONSTRAINT:
+	case SQLITE_MISMATCH:
+	case SQLITE_FORMAT:
+		return true;
+	case SQLITE_READONLY:
+		return access(f->path, W_OK) == 0;
+	default:
+		return false;
+	}
 }
 
 static vx6_err complain(struct registry_file *f, int rc)
 {
 	snprintf(f->detail, sizeof f->detail, "%.150s: %.90s", f->path,
 		 f->db ? sqlite3_errmsg(f->db) : sqlite3_errstr(rc));
-	return is_damage(rc) ? VX6_ERR(CORRUPT) : state_err(f->db, rc);
+	return is_damage(f, rc) ? VX6_ERR(CORRUPT) : state_err(f->db, rc);
 }
 
 static vx6_err complain_errno(struct registry_file *f)
