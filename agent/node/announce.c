@@ -149,6 +149,19 @@ void announce_endpoint(struct vx6_node *node)
 	vx6_publisher_set_endpoint(node->publisher, node->name, own, n, features);
 }
 
+/* An address that only this host reaches is nothing to tell the neighbours. */
+size_t announce_beacon(void *user, uint8_t *out, size_t cap)
+{
+	struct vx6_endpoint_addr own[VX6_ENDPOINT_ADDRS_MAX];
+	struct vx6_node *node = user;
+	size_t n = announce_own_addrs(node, own);
+
+	for (size_t i = 0; i < n; i++)
+		if (!vx6_addr_is_loopback(&own[i].addr))
+			return vx6_publisher_endpoint(node->publisher, out, cap);
+	return 0;
+}
+
 void announce_network_changed(void *user)
 {
 	struct vx6_node *node = user;
@@ -161,5 +174,7 @@ void announce_network_changed(void *user)
 	announce_endpoint(node);
 	vx6_peers_hurry(node->peers);
 	vx6_entry_hurry(node->entry);
+	if (node->lan)
+		vx6_lan_changed(node->lan);
 	tell_event(node, "address.changed", "node", "", NULL);
 }

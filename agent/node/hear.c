@@ -83,14 +83,14 @@ static size_t own_endpoint(void *user, uint8_t *out, size_t cap)
 
 /* ---- records ---- */
 
-void hear_record(struct vx6_node *node, struct vx6_session *s, const uint8_t *record, size_t n,
-		 const struct vx6_source *from)
+vx6_err hear_record(struct vx6_node *node, struct vx6_session *s, const uint8_t *record, size_t n,
+		    const struct vx6_source *from)
 {
 	struct vx6_record_view view;
 	vx6_err err = vx6_record_decode(record, n, &view);
 
 	if (vx6_is_ok(err) && memcmp(view.subject, node->identity.id.b, sizeof view.subject) == 0)
-		return; /* nobody tells us of ourselves */
+		return VX6_OK; /* nobody tells us of ourselves */
 	node->hearing = s;
 	if (vx6_is_ok(err))
 		err = vx6_registry_admit(node->registry, record, n, from, vx6_wall_s(), NULL);
@@ -98,6 +98,7 @@ void hear_record(struct vx6_node *node, struct vx6_session *s, const uint8_t *re
 	if (!vx6_is_ok(err) && err.code != VX6_E_STALE &&
 	    vx6_log_allow(&node->complaints, "node", 10, 10000))
 		VX6_INFO("node", "a record from a peer was refused: %s", vx6_err_text(err));
+	return err;
 }
 
 void hear_exchanged(void *user, struct vx6_session *from, const uint8_t *record, size_t n,
@@ -106,7 +107,29 @@ void hear_exchanged(void *user, struct vx6_session *from, const uint8_t *record,
 	struct vx6_source source = {.kind = about_itself ? VX6_SOURCE_SUBJECT : VX6_SOURCE_PEER,
 				    .by = *vx6_session_node(from)};
 
-	hear_record(user, from, record, n, &source);
+	(void)vx6_is_ok(hear_record(user, from, record, n, &source));
+}
+
+bool hear_beacon(void *user, const uint8_t *record, size_t n)
+{
+	static const struct vx6_source from = {.kind = VX6_SOURCE_LAN};
+	struct vx6_node *node = user;
+	struct vx6_record_view view;
+	struct vx6_node_id who;
+	struct vx6_endpoint e;
+	bool known;
+
+	if (!vx6_is_ok(vx6_record_decode(record, n, &view)) || view.type != VX6_RTYPE_ENDPOINT)
+		return false;
+	memcpy(who.b, view.subject, sizeof who.b);
+	known = vx6_registry_endpoint(node->registry, &who, vx6_wall_s(), &e);
+	if (!vx6_is_ok(hear_record(node, NULL, record, n, &from)) ||
+	    !vx6_registry_endpoint(node->registry, &who, vx6_wall_s(), &e))
+		return false;
+	if (!known)
+		tell_node(node, "lan.heard", &who, NULL);
+	vx6_entry_heard(node->entry, &e);
+	return !known;
 }
 
 static void on_record(void *user, struct vx6_session *s, const uint8_t *record, size_t n)

@@ -18,6 +18,7 @@
 #include "discovery/dht_link.h"
 #include "discovery/entry.h"
 #include "discovery/exchange.h"
+#include "discovery/lan.h"
 #include "discovery/netwatch.h"
 #include "discovery/peers.h"
 #include "discovery/publisher.h"
@@ -87,6 +88,7 @@ struct vx6_node {
 	struct vx6_services *services;
 	struct vx6_forwards *forwards;
 	struct vx6_netwatch *netwatch;
+	struct vx6_lan *lan; /* NULL: off, or nothing to tell the neighbours */
 
 	struct row_table service_rows, forward_rows, peer_rows;
 	struct vx6_list mutations; /* struct request, waiting their turn */
@@ -246,8 +248,10 @@ void tell_node(struct vx6_node *node, const char *type, const struct vx6_node_id
 extern const struct vx6_sessions_events hear_session_events;
 extern const struct vx6_registry_events hear_registry_events;
 /** A record from outside, through the one door there is. @param s who brought it; NULL: no session did */
-void hear_record(struct vx6_node *node, struct vx6_session *s, const uint8_t *record, size_t n,
-		 const struct vx6_source *from);
+vx6_err hear_record(struct vx6_node *node, struct vx6_session *s, const uint8_t *record, size_t n,
+		    const struct vx6_source *from);
+/* As the beacon's receiver wants it. @return true: of a node that was not known */
+bool hear_beacon(void *user, const uint8_t *record, size_t n);
 /* As the exchange wants it. */
 void hear_exchanged(void *user, struct vx6_session *from, const uint8_t *record, size_t n,
 		    bool about_itself);
@@ -261,6 +265,8 @@ void announce_endpoint(struct vx6_node *node);
 size_t announce_own_addrs(struct vx6_node *node,
 			  struct vx6_endpoint_addr out[static VX6_ENDPOINT_ADDRS_MAX]);
 void announce_network_changed(void *user);
+/* Our endpoint record, as the beacon wants it. */
+size_t announce_beacon(void *user, uint8_t *out, size_t cap);
 /* As the publisher and the DHT's link want them. */
 bool announce_may_see(void *user, const char *service, const struct vx6_node_id *who);
 bool announce_is_public(void *user, const char *service);

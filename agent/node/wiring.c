@@ -184,6 +184,24 @@ static vx6_err make_dht(struct vx6_node *node, char *detail)
 	return VX6_OK;
 }
 
+static void make_lan(struct vx6_node *node)
+{
+	struct vx6_lan_config cfg = {
+		.loop = node->loop,
+		.net = node->identity.net,
+		.own = announce_beacon,
+		.heard = hear_beacon,
+		.user = node,
+	};
+	vx6_err err;
+
+	if (node->cfg.lan_off || node->cfg.listen_n == 0)
+		return;
+	err = vx6_lan_new(&cfg, &node->lan);
+	if (!vx6_is_ok(err))
+		VX6_INFO("node", "no beacon on the local network: %s", vx6_err_text(err));
+}
+
 static void make_parts(struct vx6_node *node, const struct vx6_state_image *img)
 {
 	struct vx6_publisher_config pub = {
@@ -268,6 +286,7 @@ vx6_err wiring_start(struct vx6_node *node, const struct vx6_state_image *img, c
 		    vx6_netwatch_new(node->loop, announce_network_changed, node, &node->netwatch)))
 		VX6_WARN("node", "cannot watch this host's addresses");
 	announce_endpoint(node);
+	make_lan(node);
 	return VX6_OK;
 }
 
@@ -275,6 +294,7 @@ void wiring_stop(struct vx6_node *node)
 {
 	node->stopping = true;
 	vx6_netwatch_free(node->netwatch);
+	vx6_lan_free(node->lan);
 	vx6_forwards_free(node->forwards);
 	vx6_reach_free(node->reach);
 	vx6_reattach_free(node->reattach);
