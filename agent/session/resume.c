@@ -4,10 +4,12 @@
  */
 #include "base/util.h"
 #include "session/session_internal.h"
+#include "transport/local.h"
 #include "wire/code.h"
 
 enum {
 	STALL_PROBE_MS = 3000,
+	MOVED_PROBE_MS = 150, /* and three round trips */
 	ASIDE_QUEUE_MAX =
 		64 * 1024, /* an ACK does not go aside while more waits on the control stream */
 };
@@ -180,6 +182,22 @@ static void on_stalled(void *user, const struct vx6_node_id *peer, struct vx6_li
 		return;
 	via = resume_via(other);
 	vx6_vxs_attach(m->vxs, &via, is_this, link);
+}
+
+/*
+ * A transport may need long to find out that its path works again, or in which way: probes that were lost in between come ever more
+ * seldom. A new session is quicker than that.
+ */
+void resume_moved(struct vx6_session *s)
+{
+	struct vx6_link_info info;
+
+	if (!s->has_node || !vx6_vxs_rides_on(s->m->vxs, &s->node, s->link))
+		return;
+	vx6_link_info(s->link, &info);
+	/* without an address there is nothing to be heard; another change will follow */
+	if (vx6_local_addr_is_there(&info.local))
+		vx6_session_probe(s, MOVED_PROBE_MS + 3 * (info.srtt_us / 1000));
 }
 
 const struct vx6_vxs_events resume_events = {

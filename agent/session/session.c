@@ -209,7 +209,9 @@ void vx6_session_probe(struct vx6_session *s, uint32_t ms)
 	struct vx6_link_info info;
 	struct vx6_wr w;
 
-	if (!s->was_up || s->state == SESSION_DEAD || vx6_timer_is_armed(&s->probe))
+	if (!s->was_up || s->state == SESSION_DEAD)
+		return;
+	if (vx6_timer_is_armed(&s->probe) && s->probe_ms <= ms)
 		return;
 	vx6_link_info(s->link, &info);
 	s->probe_rx = info.rx_bytes;

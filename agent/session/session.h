@@ -171,7 +171,7 @@ struct vx6_session *vx6_sessions_by_id(struct vx6_sessions *m, uint64_t id);
 
 /** Tells the peer why and ends; `down` follows. */
 void vx6_session_close(struct vx6_session *s, vx6_err why);
-/** Asks for a sign of life: without one within @p ms the session is closed with TIMEOUT. */
+/** Asks for a sign of life: if nothing at all comes for @p ms the session is closed with TIMEOUT. */
 void vx6_session_probe(struct vx6_session *s, uint32_t ms);
 
 /** Queues a record for the peer; records of one wake-up travel together. @return FULL when too much is queued | INVALID: we are anonymous there */

@@ -181,6 +181,8 @@ bool resume_in_force(const struct vx6_session *s);
 struct vx6_vxs_via resume_via(const struct vx6_session *s);
 /** A session is up, or one has become the lesser of two: streams without a carrier, and those of lesser ones, move to the best. */
 void resume_on(struct vx6_sessions *m, const struct vx6_node_id *node);
+/** Our addresses have changed under @p s: if it does not go on, its streams do so elsewhere. */
+void resume_moved(struct vx6_session *s);
 VX6_RES resume_take_ack(struct vx6_session *s, const struct vx6_ctl *m);
 VX6_RES resume_take_adrift(struct vx6_session *s, const struct vx6_ctl *m);
 

@@ -484,6 +484,7 @@ static void rebind_one(struct vx6_session *s, void *user)
 	(void)user;
 	if (ops->link_rebind)
 		ops->link_rebind(s->link);
+	resume_moved(s);
 }
 
 void vx6_sessions_rebind(struct vx6_sessions *m)

@@ -2,7 +2,7 @@
  * @file local.h
  * Whether an address is still one of this host's.
  *
- * Layer:   transport (private to it)
+ * Layer:   transport
  * Threads: any thread
  */
 #ifndef VX6_TRANSPORT_LOCAL_H

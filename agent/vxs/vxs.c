@@ -330,6 +330,23 @@ void vx6_vxs_each_adrift(struct vx6_vxs *m, const struct vx6_node_id *peer,
 	}
 }
 
+bool vx6_vxs_rides_on(const struct vx6_vxs *m, const struct vx6_node_id *peer,
+		      const struct vx6_link *link)
+{
+	struct vxs_peer *p = vxs_peer_find(m, peer);
+
+	if (!p)
+		return false;
+	VX6_LIST_EACH(node, &p->streams)
+	{
+		struct vxs_stream *v = VX6_CONTAINER_OF(node, struct vxs_stream, of_peer);
+
+		if (v->base.link == link && !v->ended && !v->fixed)
+			return true;
+	}
+	return false;
+}
+
 unsigned vx6_vxs_adrift(const struct vx6_vxs *m, const struct vx6_node_id *peer)
 {
 	struct vxs_peer *p = vxs_peer_find(m, peer);

@@ -119,6 +119,10 @@ void vx6_vxs_each_adrift(struct vx6_vxs *m, const struct vx6_node_id *peer,
 void vx6_vxs_acked(struct vx6_vxs *m, const struct vx6_vxs_via *via,
 		   const uint8_t id[static VX6_VXS_ID_BYTES], uint32_t epoch, uint64_t off);
 
+/** Whether a stream that can go on elsewhere rides on @p link, or waits there for the answer to its attach. */
+bool vx6_vxs_rides_on(const struct vx6_vxs *m, const struct vx6_node_id *peer,
+		      const struct vx6_link *link);
+
 enum { VX6_VXS_ADRIFT_OPENED = 1, VX6_VXS_ADRIFT_ACCEPTED = 2 };
 /** Whether streams with @p peer wait for a carrier: bits, 0: none. */
 unsigned vx6_vxs_adrift(const struct vx6_vxs *m, const struct vx6_node_id *peer);
