@@ -27,6 +27,8 @@ static bool is_wanted(const struct ranking *r, const struct dht_entry *e)
 		return false;
 	if (r->flags & CHOOSE_PROVED)
 		return e->proved && e->failures == 0;
+	if ((r->flags & CHOOSE_SOUND) && e->failures > 0)
+		return false;
 	return e->demoted_s <= r->now_s;
 }
 

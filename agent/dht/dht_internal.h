@@ -147,6 +147,9 @@ enum dht_blame {
 };
 /** Nothing happens when it is not in the table. */
 void vx6_dht_table_failed(struct vx6_dht *d, const struct vx6_dht_contact *c, enum dht_blame blame);
+/** It sent us something: a sign of life of a contact, nothing to anybody else. */
+void vx6_dht_table_heard(struct vx6_dht *d, const struct vx6_node_id *node,
+			 const uint8_t ip[static 16]);
 /** A lookup or a ping went to that bucket. */
 void vx6_dht_table_touch(struct vx6_dht *d, const struct vx6_dht_key *key);
 void vx6_dht_table_remove(struct vx6_dht *d, const struct vx6_node_id *node);
@@ -158,6 +161,8 @@ struct dht_entry *vx6_dht_table_find(const struct vx6_dht *d, const struct vx6_d
 enum dht_choose {
 	CHOOSE_PROVED =
 		1, /* only those that have answered, and did not fail since: what others are told */
+	CHOOSE_SOUND =
+		4, /* those that did not fail since they were last heard of, or are only hearsay */
 	CHOOSE_CAPPED = 2, /* at most one of a prefix, unless diversity is off */
 };
 /**

@@ -293,6 +293,8 @@ size_t vx6_dht_serve(struct vx6_dht *d, const struct vx6_dht_requester *from, co
 	vx6_dht_enter(d, now);
 	vx6_wr_init(&w, out, VX6_DHT_RESPONSE_MAX);
 	d->served++;
+	if (from->has_node)
+		vx6_dht_table_heard(d, &from->node, from->ip);
 	err = vx6_dht_req_decode(req, n, &q.req);
 	memcpy(q.key.b, q.req.key, sizeof q.key.b);
 	if (!vx6_is_ok(err))

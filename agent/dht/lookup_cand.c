@@ -214,20 +214,31 @@ int vx6_dht_cand_next(const struct vx6_dht_lookup *l, uint8_t path, bool *pendin
 
 /* ---- seeds ---- */
 
+/* @return how many of @p near were of use */
+static size_t deal(struct vx6_dht_lookup *l, const struct dht_entry *near, size_t n, bool proved,
+		   uint8_t first, uint8_t paths)
+{
+	size_t dealt = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (near[i].proved == proved &&
+		    vx6_dht_cand_add(l, &near[i].contact, (uint8_t)(first + dealt % paths),
+				     FROM_TABLE, near[i].failures > 0))
+			dealt++;
+	return dealt;
+}
+
+/* Hearsay comes after those that have answered before, and those that failed of late only when there are few others. */
 size_t vx6_dht_cand_seed(struct vx6_dht_lookup *l, uint8_t first, uint8_t paths)
 {
 	struct dht_entry near[SEEDS_MAX];
-	size_t n = vx6_dht_closest(l->d, &l->ask.key, 0, NULL, near, SEEDS_MAX), dealt = 0;
+	size_t n = vx6_dht_closest(l->d, &l->ask.key, CHOOSE_SOUND, NULL, near, SEEDS_MAX);
+	size_t dealt = deal(l, near, n, true, first, paths);
 
-	/* those that failed of late, or never proved anything, come after all others */
-	for (int doubtful = 0; doubtful <= 1; doubtful++)
-		for (size_t i = 0; i < n; i++) {
-			bool doubt = near[i].failures > 0 || !near[i].proved;
-
-			if (doubt == (doubtful != 0) &&
-			    vx6_dht_cand_add(l, &near[i].contact, (uint8_t)(first + dealt % paths),
-					     FROM_TABLE, near[i].failures > 0))
-				dealt++;
-		}
-	return dealt;
+	dealt += deal(l, near, n, false, first, paths);
+	if (dealt >= VX6_DHT_K)
+		return dealt;
+	n = vx6_dht_closest(l->d, &l->ask.key, 0, NULL, near, SEEDS_MAX);
+	dealt += deal(l, near, n, true, first, paths);
+	return dealt + deal(l, near, n, false, first, paths);
 }

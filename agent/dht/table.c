@@ -203,6 +203,20 @@ static void refresh(struct vx6_dht *d, struct dht_entry *e, const struct vx6_dht
 	d->table->globals += is_global(e);
 }
 
+static bool is_at(const struct dht_entry *e, const struct vx6_dht_contact *c)
+{
+	return memcmp(e->contact.ip, c->ip, sizeof c->ip) == 0 && e->contact.port == c->port;
+}
+
+/* Its record names another address in the same place: not told to others before it has answered there. */
+static void move_unproved(struct dht_table *t, struct dht_entry *e, const struct vx6_dht_contact *c)
+{
+	t->globals -= is_global(e);
+	e->contact = *c;
+	e->failures = VX6_MAX(e->failures, (uint8_t)1);
+	t->globals += is_global(e);
+}
+
 static struct dht_entry *find_at(const struct dht_table *t, unsigned index,
 				 const struct vx6_node_id *node, bool *spare)
 {
@@ -247,6 +261,8 @@ void vx6_dht_table_met(struct vx6_dht *d, const struct vx6_dht_contact *c,
 	if (how == VX6_DHT_HEARD) {
 		if (!known)
 			add_spare(t, bucket_at(t, index), &e);
+		else if (!is_at(known, c))
+			move_unproved(t, known, c);
 		return;
 	}
 	if (known && vx6_dht_closer(&e.pos, &known->pos, &e.pos) == 0) {
@@ -277,19 +293,29 @@ void vx6_dht_table_alive(struct vx6_dht *d, const struct vx6_dht_contact *c, uin
 	e->rtt_ms = (uint16_t)(e->rtt_ms == 0 ? rtt_ms : (e->rtt_ms * 7U + rtt_ms) / 8);
 }
 
-/* The best candidate takes the place of a dead contact. Without a proved one it stays: our own network may be what is down. */
-static void replace(struct vx6_dht *d, unsigned index, struct dht_entry *dead)
+/* The candidate that answered last and would fit, were @p instead_of (may be NULL) not there. */
+static struct dht_entry *best_spare(const struct vx6_dht *d, unsigned index,
+				    const struct dht_entry *instead_of)
 {
-	struct dht_bucket *b = &d->table->bucket[index];
-	struct dht_entry *best = NULL, e;
+	const struct dht_bucket *b = &d->table->bucket[index];
+	struct dht_entry *best = NULL;
 
 	for (size_t i = 0; i < b->spare_n; i++) {
 		struct dht_entry *s = &b->spare[i];
 
-		if (s->proved && s->failures == 0 && prefix_fits(d, b, index, &s->contact, dead) &&
-		    (!best || s->heard_s > best->heard_s))
+		if (s->proved && s->failures == 0 && (!best || s->heard_s > best->heard_s) &&
+		    prefix_fits(d, b, index, &s->contact, instead_of))
 			best = s;
 	}
+	return best;
+}
+
+/* The best candidate takes the place of a dead contact. Without a proved one it stays: our own network may be what is down. */
+static void replace(struct vx6_dht *d, unsigned index, struct dht_entry *dead)
+{
+	struct dht_bucket *b = &d->table->bucket[index];
+	struct dht_entry *best = best_spare(d, index, dead), e;
+
 	if (!best)
 		return;
 	e = *best;
@@ -334,16 +360,43 @@ void vx6_dht_table_failed(struct vx6_dht *d, const struct vx6_dht_contact *c, en
 		return;
 	count_failure(d, e, blame);
 	if (spare) {
-		if (!e->proved || is_dead(e))
+		if (blame != BLAME_DOUBT && (!e->proved || is_dead(e)))
 			drop_spare(d->table, &d->table->bucket[index], e);
 	} else if (is_dead(e)) {
 		replace(d, index, e);
 	}
 }
 
+/* A place is free again: the best candidate that has answered gets it. */
+static void promote(struct vx6_dht *d, unsigned index)
+{
+	struct dht_bucket *b = &d->table->bucket[index];
+	struct dht_entry *best = best_spare(d, index, NULL), e;
+
+	if (!best || b->n >= vx6_dht_bucket_capacity(index))
+		return;
+	e = *best;
+	drop_spare(d->table, b, best);
+	add_entry(d->table, b, &e);
+}
+
 void vx6_dht_table_remove(struct vx6_dht *d, const struct vx6_node_id *node)
 {
 	drop_elsewhere(d->table, node);
+	for (unsigned i = 0; i < d->table->buckets_n; i++)
+		promote(d, i);
+}
+
+void vx6_dht_table_heard(struct vx6_dht *d, const struct vx6_node_id *node,
+			 const uint8_t ip[static 16])
+{
+	struct vx6_dht_contact c = {.node = *node, .port = 1};
+	struct dht_entry *e;
+
+	memcpy(c.ip, ip, sizeof c.ip);
+	e = vx6_dht_table_find(d, &c);
+	if (e && e->proved)
+		e->heard_s = vx6_dht_table_s(d);
 }
 
 void vx6_dht_table_rebase(struct vx6_dht *d)

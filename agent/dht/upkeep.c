@@ -18,7 +18,7 @@ enum {
 	REFRESH_CHURN_S = 600,
 	SILENT_CHURN_MS = 3 * 60 * 1000,
 	WARM_PINGS = 16, /* of a tick */
-	COLD_PINGS = 4,  /* a minute */
+	COLD_PINGS = 1,  /* a minute */
 	COLD_PINGS_CHURN = 40,
 	COLD_PINGS_JOIN = 32, /* once */
 	SMALL_NETWORK = 100,  /* below, nobody is dialled for upkeep's sake */
@@ -92,8 +92,7 @@ static void on_lookup(void *user, const struct vx6_dht_result *r)
 		u->again_ms = JOIN_AGAIN_MS;
 		return;
 	}
-	if (u->joined)
-		return;
+	u->joined = false; /* nobody answers any more: as at a start */
 	u->join_ms = d->now.ms + vx6_dht_jitter(d, u->again_ms);
 	u->again_ms = VX6_MIN(u->again_ms * 2, (uint32_t)JOIN_AGAIN_MAX_MS);
 }
@@ -205,14 +204,15 @@ static struct dht_entry *longest_silent(const struct vx6_dht *d, const struct dh
 	for (size_t i = 0; i < b->n; i++) {
 		struct dht_entry *e = &b->entry[i];
 
-		if (is_silent(d, e) && (!worst || e->heard_s < worst->heard_s) &&
+		if (e->failures < FAILURES_MAX && is_silent(d, e) &&
+		    (!worst || e->heard_s < worst->heard_s) &&
 		    d->io->is_warm(d->user, &e->contact) == warm)
 			worst = e;
 	}
 	return worst;
 }
 
-/* A candidate where there is room for it, or where somebody is about to be replaced. */
+/* Hearsay, where there is room for one more. Candidates that have answered wait for a place by their own right. */
 static const struct dht_entry *promising(const struct dht_bucket *b, unsigned index)
 {
 	const struct dht_entry *best = NULL;
@@ -220,7 +220,7 @@ static const struct dht_entry *promising(const struct dht_bucket *b, unsigned in
 	if (b->n >= vx6_dht_bucket_capacity(index))
 		return NULL;
 	for (size_t i = 0; i < b->spare_n; i++)
-		if (!best || b->spare[i].heard_s > best->heard_s)
+		if (!b->spare[i].proved && (!best || b->spare[i].heard_s > best->heard_s))
 			best = &b->spare[i];
 	return best;
 }

@@ -124,6 +124,80 @@ static void hearsay_is_a_candidate_until_it_answers(void **state)
 	net_free(net);
 }
 
+static void hearsay_of_another_address_is_tried_before_it_is_told(void **state)
+{
+	struct net *net = net_new();
+	struct vx6_dht *d = net_add(net, "fd00::1", NULL, NULL)->dht;
+	struct vx6_dht_contact c = {.node = {.b = {7}},
+				    .ip = {0xfd, [15] = 2},
+				    .port = 1,
+				    .via = VX6_DHT_VIA_TCP};
+	struct dht_entry out[1];
+
+	vx6_dht_met(d, &c, VX6_DHT_PROVED, &net->now);
+	c.ip[15] = 3;
+	vx6_dht_met(d, &c, VX6_DHT_HEARD, &net->now);
+	assert_int_equal(d->table->contacts, 1);
+	assert_int_equal(vx6_dht_closest(d, &d->pos, CHOOSE_PROVED, NULL, out, 1), 0);
+	assert_int_equal(vx6_dht_closest(d, &d->pos, 0, NULL, out, 1), 1);
+	assert_int_equal(out[0].contact.ip[15], 3);
+	vx6_dht_table_alive(d, &c, 1);
+	assert_int_equal(vx6_dht_closest(d, &d->pos, CHOOSE_PROVED, NULL, out, 1), 1);
+	net_free(net);
+}
+
+static void a_place_that_is_free_goes_to_who_waited_for_it(void **state)
+{
+	struct net *net = alone(state);
+	struct vx6_dht *d = net->node[0].dht;
+	struct vx6_dht_contact c[VX6_DHT_K + 1];
+	unsigned number = 0;
+
+	for (size_t i = 0; i <= VX6_DHT_K; i++) {
+		c[i] = contact_in(d, 4, &number);
+		vx6_dht_met(d, &c[i], VX6_DHT_PROVED, &net->now);
+	}
+	vx6_dht_remove(d, &c[0].node, &net->now);
+	assert_int_equal(d->table->bucket[4].n, VX6_DHT_K);
+	assert_int_equal(d->table->bucket[4].spare_n, 0);
+	net_free(net);
+}
+
+static void hearsay_survives_our_own_outage(void **state)
+{
+	struct net *net = alone(state);
+	struct vx6_dht *d = net->node[0].dht;
+	unsigned number = 0;
+	struct vx6_dht_contact c = contact_in(d, 0, &number);
+
+	vx6_dht_met(d, &c, VX6_DHT_HEARD, &net->now);
+	vx6_dht_table_failed(d, &c, BLAME_DOUBT);
+	assert_non_null(vx6_dht_table_find(d, &c));
+	vx6_dht_table_failed(d, &c, BLAME_SILENT);
+	assert_null(vx6_dht_table_find(d, &c));
+	net_free(net);
+}
+
+static void a_request_is_a_sign_of_life(void **state)
+{
+	struct net *net = alone(state);
+	struct vx6_dht *d = net->node[0].dht;
+	unsigned number = 0;
+	struct vx6_dht_contact c = contact_in(d, 0, &number);
+	struct dht_entry *e;
+
+	vx6_dht_met(d, &c, VX6_DHT_PROVED, &net->now);
+	forward_s(net, 100);
+	e = vx6_dht_table_find(d, &c);
+	assert_int_equal(vx6_dht_table_s(d) - e->heard_s, 100);
+	vx6_dht_table_heard(d, &c.node, c.ip);
+	assert_int_equal(vx6_dht_table_s(d) - e->heard_s, 0);
+	c.node.b[0] ^= 1;
+	vx6_dht_table_heard(d, &c.node, c.ip);
+	assert_int_equal(d->table->contacts, 1);
+	net_free(net);
+}
+
 static void a_prefix_has_one_place_in_a_small_bucket(void **state)
 {
 	struct net *net = alone(state);
@@ -354,6 +428,10 @@ int main(void)
 		cmocka_unit_test(nobody_alive_is_evicted_and_the_dead_are_replaced),
 		cmocka_unit_test(our_own_outage_costs_no_contact),
 		cmocka_unit_test(hearsay_is_a_candidate_until_it_answers),
+		cmocka_unit_test(hearsay_of_another_address_is_tried_before_it_is_told),
+		cmocka_unit_test(a_place_that_is_free_goes_to_who_waited_for_it),
+		cmocka_unit_test(hearsay_survives_our_own_outage),
+		cmocka_unit_test(a_request_is_a_sign_of_life),
 		cmocka_unit_test(a_prefix_has_one_place_in_a_small_bucket),
 		cmocka_unit_test(a_node_has_one_address),
 		cmocka_unit_test(the_closest_are_what_a_full_sort_gives),
