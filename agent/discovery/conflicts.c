@@ -24,9 +24,11 @@ static bool is_strong(const struct vx6_name_claim_seen *s)
 	return s->direct || s->work_bits >= VX6_NAME_WORK_BITS;
 }
 
-static uint64_t weight(const struct vx6_name_claim_seen *s)
+static uint64_t weight(const struct vx6_claims *c, const struct vx6_name_claim_seen *s)
 {
-	return (uint64_t)s->configured << 50 | (uint64_t)s->direct << 49 |
+	bool keep = c->has_keep && vx6_node_id_eq(&c->keep, &s->node);
+
+	return (uint64_t)keep << 51 | (uint64_t)s->configured << 50 | (uint64_t)s->direct << 49 |
 	       (uint64_t)is_strong(s) << 48 | (uint64_t)VX6_MIN(s->prefixes, 255u) << 40 |
 	       (uint64_t)VX6_MIN(s->holders, 255u) << 32 | s->median_age_s;
 }
@@ -78,9 +80,9 @@ bool vx6_claims_add(struct vx6_claims *c, const struct vx6_name_claim_seen *seen
 	}
 	c->more++;
 	for (size_t i = 1; i < c->n; i++)
-		if (weight(&c->claim[i]) < weight(least))
+		if (weight(c, &c->claim[i]) < weight(c, least))
 			least = &c->claim[i];
-	if (weight(seen) <= weight(least))
+	if (weight(c, seen) <= weight(c, least))
 		return false;
 	*least = *seen;
 	return true;

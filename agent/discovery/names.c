@@ -18,11 +18,48 @@ struct vx6_names *vx6_names_new(const struct vx6_node_id *self, const struct vx6
 	return n;
 }
 
+static struct bound_node *bound_find(const struct vx6_names *n, const struct vx6_node_id *id)
+{
+	struct bound_node *b;
+
+	HASH_FIND(hh, n->nodes, id->b, sizeof id->b, b);
+	return b;
+}
+
+static void bound_add(struct vx6_names *n, const struct vx6_node_id *id)
+{
+	struct bound_node *b = bound_find(n, id);
+
+	if (!b) {
+		b = vx6_zalloc(sizeof *b);
+		b->id = *id;
+		HASH_ADD(hh, n->nodes, id.b, sizeof b->id.b, b);
+	}
+	b->n++;
+}
+
+static void bound_remove(struct vx6_names *n, const struct vx6_node_id *id)
+{
+	struct bound_node *b = bound_find(n, id);
+
+	if (--b->n > 0)
+		return;
+	HASH_DEL(n->nodes, b);
+	free(b);
+}
+
 void vx6_names_free(struct vx6_names *n)
 {
+	struct bound_node *b, *next;
+
 	if (!n)
 		return;
 	conflicts_fini(n);
+	HASH_ITER(hh, n->nodes, b, next)
+	{
+		HASH_DEL(n->nodes, b);
+		free(b);
+	}
 	for (size_t i = 0; i < n->rows_n; i++)
 		free(n->row[i]);
 	free(n->row);
@@ -81,6 +118,8 @@ vx6_err vx6_names_bind(struct vx6_names *n, const struct vx6_name_binding *b)
 	size_t at;
 
 	if (known) {
+		bound_add(n, &b->node);
+		bound_remove(n, &known->node);
 		*known = *b;
 		return VX6_OK;
 	}
@@ -96,6 +135,7 @@ vx6_err vx6_names_bind(struct vx6_names *n, const struct vx6_name_binding *b)
 	memmove(n->row + at + 1, n->row + at, (n->rows_n - at) * sizeof *n->row);
 	n->row[at] = vx6_zalloc(sizeof **n->row);
 	*n->row[at] = *b;
+	bound_add(n, &b->node);
 	n->rows_n++;
 	return VX6_OK;
 }
@@ -106,6 +146,7 @@ vx6_err vx6_names_unbind(struct vx6_names *n, enum vx6_binding_kind kind, const 
 
 	if (at >= n->rows_n || row_cmp(n->row[at], name, kind) != 0)
 		return VX6_ERR(NOT_FOUND);
+	bound_remove(n, &n->row[at]->node);
 	free(n->row[at]);
 	n->rows_n--;
 	memmove(n->row + at, n->row + at + 1, (n->rows_n - at) * sizeof *n->row);
@@ -136,10 +177,7 @@ void vx6_names_used(struct vx6_names *n, const char *name, const struct vx6_node
 
 bool vx6_names_has_node(const struct vx6_names *n, const struct vx6_node_id *node)
 {
-	for (size_t i = 0; i < n->rows_n; i++)
-		if (vx6_node_id_eq(&n->row[i]->node, node))
-			return true;
-	return false;
+	return bound_find(n, node) != NULL;
 }
 
 bool name_matches(const char *q, const char *name, const struct vx6_node_id *node)

@@ -93,7 +93,7 @@ bool vx6_names_find(const struct vx6_names *n, enum vx6_binding_kind kind, const
 /** A connection by that name worked: pins it unless it is pinned. */
 void vx6_names_used(struct vx6_names *n, const char *name, const struct vx6_node_id *node,
 		    uint64_t now_ms);
-/** Whether any pin or petname stands for @p node. Linear in their number. */
+/** Whether any pin or petname stands for @p node. */
 bool vx6_names_has_node(const struct vx6_names *n, const struct vx6_node_id *node);
 /** In the order of names, a petname before a pin. @param after NULL: from the first; its name and kind count @param q NULL or "": all; part of a name, or the beginning of an id's text */
 size_t vx6_names_page(const struct vx6_names *n, const struct vx6_name_binding *after,
@@ -106,6 +106,8 @@ struct vx6_claims {
 	struct vx6_name_claim_seen claim[VX6_CLAIMS_MAX];
 	size_t n;
 	uint32_t more; /* found no place */
+	bool has_keep; /* the claim of `keep`, if it makes one, is never pushed out: a pinned node's */
+	struct vx6_node_id keep;
 };
 /** Adds a claim, or what it says beyond what is known of that node's. @return true: the node is new among them */
 bool vx6_claims_add(struct vx6_claims *c, const struct vx6_name_claim_seen *seen);

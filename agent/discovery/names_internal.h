@@ -8,7 +8,15 @@
 #ifndef VX6_DISCOVERY_NAMES_INTERNAL_H
 #define VX6_DISCOVERY_NAMES_INTERNAL_H
 
+#include "crypto/table.h"
 #include "discovery/names.h"
+
+/* A node that a name stands for, and how many do. */
+struct bound_node {
+	struct vx6_node_id id;
+	size_t n;
+	UT_hash_handle hh;
+};
 
 /* A conflict as it is kept: claims on the heap, most have two. */
 struct conflict {
@@ -27,6 +35,7 @@ struct vx6_names {
 	char own[VX6_LABEL_TEXT];
 	struct vx6_name_binding **row; /* sorted by name, then kind */
 	size_t rows_n, rows_cap;
+	struct bound_node *nodes;
 	struct conflict **conflict; /* sorted by name */
 	size_t conflicts_n;
 };

@@ -3,23 +3,21 @@
  *
  *   resolve -> session live -> OPEN sent -> answer
  *           -> no session  -> way (one dial for all who want the same node or address) -> OPEN sent -> answer
+ *                                \-> no address, or none that answers: the DHT is asked afresh, once -> way
  *
  * An attempt without an answer for PATIENCE_MS has its session probed, so that a peer that died silently is found out in seconds; after
  * OPEN_TIMEOUT_MS it ends. One that failed with its session, before its owner could write early bytes, is made once more.
  */
-#include "discovery/reach.h"
+#include "discovery/reach_internal.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/list.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "discovery/known.h"
-#include "discovery/peers.h"
-#include "discovery/registry.h"
-#include "session/session.h"
+#include "discovery/names.h"
 
 enum {
 	PATIENCE_MS = 1500,
@@ -27,45 +25,6 @@ enum {
 	OPEN_TIMEOUT_MS = 10000,
 	TRIES_MAX = 2,
 	WAITING_MAX = 65536, /* attempts under way */
-};
-
-/* One dial, and the attempts that wait for it. */
-struct way {
-	struct vx6_list node;
-	struct vx6_reach *reach;
-	struct vx6_addr address; /* address form without a node id */
-	bool has_node;
-	struct vx6_node_id id;
-	unsigned via;
-	struct vx6_dialing *dialing;
-	struct vx6_list waiting;
-};
-
-struct vx6_reaching {
-	struct vx6_list node; /* vx6_reach.all, or way.waiting */
-	struct vx6_reach *reach;
-	struct vx6_target to;
-	const struct vx6_reach_events *ev;
-	void *user;
-	bool has_node; /* `id` is resolved */
-	bool by_claim; /* and came from a name that the node gave itself: pinned once it worked */
-	struct vx6_node_id id;
-	uint64_t session;
-	struct vx6_opening *opening;
-	struct vx6_timer timer;
-	uint64_t deadline_ns;
-	struct vx6_task fail;
-	vx6_err err;
-	char detail[VX6_DIAL_DETAIL_MAX];
-	unsigned tries;
-	bool early_given;
-};
-
-struct vx6_reach {
-	struct vx6_reach_config cfg;
-	struct vx6_list all;
-	struct vx6_list ways;
-	size_t n;
 };
 
 static void begin(struct vx6_reaching *r);
@@ -79,6 +38,17 @@ static void reaching_free(struct vx6_reaching *r)
 	vx6_task_cancel(&r->fail);
 	r->reach->n--;
 	free(r);
+}
+
+/* Nothing of it is under way any more. */
+static void stop(struct vx6_reaching *r)
+{
+	if (r->opening)
+		vx6_opening_cancel(r->opening);
+	if (r->resolving)
+		vx6_resolve_cancel(r->resolving);
+	r->opening = NULL;
+	r->resolving = NULL;
 }
 
 static void give_up(struct vx6_reaching *r)
@@ -106,81 +76,35 @@ static void fail_later(struct vx6_reaching *r, vx6_err err)
 	vx6_loop_defer(r->reach->cfg.loop, &r->fail);
 }
 
-/* ---- who and where ---- */
-
-static unsigned via_of(const struct vx6_reaching *r)
-{
-	enum vx6_transport_choice c =
-		r->to.transport != VX6_TRANSPORT_AUTO ? r->to.transport : r->reach->cfg.transport;
-
-	return vx6_via_of(c);
-}
-
-/* A peer that is known by its address only is whoever answered there. The first that was used under the name is the one that is meant. */
-static vx6_err check_pin(struct vx6_reaching *r)
-{
-	char was[VX6_NODE_ID_SHORT], is[VX6_NODE_ID_SHORT];
-	struct vx6_node_id pin;
-
-	r->by_claim = true;
-	if (!vx6_registry_pinned(r->reach->cfg.registry, r->to.node, &pin) ||
-	    vx6_node_id_eq(&pin, &r->id))
-		return VX6_OK;
-	snprintf(r->detail, sizeof r->detail,
-		 "%s stands for %s here, but %s answers at its address now; give the peer that "
-		 "node_id if it is right",
-		 r->to.node, vx6_node_id_format_short(&pin, was),
-		 vx6_node_id_format_short(&r->id, is));
-	return VX6_ERR(WRONG_PEER);
-}
-
-static vx6_err resolve(struct vx6_reaching *r)
-{
-	const struct vx6_reach_config *cfg = &r->reach->cfg;
-	vx6_err err;
-
-	if (r->to.has_node_id) {
-		r->id = r->to.node_id;
-		r->has_node = true;
-		return VX6_OK;
-	}
-	if (r->to.address.family != VX6_ADDR_NONE)
-		return VX6_OK;
-	if (vx6_peers_by_name(cfg->peers, r->to.node, &r->id)) {
-		r->has_node = true;
-		return vx6_peers_gives_id(cfg->peers, r->to.node) ? VX6_OK : check_pin(r);
-	}
-	if (vx6_peers_has_name(cfg->peers, r->to.node)) {
-		vx6_peers_hurry(cfg->peers);
-		snprintf(r->detail, sizeof r->detail, "peer %s has not been reached yet",
-			 r->to.node);
-		return VX6_ERR(PEER_UNREACHABLE);
-	}
-	err = vx6_registry_resolve(cfg->registry, r->to.node, vx6_wall_s(), &r->id, r->detail,
-				   sizeof r->detail);
-	r->has_node = r->by_claim = vx6_is_ok(err);
-	/* to the one who connects, a name that changed hands is a peer that is not the expected one */
-	return err.code == VX6_E_MISMATCH ? VX6_ERR(WRONG_PEER) : err;
-}
+/* ---- dials shared by attempts ---- */
 
 static struct vx6_session *live_session(const struct vx6_reaching *r)
 {
 	struct vx6_sessions *m = r->reach->cfg.sessions;
 
 	if (r->has_node)
-		return vx6_sessions_find(m, &r->id, via_of(r));
-	return vx6_sessions_find_dialed(m, &r->to.address, via_of(r));
+		return vx6_sessions_find(m, &r->id, reach_via(r));
+	return vx6_sessions_find_dialed(m, &r->to.address, reach_via(r));
 }
 
-/* ---- dials shared by attempts ---- */
-
 static void start_open(struct vx6_reaching *r, struct vx6_session *s);
+
+/* Whoever moved may have said so since: its addresses are asked for again before this is given up. */
+static void dial_failed(struct vx6_reaching *r, vx6_err err, uint64_t seq)
+{
+	bool is_final = err.code == VX6_E_DRAINING;
+
+	r->err = is_final || err.code == VX6_E_WRONG_PEER ? err : VX6_ERR(PEER_UNREACHABLE);
+	r->dialed_seq = seq;
+	if (is_final || !reach_ask_where(r))
+		fail_later(r, r->err);
+}
 
 static void on_way_dialed(void *user, vx6_err err, struct vx6_session *s, const char *detail)
 {
 	struct way *w = user;
 	struct vx6_list *node;
-	uint64_t id = s ? vx6_session_id(s) : 0;
+	uint64_t id = s ? vx6_session_id(s) : 0, seq = w->seq;
 	struct vx6_reach *reach = w->reach;
 	struct vx6_list waiting;
 
@@ -198,9 +122,7 @@ static void on_way_dialed(void *user, vx6_err err, struct vx6_session *s, const 
 		if (s)
 			start_open(r, s);
 		else
-			fail_later(r, err.code == VX6_E_WRONG_PEER || err.code == VX6_E_DRAINING
-					      ? err
-					      : VX6_ERR(PEER_UNREACHABLE));
+			dial_failed(r, err, seq);
 	}
 }
 
@@ -210,7 +132,7 @@ static struct way *way_find(struct vx6_reaching *r)
 	{
 		struct way *w = VX6_CONTAINER_OF(node, struct way, node);
 
-		if (w->via != via_of(r) || w->has_node != r->has_node ||
+		if (w->via != reach_via(r) || w->has_node != r->has_node ||
 		    !vx6_addr_eq(&w->address, &r->to.address))
 			continue;
 		if (!r->has_node || vx6_node_id_eq(&w->id, &r->id))
@@ -228,14 +150,13 @@ static struct way *way_make(struct vx6_reaching *r)
 	w->address = r->to.address;
 	w->has_node = r->has_node;
 	w->id = r->id;
-	w->via = via_of(r);
+	w->via = reach_via(r);
 	vx6_list_init(&w->waiting);
 	if (r->to.address.family != VX6_ADDR_NONE) {
 		req.addrs[0] = r->to.address;
-		req.via[req.addrs_n++] = (uint8_t)via_of(r);
+		req.via[req.addrs_n++] = (uint8_t)reach_via(r);
 	} else {
-		vx6_known_addrs(r->reach->cfg.peers, r->reach->cfg.registry, &r->id, via_of(r),
-				&req);
+		w->seq = reach_addresses(r, &req);
 	}
 	vx6_known_tidy(&req);
 	w->dialing = vx6_sessions_dial(r->reach->cfg.sessions, &req, on_way_dialed, w);
@@ -254,8 +175,10 @@ static void start_dial(struct vx6_reaching *r)
 	if (!w)
 		w = way_make(r);
 	if (!w) {
+		r->err = VX6_ERR(PEER_UNREACHABLE);
 		snprintf(r->detail, sizeof r->detail, "no address is known for that node");
-		fail_later(r, VX6_ERR(PEER_UNREACHABLE));
+		if (!reach_ask_where(r))
+			fail_later(r, r->err);
 		return;
 	}
 	vx6_list_remove(&r->node);
@@ -289,8 +212,8 @@ static void on_outcome(void *user, vx6_err err, struct vx6_stream *stream, const
 	r->opening = NULL;
 	vx6_timer_stop(&r->timer);
 	if (vx6_is_ok(err)) {
-		if (r->by_claim)
-			vx6_registry_pin(r->reach->cfg.registry, r->to.node, &r->id);
+		if (r->to_pin)
+			vx6_names_used(r->reach->cfg.names, r->to.node, &r->id, vx6_wall_ms());
 		reaching_free(r);
 		ev->outcome(ev_user, err, "", stream, rest, rest_n, fin);
 		return;
@@ -364,6 +287,18 @@ static void begin(struct vx6_reaching *r)
 		start_dial(r);
 }
 
+void reach_resolved(struct vx6_reaching *r, vx6_err err)
+{
+	if (vx6_is_ok(err)) {
+		begin(r);
+		return;
+	}
+	r->err = err;
+	if (!r->detail[0])
+		vx6_strlcpy(r->detail, vx6_err_text(err), sizeof r->detail);
+	give_up(r);
+}
+
 /* ---- public ---- */
 
 struct vx6_reach *vx6_reach_new(const struct vx6_reach_config *cfg)
@@ -391,8 +326,7 @@ void vx6_reach_free(struct vx6_reach *reach)
 		struct vx6_reaching *r =
 			VX6_CONTAINER_OF(reach->all.next, struct vx6_reaching, node);
 
-		if (r->opening)
-			vx6_opening_cancel(r->opening);
+		stop(r);
 		r->err = VX6_ERR(DRAINING);
 		give_up(r);
 	}
@@ -415,10 +349,10 @@ struct vx6_reaching *vx6_reach_open(struct vx6_reach *reach, const struct vx6_ta
 	vx6_list_push(&reach->all, &r->node);
 	reach->n++;
 	*early = NULL;
-	err = reach->n > WAITING_MAX ? VX6_ERR(FULL) : resolve(r);
+	err = reach->n > WAITING_MAX ? VX6_ERR(FULL) : reach_who(r);
 	if (vx6_is_ok(err))
 		begin(r);
-	else
+	else if (err.code != VX6_E_AGAIN)
 		fail_later(r, err);
 	if (r->opening)
 		*early = vx6_opening_stream(r->opening);
@@ -428,7 +362,6 @@ struct vx6_reaching *vx6_reach_open(struct vx6_reach *reach, const struct vx6_ta
 
 void vx6_reach_cancel(struct vx6_reaching *r)
 {
-	if (r->opening)
-		vx6_opening_cancel(r->opening);
+	stop(r);
 	reaching_free(r);
 }

@@ -14,8 +14,10 @@
 #include "transport/transport.h"
 
 struct vx6_reach;
+struct vx6_names;
 struct vx6_peers;
 struct vx6_registry;
+struct vx6_resolver;
 struct vx6_session;
 struct vx6_sessions;
 
@@ -23,6 +25,8 @@ struct vx6_reach_config {
 	struct vx6_loop *loop; /* borrowed, like all below */
 	struct vx6_sessions *sessions;
 	struct vx6_registry *registry;
+	struct vx6_names *names;
+	struct vx6_resolver *resolver;
 	struct vx6_peers *peers;
 	enum vx6_transport_choice transport; /* for targets that leave it open */
 };
@@ -37,7 +41,7 @@ struct vx6_reach_events {
 	 * The outcome, exactly once. On VX6_OK @p stream is open and accepted by the service, and the receiver sets its events now
 	 * (vx6_stream_set_events). @p rest are its first bytes, borrowed, to be taken and consumed like those of `data`, and @p fin says
 	 * that there will be no more. Else: SERVICE_UNKNOWN, ACCESS_REFUSED, TARGET_UNREACHABLE, PEER_UNKNOWN,
-	 * AMBIGUOUS, WRONG_PEER, UNREACHABLE, TIMEOUT, LIMIT, ... and @p stream is NULL. Never fires inside vx6_reach_open().
+	 * AMBIGUOUS, WRONG_PEER, REVOKED, PEER_UNREACHABLE, TIMEOUT, LIMIT, ... and @p stream is NULL. Never fires inside vx6_reach_open().
 	 * @param detail text for people, borrowed: what was tried and how each try ended
 	 */
 	void (*outcome)(void *user, vx6_err err, const char *detail, struct vx6_stream *stream,

@@ -45,7 +45,6 @@ void vx6_registry_free(struct vx6_registry *r)
 	for (uint32_t i = 1; i <= r->nodes.top; i++)
 		if (known_at(r, i)->entries)
 			known_drop(r, i);
-	pins_fini(r);
 	free(r->by_tag.slot);
 	free(r->by_subject.slot);
 	free(r->removed);
@@ -279,7 +278,6 @@ static void tell(struct vx6_registry *r, const struct vx6_admission *a,
 		.new_node = r->new_node,
 		.moved = r->moved,
 	};
-	char name[VX6_LABEL_TEXT];
 
 	if (!i)
 		return;
@@ -292,10 +290,6 @@ static void tell(struct vx6_registry *r, const struct vx6_admission *a,
 	}
 	if (r->ev && r->ev->changed)
 		r->ev->changed(r->user, &c);
-	if (rec.key.type == VX6_RTYPE_ENDPOINT) {
-		record_label(&a->record, name);
-		watch_name(r, &a->record.subject, name);
-	}
 }
 
 /* A record whose mark alone was left: its bytes again. */

@@ -70,11 +70,6 @@ struct vx6_registry_change {
 };
 
 struct vx6_registry_events {
-	/** A name was used for the first time and stands for @p node from now on. To be stored. */
-	void (*pinned)(void *user, const char *name, const struct vx6_node_id *node);
-	/** A node is known under a name that is pinned to another. */
-	void (*name_conflict)(void *user, const char *name, const struct vx6_node_id *pinned,
-			      const struct vx6_node_id *claims);
 	/** Whether the operator configured @p node as a peer, or pinned a name to it: it is kept before those of strangers. */
 	bool (*is_configured)(void *user, const struct vx6_node_id *node);
 	/** A record was admitted that is newer than what was known. Not for those from disk. The registry must not be changed inside. */
@@ -148,9 +143,10 @@ bool vx6_registry_find(const struct vx6_registry *r, const struct vx6_hwm_key *k
 /** The same by the short name that messages use. */
 bool vx6_registry_find_tag(const struct vx6_registry *r, uint64_t tag, uint64_t now_s,
 			   struct vx6_known_record *out);
-/** Valid records that claim @p name: name claims, and endpoint records of nodes that call themselves so. @return how many were written */
-size_t vx6_registry_claims(const struct vx6_registry *r, const char *name, uint64_t now_s,
-			   struct vx6_known_record *out, size_t max);
+/** Calls @p fn for each valid record that claims @p name: name claims, and endpoint records of nodes that call themselves so. */
+void vx6_registry_each_claim(const struct vx6_registry *r, const char *name, uint64_t now_s,
+			     void (*fn)(void *user, const struct vx6_known_record *rec),
+			     void *user);
 
 /* ---- in order of change, for the exchange with peers ---- */
 
@@ -237,23 +233,5 @@ enum { VX6_CANDIDATE_FAILURES = 3 };
  */
 size_t vx6_registry_candidates(const struct vx6_registry *r, uint64_t now_s,
 			       struct vx6_candidate *out, size_t max);
-
-/* ---- names ---- */
-
-/**
- * Which node a user name stands for: the pinned one, or the only configured peer that goes by it, or the only node.
- * @param detail @p detail_n bytes for people, written on failure
- * @return VX6_OK | PEER_UNKNOWN | AMBIGUOUS (several, none pinned) | MISMATCH (pinned to one that is not known, and another now uses the name)
- */
-VX6_RES vx6_registry_resolve(struct vx6_registry *r, const char *name, uint64_t now_s,
-			     struct vx6_node_id *out, char *detail, size_t detail_n);
-
-/** The node that @p name is pinned to. @return false: it is not pinned */
-bool vx6_registry_pinned(const struct vx6_registry *r, const char *name, struct vx6_node_id *out);
-/** Pins @p name to @p node unless it is pinned. */
-void vx6_registry_pin(struct vx6_registry *r, const char *name, const struct vx6_node_id *node);
-/** Loads a stored pin at start; no event. */
-void vx6_registry_load_pin(struct vx6_registry *r, const char *name,
-			   const struct vx6_node_id *node);
 
 #endif

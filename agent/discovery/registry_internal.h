@@ -104,13 +104,6 @@ struct introducer {
 	UT_hash_handle hh;
 };
 
-struct pin {
-	char name[VX6_LABEL_TEXT]; /* zero-padded: the whole array is the key */
-	struct vx6_node_id node;
-	bool conflict_told;
-	UT_hash_handle hh;
-};
-
 struct vx6_registry {
 	const struct vx6_net *net;
 	const struct vx6_registry_events *ev;
@@ -138,7 +131,6 @@ struct vx6_registry {
 	size_t removed_n, removed_cap;
 	void (*on_dirty)(void *user, bool soon);
 	void *on_dirty_user;
-	struct pin *pins;
 };
 
 /* ---- registry_table.c ---- */
@@ -229,11 +221,5 @@ void dirty_entry(struct vx6_registry *r, uint32_t i, bool soon);
 void dirty_contact(struct vx6_registry *r, struct contact *c);
 /** A row is to go. @param type as in entry.type, or ROW_CONTACT */
 void dirty_removed(struct vx6_registry *r, uint8_t type, const uint8_t *subject, uint64_t slot);
-
-/* ---- registry_pins.c ---- */
-
-/** @p name as the endpoint record of @p node has it. */
-void watch_name(struct vx6_registry *r, const struct vx6_node_id *node, const char *name);
-void pins_fini(struct vx6_registry *r);
 
 #endif

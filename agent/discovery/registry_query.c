@@ -143,16 +143,18 @@ bool entry_is_about(const struct entry *e, uint32_t hash, const char *name, uint
 	return strcmp(label, name) == 0;
 }
 
-size_t vx6_registry_claims(const struct vx6_registry *r, const char *name, uint64_t now_s,
-			   struct vx6_known_record *out, size_t max)
+void vx6_registry_each_claim(const struct vx6_registry *r, const char *name, uint64_t now_s,
+			     void (*fn)(void *user, const struct vx6_known_record *rec), void *user)
 {
 	uint32_t hash = name_hash(name);
-	size_t n = 0;
+	struct vx6_known_record rec;
 
-	for (uint32_t i = 1; i <= r->entries.top && n < max; i++)
-		if (entry_is_about(entry_at(r, i), hash, name, now_s))
-			entry_describe(r, entry_at(r, i), &out[n++]);
-	return n;
+	for (uint32_t i = 1; i <= r->entries.top; i++) {
+		if (!entry_is_about(entry_at(r, i), hash, name, now_s))
+			continue;
+		entry_describe(r, entry_at(r, i), &rec);
+		fn(user, &rec);
+	}
 }
 
 /* ---- in order of change ---- */

@@ -4,8 +4,9 @@
  *
  *   vx1….web -> petname -> configured peer -> pin -> claims (registry, then DHT: all of them, never a pick among several)
  *
- * Spec:    schemas/wire/names.md
+ * Spec:    schemas/wire/names.md#resolution
  * Layer:   discovery
+ * Limits:  VX6_RESOLVING_MAX under way; those that want the same share one
  * Threads: the thread that drives it
  */
 #ifndef VX6_DISCOVERY_RESOLVE_H
@@ -16,8 +17,32 @@
 #include "discovery/target.h"
 #include "record/endpoint.h"
 
+struct vx6_loop;
+struct vx6_peers;
+struct vx6_registry;
 struct vx6_resolver;
 struct vx6_resolving;
+
+enum { VX6_RESOLVING_MAX = 256 };
+
+struct vx6_resolver_config {
+	struct vx6_loop *loop; /* borrowed, like all below */
+	struct vx6_registry *registry;
+	struct vx6_names *names;
+	struct vx6_peers *peers; /* NULL: there are none */
+	struct vx6_net net;
+	/** A record that a lookup has brought: to be admitted to the registry. NULL: the resolver does so itself. */
+	void (*take)(void *user, const uint8_t *record, size_t n);
+	void *user;
+};
+
+/** @return owned; vx6_resolver_free() */
+struct vx6_resolver *vx6_resolver_new(const struct vx6_resolver_config *cfg);
+/** What is under way ends with DRAINING. */
+void vx6_resolver_free(struct vx6_resolver *r);
+/** The DHT to ask, borrowed, and the time as it wants it; NULL: none. Lookups of an older one are given up. */
+void vx6_resolver_set_dht(struct vx6_resolver *r, struct vx6_dht *dht,
+			  void (*now)(void *user, struct vx6_dht_now *out), void *user);
 
 enum vx6_resolved_by {
 	VX6_BY_ID, /* a literal node id */
@@ -38,12 +63,15 @@ struct vx6_resolve_ask {
 
 struct vx6_resolution {
 	/* OK | PEER_UNKNOWN (no claim, or no address) | SERVICE_UNKNOWN | AMBIGUOUS (claims below) | MISMATCH (pin against the only claim) |
-	   REVOKED | UNREACHABLE (nobody to ask) */
+	   REVOKED | PEER_UNREACHABLE (a configured peer that was never met) | UNREACHABLE (nobody to ask) | TIMEOUT | DRAINING */
 	vx6_err err;
 	char detail[256]; /* for people */
-	bool has_node;
+	bool has_node;    /* also beside PEER_UNKNOWN: then only its address is not known */
 	struct vx6_node_id node;
 	enum vx6_resolved_by by;
+	/* The name is what the node calls itself, or a peer was configured without its id: to be pinned (vx6_names_used()) once a connection
+	   to it worked. */
+	bool to_pin;
 	bool has_endpoint;
 	struct vx6_endpoint endpoint;
 	bool service_known; /* its record is valid, or (want_service unset) not asked */
@@ -55,6 +83,13 @@ struct vx6_resolution {
 };
 typedef void vx6_resolved_cb(void *user, const struct vx6_resolution *r);
 
+/**
+ * What can be said at once, without the network.
+ * @param out out->conflict is good until the next call of the resolver
+ * @return out->err, or AGAIN: vx6_resolve() will know more. Where the node is clear and only its address is not, VX6_OK without has_endpoint
+ */
+vx6_err vx6_resolve_known(struct vx6_resolver *r, const struct vx6_resolve_ask *ask,
+			  struct vx6_resolution *out);
 /** @param done once, never inside this call, unless cancelled @return owned until then; NULL: too many under way */
 struct vx6_resolving *vx6_resolve(struct vx6_resolver *r, const struct vx6_resolve_ask *ask,
 				  vx6_resolved_cb *done, void *user);

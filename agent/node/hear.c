@@ -181,37 +181,12 @@ const struct vx6_sessions_events hear_session_events = {
 
 /* ---- what the registry makes of it ---- */
 
-static void on_pinned(void *user, const char *name, const struct vx6_node_id *id)
-{
-	struct vx6_node *node = user;
-	struct vx6_write *w = vx6_write_new();
-	struct vx6_name_binding pin = {.kind = VX6_BINDING_PIN,
-				       .node = *id,
-				       .since_ms = vx6_wall_ms()};
-	char text[VX6_NODE_ID_TEXT];
-
-	vx6_strlcpy(pin.name, name, sizeof pin.name);
-	vx6_write_put_name(w, &pin);
-	if (!vx6_is_ok(vx6_state_submit(node->state, w, NULL, NULL)))
-		VX6_WARN("node", "the pin of %s could not be stored", name);
-	VX6_INFO("node", "%s is %s from now on", name, vx6_node_id_format(id, text));
-}
-
-static void on_name_conflict(void *user, const char *name, const struct vx6_node_id *pinned,
-			     const struct vx6_node_id *claims)
-{
-	char a[VX6_NODE_ID_TEXT], b[VX6_NODE_ID_TEXT];
-
-	(void)user;
-	VX6_WARN("node", "%s is pinned to %s, but %s calls itself that too; it is not trusted",
-		 name, vx6_node_id_format(pinned, a), vx6_node_id_format(claims, b));
-}
-
 static bool is_configured(void *user, const struct vx6_node_id *id)
 {
 	const struct vx6_node *node = user;
 
-	return node->peers && vx6_peers_has_node(node->peers, id);
+	return (node->peers && vx6_peers_has_node(node->peers, id)) ||
+	       (node->names && vx6_names_has_node(node->names, id));
 }
 
 static void on_changed(void *user, const struct vx6_registry_change *c)
@@ -228,6 +203,7 @@ static void on_changed(void *user, const struct vx6_registry_change *c)
 		vx6_dht_link_endpoint(node->dht_link, &e);
 	if (c->moved)
 		vx6_entry_learned(node->entry);
+	naming_heard(node, c);
 	if (c->new_node && c->record->key.type != VX6_RTYPE_CATALOG)
 		tell_node(node, "registry.node_new", &c->subject, NULL);
 }
@@ -270,8 +246,6 @@ static void on_revoked(void *user, const struct vx6_node_id *id, const struct vx
 }
 
 const struct vx6_registry_events hear_registry_events = {
-	.pinned = on_pinned,
-	.name_conflict = on_name_conflict,
 	.is_configured = is_configured,
 	.changed = on_changed,
 	.revoked = on_revoked,

@@ -19,12 +19,14 @@
 #include "discovery/entry.h"
 #include "discovery/exchange.h"
 #include "discovery/lan.h"
+#include "discovery/names.h"
 #include "discovery/netwatch.h"
 #include "discovery/peers.h"
 #include "discovery/publisher.h"
 #include "discovery/reach.h"
 #include "discovery/reattach.h"
 #include "discovery/registry.h"
+#include "discovery/resolve.h"
 #include "node/node.h"
 #include "service/forwards.h"
 #include "service/services.h"
@@ -83,6 +85,8 @@ struct vx6_node {
 	struct vx6_session
 		*hearing; /* who brought the record that is being admitted; NULL: nobody */
 	bool serving;     /* the DHT */
+	struct vx6_names *names;
+	struct vx6_resolver *resolver;
 	struct vx6_reach *reach;
 	struct vx6_reattach *reattach;
 	struct vx6_services *services;
@@ -274,6 +278,15 @@ void announce_seq_used(void *user, uint64_t seq);
 void announce_kept(void *user, uint8_t rtype, const char *name,
 		   const struct vx6_dht_kept_info *info, bool published);
 void announce_serving(void *user, bool serving);
+
+/* ---- naming.c ---- */
+
+/** Makes the table of names and loads what is stored. */
+void naming_start(struct vx6_node *node, const struct vx6_state_image *img);
+/** A record was admitted: it may claim a name that matters here. */
+void naming_heard(struct vx6_node *node, const struct vx6_registry_change *c);
+/** As the resolver wants it: what a lookup has brought. */
+void naming_looked_up(void *user, const uint8_t *record, size_t n);
 
 /* ---- wiring.c ---- */
 

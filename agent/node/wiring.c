@@ -65,10 +65,6 @@ static void make_registry(struct vx6_node *node, const struct vx6_state_image *i
 		if (!vx6_is_ok(vx6_state_submit(node->state, w, NULL, NULL)))
 			VX6_WARN("node", "old marks stay in the database until the next start");
 	}
-	for (size_t i = 0; i < img->names_n; i++)
-		if (img->names[i].kind == VX6_BINDING_PIN)
-			vx6_registry_load_pin(node->registry, img->names[i].name,
-					      &img->names[i].node);
 	VX6_DEBUG("node", "%zu rows of the registry loaded, %zu damaged, %zu expired", loaded.rows,
 		  loaded.dropped, loaded.expired);
 	if (loaded.dropped)
@@ -181,6 +177,8 @@ static vx6_err make_dht(struct vx6_node *node, char *detail)
 	remember_nodes(node);
 	vx6_publisher_attach_dht(node->publisher, vx6_dht_link_dht(node->dht_link), dht_now,
 				 node->dht_link);
+	vx6_resolver_set_dht(node->resolver, vx6_dht_link_dht(node->dht_link), dht_now,
+			     node->dht_link);
 	return VX6_OK;
 }
 
@@ -255,10 +253,21 @@ static void make_parts(struct vx6_node *node, const struct vx6_state_image *img)
 		.peers = node->peers,
 		.transport = node->cfg.transport,
 	});
+	node->resolver = vx6_resolver_new(&(struct vx6_resolver_config){
+		.loop = node->loop,
+		.registry = node->registry,
+		.names = node->names,
+		.peers = node->peers,
+		.net = node->identity.net,
+		.take = naming_looked_up,
+		.user = node,
+	});
 	node->reach = vx6_reach_new(&(struct vx6_reach_config){
 		.loop = node->loop,
 		.sessions = node->sessions,
 		.registry = node->registry,
+		.names = node->names,
+		.resolver = node->resolver,
 		.peers = node->peers,
 		.transport = node->cfg.transport,
 	});
@@ -275,6 +284,7 @@ static void make_parts(struct vx6_node *node, const struct vx6_state_image *img)
 vx6_err wiring_start(struct vx6_node *node, const struct vx6_state_image *img, char *detail)
 {
 	make_registry(node, img);
+	naming_start(node, img);
 	VX6_TRY(make_sessions(node, detail));
 	make_parts(node, img);
 	claim_load(node, img);
@@ -298,6 +308,7 @@ void wiring_stop(struct vx6_node *node)
 	vx6_forwards_free(node->forwards);
 	vx6_reach_free(node->reach);
 	vx6_reattach_free(node->reattach);
+	vx6_resolver_free(node->resolver);
 	vx6_services_free(node->services);
 	if (node->publisher) {
 		vx6_publisher_attach(node->publisher, NULL);
@@ -311,5 +322,6 @@ void wiring_stop(struct vx6_node *node)
 	vx6_exchange_free(node->exchange);
 	vx6_registry_db_close(node->registry_db);
 	vx6_registry_free(node->registry);
+	vx6_names_free(node->names);
 	vx6_publisher_free(node->publisher);
 }

@@ -7,10 +7,13 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "discovery/names.h"
 #include "discovery/peers.h"
 #include "discovery/publisher.h"
 #include "discovery/reach.h"
 #include "discovery/registry.h"
+#include "discovery/resolve.h"
+#include "tests/unit/discovery/dht_net.h"
 #include "tests/unit/session/fixture.h"
 #include "transport/mem/mem.h"
 
@@ -18,6 +21,8 @@ static struct test_node alice, bob;
 static struct vx6_registry *registry;
 static const struct vx6_source from_subject = {.kind = VX6_SOURCE_SUBJECT};
 static struct vx6_peers *peers;
+static struct vx6_names *names;
+static struct vx6_resolver *resolver;
 static struct vx6_reach *reach;
 static char detail[VX6_DIAL_DETAIL_MAX];
 
@@ -38,8 +43,18 @@ static int setup(void **state)
 	node_start(&bob);
 	registry = vx6_registry_new(&vx6_net_default, &registry_events, NULL);
 	peers = vx6_peers_new(&(struct vx6_peers_config){.loop = test_loop, .sessions = bob.m});
-	reach = vx6_reach_new(&(struct vx6_reach_config){
-		.loop = test_loop, .sessions = bob.m, .registry = registry, .peers = peers});
+	names = vx6_names_new(&bob.id.id, NULL, NULL);
+	resolver = vx6_resolver_new(&(struct vx6_resolver_config){.loop = test_loop,
+								  .registry = registry,
+								  .names = names,
+								  .peers = peers,
+								  .net = vx6_net_default});
+	reach = vx6_reach_new(&(struct vx6_reach_config){.loop = test_loop,
+							 .sessions = bob.m,
+							 .registry = registry,
+							 .names = names,
+							 .resolver = resolver,
+							 .peers = peers});
 	memset(attempt, 0, sizeof attempt);
 	return 0;
 }
@@ -47,10 +62,13 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	vx6_reach_free(reach);
+	vx6_resolver_free(resolver);
+	dht_net_stop();
 	node_stop(&alice);
 	node_stop(&bob);
 	vx6_peers_free(peers);
 	vx6_registry_free(registry);
+	vx6_names_free(names);
 	test_loop_end();
 	return 0;
 }
@@ -350,7 +368,7 @@ static void reach__two_nodes_of_one_name__ambiguous_until_one_is_meant(void **st
 	learn(&other);
 	assert_int_equal(try(&to).code, VX6_E_AMBIGUOUS);
 	assert_int_equal(alice.incomings + other.incomings, 0);
-	vx6_registry_pin(registry, "alice", &alice.id.id);
+	vx6_names_used(names, "alice", &alice.id.id, 1);
 	assert_int_equal(try(&to).code, VX6_E_OK);
 	assert_int_equal(alice.incomings, 1);
 	assert_int_equal(other.incomings, 0);

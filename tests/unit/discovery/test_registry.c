@@ -1,4 +1,4 @@
-/* Names and records: what is believed, what is pinned, what is refused. */
+/* Records: what is believed, what is kept, what is refused. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -14,20 +14,6 @@
 static struct vx6_registry *reg;
 static const struct vx6_source from_subject = {.kind = VX6_SOURCE_SUBJECT};
 static struct vx6_identity alice, mallory;
-static char detail[256];
-static int pinned, conflicts;
-
-static void on_pinned(void *user, const char *name, const struct vx6_node_id *node)
-{
-	pinned++;
-}
-
-static void on_conflict(void *user, const char *name, const struct vx6_node_id *pin,
-			const struct vx6_node_id *claims)
-{
-	conflicts++;
-}
-
 static struct vx6_node_id configured; /* all zero: none */
 
 static bool is_configured(void *user, const struct vx6_node_id *node)
@@ -35,16 +21,13 @@ static bool is_configured(void *user, const struct vx6_node_id *node)
 	return vx6_node_id_eq(node, &configured);
 }
 
-static const struct vx6_registry_events events = {.pinned = on_pinned,
-						  .name_conflict = on_conflict,
-						  .is_configured = is_configured};
+static const struct vx6_registry_events events = {.is_configured = is_configured};
 
 static int setup(void **state)
 {
 	if (!vx6_is_ok(vx6_crypto_init()))
 		return -1;
 	reg = vx6_registry_new(&vx6_net_default, &events, NULL);
-	pinned = conflicts = 0;
 	configured = (struct vx6_node_id){{0}};
 	assert_true(vx6_is_ok(vx6_identity_ephemeral(&vx6_net_default, vx6_wall_s(), &alice)));
 	assert_true(vx6_is_ok(vx6_identity_ephemeral(&vx6_net_default, vx6_wall_s(), &mallory)));
@@ -89,70 +72,6 @@ static vx6_err give_service(const struct vx6_identity *id, const char *name, uin
 	return vx6_registry_admit(reg, bytes, n, &from_subject, vx6_wall_s(), NULL);
 }
 
-static vx6_err resolve(const char *name, struct vx6_node_id *out)
-{
-	return vx6_registry_resolve(reg, name, vx6_wall_s(), out, detail, sizeof detail);
-}
-
-static void resolve__one_claim__that_node(void **state)
-{
-	struct vx6_node_id id;
-
-	assert_int_equal(resolve("alice", &id).code, VX6_E_PEER_UNKNOWN);
-	assert_non_null(strstr(detail, "vx6 peer add"));
-	assert_true(vx6_is_ok(give_endpoint(&alice, "alice", 1)));
-	assert_true(vx6_is_ok(resolve("alice", &id)));
-	assert_true(vx6_node_id_eq(&id, &alice.id));
-}
-
-static void resolve__two_claims__never_picks_one(void **state)
-{
-	struct vx6_node_id id;
-
-	assert_true(vx6_is_ok(give_endpoint(&alice, "alice", 1)));
-	assert_true(vx6_is_ok(give_endpoint(&mallory, "alice", 1)));
-	assert_int_equal(resolve("alice", &id).code, VX6_E_AMBIGUOUS);
-}
-
-static void resolve__stranger_claims_name_of_configured_peer__has_no_say(void **state)
-{
-	struct vx6_node_id id;
-
-	configured = alice.id;
-	assert_true(vx6_is_ok(give_endpoint(&mallory, "alice", 1)));
-	assert_true(vx6_is_ok(resolve("alice", &id))); /* nobody else is known by it */
-	assert_true(vx6_node_id_eq(&id, &mallory.id));
-	assert_true(vx6_is_ok(give_endpoint(&alice, "alice", 1)));
-	assert_true(vx6_is_ok(resolve("alice", &id)));
-	assert_true(vx6_node_id_eq(&id, &alice.id));
-}
-
-static void resolve__pinned__other_claims_do_not_matter(void **state)
-{
-	struct vx6_node_id id;
-
-	assert_true(vx6_is_ok(give_endpoint(&alice, "alice", 1)));
-	vx6_registry_pin(reg, "alice", &alice.id);
-	vx6_registry_pin(reg, "alice", &mallory.id); /* the first stays */
-	assert_int_equal(pinned, 1);
-	assert_true(vx6_is_ok(give_endpoint(&mallory, "alice", 1)));
-	assert_true(vx6_is_ok(give_endpoint(&mallory, "alice", 2)));
-	assert_int_equal(conflicts, 1); /* told once */
-	assert_true(vx6_is_ok(resolve("alice", &id)));
-	assert_true(vx6_node_id_eq(&id, &alice.id));
-}
-
-static void resolve__pinned_to_one_that_is_gone_and_taken_by_another__mismatch(void **state)
-{
-	struct vx6_node_id id;
-
-	vx6_registry_load_pin(reg, "alice", &alice.id);
-	assert_int_equal(pinned, 0);
-	assert_true(vx6_is_ok(resolve("alice", &id))); /* nobody else: it may still be dialled */
-	assert_true(vx6_is_ok(give_endpoint(&mallory, "alice", 1)));
-	assert_int_equal(resolve("alice", &id).code, VX6_E_MISMATCH);
-}
-
 static void admit__older_record__stale_and_nothing_changes(void **state)
 {
 	assert_true(vx6_is_ok(give_endpoint(&alice, "alice", 5)));
@@ -193,17 +112,11 @@ static void services__withdrawn__gone(void **state)
 static void endpoint__expired__not_given(void **state)
 {
 	struct vx6_endpoint e;
-	struct vx6_node_id id;
 
 	assert_true(vx6_is_ok(give_endpoint(&alice, "alice", 1)));
 	assert_true(vx6_registry_endpoint(reg, &alice.id, vx6_wall_s(), &e));
 	assert_false(vx6_registry_endpoint(reg, &alice.id,
 					   vx6_wall_s() + VX6_ENDPOINT_LIFETIME_S + 1, &e));
-	assert_int_equal(vx6_registry_resolve(reg, "alice",
-					      vx6_wall_s() + VX6_ENDPOINT_LIFETIME_S + 1, &id,
-					      detail, sizeof detail)
-				 .code,
-			 VX6_E_PEER_UNKNOWN);
 }
 
 /* ---- targets ---- */
@@ -285,11 +198,6 @@ static void target__what_is_none__refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		REGISTRY_TEST(resolve__one_claim__that_node),
-		REGISTRY_TEST(resolve__two_claims__never_picks_one),
-		REGISTRY_TEST(resolve__stranger_claims_name_of_configured_peer__has_no_say),
-		REGISTRY_TEST(resolve__pinned__other_claims_do_not_matter),
-		REGISTRY_TEST(resolve__pinned_to_one_that_is_gone_and_taken_by_another__mismatch),
 		REGISTRY_TEST(admit__older_record__stale_and_nothing_changes),
 		REGISTRY_TEST(admit__garbage__refused),
 		REGISTRY_TEST(services__withdrawn__gone),
