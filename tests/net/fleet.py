@@ -13,9 +13,12 @@ WORKERS = 8
 class Fleet:
     """`count` hosts on one LAN, an agent and a service `web` each, no beacons. Agents from `entries` on enter through one of the first."""
 
+    made = 0
+
     def __init__(self, lab, count, entries=3, seed=1, flags=()):
         self.lab, self.flags, self.random = lab, ["--lan", "off", *flags], random.Random(seed)
-        self.hosts = [lab.host(f"f{i}") for i in range(count)]
+        Fleet.made += 1
+        self.hosts = [lab.host(f"f{Fleet.made}-{i}") for i in range(count)]
         self.entries = range(entries)
         lab.lan(*self.hosts)
         self.agents = []
