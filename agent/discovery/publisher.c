@@ -29,6 +29,7 @@ struct published {
 	uint8_t type; /* enum vx6_rtype */
 	char name[VX6_LABEL_TEXT];
 	bool gone;
+	bool was_public; /* a service: not only those who may see it have heard of it */
 	uint64_t claimed_at_s, nonce; /* of a claim */
 	uint64_t issued_s, due_s;     /* when to build it again, or to forget it */
 	struct vx6_dht_kept *kept;
@@ -85,10 +86,11 @@ static vx6_err build_service(struct vx6_publisher *p, struct published *r)
 		.issued_s = r->issued_s,
 		.lifetime_s = VX6_SERVICE_LIFETIME_S,
 		.withdrawn = r->gone,
-		.unlisted = r->gone ? !r->kept : !is_public(p, r),
+		.unlisted = r->gone ? !r->kept && !r->was_public : !is_public(p, r),
 		.kind = VX6_SERVICE_TCP,
 	};
 
+	r->was_public = r->was_public || !s.unlisted;
 	vx6_strlcpy(s.name, r->name, sizeof s.name);
 	return vx6_service_build(&s, p->cfg.identity, r->record, &r->n);
 }
@@ -221,6 +223,9 @@ static bool may_send(const struct vx6_publisher *p, const struct published *r,
 
 	if (!node || !(vx6_session_features(to) & VX6_FEAT_RECORDS))
 		return false;
+	/* what everybody could see is taken back from everybody, whoever may see the service now */
+	if (r->gone && r->was_public)
+		return true;
 	return r->type != VX6_RTYPE_SERVICE || !p->cfg.may_see ||
 	       p->cfg.may_see(p->cfg.user, r->name, node);
 }

@@ -1,7 +1,48 @@
-/* What the API asks of discovery. */
-#include "node/node_internal.h"
+/* What the API asks of discovery, by kind. */
+#include "node/discovery_internal.h"
+
+static void read_page(struct request *rq)
+{
+	switch (rq->cmd->u.page.kind) {
+	case VX6_PAGE_OPERATIONS:
+		operations_read(rq);
+		break;
+	case VX6_PAGE_CATALOGS:
+		catalogs_read(rq);
+		break;
+	default:
+		page_answer(rq, discovery_page(rq->owner, &rq->cmd->u.page));
+	}
+}
 
 void discovery_command(struct request *rq)
 {
-	request_fail(rq, VX6_ERR(AGAIN), NULL, "discovery is not running");
+	bool change = rq->cmd->kind != VX6_CMD_READ;
+
+	if (change && rq->owner->draining) {
+		request_fail(rq, VX6_ERR(DRAINING), NULL, NULL);
+		return;
+	}
+	switch (rq->cmd->kind) {
+	case VX6_CMD_READ:
+		read_page(rq);
+		break;
+	case VX6_CMD_LOOKUP:
+		operation_begin(rq);
+		break;
+	case VX6_CMD_OP_CANCEL:
+		operation_cancel(rq);
+		break;
+	case VX6_CMD_BINDING_PUT:
+	case VX6_CMD_BINDING_DELETE:
+		binding_change(rq);
+		break;
+	case VX6_CMD_IDENTITY_ROTATE:
+	case VX6_CMD_IDENTITY_REVOKE:
+	case VX6_CMD_IDENTITY_EXPORT:
+		identity_change(rq);
+		break;
+	default:
+		catalog_change(rq);
+	}
 }

@@ -94,7 +94,7 @@ struct vx6_node_view {
 	bool draining, revoked;
 	struct vx6_dht_view dht;
 	bool lan;
-	size_t known_nodes, known_services; /* in the registry */
+	size_t known_nodes, known_records; /* in the registry */
 	char state_dir[256];
 };
 
@@ -193,6 +193,9 @@ struct vx6_cmd {
 			char *passphrase; /* owned, wiped; of what is here already; NULL: none */
 			char *file_passphrase; /* owned, wiped; of the file to be made */
 			char confirm[65];
+			uint8_t reason; /* REVOKE: enum vx6_revoke_reason */
+			char successor_dir
+				[256]; /* REVOKE: identity that takes over; its passphrase is file_passphrase */
 		} identity;
 	} u;
 };

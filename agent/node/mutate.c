@@ -30,7 +30,8 @@ void row_apply(struct vx6_node *node, enum vx6_resource_kind kind, const struct 
 		err = vx6_services_put(node->services, row->meta.id, &row->spec.service);
 		if (!vx6_is_ok(err))
 			break;
-		if (row->spec.service.enabled)
+		if (row->spec.service.enabled &&
+		    row->spec.service.visibility == VX6_VISIBILITY_PUBLIC)
 			vx6_publisher_put_service(node->publisher, row->spec.service.name);
 		else
 			vx6_publisher_drop_service(node->publisher, row->spec.service.name);

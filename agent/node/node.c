@@ -233,20 +233,23 @@ static void renew_work(struct vx6_job *job)
 				    &r->renewed);
 }
 
+vx6_err identity_take_subkey(struct vx6_node *node, const struct vx6_subkey *renewed)
+{
+	/* transports and certificate change hands in one step; links made so far keep what they were made with */
+	VX6_TRY(vx6_sessions_set_key(node->sessions, renewed));
+	node->identity.subkey = *renewed;
+	node->snapshot_dirty = true;
+	vx6_publisher_refresh(node->publisher);
+	VX6_INFO("node", "the online key was renewed");
+	return VX6_OK;
+}
+
 static void renew_done(struct vx6_job *job)
 {
 	struct renewal *r = VX6_CONTAINER_OF(job, struct renewal, job);
 
-	if (vx6_is_ok(r->err) && !r->node->stopping) {
-		/* transports and certificate change hands in one step; links made so far keep what they were made with */
-		r->err = vx6_sessions_set_key(r->node->sessions, &r->renewed);
-		if (vx6_is_ok(r->err)) {
-			r->node->identity.subkey = r->renewed;
-			r->node->snapshot_dirty = true;
-			vx6_publisher_refresh(r->node->publisher);
-			VX6_INFO("node", "the online key was renewed");
-		}
-	}
+	if (vx6_is_ok(r->err) && !r->node->stopping)
+		r->err = identity_take_subkey(r->node, &r->renewed);
 	if (!vx6_is_ok(r->err))
 		VX6_WARN("node", "the online key could not be renewed: %s", vx6_err_text(r->err));
 	r->node->renewing = false;
@@ -351,6 +354,17 @@ void vx6_node_request_stop(struct vx6_node *node)
 
 /* ---- life ---- */
 
+/* What has ended stays so over a restart. */
+static void load_revocation(struct vx6_node *node, const struct vx6_state_image *img)
+{
+	const struct vx6_stored_value *v = vx6_state_image_value(img, identity_revocation_key);
+
+	if (!v)
+		return;
+	VX6_WARN("node", "this node's identity has been revoked: nobody accepts it any more");
+	identity_revoked(node, v->value, v->n);
+}
+
 static vx6_err start_parts(struct vx6_node *node, char *detail)
 {
 	struct vx6_state_image img = {0};
@@ -368,6 +382,8 @@ static vx6_err start_parts(struct vx6_node *node, char *detail)
 	if (vx6_is_ok(err)) {
 		load_rows(node, &img);
 		add_config_peers(node);
+		load_revocation(node, &img);
+		node->operations = operations_new(node);
 	}
 	vx6_state_image_fini(&img);
 	return err;
@@ -440,6 +456,7 @@ void vx6_node_free(struct vx6_node *node)
 		mutations_abort(node);
 	vx6_timer_stop(&node->drain_timer);
 	vx6_timer_stop(&node->renew_timer);
+	operations_free(node->operations);
 	wiring_stop(node);
 	vx6_state_close(node->state);
 	events_abort(node);

@@ -86,13 +86,14 @@ struct vx6_node {
 		*hearing; /* who brought the record that is being admitted; NULL: nobody */
 	bool serving;     /* the DHT */
 	struct vx6_names *names;
+	struct vx6_lan *lan; /* NULL: switched off, or there is no network for it */
 	struct vx6_resolver *resolver;
+	struct operations *operations;
 	struct vx6_reach *reach;
 	struct vx6_reattach *reattach;
 	struct vx6_services *services;
 	struct vx6_forwards *forwards;
 	struct vx6_netwatch *netwatch;
-	struct vx6_lan *lan; /* NULL: off, or nothing to tell the neighbours */
 
 	struct row_table service_rows, forward_rows, peer_rows;
 	struct vx6_list mutations; /* struct request, waiting their turn */
@@ -118,6 +119,7 @@ struct vx6_node {
 	bool renewing;
 	uint64_t renewal_warned_s; /* wall clock */
 	bool draining;
+	bool revoked;  /* this node's own identity has ended */
 	bool stopping; /* parts are being freed: nothing is told any more */
 	struct vx6_mail stop_mail;
 	atomic_flag stop_asked;
@@ -135,6 +137,7 @@ struct request {
 	struct vx6_meta meta;
 	struct vx6_forward_socket *socket;
 	struct vx6_event event;
+	uint64_t deadline_ms; /* who waits for the end of an operation */
 };
 
 /* ---- rows.c ---- */
@@ -211,10 +214,23 @@ void reads_abort(struct vx6_node *node);
 void request_answer(struct request *rq, struct vx6_answer *answer);
 void request_fail(struct request *rq, vx6_err err, const char *pointer, const char *detail);
 
-/* ---- discovery.c ---- */
+/* ---- discovery.c, discovery_ops.c ---- */
+
+struct operations *operations_new(struct vx6_node *node);
+/** Whoever waits for one is refused. Before what they ask (resolver, DHT) goes. Accepts NULL. */
+void operations_free(struct operations *all);
 
 /** Answers what the API asks of registry, names, DHT, operations, catalogs and identity. Takes @p rq. */
 void discovery_command(struct request *rq);
+
+/* ---- node.c, discovery_identity.c ---- */
+
+/** A new online key is in force from now on. @return errors of vx6_sessions_set_key() */
+VX6_RES identity_take_subkey(struct vx6_node *node, const struct vx6_subkey *renewed);
+/** Under which this node's own revocation is stored. */
+extern const char identity_revocation_key[];
+/** This node's identity has ended: its revocation is all that it publishes. */
+void identity_revoked(struct vx6_node *node, const uint8_t *record, size_t n);
 
 /* ---- tell.c ---- */
 

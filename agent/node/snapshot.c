@@ -47,6 +47,22 @@ void vx6_snapshot_unref(const struct vx6_snapshot *s)
 
 /* ---- node ---- */
 
+static void view_discovery(struct vx6_node *node, struct vx6_node_view *v)
+{
+	struct vx6_registry_info known;
+	struct vx6_dht *dht = node->dht_link ? vx6_dht_link_dht(node->dht_link) : NULL;
+
+	v->dht.mode = dht ? node->cfg.dht : VX6_DHT_MODE_OFF;
+	v->dht.wanted = node->cfg.diversity;
+	v->dht.asn_map = node->cfg.asn_map != NULL;
+	if (dht)
+		vx6_dht_info(dht, &v->dht.info);
+	v->lan = node->lan != NULL;
+	vx6_registry_info(node->registry, &known);
+	v->known_nodes = known.nodes;
+	v->known_records = known.records;
+}
+
 static void view_node(struct vx6_node *node, struct vx6_node_view *v)
 {
 	struct vx6_bound bound[2 * VX6_SESSION_LISTEN_MAX];
@@ -76,7 +92,9 @@ static void view_node(struct vx6_node *node, struct vx6_node_view *v)
 	v->ready_db = v->ready_identity = true; /* an agent without either does not start */
 	v->ready_transport = node->cfg.listen_n == 0 || n > 0;
 	v->draining = node->draining;
+	v->revoked = node->revoked;
 	vx6_strlcpy(v->state_dir, node->state_dir, sizeof v->state_dir);
+	view_discovery(node, v);
 }
 
 /* ---- peers ---- */
@@ -266,6 +284,28 @@ static void view_services(struct vx6_node *node, struct vx6_snapshot *s)
 	}
 }
 
+/* How well each service's record is kept. */
+static void view_published(void *user, uint8_t rtype, const char *name, uint64_t issued_s,
+			   const struct vx6_dht_kept *kept)
+{
+	struct vx6_snapshot *s = user;
+	struct vx6_dht_kept_info info;
+
+	if (rtype != VX6_RTYPE_SERVICE || !kept)
+		return;
+	for (size_t i = 0; i < s->services_n; i++) {
+		struct vx6_service_view *v = &s->services[i];
+
+		if (strcmp(v->spec.name, name) != 0)
+			continue;
+		vx6_dht_kept_info(kept, &info);
+		v->published = true;
+		v->wanted = info.wanted;
+		v->stored = info.stored;
+		v->proved = info.proved;
+	}
+}
+
 static void view_forwards(struct vx6_node *node, struct vx6_snapshot *s)
 {
 	s->forwards = vx6_zalloc(node->forward_rows.n * sizeof *s->forwards);
@@ -308,6 +348,7 @@ const struct vx6_snapshot *snapshot_get(struct vx6_node *node)
 	view_node(node, &c->s.node);
 	view_peers(node, &c->s);
 	view_services(node, &c->s);
+	vx6_publisher_each(node->publisher, view_published, &c->s);
 	view_forwards(node, &c->s);
 	c->s.node.streams_active = vx6_sessions_streams(node->sessions);
 	node->snapshot = &c->s;

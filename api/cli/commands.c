@@ -343,7 +343,7 @@ static const struct vx6_cli_column status_columns[] = {
 	{"Services", "status.services"},
 	{"Forwards", "status.forwards"},
 	{"Nodes known", "status.known.nodes"},
-	{"Services known", "status.known.services"},
+	{"Records known", "status.known.records"},
 	{"DHT", "status.dht.mode"},
 	{"DHT serving", "status.dht.serving", VX6_SHOW_STATE},
 	{"DHT contacts", "status.dht.contacts"},

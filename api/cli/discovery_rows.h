@@ -202,6 +202,20 @@ static const struct vx6_cli_arg identity_revoke_args[] = {
 	 .field = "confirm",
 	 .required = true,
 	 .help = "the name of this node, to show that it is meant"},
+	{.name = "reason",
+	 .value = "WHY",
+	 .place = VX6_IN_BODY,
+	 .field = "reason",
+	 .offer = VX6_OFFER_WORDS,
+	 .words = "retired superseded master_compromised",
+	 .help = "retired (it is no longer used), superseded or master_compromised"},
+	{.name = "successor",
+	 .value = "DIR",
+	 .place = VX6_IN_BODY,
+	 .field = "successor_dir",
+	 .offer = VX6_OFFER_FILES,
+	 .help = "identity folder of the node that takes over: /var/lib/vx6-new/identity"},
+	PASSPHRASE("successor-passphrase-file", "passphrase of its master key"),
 	PASSPHRASE("passphrase-file", "passphrase of the master key"),
 };
 static const struct vx6_cli_arg identity_export_args[] = {
@@ -209,6 +223,16 @@ static const struct vx6_cli_arg identity_export_args[] = {
 	PASSPHRASE("passphrase-file", "passphrase for the file; asked for when left out"),
 	PASSPHRASE("master-passphrase-file", "passphrase of the master key, where it has one"),
 };
+static const struct vx6_cli_arg identity_import_args[] = {
+	WORD("FILE", VX6_OFFER_FILES, "a file made by `vx6 identity export`"),
+	{.name = "state-dir",
+	 .value = "DIR",
+	 .offer = VX6_OFFER_FILES,
+	 .help = "directory to make (the one `vx6 agent` uses)"},
+	PASSPHRASE("passphrase-file", "passphrase of the file; asked for when left out"),
+	PASSPHRASE("master-passphrase-file", "protect the master key here with this passphrase"),
+};
+
 /* ---- columns ---- */
 
 static const struct vx6_cli_column registry_node_columns[] = {
@@ -399,6 +423,10 @@ static const struct vx6_cli_column op_columns[] = {
 	{LOOKING, "identity", "export", "identity_export", "Write this identity to an encrypted file", NULL, \
 	 {"vx6 identity export alice.vx6id", "vx6 identity export alice.vx6id --passphrase-file pass.txt"}, \
 	 LIST(identity_export_args), .run = vx6_cli_run_identity_export}, \
+	{LOOKING, "identity", "import", NULL, "Make a state directory from an exported identity", \
+	 "Works without an agent, like `vx6 init`. Two machines must not run under one identity.", \
+	 {"vx6 identity import alice.vx6id --state-dir /var/lib/vx6"}, \
+	 LIST(identity_import_args), .run = vx6_cli_run_identity_import}, \
 	{LOOKING, "op", "list", "operation_list", "List operations", "Work that takes a while, such as lookups.", \
 	 {"vx6 op list", "vx6 op list --state running"}, \
 	 LIST(op_list_args), LIST(op_columns), .run = vx6_cli_run_list}, \

@@ -214,11 +214,12 @@ static void print_cost(const struct vx6_value *r)
 
 	if (number_at(r, "queries") == 0)
 		return;
-	printf("%.0f asked, %.0f answered, %.0f timed out; %s sent, %s received; %s\n",
-	       number_at(r, "queries"), number_at(r, "answers"), number_at(r, "timeouts"),
-	       vx6_cli_bytes(number_at(r, "bytes.tx"), tx),
-	       vx6_cli_bytes(number_at(r, "bytes.rx"), rx),
-	       vx6_cli_ms(number_at(r, "took_ms"), ms));
+	printf("%.0f asked, %.0f answered, %.0f timed out; ", number_at(r, "queries"),
+	       number_at(r, "answers"), number_at(r, "timeouts"));
+	if (number_at(r, "bytes.tx") > 0)
+		printf("%s sent, %s received; ", vx6_cli_bytes(number_at(r, "bytes.tx"), tx),
+		       vx6_cli_bytes(number_at(r, "bytes.rx"), rx));
+	printf("%s\n", vx6_cli_ms(number_at(r, "took_ms"), ms));
 }
 
 /* Who claims the name, and what speaks for each. */
@@ -295,7 +296,7 @@ static const char *how(const char *by)
 		{"petname", "by your petname"},
 		{"peer", "a peer that you configured"},
 		{"pin", "pinned when the name was first used"},
-		{"claim", "the only node that claims the name; pinned from now on"},
+		{"claim", "the only node that claims the name; the first connection will pin it"},
 	};
 
 	for (size_t i = 0; i < VX6_ARRAY_N(words); i++)

@@ -75,6 +75,15 @@ void api_identity_revoke(struct api_request *r)
 {
 	struct vx6_cmd *cmd = identity_cmd(r, VX6_CMD_IDENTITY_REVOKE, "passphrase");
 	const char *confirm = vx6_value_string(vx6_value_get(r->json, "confirm"));
+	const char *reason = vx6_value_string(vx6_value_get(r->json, "reason"));
+	const char *dir = vx6_value_string(vx6_value_get(r->json, "successor_dir"));
+
+	cmd->u.identity.file_passphrase = secret_of(r, "successor_passphrase");
+	cmd->u.identity.reason = !reason || strcmp(reason, "retired") == 0 ? VX6_REVOKE_RETIRED
+				 : strcmp(reason, "superseded") == 0       ? VX6_REVOKE_SUPERSEDED
+									   : VX6_REVOKE_MASTER;
+	vx6_strlcpy(cmd->u.identity.successor_dir, dir ? dir : "",
+		    sizeof cmd->u.identity.successor_dir);
 
 	vx6_strlcpy(cmd->u.identity.confirm, confirm ? confirm : "",
 		    sizeof cmd->u.identity.confirm);

@@ -82,7 +82,7 @@ static void put_status(struct vx6_json *j, const struct vx6_snapshot *s)
 	vx6_json_u64(j, "streams", n->streams_active);
 	api_put_dht_summary(j, "dht", &n->dht);
 	vx6_json_bool(j, "lan", n->lan);
-	api_put_pair(j, "known", "nodes", n->known_nodes, "services", n->known_services);
+	api_put_pair(j, "known", "nodes", n->known_nodes, "records", n->known_records);
 	vx6_json_end_object(j);
 }
 

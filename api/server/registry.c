@@ -161,6 +161,7 @@ static void put_claim(struct vx6_json *j, const struct vx6_name_claim_seen *c)
 	vx6_json_u64(j, "work_bits", c->work_bits);
 	vx6_json_bool(j, "direct", c->direct);
 	vx6_json_bool(j, "configured", c->configured);
+	api_put_node_id(j, "introduced_by", c->introduced ? &c->by : NULL);
 	api_put_text(j, "record_hash", c->record_hash);
 	vx6_json_end_object(j);
 }
@@ -183,6 +184,7 @@ void api_put_conflict(struct vx6_json *j, const char *key, const struct vx6_name
 	for (size_t i = 0; i < c->claims_n; i++)
 		put_claim(j, &c->claim[i]);
 	vx6_json_end_array(j);
+	vx6_json_u64(j, "more", c->more);
 	vx6_json_end_object(j);
 }
 

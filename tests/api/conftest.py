@@ -11,6 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import urllib.parse
 
 import jsonschema
 import pytest
@@ -63,8 +64,10 @@ class Agent:
 
 	def start(self, *more):
 		log = open(self.dir.parent / f"{self.dir.name}.log", "ab")
+		# what is on the network of the machine that tests must not show in them
+		env = {"VX6_LAN": "off", **os.environ}
 		self.process = subprocess.Popen([str(BIN), "agent", "--state-dir", str(self.dir), "--name", self.name, "--listen", "[::1]:0",
-			"--api-listen", f"127.0.0.1:{self.port}", *more], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+			"--api-listen", f"127.0.0.1:{self.port}", *more], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
 		log.close()
 		for _ in range(200):
 			assert self.process.poll() is None, self.log()
@@ -165,13 +168,40 @@ class Contract:
 			for method, op in item.items():
 				yield method.upper(), path, op
 
+	def parameters(self, op):
+		for p in op.get("parameters", []):
+			yield self.doc["components"]["parameters"][p["$ref"].rsplit("/", 1)[-1]] if "$ref" in p else p
+
+	def parameter(self, op):
+		"""The one of the path."""
+		return next((p for p in self.parameters(op) if p["in"] == "path"), None)
+
+	def fit(self, template, op, path):
+		"""How well a path fits a template: literally, before a verb, as a parameter, or not at all."""
+		if "{" not in template:
+			return 3 if template == path else 0
+		head, tail = re.fullmatch(r"(.*)\{[a-z_]+\}(.*)", template).groups()
+		arg = path[len(head):len(path) - len(tail)] if path.startswith(head) and path.endswith(tail) else ""
+		if not arg or "/" in arg:
+			return 0
+		if tail and not re.fullmatch(self.parameter(op)["schema"]["pattern"], arg):
+			return 0
+		return 2 if tail else 1
+
 	def operation(self, method, path):
-		path = path.split("?")[0]
-		for m, template, op in self.operations():
-			pattern = re.sub(r"\\\{[a-z_]+\\\}", "[^/]+", re.escape(template))
-			if m == ("GET" if method == "HEAD" else method) and re.fullmatch(pattern, path):
-				return op
-		return None
+		path = urllib.parse.unquote(path.split("?")[0])
+		fits = [(self.fit(template, op, path), m, op) for m, template, op in self.operations()]
+		best = max(f for f, _, _ in fits)
+		wanted = "GET" if method == "HEAD" else method
+		return next((op for f, m, op in fits if f == best > 0 and m == wanted), None)
+
+	def absent(self, path, op, name="no-such"):
+		"""The path of something that is not there."""
+		p = self.parameter(op)
+		if p and path.endswith("}"):
+			return re.sub(r"\{id\}", f"name:{name}", path).replace("{schema}", "NoSuch")
+		value = f"name:{name}" if p and re.fullmatch(p["schema"]["pattern"], f"name:{name}") else p and next(iter(p["examples"].values()))["value"]
+		return re.sub(r"\{[a-z_]+\}", value, path) if p else path
 
 	def validator(self, schema):
 		return jsonschema.Draft202012Validator({**schema, "components": self.strict["components"]}, format_checker=jsonschema.FormatChecker())

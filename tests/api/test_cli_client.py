@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(not PROGRAM.is_file(), reason=f"no program at {P
 
 SERVICE = {
     "id": "svc_01J9Z3K4M5N6P7Q8R9S0T1V2W3", "kind": "service", "generation": 3, "name": "web", "target": "127.0.0.1:8080",
-    "protocol": "tcp", "enabled": True, "access": {"default": "any", "node_ids": []}, "labels": {}, "full_name": "alice.web",
+    "protocol": "tcp", "enabled": True, "visibility": "public", "access": {"default": "any", "node_ids": []}, "labels": {}, "full_name": "alice.web",
     "status": {"phase": "ready", "sessions": {"active": 2, "total": 91}, "bytes": {"rx": 88213, "tx": 912233}, "last_error": None},
 }
 
@@ -221,8 +221,8 @@ def test_service_add_sends_the_body_and_shows_the_row(api):
     assert json.loads(sent.body) == {"name": "web", "target": "127.0.0.1:8080", "labels": {"site": "paris"}}
     assert done.returncode == 0 and done.stderr == b"Added service web\n"
     lines = done.stdout.decode().splitlines()
-    assert lines[0].split() == ["NAME", "FULL", "NAME", "TARGET", "STATE", "ALLOW", "OPEN", "TOTAL", "RX", "TX"]
-    assert lines[1].split() == ["web", "alice.web", "127.0.0.1:8080", "ready", "any", "2", "91", "88.2", "kB", "912", "kB"]
+    assert lines[0].split() == ["NAME", "FULL", "NAME", "TARGET", "STATE", "ALLOW", "VISIBILITY", "OPEN", "TOTAL", "RX", "TX"]
+    assert lines[1].split() == ["web", "alice.web", "127.0.0.1:8080", "ready", "any", "public", "2", "91", "88.2", "kB", "912", "kB"]
     quiet = server.run("-q", "-o", "name", "service", "add", "web", "--target", "8080")
     assert (quiet.stdout, quiet.stderr) == (b"web\n", b"")
 
@@ -351,6 +351,253 @@ def test_events_kept_and_followed(api):
     assert child.wait(10) == 130
     child.stdout.close()
     assert b"peer.up  peer peer_1" in server.run("events", "--since", "3").stdout
+
+
+# ---- lookups ----
+
+NODE = "vx1q8t44xqps2cs4d74f0ld8jtyquaqactj70d2vge94upp568hqag35hm33nh"
+ADDRESS = {"address": "[2001:db8::1]:4242", "transports": ["quic", "tcp"]}
+STEP = {"about": "name", "event": "answered", "at_ms": 31, "path": 2, "node_id": NODE, "address": ADDRESS, "warm": True, "bits": 7, "rtt_ms": 30,
+        "nodes": 20, "closer": 6, "values": 1, "error": None}
+CLAIM = {"node_id": NODE, "claimed_at": None, "median_age_s": 86400, "holders": 6, "prefixes": 5, "work_bits": 21, "direct": True, "configured": False,
+         "introduced_by": None, "record_hash": "ab" * 32}
+RESULT = {"found": True, "node_id": NODE, "node_name": "alice", "service": "web", "resolved_by": "pin", "addresses": [ADDRESS], "from_registry": False,
+          "age_s": 40, "expires_at": "2126-01-31T12:00:00.000Z", "conflict": None, "successor": None, "key": None, "values": [], "closest": [], "queries": 9,
+          "answers": 8, "timeouts": 1, "bytes": {"rx": 9120, "tx": 2210}, "took_ms": 93, "steps": []}
+
+
+def operation(state="done", error=None, **result):
+    return {"id": "op_01J9Z3K4M5N6P7Q8R9S0T1V2W3", "kind": "dht.lookup", "state": state, "target": "alice.web",
+            "progress": {"done": 9, "total": None, "unit": "query", "message": "asking"}, "error": error, "result": RESULT | result if state != "running" else None,
+            "started_at": "2026-01-31T12:00:00.000Z", "finished_at": None, "cancelable": state == "running", "managed_by": "cli"}
+
+
+def failed(code, **result):
+    return operation("failed", {"code": code, "detail": f"{code} it is", "at": "2026-01-31T12:00:00.000Z"}, found=False, **result)
+
+
+def test_lookup_shows_what_it_found(api):
+    server = api((200, operation()))
+    done = server.run("lookup", "alice.web")
+    text = done.stdout.decode()
+    assert done.returncode == 0, done.stderr
+    for part in (NODE, "alice", "web", "pinned when the name was first used", "[2001:db8::1]:4242 quic+tcp", "40s", "the network", "9 asked, 8 answered, 1 timed out"):
+        assert part in text, part
+    assert server.run("lookup", "alice.web", "-o", "name").stdout.decode() == NODE + "\n"
+    assert json.loads(server.run("lookup", "alice.web", "--json").stdout)["result"]["node_id"] == NODE
+    assert server.requests[0].headers["prefer"] == "wait=1"
+
+
+@pytest.mark.parametrize("argv,body", [
+    (["lookup", "alice.web"], {"service": "alice.web"}),
+    (["lookup", "alice"], {"name": "alice"}),
+    (["lookup", NODE], {"node_id": NODE}),
+    (["lookup", NODE + ".web", "--fresh"], {"service": NODE + ".web", "fresh": True}),
+    (["lookup", "alice", "--trace"], {"name": "alice", "trace": True}),
+    (["dht", "trace", "alice.web"], {"service": "alice.web", "trace": True, "fresh": True}),
+    (["dht", "get", "ab" * 32], {"key": "ab" * 32}),
+])
+def test_lookup_asks_for_what_the_word_is(api, argv, body):
+    server = api((200, operation()))
+    assert server.run(*argv).returncode == 0
+    assert (server.requests[0].method, server.requests[0].path) == ("POST", "/v1/dht/lookups")
+    assert json.loads(server.requests[0].body) == body
+
+
+def test_refresh_asks_for_one_subject(api):
+    server = api((200, operation()))
+    for argv, body in ((["alice.web"], {"name": "alice.web"}), ([NODE], {"node_id": NODE})):
+        assert server.run("registry", "refresh", *argv).returncode == 0
+        assert server.requests[-1].path == "/v1/registry:refresh" and json.loads(server.requests[-1].body) == body
+
+
+@pytest.mark.parametrize("code,exit", [("peer_unknown", 5), ("service_unknown", 5), ("not_found", 5), ("ambiguous_name", 6), ("pin_mismatch", 6),
+                                       ("node_revoked", 6), ("timeout", 7), ("peer_unreachable", 8), ("something_new", 8)])
+def test_lookup_that_fails_has_the_exit_status_of_its_problem(api, code, exit):
+    done = api((200, failed(code))).run("lookup", "alice.web")
+    assert done.returncode == exit and f"({code})" in done.stderr.decode() and "alice.web" in done.stderr.decode()
+
+
+def test_lookup_lists_who_claims_a_name(api):
+    conflict = {"id": "alice", "kind": "name_conflict", "name": "alice", "ours": False, "pinned_to": None, "first_seen": "2026-01-31T12:00:00.000Z",
+                "last_seen": "2026-01-31T12:00:00.000Z", "claims": [CLAIM, CLAIM | {"node_id": "vx1other", "direct": False, "record_hash": None}], "more": 0}
+    server = api((200, failed("ambiguous_name", conflict=conflict, node_id=None, addresses=[])))
+    done = server.run("lookup", "alice")
+    lines = done.stdout.decode().splitlines()
+    assert done.returncode == 6 and lines[0].split() == ["NODE", "ID", "AGE", "HOLDERS", "PREFIXES", "WORK", "IN", "TOUCH", "PEER", "EVIDENCE"]
+    assert lines[1].split() == [NODE, "1d", "0h", "6", "5", "21", "yes", "no", "ab" * 32] and "vx1other" in lines[2]
+    assert "name pin" in done.stderr.decode()
+    whole = server.run("lookup", "alice", "--json")
+    assert whole.returncode == 6 and len(json.loads(whole.stdout)["result"]["conflict"]["claims"]) == 2
+    assert json.loads(whole.stderr)["code"] == "ambiguous_name"
+
+
+def test_trace_is_a_table_that_is_aligned(api):
+    steps = [STEP | {"event": "asked", "rtt_ms": None, "at_ms": 1}, STEP, STEP | {"event": "failed", "error": "timeout", "at_ms": 2001, "rtt_ms": None, "node_id": None, "address": None}]
+    lines = api((200, operation(steps=steps))).run("lookup", "alice.web", "--trace").stdout.decode().splitlines()
+    assert lines[0].split() == ["AT", "FOR", "PATH", "STEP", "ADDRESS", "RTT", "BITS", "NODES", "CLOSER", "VALUES", "NODE", "ID"]
+    assert len({line.index(NODE) for line in lines[1:3]} | {lines[0].index("NODE ID")}) == 1
+    assert "30 ms" in lines[2] and "failed: timeout" in lines[3] and "2001 ms" in lines[3]
+
+
+def test_lookup_waits_for_its_end(api):
+    left = [2]
+
+    def answer(request):
+        left[0] -= request.method == "GET"
+        return (202 if request.method == "POST" else 200), operation() if left[0] <= 0 else operation("running")
+
+    server = api(answer)
+    done = server.run("lookup", "alice.web")
+    assert done.returncode == 0 and NODE in done.stdout.decode()
+    assert [r.path for r in server.requests[1:]] == ["/v1/operations/op_01J9Z3K4M5N6P7Q8R9S0T1V2W3?wait=1000ms"] * 2
+    left[0] = 1
+    watched = server.run("op", "watch", "op_01J9Z3K4M5N6P7Q8R9S0T1V2W3")
+    assert watched.returncode == 0 and NODE in watched.stdout.decode()
+
+
+def test_lookup_gives_up_and_cancels(api):
+    server = api(lambda request: time.sleep(0.1) or ((202 if request.method == "POST" else 200), operation("running")))
+    done = server.run("--timeout", "300ms", "lookup", "alice.web")
+    assert done.returncode == 7 and "(timeout)" in done.stderr.decode()
+    assert (server.requests[-1].method, server.requests[-1].path) == ("POST", "/v1/operations/op_01J9Z3K4M5N6P7Q8R9S0T1V2W3:cancel")
+
+
+def test_progress_shows_on_a_terminal_only(api):
+    left = [3]
+
+    def answer(request):
+        left[0] -= request.method == "GET"
+        return (202 if request.method == "POST" else 200), operation() if left[0] <= 0 else operation("running")
+
+    server = api(answer)
+    master, slave = os.openpty()
+    done = subprocess.run([PROGRAM, "--socket", server.path, "lookup", "alice.web"], stdout=subprocess.PIPE, stderr=slave, env=ENV | {"TERM": "xterm"}, timeout=20)
+    os.close(slave)
+    shown = os.read(master, 65536)
+    os.close(master)
+    assert done.returncode == 0 and b"alice.web: asking, 9 asked" in shown and shown.endswith(b"\r\x1b[K")
+    left[0] = 3
+    assert server.run("lookup", "alice.web").stderr == b""
+
+
+def test_values_of_a_key(api):
+    values = [{"type": "service", "node_id": NODE, "sequence": 1769860800123, "bytes": 301, "holders": 6, "prefixes": 6, "paths": 3, "median_age_s": 3600, "expires_at": None}]
+    result = {"key": "ab" * 32, "values": values, "closest": [{"node_id": NODE, "address": ADDRESS}], "node_id": None}
+    lines = api((200, operation(**result))).run("dht", "get", "ab" * 32).stdout.decode().splitlines()
+    assert lines[1].split()[:4] == ["service", NODE, "1769860800123", "301"]
+    assert lines[2].split() == ["CLOSEST", "ADDRESS"] and lines[3].split() == [NODE, "[2001:db8::1]:4242"]
+    assert api((200, operation())).run("dht", "get", "xyz").returncode in (0, 9)  # the API judges keys
+
+
+# ---- names, catalogs, identity ----
+
+BINDING = {"id": "pin:alice", "kind": "pin", "name": "alice", "node_id": NODE, "since": "2026-01-31T12:00:00.000Z"}
+
+
+@pytest.mark.parametrize("argv,method,path,body", [
+    (["name", "pin", "alice", NODE], "PUT", "/v1/names/pin:alice", {"node_id": NODE}),
+    (["name", "unpin", "alice"], "DELETE", "/v1/names/pin:alice", None),
+    (["name", "petname", "laptop", NODE], "PUT", "/v1/names/petname:laptop", {"node_id": NODE}),
+    (["name", "petname", "laptop", "--remove"], "DELETE", "/v1/names/petname:laptop", None),
+    (["name", "show", "petname:laptop"], "GET", "/v1/names/petname:laptop", None),
+    (["name", "list", "--kind", "pin"], "GET", "/v1/names?kind=pin&limit=500", None),
+    (["registry"], "GET", "/v1/registry/nodes?limit=500", None),
+    (["registry", "show", NODE], "GET", f"/v1/registry/nodes/{NODE}", None),
+    (["registry", "show", "alice"], "GET", "/v1/registry/nodes/name:alice", None),
+    (["registry", "services", "--node", NODE], "GET", f"/v1/registry/services?node={NODE}&limit=500", None),
+    (["dht"], "GET", "/v1/dht", None),
+    (["dht", "replicas", "--type", "service"], "GET", "/v1/dht/replicas?type=service&limit=500", None),
+    (["catalog", "create", "friends"], "POST", "/v1/catalogs", {"name": "friends"}),
+    (["catalog", "add", "friends", "web", "--name", "wiki"], "POST", "/v1/catalogs/name:friends:add", {"service": "web", "name": "wiki"}),
+    (["catalog", "remove", "friends", "web"], "POST", "/v1/catalogs/name:friends:remove", {"service": "web"}),
+    (["op", "list", "--state", "running"], "GET", "/v1/operations?state=running&limit=500", None),
+    (["op", "cancel", "op_1"], "POST", "/v1/operations/op_1:cancel", None),
+])
+def test_commands_become_requests(api, argv, method, path, body):
+    server = api(lambda r: (204, None) if r.method == "DELETE" else (200, BINDING | {"items": [], "next_cursor": None}))
+    done = server.run(*argv)
+    assert done.returncode == 0, done.stderr
+    sent = server.requests[0]
+    assert (sent.method, sent.path) == (method, path)
+    assert (json.loads(sent.body) if sent.body else None) == body
+
+
+def test_petname_wants_a_node_or_to_go(api):
+    server = api((200, BINDING))
+    assert server.run("name", "petname", "laptop").returncode == 2
+    assert server.run("name", "petname", "laptop", NODE, "--remove").returncode == 2
+    assert server.requests == []
+
+
+CATALOG = {"id": "cat_1", "kind": "catalog", "name": "friends", "title": None, "key": "vxc1q", "role": "owner", "created_at": "2026-01-31T12:00:00.000Z",
+           "updated_at": "2026-01-31T12:00:00.000Z", "entries": [{"node_id": NODE, "service": "web", "name": "wiki"}],
+           "status": {"published": {"wanted": 8, "stored": 8, "proved": 7}, "sequence": 3, "fetched_at": None, "expires_at": None, "last_error": None}}
+
+
+def test_catalogs_are_shown_with_their_entries(api):
+    server = api((200, CATALOG))
+    text = server.run("catalog", "show", "friends").stdout.decode()
+    assert "7 of 8" in text and text.splitlines()[-1].split() == ["wiki", "web", NODE]
+    assert json.loads(server.run("catalog", "show", "friends", "--json").stdout)["entries"] == CATALOG["entries"]
+
+
+def test_invites_stay_off_the_command_line(api):
+    server = api(lambda r: (201, CATALOG | {"role": "member"}))
+    done = server.run("catalog", "join", "friends", data=b"  vxc1q.vxs1q \n".lstrip())
+    assert done.returncode == 0, done.stderr
+    assert server.requests[0].path == "/v1/catalogs:join" and json.loads(server.requests[0].body) == {"name": "friends", "invite": "vxc1q.vxs1q"}
+    assert server.run("catalog", "join", "friends", data=b"").returncode == 9
+    server.run("catalog", "join", "friends", "vxc1a.vxs1a")
+    assert json.loads(server.requests[-1].body)["invite"] == "vxc1a.vxs1a"
+    invite = api((200, {"catalog": "cat_1", "invite": "vxc1q.vxs1q", "shown_once": True}))
+    assert invite.run("catalog", "invite", "friends").stdout == b"vxc1q.vxs1q\n"
+
+
+def test_what_is_owned_is_deleted_and_what_was_joined_is_left(api):
+    def of(role):
+        return lambda r: (204, None) if r.method == "DELETE" else (200, CATALOG | {"role": role})
+
+    for role, right, wrong in (("owner", "delete", "leave"), ("member", "leave", "delete")):
+        server = api(of(role))
+        assert server.run("catalog", wrong, "friends").returncode == 6
+        assert [r.method for r in server.requests] == ["GET"]
+        assert server.run("catalog", right, "friends").returncode == 0
+        assert server.requests[-1].method == "DELETE"
+
+
+def test_export_writes_a_private_file_once(api, tmp_path):
+    server = api((200, {"node_id": NODE, "filename": "alice.vx6id", "file": "VlhJRAE="}))
+    secret, out = tmp_path / "pass", tmp_path / "alice.vx6id"
+    secret.write_text("correct horse battery\n")
+    secret.chmod(0o600)
+    done = server.run("identity", "export", out, "--passphrase-file", secret)
+    assert done.returncode == 0, done.stderr
+    assert out.read_bytes() == b"VXID\x01" and out.stat().st_mode & 0o777 == 0o600
+    assert json.loads(server.requests[0].body) == {"passphrase": "correct horse battery"}
+    assert server.run("identity", "export", out, "--passphrase-file", secret).returncode == 6
+    secret.chmod(0o644)
+    assert server.run("identity", "export", tmp_path / "b", "--passphrase-file", secret).returncode == 1
+    assert len(server.requests) == 1
+
+
+def test_import_refuses_what_is_no_export(tmp_path):
+    secret, file = tmp_path / "pass", tmp_path / "x.vx6id"
+    secret.write_text("correct horse battery\n")
+    secret.chmod(0o600)
+    for data in (b"", b"nonsense", b"\0" * 5000):
+        file.write_bytes(data)
+        done = run("identity", "import", file, "--state-dir", tmp_path / "state", "--passphrase-file", secret)
+        assert done.returncode == 1 and b"cannot import" in done.stderr, done
+    assert run("identity", "import", tmp_path / "none", "--state-dir", tmp_path / "s", "--passphrase-file", secret).returncode == 1
+
+
+def test_revocation_is_meant(api):
+    server = api((200, {"node_id": NODE}))
+    assert server.run("identity", "revoke").returncode == 2
+    assert server.run("identity", "revoke", "--confirm", "alice", "--reason", "bored").returncode == 2
+    assert server.run("identity", "revoke", "--confirm", "alice").returncode == 0
+    assert json.loads(server.requests[0].body) == {"confirm": "alice"}
 
 
 # ---- connect ----
@@ -513,7 +760,7 @@ def test_connect_listens_on_this_machine_only(api):
 def test_every_command_has_help():
     nouns = [line.split("\t")[0] for line in run("__complete", "").stdout.decode().splitlines()]
     assert {"agent", "init", "status", "identity", "peer", "service", "forward", "connect", "events", "health", "api", "version",
-            "completion"} <= set(nouns)
+            "completion", "lookup", "name", "registry", "dht", "catalog", "op"} <= set(nouns)
     for noun in nouns:
         verbs = [line.split("\t")[0] for line in run("__complete", noun, "").stdout.decode().splitlines()]
         done = run(noun, "--help")

@@ -91,6 +91,32 @@ static void parse__aliases__reach_the_verb(void **state)
 	assert_string_equal(parsed.command->verb, "show");
 }
 
+static void parse__verb_of_its_own__is_no_alias(void **state)
+{
+	assert_true(parse("catalog create friends"));
+	assert_string_equal(parsed.command->ops, "catalog_create");
+	assert_true(parse("catalog add friends web"));
+	assert_string_equal(parsed.command->ops, "catalog_add");
+	assert_true(parse("catalog rm friends web"));
+	assert_string_equal(parsed.command->ops, "catalog_remove");
+	assert_true(parse("dht get 00"));
+	assert_string_equal(parsed.command->verb, "get");
+}
+
+static void parse__noun_alone__is_what_is_meant_mostly(void **state)
+{
+	assert_true(parse("identity"));
+	assert_string_equal(parsed.command->ops, "identity_get");
+	assert_true(parse("registry --json"));
+	assert_string_equal(parsed.command->ops, "registry_node_list");
+	assert_true(parse("dht"));
+	assert_string_equal(parsed.command->ops, "dht_get");
+	assert_true(parse("name"));
+	assert_null(parsed.command);
+	assert_true(parse("registry --help"));
+	assert_null(parsed.command);
+}
+
 static void parse__slips__are_named_with_what_was_meant(void **state)
 {
 	assert_fails("stauts", "'vx6 status'");
@@ -192,6 +218,8 @@ int main(void)
 		cmocka_unit_test(parse__letters__join_and_take_values),
 		cmocka_unit_test(parse__double_dash__ends_options),
 		cmocka_unit_test(parse__aliases__reach_the_verb),
+		cmocka_unit_test(parse__verb_of_its_own__is_no_alias),
+		cmocka_unit_test(parse__noun_alone__is_what_is_meant_mostly),
 		cmocka_unit_test(parse__slips__are_named_with_what_was_meant),
 		cmocka_unit_test(parse__what_is_missing_or_too_much__is_refused),
 		cmocka_unit_test(parse__one_of_two__is_asked_for),

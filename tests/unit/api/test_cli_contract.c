@@ -30,7 +30,7 @@ static const char *const by_itself[][2] = {
 	{"lookup_create", "name service node_id key"},
 	{"registry_refresh", "name node_id"},
 	{"identity_rotate", "passphrase"},
-	{"identity_revoke", "passphrase"},
+	{"identity_revoke", "passphrase successor_passphrase"},
 	{"identity_export", "passphrase master_passphrase"},
 };
 

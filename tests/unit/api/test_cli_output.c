@@ -11,7 +11,9 @@
 
 #include "api/cli/grid.h"
 #include "api/cli/output.h"
+#include "api/cli/show.h"
 #include "api/cli/text.h"
+#include "base/clock.h"
 #include "base/util.h"
 
 #define FORWARD_ONE                                                                                \
@@ -121,6 +123,52 @@ static void numbers__sizes__read_well(void **state)
 	assert_string_equal(vx6_cli_span(61000, out), "1m 1s");
 	assert_string_equal(vx6_cli_span(90000000, out), "1d 1h");
 	assert_string_equal(vx6_cli_span(-5, out), "0s");
+}
+
+/* One cell, shown as @p as. */
+static void assert_cell(const char *json, enum vx6_cli_show as, const char *wanted)
+{
+	struct vx6_value *v = value(json);
+	struct vx6_cli_cell cell =
+		vx6_cli_cell(&(struct vx6_cli_column){.path = "x", .show = as}, v);
+
+	assert_string_equal(cell.text, wanted);
+	free(cell.text);
+	vx6_value_free(v);
+}
+
+static void cell__what_discovery_shows__reads_well(void **state)
+{
+	assert_cell("{\"x\":{\"address\":\"[::1]:1\",\"transports\":[\"quic\",\"tcp\"]}}",
+		    VX6_SHOW_ADDRESS, "[::1]:1 quic+tcp");
+	assert_cell("{\"x\":[{\"address\":\"[::1]:1\",\"transports\":[]},"
+		    "{\"address\":\"[::2]:2\",\"transports\":[\"tcp\"]}]}",
+		    VX6_SHOW_ADDRESS, "[::1]:1, [::2]:2 tcp");
+	assert_cell("{\"x\":[]}", VX6_SHOW_ADDRESS, "-");
+	assert_cell("{\"x\":[{\"node_id\":\"vx1a\"},{\"node_id\":\"vx1b\"}]}", VX6_SHOW_CLAIMS,
+		    "vx1a, vx1b");
+	assert_cell("{\"x\":[{\"name\":\"wiki\"},{}]}", VX6_SHOW_ENTRIES, "wiki, ");
+	assert_cell("{\"x\":{\"wanted\":8,\"stored\":8,\"proved\":7}}", VX6_SHOW_REPLICAS,
+		    "7 of 8");
+	assert_cell("{\"x\":1180.4}", VX6_SHOW_ROUND, "about 1180");
+	assert_cell("{\"x\":0.025}", VX6_SHOW_SHARE, "2.5 %");
+	assert_cell("{\"x\":true}", VX6_SHOW_ALARM, "yes");
+	assert_cell("{\"x\":null}", VX6_SHOW_ALARM, "-");
+}
+
+static void cell__times__are_spans(void **state)
+{
+	char json[64], now[VX6_TIME_TEXT];
+
+	snprintf(json, sizeof json, "{\"x\":\"%s\"}",
+		 vx6_time_format(vx6_wall_ms() - 3600500, now));
+	assert_cell(json, VX6_SHOW_AGO, "1h 0m ago");
+	assert_cell(json, VX6_SHOW_LEFT, "over");
+	snprintf(json, sizeof json, "{\"x\":\"%s\"}",
+		 vx6_time_format(vx6_wall_ms() + 7200900, now));
+	assert_cell(json, VX6_SHOW_LEFT, "2h 0m");
+	assert_cell(json, VX6_SHOW_AGO, "0s ago");
+	assert_cell("{\"x\":\"soon\"}", VX6_SHOW_LEFT, "soon");
 }
 
 static void grid__wide_text__stays_aligned(void **state)
@@ -242,6 +290,8 @@ int main(void)
 		cmocka_unit_test(clean__what_steers_a_terminal__is_replaced),
 		cmocka_unit_test(width__wide_and_combining__count_columns),
 		cmocka_unit_test(numbers__sizes__read_well),
+		cmocka_unit_test(cell__what_discovery_shows__reads_well),
+		cmocka_unit_test(cell__times__are_spans),
 		cmocka_unit_test(grid__wide_text__stays_aligned),
 		cmocka_unit_test(grid__colour__does_not_count),
 		cmocka_unit_test(table__forward__shows_where_it_leads),

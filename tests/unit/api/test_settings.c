@@ -172,6 +172,11 @@ static void config__bad_value__refused_and_named(void **state)
 		{VX6_SETTING_PEER, "vx1nobody@[::1]:1", "peer"},
 		{VX6_SETTING_PEER, "no address", "peer"},
 		{VX6_SETTING_LOG_LEVEL, "loud", "log-level"},
+		{VX6_SETTING_DHT, "maybe", "dht"},
+		{VX6_SETTING_DIVERSITY, "none", "diversity"},
+		{VX6_SETTING_DIVERSITY, "asn", "asn-map"},
+		{VX6_SETTING_ASN_MAP, "/no/such/map", "asn-map"},
+		{VX6_SETTING_LAN, "maybe", "lan"},
 		{VX6_SETTING_ALLOW_NON_LOOPBACK, "perhaps", "allow-non-loopback"},
 		{VX6_SETTING_PASSPHRASE_FILE, "/nonexistent/pass", "passphrase-file"},
 	};
@@ -193,6 +198,30 @@ static void config__bad_value__refused_and_named(void **state)
 	}
 }
 
+static void config__discovery__is_taken_over(void **state)
+{
+	static const char text[] = "state_dir: /tmp/x\ndht: client\ndiversity: prefix\nlan: off\n";
+	struct vx6_settings told = {0};
+	struct vx6_agent_config config;
+
+	assert_true(vx6_is_ok(vx6_settings_read_text(&told, text, sizeof text - 1, detail)));
+	assert_true(vx6_is_ok(vx6_agent_config_make(&told, &config, detail)));
+	assert_int_equal(config.node.dht, VX6_DHT_MODE_CLIENT);
+	assert_int_equal(config.node.diversity, VX6_DIVERSITY_PREFIX);
+	assert_true(config.node.lan_off);
+	assert_null(config.node.asn_map);
+	vx6_agent_config_fini(&config);
+	vx6_settings_clear(&told, VX6_SETTING_DHT);
+	vx6_settings_clear(&told, VX6_SETTING_DIVERSITY);
+	vx6_settings_clear(&told, VX6_SETTING_LAN);
+	assert_true(vx6_is_ok(vx6_agent_config_make(&told, &config, detail)));
+	assert_int_equal(config.node.dht, VX6_DHT_MODE_AUTO);
+	assert_int_equal(config.node.diversity, VX6_DIVERSITY_AUTO);
+	assert_false(config.node.lan_off);
+	vx6_agent_config_fini(&config);
+	vx6_settings_fini(&told);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -207,6 +236,7 @@ int main(void)
 		TEST(env__list_too_long__refused_by_name),
 		TEST(file__on_disk__read_or_named_in_the_error),
 		TEST(config__bad_value__refused_and_named),
+		TEST(config__discovery__is_taken_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
