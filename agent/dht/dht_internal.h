@@ -271,6 +271,10 @@ void vx6_dht_keeper_free(struct dht_keeper *k);
 void vx6_dht_keeper_step(struct vx6_dht *d);
 uint64_t vx6_dht_keeper_due(const struct vx6_dht *d);
 uint32_t vx6_dht_keeper_n(const struct vx6_dht *d);
+/** Calls @p fn for each record of our own that lies under @p key. @param record borrowed */
+void vx6_dht_keeper_get(struct vx6_dht *d, const struct vx6_dht_key *key,
+			void (*fn)(void *user, uint32_t age_s, const uint8_t *record, size_t n),
+			void *user);
 /** That node serves the DHT no longer: what it held is looked after. */
 void vx6_dht_keeper_lost(struct vx6_dht *d, const struct vx6_node_id *node);
 

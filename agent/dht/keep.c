@@ -36,6 +36,19 @@ uint32_t vx6_dht_keeper_n(const struct vx6_dht *d)
 	return d->keeper->n;
 }
 
+void vx6_dht_keeper_get(struct vx6_dht *d, const struct vx6_dht_key *key,
+			void (*fn)(void *user, uint32_t age_s, const uint8_t *record, size_t n),
+			void *user)
+{
+	VX6_LIST_EACH(at, &d->keeper->all)
+	{
+		const struct vx6_dht_kept *k = VX6_CONTAINER_OF(at, struct vx6_dht_kept, node);
+
+		if (memcmp(&k->key, key, sizeof *key) == 0)
+			fn(user, 0, k->record, k->n);
+	}
+}
+
 static uint64_t renew_every_ms(uint8_t type)
 {
 	switch (type) {

@@ -163,11 +163,16 @@ static void on_outcome(void *user, const struct dht_outcome *o)
 	run(l);
 }
 
+/* An owner who looks for holders asks for its record too: those that have an older one are told. */
+static bool wants_values(const struct vx6_dht_lookup *l)
+{
+	return l->ask.want != VX6_DHT_WANT_NODES || l->found_n > 0;
+}
+
 static bool ask(struct vx6_dht_lookup *l, uint16_t at, uint8_t path)
 {
 	struct dht_cand *c = &l->cand[at];
-	struct vx6_dht_req req = {.op = l->ask.want == VX6_DHT_WANT_NODES ? VX6_DHT_FIND
-									  : VX6_DHT_GET};
+	struct vx6_dht_req req = {.op = wants_values(l) ? VX6_DHT_GET : VX6_DHT_FIND};
 	struct vx6_dht_trace t;
 
 	memcpy(req.key, l->ask.key.b, sizeof req.key);
@@ -494,7 +499,9 @@ struct vx6_dht_lookup *vx6_dht_look(struct vx6_dht *d, const struct vx6_dht_ask 
 		l->path[p].nearest = UINT64_MAX;
 	vx6_list_push(&d->lookups->active, &l->node);
 	d->lookups->n++;
-	if (ask->want != VX6_DHT_WANT_NODES)
+	if (ask->want == VX6_DHT_WANT_NODES)
+		vx6_dht_keeper_get(d, &l->ask.key, take_own, l);
+	else
 		vx6_dht_holder_get(d, &l->ask.key, take_own, l);
 	vx6_dht_cand_seed(l, 0, l->paths);
 	run(l);

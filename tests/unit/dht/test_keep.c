@@ -353,7 +353,8 @@ static void keep__our_key_in_other_hands__we_are_told(void **state)
 	lab_run(&l, 32 * MINUTE); /* by an audit, or when it is stored again at the latest */
 	assert_int_equal(a.clashes, 1);
 	assert_memory_equal(a.last, theirs.b, theirs.n);
-	assert_int_equal(lab_holders(&l, &theirs), 8); /* theirs is newer */
+	assert_in_range(lab_holders(&l, &theirs), 8,
+			12); /* theirs is newer: who had ours is told */
 	assert_in_range(info(k).proved, 0, 4);
 	lab_fini(&l);
 }
