@@ -9,7 +9,7 @@
 
 enum {
 	STALL_PROBE_MS = 3000,
-	MOVED_PROBE_MS = 150, /* and three round trips */
+	MOVED_PROBE_MS = 100, /* and two round trips */
 	ASIDE_QUEUE_MAX =
 		64 * 1024, /* an ACK does not go aside while more waits on the control stream */
 };
@@ -197,7 +197,7 @@ void resume_moved(struct vx6_session *s)
 	vx6_link_info(s->link, &info);
 	/* without an address there is nothing to be heard; another change will follow */
 	if (vx6_local_addr_is_there(&info.local))
-		vx6_session_probe(s, MOVED_PROBE_MS + 3 * (info.srtt_us / 1000));
+		session_probe(s, MOVED_PROBE_MS + 2 * (info.srtt_us / 1000), true);
 }
 
 const struct vx6_vxs_events resume_events = {

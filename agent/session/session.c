@@ -37,7 +37,7 @@ static void on_probe_timeout(struct vx6_timer *timer)
 
 	/* an answer that waits behind a slow stream is no silence */
 	vx6_link_info(s->link, &info);
-	if (info.rx_bytes != s->probe_rx) {
+	if (!s->probe_strict && info.rx_bytes != s->probe_rx) {
 		s->probe_rx = info.rx_bytes;
 		vx6_timer_in_ms(&s->probe, s->probe_ms);
 		return;
@@ -205,6 +205,11 @@ void vx6_session_close(struct vx6_session *s, vx6_err why)
 
 void vx6_session_probe(struct vx6_session *s, uint32_t ms)
 {
+	session_probe(s, ms, false);
+}
+
+void session_probe(struct vx6_session *s, uint32_t ms, bool strict)
+{
 	uint8_t buf[VX6_CTL_HEADER + 8];
 	struct vx6_link_info info;
 	struct vx6_wr w;
@@ -216,6 +221,7 @@ void vx6_session_probe(struct vx6_session *s, uint32_t ms)
 	vx6_link_info(s->link, &info);
 	s->probe_rx = info.rx_bytes;
 	s->probe_ms = ms;
+	s->probe_strict = strict;
 	s->probe_token = vx6_random_u64();
 	vx6_wr_init(&w, buf, sizeof buf);
 	vx6_ctl_encode_ping(&w, false, s->probe_token);

@@ -79,6 +79,7 @@ struct vx6_session {
 	struct vx6_timer probe;
 	uint64_t probe_token;
 	uint32_t probe_ms;
+	bool probe_strict;             /* only the answer counts as a sign of life */
 	uint64_t probe_rx;             /* bytes of the link when it was last looked at */
 	uint8_t binding[VX6_CB_BYTES]; /* of the link, once up */
 	struct vx6_list openings, arrivals;
@@ -148,6 +149,8 @@ struct vx6_session *sessions_on_link(struct vx6_sessions *m, const struct vx6_no
 extern const struct vx6_link_events session_link_events;
 /** Ends the link; the session is freed in link_down. */
 void session_fail(struct vx6_session *s, vx6_err why, const char *detail);
+/** As vx6_session_probe(). @param strict only the answer itself counts as a sign of life, not whatever else arrives */
+void session_probe(struct vx6_session *s, uint32_t ms, bool strict);
 /** The peer's HELLO was checked. */
 void session_hello_done(struct vx6_session *s);
 

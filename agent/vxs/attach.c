@@ -122,15 +122,20 @@ size_t vxs_take_reply(struct vxs_stream *v, const uint8_t *p, size_t n)
 	return part;
 }
 
+/* A refusal that says: not now, or a later attach has overtaken this one. */
+static bool is_passing(uint32_t code)
+{
+	return code == VX6_CODE_LIMIT || code == VX6_CODE_TIMEOUT || code == VX6_CODE_DRAINING ||
+	       code == VX6_CODE_STALE;
+}
+
 void vxs_refused(struct vxs_stream *v, uint32_t code)
 {
-	switch (code) {
-	case VX6_CODE_LIMIT:
-	case VX6_CODE_TIMEOUT:
-	case VX6_CODE_DRAINING:
-	case VX6_CODE_STALE:
-		vxs_adrift(v, VX6_ERR(CLOSED)); /* not now, or a later one has overtaken it */
+	if (is_passing(code)) {
+		vxs_adrift(v, VX6_ERR(CLOSED));
 		return;
+	}
+	switch (code) {
 	case VX6_CODE_RESUME_UNKNOWN:
 		v->tomb = false;
 		/* both ends were said: the peer is done, and only its last word was lost */
@@ -187,7 +192,7 @@ static void answer(struct vxs_stream *v, const struct vx6_vxs_via *via)
 static uint32_t resume(struct vxs_stream *v, const struct vx6_vxs_attach *a)
 {
 	if (v->tomb)
-		return v->code;
+		return is_passing(v->code) ? VX6_CODE_RESET : v->code;
 	if (v->fixed)
 		return VX6_CODE_NORESUME;
 	if (v->held > HELD_MAX)

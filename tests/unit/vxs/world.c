@@ -156,6 +156,7 @@ static void take_open(struct arrival *a, struct vx6_stream *s, const struct vx6_
 {
 	struct end *e = &a->w->end[1];
 	uint8_t binding[VX6_CB_BYTES];
+	struct vx6_stream *stream;
 	struct vx6_vxs_via via;
 
 	via_of(a->w, 1, a->link, binding, &via);
@@ -163,10 +164,12 @@ static void take_open(struct arrival *a, struct vx6_stream *s, const struct vx6_
 		vx6_vxs_attached(e->vxs, &via, &open->attach, s, rest, rest->iov_len > 0, false);
 		return;
 	}
-	if (e->app.stream || !vx6_is_ok(vx6_vxs_accept(e->vxs, &via, open, s, &e->app.stream))) {
+	if (!vx6_is_ok(vx6_vxs_accept(e->vxs, &via, open, s, &stream))) {
 		vx6_stream_reset(s, VX6_CODE_STREAM_REFUSED);
 		return;
 	}
+	assert_null(e->app.stream);
+	e->app.stream = stream;
 	e->app.accepted++;
 	vx6_stream_set_events(e->app.stream, &app_events, &e->app);
 	if (!e->app.mute)
