@@ -35,11 +35,10 @@ bool vx6_dht_contact_is_sane(const struct vx6_dht_contact *c)
 void vx6_dht_contact_prefix(const struct vx6_dht_contact *c,
 			    uint8_t out[static VX6_DHT_PREFIX_BYTES])
 {
-	struct vx6_addr a;
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 
-	vx6_dht_contact_addr(c, &a);
 	memset(out, 0, VX6_DHT_PREFIX_BYTES);
-	if (vx6_addr_is_v4(&a)) {
+	if (memcmp(c->ip, mapped, sizeof mapped) == 0) {
 		/* multicast, so no IPv6 /48 of a contact begins like this */
 		out[0] = out[1] = 0xff;
 		memcpy(out + 3, c->ip + 12, 3);

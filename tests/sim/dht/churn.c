@@ -132,9 +132,10 @@ static void look(struct churn *c, struct tally *out)
 void scenario_churn(struct run *r, const struct scenario *s, struct sim_report *out)
 {
 	struct churn c = {.run = r, .up_s = s->share * 60, .targets_n = r->quick ? 60 : 300};
-	/* what tables were filled with must be gone before it counts */
-	uint64_t settle_s = (uint64_t)(s->share * 60), window_s = r->quick ? 300 : 600;
-	size_t lookups = r->quick ? 400 : 3000;
+	/* so that tables show what upkeep makes of them before it counts */
+	uint64_t settle_s = (uint64_t)VX6_MIN(2 * s->share, 30) * 60,
+		 window_s = r->quick ? 300 : 600;
+	size_t lookups = r->quick ? 400 : 2000;
 	struct sim_net_totals before, now;
 	struct sim_share alive = {0};
 	struct tally t = {0};

@@ -32,18 +32,20 @@ static void sizes(const struct run *r, struct sim_report *out)
 
 void scenario_idle(struct run *r, const struct scenario *s, struct sim_report *out)
 {
-	/* dead entries are found and replaced first; then an hour counts */
-	uint64_t settle_s = 1800, window_s = 3600;
+	/* dead entries are found and replaced first */
+	uint64_t settle_s = 1200, window_s = 1800;
 	struct sim_net_totals before, now;
 	struct target *t = vx6_zalloc(r->w->n * sizeof *t);
+	struct tally then = {0};
+	size_t targets = 0;
 	double hours = (double)window_s / 3600.0 * r->nodes;
 
 	scenario_begin(r, ROLE_HONEST, 0);
 	for (uint32_t i = 0; i < r->w->n; i++) {
 		if (r->w->nodes[i]->dht == NULL)
 			continue;
-		target_init(&t[i], r->w->nodes[i]);
-		target_publish(&t[i], 1);
+		target_init(&t[targets], r->w->nodes[i]);
+		target_publish(&t[targets++], 1);
 		world_run(r->w, 600 * SIM_S / r->w->n);
 	}
 	world_run(r->w, settle_s * SIM_S);
@@ -60,5 +62,9 @@ void scenario_idle(struct run *r, const struct scenario *s, struct sim_report *o
 			       hours,
 		       "B");
 	sizes(r, out);
+	/* with the sessions and measurements that such a time leaves */
+	scenario_lookups(r, t, targets, r->quick ? 200 : 1000, 10 * SIM_MS, false, &then);
+	scenario_report(r, &then, "then: ", scenario_goal(r, s), out);
+	tally_fini(&then);
 	free(t);
 }

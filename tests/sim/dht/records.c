@@ -7,7 +7,7 @@
 #include "dht/key.h"
 #include "record/endpoint.h"
 
-enum { PUBLISH_GAP_US = 20 * SIM_MS, PUBLISH_WAIT_US = 90 * SIM_S };
+enum { PUBLISH_GAP_US = 20 * SIM_MS, PUBLISH_WAIT_US = 60 * SIM_S };
 
 /* ---- records ---- */
 
@@ -58,7 +58,7 @@ void target_forget(struct target *t)
 	t->kept = NULL;
 }
 
-static bool all_proved(const struct target *t, size_t n)
+static bool is_done(const struct target *t, size_t n)
 {
 	struct vx6_dht_kept_info info;
 
@@ -68,6 +68,12 @@ static bool all_proved(const struct target *t, size_t n)
 			return false;
 	}
 	return true;
+}
+
+void publish_wait(struct world *w, const struct target *t, size_t n, uint64_t at_most_us)
+{
+	for (uint64_t us = 0; us < at_most_us && !is_done(t, n); us += SIM_S)
+		world_run(w, SIM_S);
 }
 
 void publish_many(struct world *w, struct target *t, size_t n)
@@ -84,8 +90,7 @@ void publish_many(struct world *w, struct target *t, size_t n)
 		target_publish(&t[i], 1);
 		world_run(w, PUBLISH_GAP_US);
 	}
-	for (uint64_t us = 0; us < PUBLISH_WAIT_US && !all_proved(t, n); us += SIM_S)
-		world_run(w, SIM_S);
+	publish_wait(w, t, n, PUBLISH_WAIT_US);
 }
 
 void publish_weigh(const struct target *t, size_t n, struct sim_share *done,
@@ -227,5 +232,21 @@ void lookups_drop(struct node *reader)
 			vx6_dht_lookup_cancel(r->lookup);
 			running_free(r);
 		}
+	}
+}
+
+static void of_old(void *user, const struct vx6_dht_result *res)
+{
+}
+
+void lookups_of_old(struct node *node, unsigned n)
+{
+	struct vx6_dht_ask a = {.want = VX6_DHT_WANT_NODES};
+	struct vx6_dht_now now;
+
+	world_now(node->w, &now);
+	for (unsigned i = 0; i < n; i++) {
+		sim_rng_fill(&node->w->rng, a.key.b, sizeof a.key.b);
+		vx6_dht_look(node->dht, &a, of_old, NULL, &now);
 	}
 }

@@ -49,11 +49,15 @@ struct lookup_ask {
 };
 /** Begins a lookup that adds to @p t when it is over. It is not counted if its reader goes down before. */
 void lookup_start(const struct lookup_ask *ask, struct tally *t);
+/** Lookups of all nodes around @p n random keys: what a node has behind it that was up for long. Ends uncounted. */
+void lookups_of_old(struct node *node, unsigned n);
 /** Those of @p reader end uncounted: it is about to go down. */
 void lookups_drop(struct node *reader);
 
-/** Publishes @p n records of nodes picked at random and waits until all are proved, but 90 s at most. */
+/** Publishes @p n records of nodes picked at random and waits until all are proved, but a minute at most. */
 void publish_many(struct world *w, struct target *t, size_t n);
+/** Until all of them are proved at all holders wanted, or the time is over. */
+void publish_wait(struct world *w, const struct target *t, size_t n, uint64_t at_most_us);
 /** @p took: until all wanted holders had it proved, in ms; @p holders: how many have it proved. */
 void publish_weigh(const struct target *t, size_t n, struct sim_share *done,
 		   struct sim_sample *took, struct sim_sample *holders);
