@@ -250,6 +250,8 @@ void vx6_dht_upkeep_step(struct vx6_dht *d);
 /** Our position has changed: others have to learn of it, and we of our new neighbours. */
 void vx6_dht_upkeep_moved(struct vx6_dht *d);
 uint64_t vx6_dht_upkeep_due(const struct vx6_dht *d);
+/** From @p calm when nearly all queries are answered to @p churn when many fail. */
+uint32_t vx6_dht_by_churn(const struct vx6_dht *d, uint32_t calm, uint32_t churn);
 
 /* ---- holder.c: records of others ---- */
 

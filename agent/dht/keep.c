@@ -97,8 +97,13 @@ static bool is_busy(const struct vx6_dht_kept *k)
 
 static void plan_audit(struct vx6_dht_kept *k)
 {
+	uint32_t every_ms;
+
 	k->audit = KEEP_AUDIT_NONE;
-	k->audit_ms = k->d->now.ms + vx6_dht_jitter(k->d, k->audit_every_ms);
+	/* what other queries say of the network counts before its own audits have said it */
+	every_ms = vx6_dht_by_churn(k->d, KEEP_AUDIT_MS, KEEP_AUDIT_MIN_MS);
+	every_ms = VX6_MIN(every_ms, k->audit_every_ms);
+	k->audit_ms = k->d->now.ms + vx6_dht_jitter(k->d, every_ms);
 }
 
 static void audit_all(struct vx6_dht_kept *k)

@@ -65,8 +65,7 @@ static bool knows_anybody(const struct vx6_dht *d)
 	return d->table->contacts + d->table->candidates > 0;
 }
 
-/* From `calm` when nearly all queries are answered to `churn` when many fail. */
-static uint32_t by_churn(const struct vx6_dht *d, uint32_t calm, uint32_t churn)
+uint32_t vx6_dht_by_churn(const struct vx6_dht *d, uint32_t calm, uint32_t churn)
 {
 	double f = (vx6_dht_query_failures(d) - CALM) / (CHURN - CALM);
 
@@ -151,7 +150,7 @@ static bool is_stale(const struct vx6_dht *d, unsigned bucket, uint32_t after_s)
 static void refresh(struct vx6_dht *d)
 {
 	struct dht_upkeep *u = d->upkeep;
-	uint32_t after_s = by_churn(d, REFRESH_S, REFRESH_CHURN_S);
+	uint32_t after_s = vx6_dht_by_churn(d, REFRESH_S, REFRESH_CHURN_S);
 	struct vx6_dht_key key;
 
 	u->lookup_ms = d->now.ms + vx6_dht_jitter(d, TICK_MS);
@@ -192,7 +191,7 @@ static void ping(struct vx6_dht *d, const struct dht_entry *e)
 static bool is_silent(const struct vx6_dht *d, const struct dht_entry *e)
 {
 	return (vx6_dht_table_s(d) - e->heard_s) * 1000ULL >=
-	       by_churn(d, SILENT_MS, SILENT_CHURN_MS);
+	       vx6_dht_by_churn(d, SILENT_MS, SILENT_CHURN_MS);
 }
 
 /* The one that was silent for longest, of those a ping is due for. */
@@ -277,7 +276,7 @@ static void drop_dead(struct vx6_dht *d)
 static void tick(struct vx6_dht *d)
 {
 	struct dht_upkeep *u = d->upkeep;
-	uint32_t budget = by_churn(d, COLD_PINGS, COLD_PINGS_CHURN);
+	uint32_t budget = vx6_dht_by_churn(d, COLD_PINGS, COLD_PINGS_CHURN);
 
 	drop_dead(d);
 	ping_warm(d);
