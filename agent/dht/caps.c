@@ -2,6 +2,16 @@
 
 #include "dht/dht_internal.h"
 
+bool vx6_dht_add_prefix(uint8_t (*seen)[VX6_DHT_PREFIX_BYTES], size_t n,
+			const struct vx6_dht_contact *c)
+{
+	vx6_dht_contact_prefix(c, seen[n]);
+	for (size_t i = 0; i < n; i++)
+		if (memcmp(seen[i], seen[n], VX6_DHT_PREFIX_BYTES) == 0)
+			return false;
+	return true;
+}
+
 static uint32_t asn_of(const struct vx6_dht *d, const struct vx6_dht_contact *c)
 {
 	return d->io->asn ? d->io->asn(d->user, c->ip) : 0;

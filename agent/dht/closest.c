@@ -76,15 +76,6 @@ static void rank_all(struct ranking *r)
 		rank_bucket(r, i - 1);
 }
 
-static bool has_prefix(const uint8_t (*taken)[VX6_DHT_PREFIX_BYTES], size_t n,
-		       const uint8_t prefix[static VX6_DHT_PREFIX_BYTES])
-{
-	for (size_t i = 0; i < n; i++)
-		if (memcmp(taken[i], prefix, VX6_DHT_PREFIX_BYTES) == 0)
-			return true;
-	return false;
-}
-
 size_t vx6_dht_closest(const struct vx6_dht *d, const struct vx6_dht_key *key, unsigned flags,
 		       const struct vx6_node_id *not_node, struct dht_entry *out, size_t max)
 {
@@ -102,9 +93,7 @@ size_t vx6_dht_closest(const struct vx6_dht *d, const struct vx6_dht_key *key, u
 	for (size_t i = 0; i < r.n && n < max; i++) {
 		const struct dht_entry *e = r.best[i].e;
 
-		vx6_dht_contact_prefix(&e->contact, taken[n]);
-		if (capped &&
-		    has_prefix((const uint8_t(*)[VX6_DHT_PREFIX_BYTES])taken, n, taken[n]))
+		if (capped && !vx6_dht_add_prefix(taken, n, &e->contact))
 			continue;
 		out[n] = *e;
 		out[n].contact.age_days =

@@ -75,6 +75,10 @@ uint64_t vx6_dht_jitter(const struct vx6_dht *d, uint64_t ms);
 
 /* ---- caps.c: who may be used beside whom ---- */
 
+/** Writes the prefix of @p c to seen[n]. @return whether none of the @p n before it is the same */
+bool vx6_dht_add_prefix(uint8_t (*seen)[VX6_DHT_PREFIX_BYTES], size_t n,
+			const struct vx6_dht_contact *c);
+
 enum { CAPS_MAX = 64 };
 /** Zero-initialise. The contacts taken so far. */
 struct dht_caps {

@@ -133,8 +133,22 @@ size_t vx6_dht_found_values(const struct vx6_dht_lookup *l, struct vx6_dht_value
 /** What a reader does for the next one: holders of older records get the newest, and a popular record comes to lie nearer. */
 void vx6_dht_lookup_leave_better(struct vx6_dht_lookup *l);
 
+/* ---- lookup_run.c ---- */
+
+/** Asks whoever is next. The end itself comes in vx6_dht_step(), so that what arrives at the same moment counts. */
+void vx6_dht_lookup_run(struct vx6_dht_lookup *l);
+/** Paths that came to their end, and had answers. */
+uint8_t vx6_dht_lookup_converged(const struct vx6_dht_lookup *l);
+
+/* ---- lookup_end.c ---- */
+
+/** Calls back, and frees it. */
+void vx6_dht_lookup_end(struct vx6_dht_lookup *l);
+
 /* ---- lookup.c ---- */
 
-void vx6_dht_lookup_trace(const struct vx6_dht_lookup *l, struct vx6_dht_trace *t);
+/** No answer reaches it any more; the queries themselves go on, for the table's sake. */
+void vx6_dht_lookup_detach(struct vx6_dht_lookup *l);
+void vx6_dht_lookup_free(struct vx6_dht_lookup *l);
 
 #endif

@@ -157,14 +157,10 @@ static uint32_t count_prefixes(const struct vx6_dht_lookup *l, const struct dht_
 	uint32_t n = 0;
 
 	for (size_t i = 0; i < f->voices_n; i++) {
-		size_t j = 0;
-
 		if (!f->voice[i].exact || f->voice[i].cand == FROM_TABLE)
 			continue;
-		vx6_dht_contact_prefix(&l->cand[f->voice[i].cand].contact, prefix[n]);
-		while (j < n && memcmp(prefix[j], prefix[n], VX6_DHT_PREFIX_BYTES) != 0)
-			j++;
-		n += j == n;
+		if (vx6_dht_add_prefix(prefix, n, &l->cand[f->voice[i].cand].contact))
+			n++;
 	}
 	return n;
 }

@@ -1,0 +1,149 @@
+#include <string.h>
+
+#include "base/util.h"
+#include "dht/lookup_internal.h"
+
+/* What a lookup ends with, and what the senses learn from it. */
+enum {
+	REGION_MAX = 40,      /* nodes around a key that are weighed */
+	REGION_PREFIX_MAX = 4 /* of one prefix */
+};
+
+struct result {
+	struct vx6_dht_result pub;
+	uint8_t token[VX6_DHT_K][VX6_DHT_TOKEN_BYTES];
+};
+
+static vx6_err verdict(const struct vx6_dht_lookup *l)
+{
+	bool whole = vx6_dht_lookup_converged(l) * 2 >= l->paths;
+
+	if (l->ask.want == VX6_DHT_WANT_NODES)
+		return l->answers > 0 ? VX6_OK : VX6_ERR(UNREACHABLE);
+	if (l->found_n > 0) {
+		size_t holders = 0;
+
+		for (size_t i = 0; i < l->found_n; i++)
+			holders = VX6_MAX(holders, l->found[i].voices_n);
+		/* one voice among many does not say what is the newest */
+		return l->ask.want == VX6_DHT_WANT_BEST && holders < 2 &&
+				       l->answers > VX6_DHT_HOLDERS
+			       ? VX6_ERR(UNREACHABLE)
+			       : VX6_OK;
+	}
+	if (l->answers == 0)
+		return VX6_ERR(UNREACHABLE);
+	return whole ? VX6_ERR(NOT_FOUND) : VX6_ERR(TIMEOUT);
+}
+
+/* What stands around the key, for the size of the network and the alarm. Who was kept out by the caps counts when its prefix is real. */
+static void sense(struct vx6_dht_lookup *l)
+{
+	uint8_t prefix[REGION_MAX][VX6_DHT_PREFIX_BYTES];
+	struct vx6_dht_key pos[REGION_MAX];
+	size_t n = 0;
+
+	for (size_t i = 0; i < l->cands_n && n < REGION_MAX; i++) {
+		const struct dht_cand *c = &l->cand[l->order[i]];
+		unsigned same = 0;
+
+		vx6_dht_contact_prefix(&c->contact, prefix[n]);
+		for (size_t j = 0; j < n; j++)
+			same += memcmp(prefix[j], prefix[n], VX6_DHT_PREFIX_BYTES) == 0;
+		if (c->state != CAND_ANSWERED && (c->state != CAND_NEW || same == 0))
+			continue;
+		if (vx6_dht_diversity(l->d) != VX6_DIVERSITY_OFF && same >= REGION_PREFIX_MAX)
+			continue;
+		pos[n++] = c->pos;
+	}
+	vx6_dht_sense_region(l->d, &l->ask.key, pos, n);
+}
+
+static void list_closest(const struct vx6_dht_lookup *l, struct result *r,
+			 struct vx6_dht_contact *out)
+{
+	struct dht_caps caps = {0};
+	size_t n = 0;
+
+	for (size_t i = 0; i < l->cands_n && n < VX6_DHT_K; i++) {
+		const struct dht_cand *c = &l->cand[l->order[i]];
+
+		if (c->state != CAND_ANSWERED)
+			continue;
+		if (c->refused || !vx6_dht_caps_take(&caps, l->d, &c->contact))
+			continue;
+		memcpy(r->token[n], c->token, sizeof c->token);
+		out[n++] = c->contact;
+	}
+	r->pub.closest = out;
+	r->pub.closest_n = n;
+}
+
+static void count_asked(const struct vx6_dht_lookup *l, struct vx6_dht_result *r)
+{
+	uint8_t prefix[VX6_DHT_K][VX6_DHT_PREFIX_BYTES];
+	unsigned nearest = 0;
+
+	for (size_t i = 0; i < l->cands_n && nearest < VX6_DHT_K; i++) {
+		const struct dht_cand *c = &l->cand[l->order[i]];
+
+		if (c->state == CAND_NEW || c->state == CAND_FAILED)
+			continue;
+		nearest++;
+		if (c->state != CAND_ANSWERED)
+			continue;
+		r->holders_asked++;
+		if (vx6_dht_add_prefix(prefix, r->prefixes_asked, &c->contact))
+			r->prefixes_asked++;
+	}
+}
+
+static void account(struct vx6_dht_lookup *l, vx6_err err)
+{
+	bool whole = vx6_dht_lookup_converged(l) * 2 >= l->paths;
+
+	vx6_dht_table_touch(l->d, &l->ask.key);
+	if (whole && l->answers > 0)
+		sense(l);
+	if (l->ask.want == VX6_DHT_WANT_NODES)
+		return;
+	if (l->found_n > 0)
+		vx6_dht_sense_lookup(l->d, l->widened);
+	else if (err.code != VX6_E_NOT_FOUND)
+		vx6_dht_sense_lookup(l->d, true);
+}
+
+void vx6_dht_lookup_end(struct vx6_dht_lookup *l)
+{
+	struct vx6_dht_value values[FOUND_MAX];
+	struct vx6_dht_contact closest[VX6_DHT_K];
+	struct result r = {.pub = {
+				   .err = verdict(l),
+				   .value = values,
+				   .values_n = vx6_dht_found_values(l, values),
+				   .queries = l->queries,
+				   .answers = l->answers,
+				   .timeouts = l->timeouts,
+				   .paths = l->paths,
+				   .converged = vx6_dht_lookup_converged(l),
+				   .ms = (uint32_t)(l->d->now.ms - l->began_ms),
+				   .bytes_out = l->bytes_out,
+				   .bytes_in = l->bytes_in,
+			   }};
+
+	list_closest(l, &r, closest);
+	count_asked(l, &r.pub);
+	account(l, r.pub.err);
+	vx6_dht_lookup_leave_better(l);
+	vx6_dht_lookup_detach(l);
+	l->done(l->user, &r.pub);
+	vx6_dht_lookup_free(l);
+}
+
+const uint8_t *vx6_dht_result_token(const struct vx6_dht_result *r, size_t i)
+{
+	const struct result *whole = VX6_CONTAINER_OF(r, struct result, pub);
+
+	VX6_ASSERT(i < r->closest_n);
+	return whole->token[i];
+}
