@@ -9,9 +9,7 @@
 
 enum {
 	ALARM_EVERY_MS = 5 * 60 * 1000,
-	SLACK_S = 120,        /* clocks may differ by as much */
-	PAIR_MS = 3 * 1000,   /* both ends of a session with ourselves show within that time */
-	ENDS_MAX = 8,         /* that wait for their other end */
+	SLACK_S = 3,          /* times are whole seconds */
 	MADE_MAX = 1024 + 16, /* services, and the others */
 };
 
@@ -26,17 +24,9 @@ struct made {
 	UT_hash_handle hh;
 };
 
-/* One end of a session with our own key. */
-struct end {
-	struct vx6_addr addr;
-	uint64_t ms; /* 0: free */
-	bool dialed;
-};
-
 struct vx6_clone {
 	struct vx6_clone_config cfg;
 	struct made *made;
-	struct end end[ENDS_MAX];
 	uint64_t alarm_ms; /* of the last; 0: none */
 	uint32_t suppressed;
 };
@@ -125,11 +115,15 @@ static void raise_alarm(struct vx6_clone *c, struct vx6_clone_evidence *e, uint6
 
 /*
  * What is older than ours may be ours, of a moment ago. What was signed before this run may be ours too: of the run before, when the state that
- * knew of it was lost. Two that live renew their records, so each sees a newer one of the other before long.
+ * knew of it was lost. The beginning of the run is counted back from now, so a clock that was set meanwhile changes nothing. Two that live
+ * renew their records, so each sees a newer one of the other before long.
  */
 static bool is_foreign(const struct vx6_clone *c, const struct vx6_record *rec,
-		       const struct made *m, enum vx6_clone_kind *kind)
+		       const struct made *m, uint64_t run_s, uint64_t now_s,
+		       enum vx6_clone_kind *kind)
 {
+	uint64_t began_s = now_s > run_s ? now_s - run_s : 0;
+
 	*kind = VX6_CLONE_NEWER;
 	if (m && rec->view.seq < m->seq)
 		return false;
@@ -139,8 +133,7 @@ static bool is_foreign(const struct vx6_clone *c, const struct vx6_record *rec,
 	}
 	if (!m && HASH_COUNT(c->made) >= MADE_MAX)
 		return false;
-	return rec->view.issued_s > c->cfg.started_s &&
-	       rec->view.issued_s - c->cfg.started_s > SLACK_S;
+	return rec->view.issued_s > began_s && rec->view.issued_s - began_s > SLACK_S;
 }
 
 bool vx6_clone_seen(struct vx6_clone *c, const uint8_t *record, size_t n, uint64_t now_s,
@@ -148,47 +141,23 @@ bool vx6_clone_seen(struct vx6_clone *c, const uint8_t *record, size_t n, uint64
 {
 	struct vx6_record_check check = {.net = &c->cfg.net, .now_s = now_s};
 	struct vx6_clone_evidence e = {.record = record, .n = n};
+	uint64_t run_s = (now_ms - c->cfg.started_ms) / 1000;
 	struct vx6_record rec;
 	struct made_key key;
 
 	if (!read_record(c, record, n, &rec, &key) ||
-	    !is_foreign(c, &rec, find(c, &key), &e.kind) ||
+	    !is_foreign(c, &rec, find(c, &key), run_s, now_s, &e.kind) ||
 	    !vx6_is_ok(vx6_record_verify(&rec, &check)))
 		return false;
+	e.type = rec.view.type;
 	e.seq = rec.view.seq;
 	raise_alarm(c, &e, now_ms);
 	return true;
 }
 
-/* ---- sessions ---- */
-
-void vx6_clone_met(struct vx6_clone *c, const struct vx6_addr *addr, bool dialed, uint64_t now_ms)
+void vx6_clone_met(struct vx6_clone *c, const struct vx6_addr *addr, uint64_t now_ms)
 {
-	struct end *room = NULL;
+	struct vx6_clone_evidence e = {.kind = VX6_CLONE_SESSION, .addr = *addr};
 
-	vx6_clone_tick(c, now_ms);
-	for (size_t i = 0; i < VX6_ARRAY_N(c->end); i++) {
-		struct end *e = &c->end[i];
-
-		if (e->ms != 0 && e->dialed != dialed) {
-			e->ms = 0; /* both ends are ours */
-			return;
-		}
-		if (e->ms == 0)
-			room = e;
-	}
-	if (room)
-		*room = (struct end){.addr = *addr, .ms = VX6_MAX(now_ms, 1), .dialed = dialed};
-}
-
-void vx6_clone_tick(struct vx6_clone *c, uint64_t now_ms)
-{
-	for (size_t i = 0; i < VX6_ARRAY_N(c->end); i++) {
-		struct vx6_clone_evidence e = {.kind = VX6_CLONE_SESSION, .addr = c->end[i].addr};
-
-		if (c->end[i].ms == 0 || now_ms - c->end[i].ms < PAIR_MS)
-			continue;
-		c->end[i].ms = 0;
-		raise_alarm(c, &e, now_ms);
-	}
+	raise_alarm(c, &e, now_ms);
 }

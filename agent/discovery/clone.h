@@ -4,8 +4,7 @@
  *
  * Layer:   discovery
  * Shape:   told of every record that this node makes, and shown every record about this node that others have. One that is newer than what was
- *          made, or says something else under the same number, was signed elsewhere. Sessions are told of in pairs: who dials itself meets
- *          itself at both ends within moments, so an end alone is somebody else's
+ *          made, or says something else under the same number, was signed elsewhere
  * Trust:   what is shown is hostile: only a record that verifies, and a session that proved the key, count
  * Limits:  one alarm in five minutes; a few hundred bytes, and as many again for each service
  * Threads: one thread
@@ -31,6 +30,7 @@ struct vx6_clone_evidence {
 	enum vx6_clone_kind kind;
 	const uint8_t *record; /* signed by this node's key; NULL: SESSION */
 	size_t n;
+	uint8_t type;         /* enum vx6_rtype of it */
 	uint64_t seq;         /* of it */
 	struct vx6_addr addr; /* SESSION: of the other one */
 	uint32_t suppressed;  /* findings since the last alarm that raised none */
@@ -40,7 +40,7 @@ struct vx6_clone_config {
 	struct vx6_net net;
 	struct vx6_node_id self;
 	uint64_t
-		started_s; /* unix seconds: what was signed before is taken for this node's own of an earlier run */
+		started_ms; /* monotonic: what was signed before is taken for this node's own of an earlier run */
 	void (*alarm)(void *user, const struct vx6_clone_evidence *e);
 	void *user;
 };
@@ -58,9 +58,7 @@ void vx6_clone_made(struct vx6_clone *c, const uint8_t *record, size_t n);
  */
 bool vx6_clone_seen(struct vx6_clone *c, const uint8_t *record, size_t n, uint64_t now_s,
 		    uint64_t now_ms);
-/** A session proved this node's own id to us. @param dialed by us, to @p addr; else it came from there */
-void vx6_clone_met(struct vx6_clone *c, const struct vx6_addr *addr, bool dialed, uint64_t now_ms);
-/** Ends that stayed alone raise the alarm. To be called now and then, every few seconds. */
-void vx6_clone_tick(struct vx6_clone *c, uint64_t now_ms);
+/** Somebody at @p addr who is not this process proved to hold this node's key. */
+void vx6_clone_met(struct vx6_clone *c, const struct vx6_addr *addr, uint64_t now_ms);
 
 #endif

@@ -287,7 +287,8 @@ void vx6_exchange_wanted(struct vx6_exchange *x, struct vx6_session *s,
 
 /* ---- taking ---- */
 
-static bool may_bring(struct vx6_exchange *x, struct peer *p, uint8_t type)
+/* @param urgent a revocation, or something about ourselves: that we did not ask for it is no fault, but few of them are enough */
+static bool may_bring(struct vx6_exchange *x, struct peer *p, bool urgent)
 {
 	uint64_t now = vx6_loop_now_ms(x->cfg.loop);
 
@@ -296,7 +297,7 @@ static bool may_bring(struct vx6_exchange *x, struct peer *p, uint8_t type)
 		p->expected--;
 		return true;
 	}
-	if (type == VX6_RTYPE_REVOCATION) {
+	if (urgent) {
 		if (now - p->urgent_ms >= 60000) {
 			p->urgent_ms = now;
 			p->urgent = 0;
@@ -315,6 +316,7 @@ void vx6_exchange_record(struct vx6_exchange *x, struct vx6_session *s, const ui
 	const struct vx6_node_id *who = vx6_session_node(s);
 	struct vx6_record_view v;
 	struct peer *p;
+	bool urgent;
 
 	if (!who || !vx6_is_ok(vx6_record_decode(record, n, &v)))
 		return;
@@ -323,8 +325,10 @@ void vx6_exchange_record(struct vx6_exchange *x, struct vx6_session *s, const ui
 		return;
 	}
 	p = peer_of(x, s);
+	urgent = v.type == VX6_RTYPE_REVOCATION ||
+		 memcmp(v.subject, x->cfg.self.b, sizeof v.subject) == 0;
 	/* unlisted records are their subject's to give */
-	if (!p || (v.flags & VX6_RECORD_UNLISTED) || !may_bring(x, p, v.type)) {
+	if (!p || (v.flags & VX6_RECORD_UNLISTED) || !may_bring(x, p, urgent)) {
 		x->info.dropped++;
 		return;
 	}

@@ -141,6 +141,8 @@ static bool build(struct vx6_publisher *p, struct published *r)
 			  vx6_err_text(err));
 		return false;
 	}
+	if (r->n > 0 && p->cfg.made)
+		p->cfg.made(p->cfg.user, r->record, r->n);
 	r->due_s = r->gone ? r->issued_s + GONE_S
 			   : r->issued_s + every - every / 10 + vx6_random_below(every / 5);
 	return true;
@@ -183,9 +185,16 @@ static void on_kept_changed(void *user, const struct vx6_dht_kept *k)
 static void on_clash(void *user, const uint8_t *record, size_t n)
 {
 	struct vx6_publisher *p = user;
+	struct vx6_record_view v;
 
-	if (p->cfg.clash)
+	if (!vx6_is_ok(vx6_record_decode(record, n, &v)))
+		return;
+	if (memcmp(v.subject, p->cfg.identity->id.b, sizeof v.subject) == 0) {
+		if (p->cfg.foreign)
+			p->cfg.foreign(p->cfg.user, record, n);
+	} else if (v.type == VX6_RTYPE_NAME && p->cfg.clash) {
 		p->cfg.clash(p->cfg.user, record, n);
+	}
 }
 
 static void keep(struct vx6_publisher *p, struct published *r)
@@ -202,8 +211,7 @@ static void keep(struct vx6_publisher *p, struct published *r)
 	} else if (r->kept) {
 		vx6_dht_keep_update(r->kept, r->record, r->n, &now);
 	} else if (is_public(p, r) && !r->gone) {
-		r->kept = vx6_dht_keep(p->dht, r->record, r->n, on_kept_changed,
-				       r->type == VX6_RTYPE_NAME ? on_clash : NULL, p, &now);
+		r->kept = vx6_dht_keep(p->dht, r->record, r->n, on_kept_changed, on_clash, p, &now);
 	}
 }
 

@@ -32,6 +32,10 @@ struct vx6_publisher_config {
 		     const struct vx6_dht_kept_info *info, bool published);
 	/** Optional: a holder gave another node's claim to our name. Borrowed; verified */
 	void (*clash)(void *user, const uint8_t *record, size_t n);
+	/** Optional: a record was made, and nobody has it yet. Borrowed */
+	void (*made)(void *user, const uint8_t *record, size_t n);
+	/** Optional: a holder gave a record of this node that is not the one it was given, and not older. Borrowed; verified */
+	void (*foreign)(void *user, const uint8_t *record, size_t n);
 	void *user;
 	uint64_t last_seq; /* highest ever used, as stored */
 };

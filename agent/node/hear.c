@@ -88,13 +88,19 @@ vx6_err hear_record(struct vx6_node *node, struct vx6_session *s, const uint8_t 
 {
 	struct vx6_record_view view;
 	vx6_err err = vx6_record_decode(record, n, &view);
+	struct vx6_admitted got = {0};
 
-	if (vx6_is_ok(err) && memcmp(view.subject, node->identity.id.b, sizeof view.subject) == 0)
+	if (vx6_is_ok(err) && memcmp(view.subject, node->identity.id.b, sizeof view.subject) == 0) {
+		clone_seen(node, record, n);
 		return VX6_OK; /* nobody tells us of ourselves */
+	}
 	node->hearing = s;
 	if (vx6_is_ok(err))
-		err = vx6_registry_admit(node->registry, record, n, from, vx6_wall_s(), NULL);
+		err = vx6_registry_admit(node->registry, record, n, from, vx6_wall_s(), &got);
 	node->hearing = NULL;
+	/* its own author is behind: of what else can it learn that its state, or its key, is not what it believes */
+	if (err.code == VX6_E_STALE && s && from->kind == VX6_SOURCE_SUBJECT && got.newer)
+		(void)vx6_is_ok(vx6_session_send_record(s, got.newer, got.newer_n));
 	if (!vx6_is_ok(err) && err.code != VX6_E_STALE &&
 	    vx6_log_allow(&node->complaints, "node", 10, 10000))
 		VX6_INFO("node", "a record from a peer was refused: %s", vx6_err_text(err));
@@ -176,6 +182,7 @@ const struct vx6_sessions_events hear_session_events = {
 	.get = on_get,
 	.wanted = on_wanted,
 	.incoming = on_incoming,
+	.own_key = clone_met,
 	.own_endpoint = own_endpoint,
 };
 

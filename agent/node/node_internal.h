@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "discovery/clone.h"
 #include "discovery/dht_link.h"
 #include "discovery/entry.h"
 #include "discovery/exchange.h"
@@ -94,6 +95,7 @@ struct vx6_node {
 	struct vx6_services *services;
 	struct vx6_forwards *forwards;
 	struct vx6_netwatch *netwatch;
+	struct vx6_clone *clone;
 
 	struct row_table service_rows, forward_rows, peer_rows;
 	struct vx6_list mutations; /* struct request, waiting their turn */
@@ -253,6 +255,15 @@ void tell_forward_recovered(void *user, const char *id);
 void claim_load(struct vx6_node *node, const struct vx6_state_image *img);
 /** There is somebody to tell our name: publishes the claim to it, once its work is done. */
 void claim_want(struct vx6_node *node);
+
+/* ---- clone.c ---- */
+
+void clone_start(struct vx6_node *node);
+/* As the publisher and the sessions want them. */
+void clone_made(void *user, const uint8_t *record, size_t n);
+/** A record about this node. */
+void clone_seen(void *user, const uint8_t *record, size_t n);
+void clone_met(void *user, const struct vx6_addr *remote);
 
 /* ---- tell.c, too ---- */
 

@@ -209,6 +209,8 @@ static void make_parts(struct vx6_node *node, const struct vx6_state_image *img)
 		.is_public = announce_is_public,
 		.seq_used = announce_seq_used,
 		.kept = announce_kept,
+		.made = clone_made,
+		.foreign = clone_seen,
 		.user = node,
 		.last_seq = vx6_state_image_u64(img, announce_seq_key, 0),
 	};
@@ -285,6 +287,7 @@ vx6_err wiring_start(struct vx6_node *node, const struct vx6_state_image *img, c
 {
 	make_registry(node, img);
 	naming_start(node, img);
+	clone_start(node);
 	VX6_TRY(make_sessions(node, detail));
 	make_parts(node, img);
 	claim_load(node, img);
@@ -324,4 +327,5 @@ void wiring_stop(struct vx6_node *node)
 	vx6_registry_free(node->registry);
 	vx6_names_free(node->names);
 	vx6_publisher_free(node->publisher);
+	vx6_clone_free(node->clone);
 }

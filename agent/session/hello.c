@@ -109,11 +109,33 @@ static vx6_err check_node(struct vx6_session *s, char *detail)
 	return VX6_OK;
 }
 
+/* Both ends of a link have the same channel binding, and nobody else has it: a node that dialled itself knows it by that. */
+static bool is_dialed_by_us(const struct vx6_session *s)
+{
+	for (size_t i = 0; i < VX6_ARRAY_N(s->m->dialed); i++)
+		if (vx6_ct_eq(s->m->dialed[i], s->binding, sizeof s->binding))
+			return true;
+	return false;
+}
+
+static void tell_own_key(const struct vx6_session *s)
+{
+	struct vx6_link_info info;
+
+	if (s->initiator || !s->m->cfg.events->own_key || is_dialed_by_us(s))
+		return;
+	vx6_link_info(s->link, &info);
+	s->m->cfg.events->own_key(s->m->cfg.user, &info.remote);
+}
+
 static vx6_err take_named(struct vx6_session *s, const struct vx6_hello *h, char *detail)
 {
 	int64_t skew = 0;
 
 	memcpy(s->node.b, h->node_id, sizeof s->node.b);
+	if (vx6_node_id_eq(&s->node, &s->m->cfg.identity->id) &&
+	    vx6_is_ok(check_certificate(s, h, detail)))
+		tell_own_key(s);
 	VX6_TRY(check_node(s, detail));
 	VX6_TRY(check_certificate(s, h, detail));
 	s->has_node = true;

@@ -61,6 +61,8 @@ static void on_link_up(struct vx6_link *link, void *user)
 	vx6_timer_in_ms(&s->timer, HELLO_TIMEOUT_MS);
 	if (!s->initiator)
 		return; /* the initiator opens the control stream */
+	memcpy(s->m->dialed[s->m->dialed_n++ % VX6_ARRAY_N(s->m->dialed)], s->binding,
+	       sizeof s->binding);
 	err = vx6_stream_open(link, &session_control_events, s, &s->control);
 	if (!vx6_is_ok(err))
 		session_fail(s, err, "cannot open the control stream");

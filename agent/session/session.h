@@ -56,6 +56,11 @@ struct vx6_sessions_events {
 	 * @param bits VX6_ADRIFT_OPENED | VX6_ADRIFT_ACCEPTED: by whom they were opened
 	 */
 	void (*adrift)(void *user, const struct vx6_node_id *node, unsigned bits);
+	/**
+	 * Optional: whoever came from @p remote proved to hold this node's own key, and is not this node, which may well have dialled itself. The
+	 * session ends. Must not call back.
+	 */
+	void (*own_key)(void *user, const struct vx6_addr *remote);
 	/** Fills in our current endpoint record for HELLO. @return bytes, 0: none */
 	size_t (*own_endpoint)(void *user, uint8_t *out, size_t cap);
 };

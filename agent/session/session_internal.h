@@ -121,6 +121,9 @@ struct vx6_sessions {
 	struct vx6_sign_pk retired_key;
 	uint8_t retired_cert[VX6_SUBKEY_CERT_BYTES];
 	bool draining;
+	uint8_t dialed[16]
+		      [VX6_CB_BYTES]; /* bindings of the latest links that we dialled, in a ring */
+	uint64_t dialed_n;
 	struct vx6_vxs *vxs;
 	struct vx6_ratelimit complaints;
 };
