@@ -133,8 +133,7 @@ void scenario_churn(struct run *r, const struct scenario *s, struct sim_report *
 {
 	struct churn c = {.run = r, .up_s = s->share * 60, .targets_n = r->quick ? 60 : 300};
 	/* so that tables show what upkeep makes of them before it counts */
-	uint64_t settle_s = (uint64_t)VX6_MIN(2 * s->share, 30) * 60,
-		 window_s = r->quick ? 300 : 600;
+	uint64_t settle_s = 15 * 60, window_s = 300;
 	size_t lookups = r->quick ? 400 : 2000;
 	struct sim_net_totals before, now;
 	struct sim_share alive = {0};
