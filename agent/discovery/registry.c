@@ -349,6 +349,9 @@ void vx6_registry_restore(struct vx6_registry *r, const struct vx6_hwm_key *key,
 	struct vx6_node_id id;
 
 	r->now_s = now_s;
+	if (key->type != VX6_HWM_CERT &&
+	    (key->type > UINT8_MAX || !vx6_rtype_max_bytes((uint8_t)key->type)))
+		return;
 	if (vx6_is_ok(store_get(r, key, &known)) && known.seq >= mark->seq)
 		return;
 	r->from = &disk;

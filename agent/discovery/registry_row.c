@@ -258,6 +258,8 @@ bool vx6_row_next(const struct vx6_row_batch *batch, size_t *at, struct vx6_row 
 {
 	struct vx6_rd rd, value;
 
+	if (*at >= batch->n)
+		return false;
 	vx6_rd_init(&rd, batch->buf + *at, batch->n - *at);
 	out->key = vx6_rd_bytes(&rd, VX6_ROW_KEY);
 	value = vx6_rd_sub16(&rd, VX6_ROW_VALUE_MAX);
@@ -292,7 +294,8 @@ static bool decode_key(const uint8_t *p, size_t n, struct row_key *out)
 	out->type = vx6_rd_u8(&rd);
 	out->slot = vx6_rd_u64(&rd);
 	return vx6_is_ok(vx6_rd_done(&rd)) &&
-	       (out->type <= ENTRY_CERT || out->type == KEY_TYPE_CONTACT);
+	       (out->type == KEY_TYPE_CONTACT || out->type == ENTRY_CERT ||
+		vx6_rtype_max_bytes(out->type) > 0);
 }
 
 static void hwm_key(const struct row_key *k, struct vx6_hwm_key *out)
