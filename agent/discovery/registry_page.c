@@ -57,30 +57,50 @@ static bool fits(const struct vx6_known_node *n, const char *filter)
 	       strncmp(vx6_node_id_format(&n->id, text), filter, strlen(filter)) == 0;
 }
 
-size_t vx6_registry_page_nodes(const struct vx6_registry *r, const struct vx6_node_id *after,
-			       const char *filter, uint64_t now_s, struct vx6_known_node *out,
-			       size_t max)
+static const struct vx6_node_id *id_at(const struct vx6_registry *r, uint32_t node)
+{
+	return (const struct vx6_node_id *)entry_subject(entry_at(r, known_at(r, node)->first));
+}
+
+/* The numbers of those that the page will show, so that what is moved to keep them in order is small. */
+static size_t pick(const struct vx6_registry *r, const struct vx6_node_id *after,
+		   const char *filter, uint64_t now_s, uint32_t *out, size_t max)
 {
 	struct vx6_known_node one;
 	size_t n = 0, at;
 
-	for (uint32_t i = 1; i <= r->nodes.top && max > 0; i++) {
-		struct vx6_node_id id;
-
+	for (uint32_t i = 1; i <= r->nodes.top; i++) {
 		if (!known_at(r, i)->entries)
 			continue;
-		known_id(r, known_at(r, i), &id);
-		if ((after && vx6_node_id_cmp(&id, after) <= 0) ||
-		    (n == max && vx6_node_id_cmp(&id, &out[n - 1].id) >= 0))
+		if ((after && vx6_node_id_cmp(id_at(r, i), after) <= 0) ||
+		    (n == max && vx6_node_id_cmp(id_at(r, i), id_at(r, out[n - 1])) >= 0))
 			continue;
 		show(r, known_at(r, i), now_s, &one);
 		if (!fits(&one, filter))
 			continue;
-		for (at = n < max ? n++ : n - 1;
-		     at > 0 && vx6_node_id_cmp(&id, &out[at - 1].id) < 0; at--)
+		at = n < max ? n++ : n - 1;
+		for (; at > 0 && vx6_node_id_cmp(id_at(r, i), id_at(r, out[at - 1])) < 0; at--)
 			out[at] = out[at - 1];
-		out[at] = one;
+		out[at] = i;
 	}
+	return n;
+}
+
+size_t vx6_registry_page_nodes(const struct vx6_registry *r, const struct vx6_node_id *after,
+			       const char *filter, uint64_t now_s, struct vx6_known_node *out,
+			       size_t max)
+{
+	uint32_t *picked;
+	size_t n;
+
+	max = VX6_MIN(max, (size_t)VX6_KNOWN_NODES_MAX);
+	if (max == 0)
+		return 0;
+	picked = vx6_realloc_array(NULL, max, sizeof *picked);
+	n = pick(r, after, filter, now_s, picked, max);
+	for (size_t i = 0; i < n; i++)
+		show(r, known_at(r, picked[i]), now_s, &out[i]);
+	free(picked);
 	return n;
 }
 
