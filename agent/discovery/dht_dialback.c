@@ -104,25 +104,33 @@ static bool may_dial(const struct link_dialbacks *d, const struct link_session *
 	       vx6_addr_is_loopback(at) == vx6_addr_is_loopback(&remote);
 }
 
-/* @return false: this peer had its turn, or there were too many of late */
-static bool take_turn(struct link_dialbacks *d, const struct vx6_node_id *node)
+/* @return false: this peer had its turn, or its network had, or there were too many of late */
+static bool take_turn(struct link_dialbacks *d, const struct vx6_node_id *node,
+		      const struct vx6_addr *addr)
 {
 	uint64_t now = vx6_loop_now_ms(d->loop);
-	size_t at = DHT_DIALBACKS_RECENT;
+	size_t at = DHT_DIALBACKS_RECENT, same = 0;
+	uint8_t prefix[16];
 
+	vx6_addr_prefix(addr, prefix);
 	for (size_t i = 0; i < DHT_DIALBACKS_RECENT; i++) {
 		bool is_over = d->recent[i].at_ms == 0 ||
 			       now - d->recent[i].at_ms >= DHT_DIALBACK_PAUSE_MS;
 
-		if (is_over)
+		if (is_over) {
 			at = i;
-		else if (vx6_node_id_eq(&d->recent[i].node, node))
+			continue;
+		}
+		if (vx6_node_id_eq(&d->recent[i].node, node))
 			return false;
+		same += memcmp(d->recent[i].prefix, prefix, sizeof prefix) == 0;
 	}
-	if (at == DHT_DIALBACKS_RECENT || d->running_n >= DHT_DIALBACKS_MAX)
+	if (at == DHT_DIALBACKS_RECENT || same >= DHT_DIALBACKS_PREFIX ||
+	    d->running_n >= DHT_DIALBACKS_MAX)
 		return false;
 	d->recent[at].at_ms = VX6_MAX(now, 1u);
 	d->recent[at].node = *node;
+	memcpy(d->recent[at].prefix, prefix, sizeof prefix);
 	return true;
 }
 
@@ -135,7 +143,7 @@ vx6_err link_dialback_begin(struct link_dialbacks *d, const struct link_session 
 
 	if (!may_dial(d, ds, &req.addrs[0]))
 		return VX6_ERR(REFUSED);
-	if (!take_turn(d, &ds->peer->node))
+	if (!take_turn(d, &ds->peer->node, &req.addrs[0]))
 		return VX6_ERR(FULL);
 	req.node = ds->peer->node;
 	req.via[0] = ds->peer->contact.via & (VX6_DIAL_QUIC | VX6_DIAL_TCP);

@@ -167,7 +167,7 @@ void link_query_leave_line(struct link_query *q);
 
 /* ---- dialbacks ---- */
 
-enum { DHT_DIALBACKS_RECENT = 256, DHT_DIALBACKS_MAX = 8 };
+enum { DHT_DIALBACKS_RECENT = 256, DHT_DIALBACKS_MAX = 8, DHT_DIALBACKS_PREFIX = 16 };
 
 struct link_dialback;
 struct link_dialbacks {
@@ -180,6 +180,8 @@ struct link_dialbacks {
 	struct {
 		uint64_t at_ms; /* 0: unused */
 		struct vx6_node_id node;
+		uint8_t prefix
+			[16]; /* of the address dialled; DHT_DIALBACKS_PREFIX of one within that time */
 	} recent[DHT_DIALBACKS_RECENT]; /* a full one within DHT_DIALBACK_PAUSE_MS: no more for anybody */
 };
 

@@ -359,6 +359,15 @@ static void dialback__many_askers__bounded(void **state)
 		bob->dialbacks.recent[i].node.b[0] = (uint8_t)i;
 	}
 	assert_int_equal(ask_dialback(carol, bob), VX6_CODE_QUOTA);
+	/* and a network has its share only */
+	memset(bob->dialbacks.recent, 0, sizeof bob->dialbacks.recent);
+	for (unsigned i = 0; i < DHT_DIALBACKS_PREFIX; i++) {
+		bob->dialbacks.recent[i].at_ms = vx6_loop_now_ms(test_loop);
+		vx6_addr_prefix(&carol->node.at, bob->dialbacks.recent[i].prefix);
+	}
+	assert_int_equal(ask_dialback(carol, bob), VX6_CODE_QUOTA);
+	bob->dialbacks.recent[0].at_ms = 0;
+	assert_int_equal(ask_dialback(carol, bob), VX6_CODE_OK);
 }
 
 static void dialback__asker_leaves_meanwhile__dial_ends(void **state)
