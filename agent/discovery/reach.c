@@ -262,7 +262,7 @@ static void start_open(struct vx6_reaching *r, struct vx6_session *s)
 	struct vx6_open what = {.kind = VX6_OPEN_SERVICE};
 	vx6_err err;
 
-	vx6_strlcpy(what.name, r->to.service, sizeof what.name);
+	vx6_strlcpy(what.name, r->service, sizeof what.name);
 	r->session = vx6_session_id(s);
 	err = vx6_session_open(s, &what, &opening_events, r, &r->opening);
 	if (vx6_is_ok(err)) {

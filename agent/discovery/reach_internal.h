@@ -34,8 +34,9 @@ struct vx6_reaching {
 	const struct vx6_reach_events *ev;
 	void *user;
 	bool has_node; /* `id` is resolved */
-	bool to_pin;   /* and came from a name that the node gave itself: pinned once it worked */
-	bool asked;    /* for newer addresses of `id`: once */
+	char service[VX6_LABEL_TEXT];
+	bool to_pin; /* and came from a name that the node gave itself: pinned once it worked */
+	bool asked;  /* for newer addresses of `id`: once */
 	struct vx6_node_id id;
 	uint64_t dialed_seq; /* of the endpoint record that led nowhere */
 	struct vx6_resolving *resolving;

@@ -23,6 +23,7 @@ static vx6_err take(struct vx6_reaching *r, const struct vx6_resolution *res)
 		r->has_node = true;
 		r->id = res->node;
 		r->to_pin = res->to_pin;
+		vx6_strlcpy(r->service, res->service, sizeof r->service);
 	}
 	vx6_strlcpy(r->detail, res->detail, sizeof r->detail);
 	switch (res->err.code) {
@@ -60,6 +61,7 @@ vx6_err reach_who(struct vx6_reaching *r)
 	if (r->to.address.family != VX6_ADDR_NONE) {
 		r->has_node = r->to.has_node_id;
 		r->id = r->to.node_id;
+		vx6_strlcpy(r->service, r->to.service, sizeof r->service);
 		return VX6_OK;
 	}
 	err = vx6_resolve_known(resolver, &ask, &res);
@@ -93,7 +95,7 @@ bool reach_ask_where(struct vx6_reaching *r)
 	r->asked = true;
 	ask.target.has_node_id = true;
 	ask.target.node_id = r->id;
-	ask.target.node[0] = '\0';
+	ask.target.node[0] = ask.target.catalog[0] = '\0';
 	r->resolving = vx6_resolve(r->reach->cfg.resolver, &ask, on_where, r);
 	return r->resolving != NULL;
 }

@@ -135,7 +135,7 @@ static void key_of(const struct job *j, enum what what, struct vx6_dht_key *out)
 		vx6_dht_key_endpoint(net, &j->node_asked, out);
 		break;
 	case SERVICE:
-		vx6_dht_key_service(net, &j->node_asked, j->ask.target.service, out);
+		vx6_dht_key_service(net, &j->node_asked, j->res.service, out);
 		break;
 	default:
 		vx6_dht_key_revocation(net, &j->node_asked, out);
@@ -248,7 +248,7 @@ static void job_finish(struct job *j)
 	}
 	if (vx6_is_ok(j->res.err)) {
 		resolve_where(j->r, &j->ask, &j->res);
-		resolve_missing(&j->ask, j->answered, &j->res);
+		resolve_missing(j->answered, &j->res);
 	}
 	j->res.from_registry = !j->asked;
 	j->res.ms = (uint32_t)(vx6_loop_now_ms(j->r->cfg.loop) - j->began_ms);
@@ -278,7 +278,7 @@ static void begin_where(struct job *j, const struct vx6_node_id *node)
 	j->node_asked = *node;
 	probe_start(j, ENDPOINT);
 	probe_start(j, REVOCATION);
-	if (j->ask.want_service && j->ask.target.service[0])
+	if (j->ask.want_service && j->res.service[0])
 		probe_start(j, SERVICE);
 }
 
@@ -400,6 +400,7 @@ static void job_begin(struct job *j)
 	r->active_n++;
 	if (network && by_name) {
 		memset(&j->res, 0, sizeof j->res);
+		vx6_strlcpy(j->res.service, to->service, sizeof j->res.service);
 		probe_start(j, NAME);
 		if (vx6_names_find(r->cfg.names, VX6_BINDING_PIN, to->node, &pin))
 			begin_where(j, &pin.node);
@@ -454,12 +455,14 @@ static struct job *job_find(struct vx6_resolver *r, const struct vx6_resolve_ask
 		if (a->trace || a->local_only != ask->local_only || a->fresh != ask->fresh ||
 		    a->want_service != ask->want_service ||
 		    a->target.has_node_id != ask->target.has_node_id ||
-		    strcmp(a->target.node, ask->target.node) != 0)
+		    strcmp(a->target.node, ask->target.node) != 0 ||
+		    strcmp(a->target.catalog, ask->target.catalog) != 0)
 			continue;
 		if (a->target.has_node_id &&
 		    !vx6_node_id_eq(&a->target.node_id, &ask->target.node_id))
 			continue;
-		if (!ask->want_service || strcmp(a->target.service, ask->target.service) == 0)
+		if ((!ask->want_service && !ask->target.catalog[0]) ||
+		    strcmp(a->target.service, ask->target.service) == 0)
 			return j;
 	}
 	return NULL;

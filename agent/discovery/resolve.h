@@ -17,6 +17,7 @@
 #include "discovery/target.h"
 #include "record/endpoint.h"
 
+struct vx6_catalogs;
 struct vx6_loop;
 struct vx6_peers;
 struct vx6_registry;
@@ -29,7 +30,8 @@ struct vx6_resolver_config {
 	struct vx6_loop *loop; /* borrowed, like all below */
 	struct vx6_registry *registry;
 	struct vx6_names *names;
-	struct vx6_peers *peers; /* NULL: there are none */
+	struct vx6_peers *peers;       /* NULL: there are none */
+	struct vx6_catalogs *catalogs; /* NULL: there are none */
 	struct vx6_net net;
 	/** A record that a lookup has brought: to be admitted to the registry. NULL: the resolver does so itself. */
 	void (*take)(void *user, const uint8_t *record, size_t n);
@@ -49,7 +51,8 @@ enum vx6_resolved_by {
 	VX6_BY_PETNAME,
 	VX6_BY_PEER, /* the petname of a configured peer */
 	VX6_BY_PIN,
-	VX6_BY_CLAIM, /* the only claim there is: pinned at first use */
+	VX6_BY_CLAIM,   /* the only claim there is: pinned at first use */
+	VX6_BY_CATALOG, /* an entry of a catalog */
 };
 
 struct vx6_resolve_ask {
@@ -66,7 +69,9 @@ struct vx6_resolution {
 	   REVOKED | PEER_UNREACHABLE (a configured peer that was never met) | UNREACHABLE (nobody to ask) | TIMEOUT | DRAINING */
 	vx6_err err;
 	char detail[256]; /* for people */
-	bool has_node;    /* also beside PEER_UNKNOWN: then only its address is not known */
+	char service
+		[VX6_LABEL_TEXT]; /* what to ask the node for: target.service, or what the catalog says */
+	bool has_node;            /* also beside PEER_UNKNOWN: then only its address is not known */
 	struct vx6_node_id node;
 	enum vx6_resolved_by by;
 	/* The name is what the node calls itself, or a peer was configured without its id: to be pinned (vx6_names_used()) once a connection

@@ -26,7 +26,7 @@ struct vx6_resolver {
 bool resolver_has_network(const struct vx6_resolver *r);
 void resolver_view(const struct vx6_resolver *r, struct vx6_claims_view *out);
 
-/** Who is meant by the user's own word: an id, a petname, a configured peer. @return false: nobody; @p out is as it was */
+/** Who is meant by the user's own word: a catalog, an id, a petname, a configured peer. @return false: nobody by that */
 bool resolve_users_word(struct vx6_resolver *r, const struct vx6_target *to,
 			struct vx6_resolution *out);
 /** Claims to @p name that the registry holds, a pinned node's among them whatever else there is. */
@@ -43,7 +43,6 @@ bool resolve_who(struct vx6_resolver *r, const struct vx6_target *to, const stru
 void resolve_where(struct vx6_resolver *r, const struct vx6_resolve_ask *ask,
 		   struct vx6_resolution *out);
 /** Turns what is still missing when nothing is left to ask into the error. */
-void resolve_missing(const struct vx6_resolve_ask *ask, bool anybody_answered,
-		     struct vx6_resolution *out);
+void resolve_missing(bool anybody_answered, struct vx6_resolution *out);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/util.h"
+#include "discovery/catalogs.h"
 #include "discovery/peers.h"
 
 enum { SUCCESSORS_MAX = 8 };
@@ -111,12 +112,37 @@ static void by_peer(struct vx6_resolver *r, const char *name, const struct vx6_n
 		 vx6_node_id_format_short(node, is));
 }
 
+static void by_catalog(struct vx6_resolver *r, const struct vx6_target *to,
+		       struct vx6_resolution *out)
+{
+	struct vx6_catalog_entry e;
+	vx6_err err = VX6_ERR(PEER_UNKNOWN);
+
+	if (r->cfg.catalogs)
+		err = vx6_catalogs_find(r->cfg.catalogs, to->catalog, to->service, &e);
+	if (vx6_is_ok(err)) {
+		found(out, VX6_BY_CATALOG, &e.node);
+		vx6_strlcpy(out->service, e.service, sizeof out->service);
+		return;
+	}
+	out->err = err;
+	snprintf(out->detail, sizeof out->detail,
+		 err.code == VX6_E_SERVICE_UNKNOWN ? "catalog %s has no %s"
+						   : "there is no list of catalog %s yet",
+		 to->catalog, to->service);
+}
+
 bool resolve_users_word(struct vx6_resolver *r, const struct vx6_target *to,
 			struct vx6_resolution *out)
 {
 	struct vx6_name_binding petname;
 	struct vx6_node_id node;
 
+	vx6_strlcpy(out->service, to->service, sizeof out->service);
+	if (to->catalog[0]) {
+		by_catalog(r, to, out);
+		return true;
+	}
 	if (to->has_node_id) {
 		found(out, VX6_BY_ID, &to->node_id);
 		return true;
@@ -231,13 +257,11 @@ void resolve_where(struct vx6_resolver *r, const struct vx6_resolve_ask *ask,
 	if (!out->has_node || fail_revoked(r, &out->node, out))
 		return;
 	out->has_endpoint = vx6_registry_endpoint(reg, &out->node, now_s, &out->endpoint);
-	out->service_known =
-		!ask->want_service || !ask->target.service[0] ||
-		vx6_registry_service(reg, &out->node, ask->target.service, now_s, &service);
+	out->service_known = !ask->want_service || !out->service[0] ||
+			     vx6_registry_service(reg, &out->node, out->service, now_s, &service);
 }
 
-void resolve_missing(const struct vx6_resolve_ask *ask, bool anybody_answered,
-		     struct vx6_resolution *out)
+void resolve_missing(bool anybody_answered, struct vx6_resolution *out)
 {
 	char id[VX6_NODE_ID_SHORT];
 
@@ -253,7 +277,7 @@ void resolve_missing(const struct vx6_resolve_ask *ask, bool anybody_answered,
 	} else if (!out->service_known) {
 		out->err = VX6_ERR(SERVICE_UNKNOWN);
 		snprintf(out->detail, sizeof out->detail, "%s does not publish %s", id,
-			 ask->target.service);
+			 out->service);
 	}
 }
 

@@ -27,20 +27,24 @@ const char *vx6_transport_choice_text(enum vx6_transport_choice c);
 struct vx6_target {
 	char node[VX6_LABEL_MAX +
 		  1]; /* node name ("alice"); empty when `has_node_id` or an address says who */
-	char service[VX6_LABEL_MAX + 1]; /* "web" */
-	bool has_node_id;                /* the node's id is given: the peer must prove it */
+	char service[VX6_LABEL_MAX + 1]; /* "web"; with `catalog` the alias in it */
+	char catalog
+		[VX6_LABEL_MAX +
+		 1]; /* a catalog of this node's user ("work"), which says node and service; else empty */
+	bool has_node_id; /* the node's id is given: the peer must prove it */
 	struct vx6_node_id node_id;
 	struct vx6_addr address; /* family NONE unless in address form */
 	enum vx6_transport_choice transport;
 };
 
 /**
- * Reads the named form: "alice.web", "vx1….web" (also with '/' in place of the dot). Only node, service and node_id are written.
+ * Reads the named form: "alice.web", "vx1….web" (also with '/' in place of the dot), "wiki@work". Only node, service, catalog and node_id are
+ * written.
  * @return VX6_OK | FORMAT | CHECKSUM (of a node id)
  */
 VX6_RES vx6_target_parse(const char *text, struct vx6_target *out);
 
-/** "alice.web", "vx1….web" or "[fd00::1]:4242/web"; @return @p out */
+/** "alice.web", "vx1….web", "wiki@work" or "[fd00::1]:4242/web"; @return @p out */
 char *vx6_target_format(const struct vx6_target *t, char out[VX6_TARGET_TEXT]);
 
 #endif

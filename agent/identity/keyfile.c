@@ -240,7 +240,7 @@ static vx6_err write_all(int fd, const uint8_t *p, size_t n)
 	return VX6_OK;
 }
 
-static vx6_err replace_file(int dirfd, const char *name, const uint8_t *p, size_t n)
+vx6_err vx6_secret_file_write(int dirfd, const char *name, const uint8_t *p, size_t n)
 {
 	char tmp[NAME_MAX_BYTES];
 	vx6_err err;
@@ -275,12 +275,12 @@ vx6_err vx6_keyfile_write(int dirfd, const char *name, enum vx6_keyfile_kind kin
 	vx6_err err = vx6_keyfile_encode(kind, payload, n, pass, file, &file_n);
 
 	if (vx6_is_ok(err))
-		err = replace_file(dirfd, name, file, file_n);
+		err = vx6_secret_file_write(dirfd, name, file, file_n);
 	vx6_wipe(file, sizeof file);
 	return err;
 }
 
-static vx6_err read_file(int dirfd, const char *name, uint8_t *out, size_t cap, size_t *n)
+vx6_err vx6_secret_file_read(int dirfd, const char *name, uint8_t *out, size_t cap, size_t *n)
 {
 	struct stat st;
 	vx6_err err;
@@ -323,7 +323,7 @@ vx6_err vx6_keyfile_read(int dirfd, const char *name, enum vx6_keyfile_kind kind
 	uint8_t file[FILE_MAX +
 		     1]; /* one more than a file can have, so that a longer one does not pass */
 	size_t file_n;
-	vx6_err err = read_file(dirfd, name, file, sizeof file, &file_n);
+	vx6_err err = vx6_secret_file_read(dirfd, name, file, sizeof file, &file_n);
 
 	*n = 0;
 	if (vx6_is_ok(err))
@@ -339,7 +339,7 @@ vx6_err vx6_keyfile_is_protected(int dirfd, const char *name, bool *out)
 	uint8_t file[FILE_MAX + 1];
 	struct keyfile k = {0};
 	size_t file_n;
-	vx6_err err = read_file(dirfd, name, file, sizeof file, &file_n);
+	vx6_err err = vx6_secret_file_read(dirfd, name, file, sizeof file, &file_n);
 
 	if (vx6_is_ok(err))
 		err = logged(name, decode(file, file_n, &k));

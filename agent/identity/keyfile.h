@@ -42,6 +42,13 @@ struct vx6_passphrase {
  */
 VX6_RES vx6_keydir_open(const char *path, int *fd);
 
+/* The two below are for other files that hold secrets: bytes as they are, mode 0600, whole or not at all. */
+
+/** An older file of that name is replaced. @param name at most 58 bytes @return VX6_OK | INVALID (name) | errno's */
+VX6_RES vx6_secret_file_write(int dirfd, const char *name, const uint8_t *p, size_t n);
+/** @param n bytes read, at most @p cap: give room for one more than is allowed @return VX6_OK | NOT_FOUND | LOOSE_MODE | errno's */
+VX6_RES vx6_secret_file_read(int dirfd, const char *name, uint8_t *out, size_t cap, size_t *n);
+
 /** Writes @p name in @p dirfd through a temporary file, fsync and rename; an older file of that name is replaced. */
 VX6_RES vx6_keyfile_write(int dirfd, const char *name, enum vx6_keyfile_kind kind,
 			  const uint8_t *payload, size_t n, const struct vx6_passphrase *pass);

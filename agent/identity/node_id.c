@@ -15,6 +15,7 @@ static const char *const hrps[] = {
 	[VX6_KEY_NODE] = "vx",
 	[VX6_KEY_HIDDEN] = "vxh",
 	[VX6_KEY_CLIENT] = "vxs",
+	[VX6_KEY_CATALOG] = "vxc",
 };
 
 void vx6_key_format(enum vx6_key_kind kind, const uint8_t key[static 32],

@@ -4,7 +4,7 @@
  *
  * Spec:    schemas/wire/names.md#keys-as-text
  * Layer:   identity
- * Shape:   bech32m(hrp, version 1 | key(32)); hrp "vx" a node, "vxh" a hidden service, "vxs" a client's secret
+ * Shape:   bech32m(hrp, version 1 | key(32)); hrp "vx" a node, "vxh" a hidden service, "vxs" a secret, "vxc" a catalog
  * Trust:   text is hostile: whole ids only, checksum right, key a valid point
  * Threads: pure, any thread
  */
@@ -29,9 +29,10 @@ struct vx6_node_id {
 };
 
 enum vx6_key_kind {
-	VX6_KEY_NODE,   /* vx1…  */
-	VX6_KEY_HIDDEN, /* vxh1… */
-	VX6_KEY_CLIENT, /* vxs1… secret */
+	VX6_KEY_NODE,    /* vx1…  */
+	VX6_KEY_HIDDEN,  /* vxh1… */
+	VX6_KEY_CLIENT,  /* vxs1… secret */
+	VX6_KEY_CATALOG, /* vxc1… */
 };
 
 /** @return @p out */
@@ -49,7 +50,7 @@ int vx6_node_id_cmp(const struct vx6_node_id *a, const struct vx6_node_id *b);
 void vx6_node_id_from_pk(const struct vx6_sign_pk *pk, struct vx6_node_id *out);
 void vx6_node_id_to_pk(const struct vx6_node_id *id, struct vx6_sign_pk *out);
 
-/** The general codec of the three kinds of text. */
+/** The general codec of all kinds of text. */
 void vx6_key_format(enum vx6_key_kind kind, const uint8_t key[static 32],
 		    char out[static VX6_NODE_ID_TEXT]);
 VX6_RES vx6_key_parse(enum vx6_key_kind kind, const char *text, uint8_t key[static 32]);

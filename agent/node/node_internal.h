@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "discovery/catalogs.h"
 #include "discovery/clone.h"
 #include "discovery/dht_link.h"
 #include "discovery/entry.h"
@@ -87,6 +88,7 @@ struct vx6_node {
 		*hearing; /* who brought the record that is being admitted; NULL: nobody */
 	bool serving;     /* the DHT */
 	struct vx6_names *names;
+	struct vx6_catalogs *catalogs;
 	struct vx6_lan *lan; /* NULL: switched off, or there is no network for it */
 	struct vx6_resolver *resolver;
 	struct operations *operations;

@@ -179,6 +179,8 @@ static vx6_err make_dht(struct vx6_node *node, char *detail)
 				 node->dht_link);
 	vx6_resolver_set_dht(node->resolver, vx6_dht_link_dht(node->dht_link), dht_now,
 			     node->dht_link);
+	vx6_catalogs_set_dht(node->catalogs, vx6_dht_link_dht(node->dht_link), dht_now,
+			     node->dht_link);
 	return VX6_OK;
 }
 
@@ -198,6 +200,21 @@ static void make_lan(struct vx6_node *node)
 	err = vx6_lan_new(&cfg, &node->lan);
 	if (!vx6_is_ok(err))
 		VX6_INFO("node", "no beacon on the local network: %s", vx6_err_text(err));
+}
+
+static void make_catalogs(struct vx6_node *node)
+{
+	char dir[sizeof node->state_dir + 16];
+
+	snprintf(dir, sizeof dir, "%s/catalogs", node->state_dir);
+	node->catalogs = vx6_catalogs_new(&(struct vx6_catalogs_config){
+		.loop = node->loop,
+		.registry = node->registry,
+		.net = node->identity.net,
+		.dir = dir,
+		.take = naming_looked_up,
+		.user = node,
+	});
 }
 
 static void make_parts(struct vx6_node *node, const struct vx6_state_image *img)
@@ -255,11 +272,13 @@ static void make_parts(struct vx6_node *node, const struct vx6_state_image *img)
 		.peers = node->peers,
 		.transport = node->cfg.transport,
 	});
+	make_catalogs(node);
 	node->resolver = vx6_resolver_new(&(struct vx6_resolver_config){
 		.loop = node->loop,
 		.registry = node->registry,
 		.names = node->names,
 		.peers = node->peers,
+		.catalogs = node->catalogs,
 		.net = node->identity.net,
 		.take = naming_looked_up,
 		.user = node,
@@ -312,6 +331,7 @@ void wiring_stop(struct vx6_node *node)
 	vx6_reach_free(node->reach);
 	vx6_reattach_free(node->reattach);
 	vx6_resolver_free(node->resolver);
+	vx6_catalogs_free(node->catalogs);
 	vx6_services_free(node->services);
 	if (node->publisher) {
 		vx6_publisher_attach(node->publisher, NULL);

@@ -10,7 +10,7 @@
 #include "crypto/aead.h"
 #include "crypto/kdf.h"
 #include "crypto/secret.h"
-#include "record/catalog_internal.h"
+#include "record/catalog_list.h"
 #include "wire/rd.h"
 #include "wire/wr.h"
 

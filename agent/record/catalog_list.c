@@ -1,4 +1,4 @@
-#include "record/catalog_internal.h"
+#include "record/catalog_list.h"
 
 #include <string.h>
 

@@ -87,6 +87,18 @@ static void service_fini(void *item)
 	vx6_service_spec_fini(&s->spec);
 }
 
+/* A node's name, or '@' and that of a catalog. */
+static bool to_node_at(sqlite3_stmt *stmt, int column, struct vx6_target *to)
+{
+	char text[VX6_LABEL_TEXT + 1];
+
+	if (!copy_at(stmt, column, text, sizeof text))
+		return false;
+	if (text[0] == '@')
+		return vx6_strlcpy(to->catalog, text + 1, sizeof to->catalog) < sizeof to->catalog;
+	return vx6_strlcpy(to->node, text, sizeof to->node) < sizeof to->node;
+}
+
 static bool forward_row(sqlite3_stmt *stmt, void *item)
 {
 	struct vx6_stored_forward *f = item;
@@ -94,7 +106,7 @@ static bool forward_row(sqlite3_stmt *stmt, void *item)
 
 	f->spec.enabled = u64_at(stmt, 13) != 0;
 	return meta_at(stmt, &f->meta) && copy_at(stmt, 6, f->spec.name, sizeof f->spec.name) &&
-	       addr_at(stmt, 7, &f->spec.listen) && copy_at(stmt, 8, to->node, sizeof to->node) &&
+	       addr_at(stmt, 7, &f->spec.listen) && to_node_at(stmt, 8, to) &&
 	       copy_at(stmt, 9, to->service, sizeof to->service) &&
 	       node_id_at(stmt, 10, &to->has_node_id, &to->node_id) &&
 	       addr_at(stmt, 11, &to->address) &&

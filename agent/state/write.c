@@ -140,6 +140,16 @@ void vx6_write_put_service(struct vx6_write *w, const struct vx6_meta *meta,
 	put_int(op, spec->visibility == VX6_VISIBILITY_PRIVATE);
 }
 
+/* A node's name, or '@' and that of a catalog. */
+static void put_to_node(struct vx6_write *w, struct state_op *op, const struct vx6_target *to)
+{
+	char text[VX6_LABEL_TEXT + 1];
+
+	vx6_strlcpy(text, "@", sizeof text);
+	vx6_strlcpy(text + 1, to->catalog, sizeof text - 1);
+	put_text(w, op, to->catalog[0] ? text : to->node);
+}
+
 void vx6_write_put_forward(struct vx6_write *w, const struct vx6_meta *meta,
 			   const struct vx6_forward_spec *spec)
 {
@@ -155,7 +165,7 @@ void vx6_write_put_forward(struct vx6_write *w, const struct vx6_meta *meta,
 	put_meta(w, op, meta);
 	put_text(w, op, spec->name);
 	put_addr(w, op, &spec->listen);
-	put_text(w, op, spec->to.node);
+	put_to_node(w, op, &spec->to);
 	put_text(w, op, spec->to.service);
 	put_node_id(w, op, spec->to.has_node_id ? &spec->to.node_id : NULL);
 	put_addr(w, op, &spec->to.address);

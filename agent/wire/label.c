@@ -7,12 +7,12 @@ static bool is_alnum(char c)
 	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
 }
 
-/* "vx1…", "vxh1…", "vxs1…": a name that could be taken for a key that was cut short. */
+/* "vx1…", "vxh1…", "vxs1…", "vxc1…": a name that could be taken for a key that was cut short. */
 static bool looks_like_key(const char *s, size_t n)
 {
 	if (n < 3 || s[0] != 'v' || s[1] != 'x')
 		return false;
-	return s[2] == '1' || (n > 3 && (s[2] == 'h' || s[2] == 's') && s[3] == '1');
+	return s[2] == '1' || (n > 3 && (s[2] == 'h' || s[2] == 's' || s[2] == 'c') && s[3] == '1');
 }
 
 bool vx6_label_is_valid(const char *s, size_t n)

@@ -5,7 +5,7 @@
  * Spec:    schemas/wire/names.md
  * Layer:   wire
  * Shape:   [a-z0-9]([a-z0-9-]{0,30}[a-z0-9])? — ASCII only, so no two labels look alike;
- *          none begins with vx1, vxh1 or vxs1, so none looks like a key that was cut short
+ *          none begins with vx1, vxh1, vxs1 or vxc1, so none looks like a key that was cut short
  * Trust:   input is hostile
  * Threads: pure, any thread
  */

@@ -101,11 +101,9 @@ static void put_cost(struct vx6_json *j, const struct vx6_lookup_view *v)
 
 static void put_result(struct vx6_json *j, const struct vx6_op_row *o)
 {
-	static const char *const ways[] = {[VX6_BY_ID] = "id",
-					   [VX6_BY_PETNAME] = "petname",
-					   [VX6_BY_PEER] = "peer",
-					   [VX6_BY_PIN] = "pin",
-					   [VX6_BY_CLAIM] = "claim"};
+	static const char *const ways[] = {
+		[VX6_BY_ID] = "id",   [VX6_BY_PETNAME] = "petname", [VX6_BY_PEER] = "peer",
+		[VX6_BY_PIN] = "pin", [VX6_BY_CLAIM] = "claim",     [VX6_BY_CATALOG] = "catalog"};
 	const struct vx6_lookup_view *v = &o->lookup;
 
 	if (o->state == VX6_OP_RUNNING) {

@@ -1,6 +1,6 @@
 #include "tests/fuzz/fuzz.h"
 #include "crypto/secret.h"
-#include "record/catalog_internal.h"
+#include "record/catalog_list.h"
 
 /* The list that whoever holds a catalog's key may have sealed: read, written again, and sealed for real. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)

@@ -1,7 +1,7 @@
 #include "tests/unit/record/common.h"
 
 #include "record/admit.h"
-#include "record/catalog_internal.h"
+#include "record/catalog_list.h"
 #include "record/hwm_mem.h"
 
 struct owner {

@@ -1,14 +1,14 @@
 /**
- * @file catalog_internal.h
- * The list inside a catalog as bytes, for tests and fuzzing.
+ * @file catalog_list.h
+ * The list inside a catalog as bytes, for what keeps it elsewhere than in a record.
  *
  * Spec:    schemas/wire/catalog.md#list
  * Layer:   record
  * Trust:   input is hostile: its author holds the catalog's key and nothing else is known of him
  * Threads: pure, any thread
  */
-#ifndef VX6_RECORD_CATALOG_INTERNAL_H
-#define VX6_RECORD_CATALOG_INTERNAL_H
+#ifndef VX6_RECORD_CATALOG_LIST_H
+#define VX6_RECORD_CATALOG_LIST_H
 
 #include "record/catalog.h"
 
