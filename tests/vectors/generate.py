@@ -434,6 +434,17 @@ def keyfiles():
         yield name, body + vx.blake2b("VX6-keyfile", body)
 
 
+def dht_puts(made):
+    """A record of every kind put under its key, from two places, and then asked for."""
+    rows = b""
+    for v in [v for v in made["dht"] if "record" in v]:
+        key, rec = bytes.fromhex(v["key"]), bytes.fromhex(v["record"])
+        for source, ask in ((3, bytes((4, 0, 20)) + key + bytes(8) + rec), (4, bytes((4, 2, 20)) + key + bytes(8) + rec),
+                            (4, bytes((3, 0, 20)) + key)):
+            rows += vx.u16(1 + len(ask)) + vx.u8(source) + ask
+    return rows
+
+
 def corpora(made):
     """target -> [(file, bytes)]"""
     def of(name):
@@ -448,6 +459,7 @@ def corpora(made):
         "wire_vxs": [("frames", b"".join(b for _, b in of("vxs")[:1] + of("vxs")[2:5])), *of("vxs")],
         "wire_ctl": [(n, b) for n, b in of("messages") if not is_open(n)] + of("hellos"),
         "wire_beacon": of("beacons"),
+        "dht_serve": [("puts", dht_puts(made))],
         "wire_dht": of("dht_messages"),
         "wire_hello": [(n, b[4:]) for n, b in of("hellos")],
         "wire_record": of("records") + of("revocations") + of("name_claims") + of("catalogs"),
