@@ -240,3 +240,30 @@ def test_log_never_holds_a_secret(stopped):
     assert (stopped.state / "admin.token").stat().st_mode & 0o777 == 0o600
     wait_for(stopped.alive, 3, "the agent")
     assert token and token not in stopped.log()
+
+
+@pytest.mark.parametrize("damage", [
+    pytest.param(scramble, id="header"),
+    pytest.param(lambda d: d[:len(d) // 2], id="cut in half"),
+    pytest.param(lambda d: d[:4096] + bytes(b ^ 4 for b in d[4096:]), id="every row"),
+])
+def test_damaged_registry_is_set_aside_and_the_agent_goes_on(agents, pair, damage):
+    alice = agents.make(pair.alice, "alice").start()
+    bob = agents.make(pair.bob, "bob", peers=[alice.address]).start()
+    bob.wait_peers()
+    ident = bob.node_id()
+    wait_for(lambda: alice.api.items(f"/v1/registry/nodes?q={ident}"), 5, "bob to be known")
+    time.sleep(1.5)  # written within a second
+    alice.proc.kill()
+    bob.proc.kill()
+    alice.start()
+    assert alice.api.items(f"/v1/registry/nodes?q={ident}"), "known from before the kill"
+    alice.proc.kill()
+    db = alice.state / "registry.db"
+    with contextlib.closing(sqlite3.connect(db)) as con:
+        con.execute("pragma wal_checkpoint(truncate)")
+    db.write_bytes(damage(db.read_bytes()))
+    alice.start()
+    assert alice.events("registry.damaged")
+    bob.start().wait_peers()
+    wait_for(lambda: alice.api.items(f"/v1/registry/nodes?q={ident}"), 5, "bob to be known again")
