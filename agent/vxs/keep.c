@@ -139,6 +139,23 @@ void vxs_keep(struct vxs_stream *v, const uint8_t *p, size_t n)
 
 /* ---- acknowledgements ---- */
 
+/*
+ * The window was in the way, and its last byte has been acknowledged now. If that took about a round trip, the window is what holds the stream up;
+ * if longer, somebody is slower than the path, and more would only lie about longer, out of the processor's caches.
+ */
+static void window_adapt(struct vxs_stream *v)
+{
+	uint64_t waited_ns = vxs_now_ns(v->m) - v->mark_ns;
+	struct vx6_link_info info;
+
+	v->mark_ns = 0;
+	if (v->window >= VX6_VXS_WINDOW_MAX || v->m->kept > v->m->cfg.keep_max / 2 || !v->base.link)
+		return;
+	vx6_link_info(v->base.link, &info);
+	if (waited_ns <= 2 * UINT64_C(1000) * info.srtt_us + GROW_SLACK_NS)
+		v->window *= 2;
+}
+
 vx6_err vxs_take_ack(struct vxs_stream *v, uint64_t off)
 {
 	if (off > v->sent + (v->fin_sent ? 1 : 0))
@@ -146,6 +163,8 @@ vx6_err vxs_take_ack(struct vxs_stream *v, uint64_t off)
 	if (off <= v->una)
 		return VX6_OK; /* one that went aside may be late */
 	v->una = off;
+	if (v->mark_ns && off >= v->mark)
+		window_adapt(v);
 	while (v->first && v->first->off + v->first->n <= off)
 		first_free(v);
 	vx6_list_remove(&v->keeping);

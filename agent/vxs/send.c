@@ -156,17 +156,20 @@ bool vxs_may_write(const struct vxs_stream *v)
 	return v->carrier && !v->attaching && !v->prologue && v->sent == v->nxt;
 }
 
-/* Room in the window, which grows when it is in the way. */
+/* Room in the window. When there is none, how long the last byte waits for its ACK says whether the window should grow: vxs_take_ack(). */
 static uint64_t window_room(struct vxs_stream *v)
 {
 	uint64_t used = v->nxt - v->una;
 
 	if (v->fixed)
 		return VX6_VXS_DATA_MAX;
-	while (v->window < used + VX6_RESERVE_MIN && v->window < VX6_VXS_WINDOW_MAX &&
-	       v->m->kept < v->m->cfg.keep_max / 2)
-		v->window *= 2;
-	return v->window < used + VX6_RESERVE_MIN ? 0 : v->window - used;
+	if (v->window >= used + VX6_RESERVE_MIN)
+		return v->window - used;
+	if (!v->mark_ns) {
+		v->mark_ns = vxs_now_ns(v->m);
+		v->mark = v->nxt;
+	}
+	return 0;
 }
 
 uint8_t *vxs_reserve(struct vx6_stream *s, size_t *cap)

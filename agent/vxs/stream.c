@@ -43,6 +43,7 @@ static void carrier_forget(struct vxs_stream *v)
 	v->left = v->head_n = 0;
 	v->foreign = v->held;
 	v->room = NULL;
+	v->mark_ns = 0;
 	VX6_FREE(v->prologue);
 	vx6_list_remove(&v->acking);
 }

@@ -162,7 +162,9 @@ static bool ack_aside(struct vxs_stream *v)
 			      vxs_received(v)))
 		return false;
 	v->told = vxs_received(v);
-	v->ack_tries = 0;
+	v->ack_tries =
+		ASIDE_TRIES -
+		1; /* the next one waits no longer than usual, until the carrier has room again */
 	return true;
 }
 

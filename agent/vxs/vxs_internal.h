@@ -20,6 +20,7 @@ enum {
 	CHUNK_MIN = 1024,
 	CHUNK_MAX = 64 * 1024,
 	CHUNKS_SPARE = 16, /* large chunks at hand while something is kept */
+	GROW_SLACK_NS = 500 * 1000,
 	HELD_MAX =
 		32 * 1024 * 1024, /* bytes of former carriers that an application has not taken */
 	ASIDE_TRIES =
@@ -84,7 +85,8 @@ struct vxs_stream {
 	uint64_t una, sent, nxt;
 	uint64_t progress_ns; /* of the last ACK that freed something, or the first byte kept */
 	uint32_t window;
-	uint8_t *room; /* the open reservation of the carrier */
+	uint64_t mark, mark_ns; /* written until the window was full, and when; 0: it is not */
+	uint8_t *room;          /* the open reservation of the carrier */
 	uint8_t room_head;
 
 	uint64_t got, told, ack_ns;

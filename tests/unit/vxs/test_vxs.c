@@ -433,14 +433,14 @@ static void ack__no_room_on_the_carrier__goes_aside(void **state)
 
 	world_start(&w, 12, 0, 0);
 	w.end[0].app.lazy = true;
-	world_open(&w, 24 << 20, 24 << 20);
+	world_open(&w, 12 << 20, 12 << 20);
 	assert_true(world_until(&w, peer_got_much));
 	assert_true(w.end[1].asides > 0);
-	assert_true(w.end[0].app.got < 24 << 20);
+	assert_true(w.end[0].app.got < 12 << 20);
 	w.end[0].app.lazy = false;
 	app_read(&w.end[0].app, UINT64_MAX);
 	assert_true(world_until(&w, apps_done));
-	assert_int_equal(w.end[0].app.got, 24 << 20);
+	assert_int_equal(w.end[0].app.got, 12 << 20);
 	world_end(&w);
 }
 
