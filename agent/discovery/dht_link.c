@@ -13,6 +13,7 @@
 
 struct vx6_dht_link {
 	struct vx6_dht_link_config cfg;
+	struct vx6_dht_io io;
 	struct vx6_dht *dht; /* NULL: mode OFF, like all below */
 	struct vx6_asn *asn;
 	struct vx6_timer wake;
@@ -69,7 +70,7 @@ static uint32_t io_asn(void *user, const uint8_t ip[static 16])
 	struct vx6_addr a = {.family = VX6_ADDR_IP};
 
 	memcpy(a.ip, ip, sizeof a.ip);
-	return l->asn ? vx6_asn_lookup(l->asn, &a) : 0;
+	return vx6_asn_lookup(l->asn, &a);
 }
 
 static const struct vx6_dht_io io = {
@@ -225,10 +226,13 @@ vx6_err vx6_dht_link_new(const struct vx6_dht_link_config *cfg, struct vx6_dht_l
 		vx6_timer_init(cfg->loop, &l->wake, on_wake, l);
 		vx6_task_init(&l->tell, on_tell, l);
 		make_parts(l);
+		l->io = io;
+		if (!l->asn)
+			l->io.asn = NULL; /* no map: there is nothing to tell by */
 		l->dht = vx6_dht_new(&(struct vx6_dht_config){
 			.net = cfg->net,
 			.self = cfg->self,
-			.io = &io,
+			.io = &l->io,
 			.user = l,
 			.diversity = cfg->diversity,
 		});

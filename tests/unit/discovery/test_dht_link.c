@@ -251,6 +251,7 @@ static void link__network_with_global_addresses__everybody_serves_once_reached(v
 	assert_int_equal(look(&host[4], &key, VX6_DHT_WANT_NODES), VX6_E_OK);
 	assert_int_equal(found.closest, HOSTS - 1);
 	assert_int_equal(info_of(&host[4]).contacts, HOSTS - 1);
+	assert_int_equal(info_of(&host[4]).diversity, VX6_DIVERSITY_PREFIX); /* no map is loaded */
 }
 
 static void link__idle_network__no_new_connections(void **state)
