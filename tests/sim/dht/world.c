@@ -268,18 +268,27 @@ void world_reseed(struct world *w, const char *what)
 	sim_rng_derive(&w->rng, w->seed, what, 0);
 }
 
+static void dht_end(struct node *n)
+{
+	if (n->dht != NULL)
+		vx6_dht_free(n->dht);
+	n->dht = NULL;
+	sim_queue_cancel(n->w->q, &n->wake);
+}
+
 void world_free(struct world *w)
 {
 	if (w == NULL)
 		return;
-	for (uint32_t i = 0; i < w->n; i++) {
-		vx6_dht_free(w->nodes[i]->dht);
-		free(w->nodes[i]->saved);
-		free(w->nodes[i]);
-	}
+	for (uint32_t i = 0; i < w->n; i++)
+		dht_end(w->nodes[i]);
 	sim_net_free(w->net);
 	sim_queue_free(w->q);
 	liars_free(w->liars);
+	for (uint32_t i = 0; i < w->n; i++) {
+		free(w->nodes[i]->saved);
+		free(w->nodes[i]);
+	}
 	free(w->nodes);
 	free(w->verdicts);
 	free(w->places);
@@ -448,14 +457,6 @@ static void save(void *user, const struct vx6_dht_row *row)
 
 	n->saved = vx6_realloc_array(n->saved, n->saved_n + 1, sizeof *n->saved);
 	n->saved[n->saved_n++] = row->contact;
-}
-
-static void dht_end(struct node *n)
-{
-	if (n->dht != NULL)
-		vx6_dht_free(n->dht);
-	n->dht = NULL;
-	sim_queue_cancel(n->w->q, &n->wake);
 }
 
 void node_stop(struct node *n)
