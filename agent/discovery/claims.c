@@ -36,7 +36,6 @@ static bool read_claim(const struct vx6_record *rec, const struct vx6_claims_vie
 	memcpy(name, c.name, VX6_LABEL_TEXT);
 	seen->claimed_at_s = c.claimed_at_s;
 	seen->work_bits = (uint8_t)VX6_MIN(c.work_bits, 255u);
-	hex_of(&rec->hash, seen->record_hash);
 	return true;
 }
 
@@ -58,9 +57,11 @@ bool vx6_claim_of_record(const struct vx6_claims_view *v, const uint8_t *record,
 		memcpy(name, e.name, VX6_LABEL_TEXT);
 		found = name[0] != '\0';
 	}
-	if (found)
-		add_dealings(v, seen);
-	return found;
+	if (!found)
+		return false;
+	hex_of(&rec.hash, seen->record_hash);
+	add_dealings(v, seen);
+	return true;
 }
 
 struct gathering {

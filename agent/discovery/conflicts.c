@@ -59,7 +59,7 @@ static void merge(struct vx6_name_claim_seen *to, const struct vx6_name_claim_se
 		to->introduced = true;
 		to->by = from->by;
 	}
-	if (from->record_hash[0]) {
+	if (from->record_hash[0] && (from->work_bits || !to->work_bits)) {
 		to->work_bits = from->work_bits;
 		to->claimed_at_s = from->claimed_at_s;
 		memcpy(to->record_hash, from->record_hash, sizeof to->record_hash);

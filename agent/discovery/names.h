@@ -41,7 +41,8 @@ struct vx6_name_claim_seen {
 	bool configured;   /* a peer that the operator configured */
 	bool introduced;   /* a peer passed its record on: */
 	struct vx6_node_id by;
-	char record_hash[65]; /* hex, of the signed claim; empty: only an endpoint record says so */
+	char record_hash
+		[65]; /* hex, of the signed claim; without work of the endpoint record that says so */
 };
 
 struct vx6_name_conflict {

@@ -147,7 +147,7 @@ void announce_endpoint(struct vx6_node *node)
 	if (node->dht_link)
 		vx6_dht_link_own(node->dht_link, own, n);
 	vx6_publisher_set_endpoint(node->publisher, node->name, own, n, features);
-	vx6_names_set_own(node->names, node->name);
+	naming_own(node);
 }
 
 /* An address that only this host reaches is nothing to tell the neighbours. */

@@ -1,6 +1,8 @@
 /*
  * Names in the agent: what they stand for is stored, what becomes of them is told.
  */
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/util.h"
@@ -88,6 +90,7 @@ static void on_clash(void *user, const struct vx6_name_conflict *c,
 		vx6_json_str(&j, "record_hash", other->record_hash);
 	put_claims(&j, c);
 	tell_name(node, "name.clash", c->name, &j);
+	vx6_clash_tell(node->clash, &other->node);
 }
 
 static void on_mismatch(void *user, const struct vx6_name_conflict *c)
@@ -109,26 +112,54 @@ static const struct vx6_names_events names_events = {
 void naming_start(struct vx6_node *node, const struct vx6_state_image *img)
 {
 	node->names = vx6_names_new(&node->identity.id, &names_events, node);
-	vx6_names_set_own(node->names, node->name);
 	for (size_t i = 0; i < img->names_n; i++)
 		if (!vx6_is_ok(vx6_names_bind(node->names, &img->names[i])))
 			VX6_WARN("node", "what %s stands for could not be loaded",
 				 img->names[i].name);
 }
 
-void naming_heard(struct vx6_node *node, const struct vx6_registry_change *c)
+static void view_of(const struct vx6_node *node, struct vx6_claims_view *out)
 {
-	struct vx6_claims_view view = {
+	*out = (struct vx6_claims_view){
 		.net = &node->identity.net,
 		.registry = node->registry,
 		.peers = node->peers,
 		.now_s = vx6_wall_s(),
 	};
+}
+
+static void heard_claim(struct vx6_node *node, const uint8_t *record, size_t n)
+{
 	struct vx6_name_claim_seen seen;
 	char name[VX6_LABEL_TEXT];
+	struct vx6_claims_view view;
 
-	if (node->names && vx6_claim_of_record(&view, c->record->bytes, c->record->n, name, &seen))
+	view_of(node, &view);
+	if (vx6_claim_of_record(&view, record, n, name, &seen))
 		vx6_names_claimed(node->names, name, &seen, vx6_wall_ms());
+}
+
+void naming_heard(struct vx6_node *node, const struct vx6_registry_change *c)
+{
+	if (node->names)
+		heard_claim(node, c->record->bytes, c->record->n);
+}
+
+/* Whoever is known from before to go by the name that is ours now. */
+void naming_own(struct vx6_node *node)
+{
+	struct vx6_claims *claims;
+	struct vx6_claims_view view;
+
+	if (strcmp(vx6_names_own(node->names), node->name) == 0)
+		return;
+	vx6_names_set_own(node->names, node->name);
+	claims = vx6_zalloc(sizeof *claims);
+	view_of(node, &view);
+	vx6_claims_of_registry(&view, node->name, claims);
+	for (size_t i = 0; i < claims->n; i++)
+		vx6_names_claimed(node->names, node->name, &claims->claim[i], vx6_wall_ms());
+	free(claims);
 }
 
 void naming_looked_up(void *user, const uint8_t *record, size_t n)
@@ -136,4 +167,22 @@ void naming_looked_up(void *user, const uint8_t *record, size_t n)
 	const struct vx6_source from = {.kind = VX6_SOURCE_DHT};
 
 	hear_record(user, NULL, record, n, &from);
+}
+
+void naming_clashed(void *user, const uint8_t *record, size_t n)
+{
+	struct vx6_node *node = user;
+
+	if (node->stopping)
+		return;
+	naming_looked_up(node, record, n);
+	heard_claim(node, record, n); /* also where it was known before this start */
+}
+
+size_t naming_own_claim(void *user, uint8_t *out, size_t cap)
+{
+	const struct vx6_node *node = user;
+	size_t n = vx6_publisher_claim(node->publisher, out, cap);
+
+	return n ? n : vx6_publisher_endpoint(node->publisher, out, cap);
 }

@@ -16,6 +16,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "discovery/catalogs.h"
+#include "discovery/clash.h"
 #include "discovery/clone.h"
 #include "discovery/dht_link.h"
 #include "discovery/entry.h"
@@ -91,6 +92,7 @@ struct vx6_node {
 	struct vx6_catalogs *catalogs;
 	struct vx6_lan *lan; /* NULL: switched off, or there is no network for it */
 	struct vx6_resolver *resolver;
+	struct vx6_clash *clash;
 	struct operations *operations;
 	struct vx6_reach *reach;
 	struct vx6_reattach *reattach;
@@ -314,6 +316,12 @@ void announce_serving(void *user, bool serving);
 void naming_start(struct vx6_node *node, const struct vx6_state_image *img);
 /** A record was admitted: it may claim a name that matters here. */
 void naming_heard(struct vx6_node *node, const struct vx6_registry_change *c);
+/** Our own name is another now, or is known at last. */
+void naming_own(struct vx6_node *node);
+/** As the publisher wants it: a holder gave another node's claim to our name. */
+void naming_clashed(void *user, const uint8_t *record, size_t n);
+/** What others who go by our name are told. */
+size_t naming_own_claim(void *user, uint8_t *out, size_t cap);
 /** As the resolver wants it: what a lookup has brought. */
 void naming_looked_up(void *user, const uint8_t *record, size_t n);
 

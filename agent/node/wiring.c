@@ -226,6 +226,7 @@ static void make_parts(struct vx6_node *node, const struct vx6_state_image *img)
 		.is_public = announce_is_public,
 		.seq_used = announce_seq_used,
 		.kept = announce_kept,
+		.clash = naming_clashed,
 		.made = clone_made,
 		.foreign = clone_seen,
 		.user = node,
@@ -283,6 +284,14 @@ static void make_parts(struct vx6_node *node, const struct vx6_state_image *img)
 		.take = naming_looked_up,
 		.user = node,
 	});
+	node->clash = vx6_clash_new(&(struct vx6_clash_config){
+		.loop = node->loop,
+		.sessions = node->sessions,
+		.resolver = node->resolver,
+		.transport = node->cfg.transport,
+		.own = naming_own_claim,
+		.user = node,
+	});
 	node->reach = vx6_reach_new(&(struct vx6_reach_config){
 		.loop = node->loop,
 		.sessions = node->sessions,
@@ -330,6 +339,7 @@ void wiring_stop(struct vx6_node *node)
 	vx6_forwards_free(node->forwards);
 	vx6_reach_free(node->reach);
 	vx6_reattach_free(node->reattach);
+	vx6_clash_free(node->clash);
 	vx6_resolver_free(node->resolver);
 	vx6_catalogs_free(node->catalogs);
 	vx6_services_free(node->services);
