@@ -41,7 +41,7 @@ static const char *subject_of(const char *word, bool refresh)
 		return "key";
 	if (vx6_is_ok(vx6_node_id_parse(word, &id)))
 		return "node_id";
-	return strchr(word, '.') && !refresh ? "service" : "name";
+	return strpbrk(word, ".@") && !refresh ? "service" : "name";
 }
 
 static char *make_body(const struct vx6_cli_parsed *p)
@@ -296,6 +296,7 @@ static const char *how(const char *by)
 		{"petname", "by your petname"},
 		{"peer", "a peer that you configured"},
 		{"pin", "pinned when the name was first used"},
+		{"catalog", "an entry of a catalog"},
 		{"claim", "the only node that claims the name; the first connection will pin it"},
 	};
 

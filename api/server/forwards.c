@@ -127,7 +127,8 @@ static bool is_taken(const struct vx6_snapshot *s, const char *text)
 	return false;
 }
 
-/* A forward without a name is called after its destination: "alice.web", "alice.web-2", or "web" in address form. */
+/* A forward without a name is called after its destination: "alice.web", "alice.web-2", "friends.wiki" for an entry of a
+ * catalog, or "web" in address form. */
 static void complete(struct vx6_cmd *cmd, const struct vx6_snapshot *s)
 {
 	struct vx6_forward_spec *spec = &cmd->u.forward;
@@ -136,7 +137,9 @@ static void complete(struct vx6_cmd *cmd, const struct vx6_snapshot *s)
 
 	if (spec->name[0])
 		return;
-	if (spec->to.node[0])
+	if (spec->to.catalog[0])
+		snprintf(base, sizeof base, "%s.%s", spec->to.catalog, spec->to.service);
+	else if (spec->to.node[0])
 		snprintf(base, sizeof base, "%s.%s", spec->to.node, spec->to.service);
 	else
 		vx6_strlcpy(base, spec->to.service, sizeof base);

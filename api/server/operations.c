@@ -224,7 +224,7 @@ static void read_target(struct api_request *r, struct vx6_lookup_ask *ask, const
 {
 	/* a name without a service is read as one of some service */
 	char text[VX6_TARGET_TEXT];
-	bool whole = strchr(name, '.') != NULL;
+	bool whole = strpbrk(name, ".@") != NULL;
 	vx6_err err;
 
 	snprintf(text, sizeof text, "%s%s", name, whole ? "" : ".x");

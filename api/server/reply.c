@@ -188,7 +188,7 @@ static enum vx6_problem_code special_problem(const struct vx6_route *route, vx6_
 	} meanings[] = {
 		{VX6_E_UNSUPPORTED, VX6_PROBLEM_DHT_OFF},
 		{VX6_E_CONFLICT, VX6_PROBLEM_OPERATION_FINISHED},
-		{VX6_E_ACCESS_REFUSED, VX6_PROBLEM_NOT_OWNER},
+		{VX6_E_REFUSED, VX6_PROBLEM_NOT_OWNER},
 		{VX6_E_NOT_FOUND, VX6_PROBLEM_MASTER_KEY_NEEDED},
 	};
 
