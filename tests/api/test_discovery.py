@@ -377,3 +377,75 @@ def test_a_catalog_may_be_called_like_a_verb(lone):
 	assert lone.call("GET", "/v1/catalogs/name:invite").json["name"] == "invite"
 	assert lone.call("POST", "/v1/catalogs/name:invite:invite").json["shown_once"]
 	assert lone.call("DELETE", "/v1/catalogs/name:invite").status == 204
+
+
+# ---- two of one name ----
+
+@pytest.fixture(scope="module")
+def rivals(folder):
+	"""hub, and two nodes that call themselves the same and know only the hub."""
+	made = [Agent(tempfile.mkdtemp(prefix="hub-", dir=folder), "hub").start("--dht", "server")]
+	for _ in range(2):
+		made.append(Agent(tempfile.mkdtemp(prefix="same-", dir=folder), "same").start("--peer", listen_address(made[0]), "--dht", "server"))
+		until(lambda: len(made[0].call("GET", "/v1/registry/nodes?q=same").json["items"]) == len(made) - 1)
+	yield made
+	for agent in reversed(made):
+		assert agent.process.poll() is None, "the agent died: " + agent.log()
+		assert agent.stop() == 0, agent.log()
+
+
+def test_a_name_that_two_claim_is_never_picked(rivals):
+	hub, one, two = rivals
+	done = until(lambda: (d := lookup(hub, {"name": "same"}))["state"] == "failed" and d["error"]["code"] == "ambiguous_name" and d, 30)
+	conflict = done["result"]["conflict"]
+	assert {c["node_id"] for c in conflict["claims"]} == {node_id(one), node_id(two)} and conflict["pinned_to"] is None
+	assert all(c["direct"] for c in conflict["claims"])
+	listed = hub.call("GET", "/v1/names/conflicts").json["items"]
+	assert [c["name"] for c in listed] == ["same"] and {c["node_id"] for c in listed[0]["claims"]} == {node_id(one), node_id(two)}
+	assert {n["conflict"] for n in hub.call("GET", "/v1/registry/nodes?q=same").json["items"]} == {True}
+	assert until(lambda: "name.conflict" in [e["type"] for e in hub.call("GET", "/v1/events?since=0&limit=500").json["items"]])
+
+
+def test_connecting_to_such_a_name_is_refused(rivals):
+	answer = rivals[0].call("GET", "/v1/connect?to=same.web", headers={"Connection": "Upgrade", "Upgrade": "vx6-stream"})
+	assert (answer.status, answer.code) == (409, "ambiguous_name")
+
+
+def test_a_pin_decides_and_holds(rivals):
+	hub, one, two = rivals
+	assert hub.call("PUT", "/v1/names/pin:same", {"node_id": node_id(two)}).status == 201
+	for _ in range(3):
+		done = lookup(hub, {"name": "same", "fresh": True})
+		assert done["state"] == "done" and done["result"]["node_id"] == node_id(two) and done["result"]["resolved_by"] == "pin", done
+	assert hub.call("GET", "/v1/names/conflicts").json["items"][0]["pinned_to"] == node_id(two)
+	hub.call("PUT", "/v1/names/petname:same", {"node_id": node_id(one)})
+	assert lookup(hub, {"name": "same"})["result"]["node_id"] == node_id(one)
+	hub.call("DELETE", "/v1/names/petname:same")
+
+
+def test_both_owners_hear_of_it(rivals):
+	for agent in rivals[1:]:
+		until(lambda: "name.clash" in [e["type"] for e in agent.call("GET", "/v1/events?since=0&limit=500").json["items"]], 40)
+
+
+def test_the_command_line_says_so_too(rivals):
+	import subprocess
+
+	from conftest import BIN
+	hub = rivals[0]
+	hub.call("DELETE", "/v1/names/pin:same")
+	env = {k: v for k, v in os.environ.items() if not k.startswith("VX6_")} | {"NO_COLOR": "1"}
+	run = lambda *argv: subprocess.run([BIN, "--socket", hub.socket, *argv], capture_output=True, env=env, timeout=60, text=True)
+	done = run("lookup", "same")
+	assert done.returncode == 6 and "(ambiguous_name)" in done.stderr, done
+	for agent in rivals[1:]:
+		assert node_id(agent) in done.stdout
+	assert run("lookup", "nobody").returncode == 5
+	assert run("name", "pin", "same", node_id(rivals[1])).returncode == 0
+	assert node_id(rivals[1]) in run("lookup", "same", "--trace", "--fresh").stdout
+	table = run("name", "conflicts").stdout.splitlines()
+	assert table[0].split()[0] == "NAME" and table[1].split()[0] == "same"
+	assert run("registry").stdout.count("same") == 2
+	for argv in (["registry", "services"], ["dht"], ["dht", "contacts"], ["dht", "replicas"], ["name", "list"], ["op", "list"], ["catalog", "list"]):
+		done = run(*argv)
+		assert done.returncode == 0, (argv, done)
