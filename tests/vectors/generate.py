@@ -445,6 +445,19 @@ def dht_puts(made):
     return rows
 
 
+def dht_events(messages):
+    """Peers' messages in the order in which a node may meet them; see tests/fuzz/dht/fuzz_lookup.c."""
+    def event(what, number, body):
+        return vx.u8(number << 3 | what) + vx.u16(len(body)) + body
+
+    asks = [event(5, i, b) for i, (n, b) in enumerate(messages) if n.startswith("ask")]
+    answers = [event(0, i, b) for i, (n, b) in enumerate(messages) if n.startswith("answer")]
+    pass_time, look = event(3, 0, bytes(300)), event(4, 1, seed("a key"))
+    yield "answers", look + b"".join(answers) + pass_time
+    yield "requests", b"".join(asks)
+    yield "all", look + b"".join(a + b for a, b in zip(asks, answers)) + event(2, 3, b"") + event(6, 9, b"") + event(7, 2, b"") + pass_time * 8
+
+
 def corpora(made):
     """target -> [(file, bytes)]"""
     def of(name):
@@ -461,6 +474,7 @@ def corpora(made):
         "wire_beacon": of("beacons"),
         "dht_serve": [("puts", dht_puts(made))],
         "wire_dht": of("dht_messages"),
+        "dht_lookup": dht_events(of("dht_messages")),
         "wire_hello": [(n, b[4:]) for n, b in of("hellos")],
         "wire_record": of("records") + of("revocations") + of("name_claims") + of("catalogs"),
         "record_admit": of("records") + of("revocations") + of("name_claims") + of("catalogs"),
