@@ -5,6 +5,8 @@ and this agree on, two implementations agree on. Needs python3-cryptography.
 """
 import hashlib
 import hmac
+import ipaddress
+import itertools
 import os
 import socket
 import struct
@@ -275,19 +277,28 @@ class Identity:
         return vx.record(rtype, subject or self.node, seq or now * 1000, now if issued is None else issued, lifetime,
                          [*tlvs, vx.tlv(0x81, self.cert)], signer or self.subkey, flags)
 
-    def endpoint(self, seq=None, name=None, **kw):
+    def endpoint(self, seq=None, name=None, at=None, features=3, **kw):
+        """at: (IPv6 address, port) where it can be reached over TCP, by its own word."""
         name = (self.name if name is None else name).encode()
-        return self.record(1, [vx.tlv(3, vx.u64(3))] + ([vx.tlv(4, name)] if name else []), seq, **kw)
+        addr = [vx.tlv(1, vx.u8(2) + ipaddress.ip_address(at[0]).packed + vx.u16(at[1]) + vx.u8(0))] if at else []
+        return self.record(1, addr + [vx.tlv(3, vx.u64(features))] + ([vx.tlv(4, name)] if name else []), seq, **kw)
+
+    def claim(self, name, seq=None, bits=20, **kw):
+        """A claim to a name, with its proof of work: about two seconds for 20 bits."""
+        nonce = next(n for n in itertools.count() if vx.name_work(name, self.node, n) >= bits)
+        issued = kw.get("issued") or int(time.time())
+        return self.record(4, [vx.tlv(4, name.encode()), vx.tlv(0x0A, vx.u64(nonce)), vx.tlv(0x0C, vx.u64(issued))], seq,
+                           lifetime=kw.pop("lifetime", 86400), **kw)
 
     def service(self, name, seq=None, **kw):
         name = name.encode()
         return self.record(2, [vx.tlv(5, vx.u8(len(name)) + name + vx.u8(1) + vx.u16(0) + vx.u8(0))], seq, **kw)
 
-    def hello(self, endpoint=None, node=None, cert=None, version=1, role=1, extra=b"", clock=None):
+    def hello(self, endpoint=None, node=None, cert=None, version=1, role=1, extra=b"", clock=None, features=3):
         tlvs = [vx.tlv(1, endpoint)] if endpoint else []
         tlvs += [vx.tlv(0x81, cert or self.cert), vx.tlv(0x82, node or self.node)] if role != 2 else []
         clock = int(time.time() * 1000) if clock is None else clock
-        return vx.hello(version, 3, role, 0, clock if role != 2 else 0, bytes(16), 0, [*tlvs, extra])
+        return vx.hello(version, features, role, 0, clock if role != 2 else 0, bytes(16), 0, [*tlvs, extra])
 
 
 class Mux:
@@ -373,11 +384,51 @@ class Mux:
             body = body[2 + n:]
         return found
 
+    def have(self, entries):
+        """entries: (tag, seq) of records that it says it has."""
+        self.send(DATA, 0, 1, vx.ctl(7, 0, b"".join(vx.u64(t) + vx.u64(s) for t, s in entries)))
+
+    def ask_dht(self, op, key, more=b"", flags=0, limit=0):
+        """One request to the DHT: (status, token, nodes, records), or the code that the stream was reset with."""
+        stream, self.next = self.next, self.next + 2
+        self.send(DATA, OPEN | FIN, stream, b"\1\2\0\0" + bytes([op, flags, limit]) + key + more)
+        while stream not in self.ended:
+            self.read_frame()
+        if self.ended[stream]:
+            return self.ended[stream]
+        return parse_dht(self.streams.pop(stream)[2:])
+
+    def dht_requests(self):
+        """Requests of the agent whose streams are complete: (stream, op, key)."""
+        found = []
+        for stream, body in list(self.streams.items()):
+            if stream % 2 == 0 and stream in self.ended and body[:4] == b"\1\2\0\0":
+                del self.streams[stream]
+                found.append((stream, body[4], body[7:39]))
+        return found
+
+    def answer_dht(self, stream, op, nodes=(), records=(), status=0):
+        """nodes: 53 bytes each; records: (age in seconds, bytes)."""
+        body = vx.u8(op | 0x80) + vx.u16(status) + bytes(8) + vx.u8(len(nodes)) + b"".join(nodes)
+        body += vx.u8(len(records)) + b"".join(vx.u32(age) + vec(2, r) for age, r in records)
+        self.send(DATA, FIN, stream, vx.u16(0) + body)
+
     def ping(self):
         """Whether the session is alive; raises Refused when it is not."""
         token = os.urandom(8)
         self.send(DATA, 0, 1, vx.ctl(4, 0, token))
         return self.await_control(5) == token
+
+
+def parse_dht(body):
+    status, token, n = int.from_bytes(body[1:3], "big"), body[3:11], body[11]
+    nodes = [body[12 + i * 53:65 + i * 53] for i in range(n)]
+    rest, records = body[13 + n * 53:], []
+    for _ in range(body[12 + n * 53]):
+        size = int.from_bytes(rest[4:6], "big")
+        records.append(rest[6:6 + size])
+        rest = rest[6 + size:]
+    return status, token, nodes, records
 
 
 def connect(host, to, identity, hello=None, **kw):
