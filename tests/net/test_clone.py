@@ -43,8 +43,10 @@ def copy_state(source, target):
     shutil.copytree(source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.sock"))
 
 
+@pytest.mark.limit(180)
 def test_two_nodes_with_one_key_are_noticed(agents):
-    """By what a common peer knows better than one of them; the other learns it when its own records are renewed, if not before."""
+    """By what a common peer knows better than one of them; the other learns it when its own records are renewed, if not before.
+    Mostly within seconds; the peer keeps one session with the two, and the other one tries again at growing intervals."""
     hub = agents("hub").start()
     left, right = agents("alice", hub).start(), agents("alice", hub)
     left.wait_peers()
@@ -56,7 +58,7 @@ def test_two_nodes_with_one_key_are_noticed(agents):
     time.sleep(4)  # what was signed as this run began may be of the run before
     began = time.monotonic()
     right.start()
-    wait_for(lambda: alarms(left) + alarms(right), 25, "an alarm")
+    wait_for(lambda: alarms(left) + alarms(right), 120, "an alarm")
     print(f"alarm {time.monotonic() - began:.1f} s after the second one was started")
     assert {e["data"]["found"] for e in alarms(left) + alarms(right)} <= {"record", "equivocation", "session"}
     assert hub.alive() and not alarms(hub)
