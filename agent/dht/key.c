@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "crypto/hash.h"
+#include "record/catalog.h"
 #include "record/name_claim.h"
 #include "record/service.h"
 #include "wire/wr.h"
@@ -61,6 +62,7 @@ vx6_err vx6_dht_key_of(const struct vx6_net *net, const struct vx6_record *rec,
 {
 	struct vx6_service_record service;
 	struct vx6_name_claim claim;
+	uint64_t period;
 
 	memset(out, 0, sizeof *out);
 	switch (rec->view.type) {
@@ -74,7 +76,9 @@ vx6_err vx6_dht_key_of(const struct vx6_net *net, const struct vx6_record *rec,
 		vx6_dht_key_service(net, &rec->subject, service.name, out);
 		return VX6_OK;
 	case VX6_RTYPE_CATALOG:
-		vx6_dht_key_catalog(net, rec->subject.b, rec->view.aux, out);
+		if (!vx6_is_ok(vx6_catalog_check(rec, &period)))
+			return VX6_ERR(FORMAT);
+		vx6_dht_key_catalog(net, rec->subject.b, period, out);
 		return VX6_OK;
 	case VX6_RTYPE_NAME:
 		if (!vx6_is_ok(vx6_name_claim_read(rec, net, &claim)))

@@ -458,6 +458,16 @@ def dht_events(messages):
     yield "all", look + b"".join(a + b for a, b in zip(asks, answers)) + event(2, 3, b"") + event(6, 9, b"") + event(7, 2, b"") + pass_time * 8
 
 
+def catalog_files():
+    """Without their checksum, which the target makes."""
+    owner, secret = seed("catalog"), seed("catalog secret")
+    plain = vx.catalog_list("work", [(ed.public(ALICE), "web", "wiki", "http")])
+    for name, is_owner in (("owner", 1), ("reader", 0)):
+        body = b"VX6C" + bytes((1, is_owner)) + vx.u64(T0 * 1000) * 2 + vx.u64(T0 * 1000 * is_owner) + b"\x04work"
+        body += ed.public(owner) + secret
+        yield name, body + (owner + vx.u16(len(plain)) + plain if is_owner else b"")
+
+
 def corpora(made):
     """target -> [(file, bytes)]"""
     def of(name):
@@ -479,6 +489,7 @@ def corpora(made):
         "wire_record": of("records") + of("revocations") + of("name_claims") + of("catalogs"),
         "record_admit": of("records") + of("revocations") + of("name_claims") + of("catalogs"),
         "record_catalog": [(v["name"], bytes.fromhex(v["list"])) for v in made["catalogs"]],
+        "discovery_catalog_file": list(catalog_files()),
         "identity_subkey_cert": of("subkey_certs"),
         "identity_keyfile": list(keyfiles()),
         "identity_text": [(f"bip350_{i}", v["text"].encode()) for i, v in enumerate(made["bip350"])] +

@@ -356,7 +356,7 @@ static bool is_published(void *user)
 	struct vx6_catalog_info info;
 
 	return vx6_catalogs_info(side[OWNER].c, "work", &info) && info.published &&
-	       info.kept.proved_ms;
+	       info.kept.wanted > 0 && info.kept.proved >= info.kept.wanted;
 }
 
 static bool reader_has_list(void *user)
