@@ -459,11 +459,33 @@ static void save(void *user, const struct vx6_dht_row *row)
 	n->saved[n->saved_n++] = row->contact;
 }
 
+/* What it knew before its last start and has not asked since is still on its disk. */
+static void save_again(struct node *n, const struct vx6_dht_contact *old, size_t old_n)
+{
+	size_t fresh = n->saved_n;
+
+	for (size_t i = 0; i < old_n; i++) {
+		size_t k = 0;
+
+		while (k < fresh && !vx6_node_id_eq(&n->saved[k].node, &old[i].node))
+			k++;
+		if (k == fresh)
+			save(n, &(struct vx6_dht_row){.contact = old[i]});
+	}
+}
+
 void node_stop(struct node *n)
 {
+	struct vx6_dht_contact *old = n->saved;
+	size_t old_n = n->saved_n;
+
+	n->saved = NULL;
 	n->saved_n = 0;
 	if (n->dht != NULL)
 		vx6_dht_each(n->dht, save, n);
+	if (n->saved_n < old_n / 2)
+		save_again(n, old, old_n);
+	free(old);
 	dht_end(n);
 	sim_net_down(n->w->net, n->number);
 }
