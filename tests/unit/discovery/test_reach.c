@@ -216,6 +216,34 @@ static void reach__by_name__finds_the_node_by_its_record(void **state)
 	assert_string_equal(alice.asked, "web");
 }
 
+/* What is known of its addresses leads nowhere; the DHT has newer ones, and is asked once. */
+static void reach__node_has_moved__newer_addresses_are_asked_for(void **state)
+{
+	struct vx6_target to = by_name("alice.web");
+	struct vx6_endpoint e = {.seq = 2,
+				 .issued_s = vx6_wall_s(),
+				 .lifetime_s = VX6_ENDPOINT_LIFETIME_S,
+				 .name = "alice",
+				 .n_addrs = 1};
+	struct vx6_addr now_at = alice.at;
+	uint8_t bytes[VX6_ENDPOINT_MAX];
+	size_t n;
+
+	alice.at.port = (uint16_t)(alice.at.port + 1000);
+	learn(&alice);
+	vx6_names_used(names, "alice", &alice.id.id, 1);
+	assert_int_equal(try(&to).code, VX6_E_PEER_UNREACHABLE);
+	dht_net_start(test_loop, 4);
+	vx6_resolver_set_dht(resolver, dht_net_node(0), dht_net_now, NULL);
+	e.addrs[0].addr = now_at;
+	e.addrs[0].via = VX6_VIA_QUIC | VX6_VIA_TCP;
+	assert_true(vx6_is_ok(vx6_endpoint_build(&e, &alice.id, bytes, &n)));
+	dht_net_publish(test_loop, 1, bytes, n);
+	assert_int_equal(try(&to).code, VX6_E_OK);
+	assert_int_equal(alice.incomings, 1);
+	vx6_resolver_set_dht(resolver, NULL, NULL, NULL);
+}
+
 static void reach__key_renewed_since_the_record__still_reached(void **state)
 {
 	struct vx6_target to = by_name("alice.web");
@@ -653,6 +681,7 @@ int main(void)
 		TEST(reach__answer_is_no__its_reason_comes_through),
 		TEST(reach__nobody_there__each_failure_has_its_code),
 		TEST(reach__by_name__finds_the_node_by_its_record),
+		TEST(reach__node_has_moved__newer_addresses_are_asked_for),
 		TEST(reach__key_renewed_since_the_record__still_reached),
 		TEST(reach__cancelled_at_any_stage__no_outcome_follows),
 		TEST(reach__freed_while_dialling__every_attempt_is_told),
