@@ -34,6 +34,9 @@ class FakeApi:
         return self.listener.getsockname()[1]
 
     def close(self):
+        # who still waits on the descriptor would serve whatever gets its number next
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.threads[0].join(5)
         self.listener.close()
 
     def _accept(self):
