@@ -17,7 +17,8 @@
 #include "base/err.h"
 
 enum {
-	VX6_BEACON_PORT = 4243,
+	VX6_BEACON_PORT =
+		22104, /* "VX": far from where agents listen, so that a second one of a host may take 4243 */
 	VX6_BEACON_VERSION = 1,
 	VX6_BEACON_NETWORK_BYTES = 8,
 	VX6_BEACON_RECORD_MAX = 640,

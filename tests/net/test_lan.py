@@ -8,7 +8,7 @@ from overlay import Agent
 from programs import TcpServer, recv_exact
 
 PORT = 7450
-GROUP, BEACON_PORT = "ff02::5658:3642", 4243
+GROUP, BEACON_PORT = "ff02::5658:3642", 22104
 _ports = itertools.count(9201)
 
 
