@@ -5,28 +5,37 @@ import random
 import time
 
 from lab import cpu_seconds, wait_for
-from overlay import Agent, ApiError
+from overlay import PORT, Agent, ApiError
 
 WORKERS = 8
 
 
 class Fleet:
-    """`count` hosts on one LAN, an agent and a service `web` each, no beacons. Agents from `entries` on enter through one of the first."""
+    """`count` agents with a service `web` each, no beacons. Agents from `entries` on enter through one of the first.
+
+    `per_host` of them share a host, each with an address of its own: the kernel has one table of neighbours for all hosts, and
+    a hundred of them would overflow it.
+    """
 
     made = 0
 
-    def __init__(self, lab, count, entries=3, seed=1, flags=()):
+    def __init__(self, lab, count, entries=3, seed=1, flags=(), per_host=1):
         self.lab, self.flags, self.random = lab, ["--lan", "off", *flags], random.Random(seed)
         Fleet.made += 1
-        self.hosts = [lab.host(f"f{Fleet.made}-{i}") for i in range(count)]
+        self.hosts = [lab.host(f"f{Fleet.made}-{i}") for i in range(-(-count // per_host))]
         self.entries = range(entries)
         lab.lan(*self.hosts)
         self.agents = []
-        for i, host in enumerate(self.hosts):
-            peers = [self.agents[0].address] if 0 < i < entries else []
-            if i >= entries:
-                peers = [self.agents[i % entries].address]
-            self.agents.append(Agent(host, f"node{i}", peers=peers, flags=self.flags))
+        for i in range(count):
+            host = self.hosts[i // per_host]
+            address = host.ip6
+            if per_host > 1:
+                address = f"{host.ip6.rsplit('::', 1)[0]}::{0x100 + i:x}"
+                host.ip("addr", "add", f"{address}/64", "dev", host.lan_dev, "nodad")
+            peers = [self.agents[0].where] if 0 < i < entries else [self.agents[i % entries].where] if i else []
+            agent = Agent(host, f"node{i}", peers=peers, listen=f"[{address}]:{PORT}", flags=self.flags)
+            agent.where = f"[{address}]:{PORT}"
+            self.agents.append(agent)
         self.ids = {}
 
     def start(self, timeout=60):

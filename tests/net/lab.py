@@ -317,7 +317,7 @@ class Lab:
         for i, host in enumerate(hosts, 1):
             port, dev = f"p{i}", f"lan{n}"
             _ip("link", "add", port, "netns", switch.netns, "type", "veth", "peer", "name", dev, "netns", host.netns)
-            host.ip6, host.ip4 = f"fd00:6:{n:x}::{i:x}", f"10.66.{n}.{i}"
+            host.ip6, host.ip4, host.lan_dev = f"fd00:6:{n:x}::{i:x}", f"10.66.{n}.{i}", dev
             host.ip("addr", "add", f"{host.ip6}/64", "dev", dev, "nodad")
             host.ip("addr", "add", f"{host.ip4}/24", "dev", dev)
             host.ip("link", "set", dev, "up")

@@ -9,7 +9,7 @@ from overlay import Agent
 
 @pytest.fixture(scope="module")
 def fleet(lab):
-    fleet = Fleet(lab, scale()).start()
+    fleet = Fleet(lab, scale(), per_host=20).start()
     yield fleet
     fleet.close()
 
@@ -46,7 +46,7 @@ def test_entries_die_and_nodes_come_back_from_disk(fleet):
 def test_newcomer_enters_through_a_random_survivor(fleet, lab):
     alive = [a for a in fleet.agents if a.proc.running()]
     survivor = fleet.random.choice(alive)
-    newcomer = Agent(survivor.host, "newcomer", peers=[survivor.address], listen=f"[{survivor.host.ip6}]:4300", flags=fleet.flags)
+    newcomer = Agent(survivor.host, "newcomer", peers=[survivor.where], listen=survivor.where.replace(":4242", ":4300"), flags=fleet.flags)
     begun = time.monotonic()
     newcomer.start()
     try:
