@@ -84,6 +84,9 @@ void api_catalog_join(struct api_request *r)
 
 	vx6_strlcpy(cmd->u.catalog.name, string_of(r, "name"), sizeof cmd->u.catalog.name);
 	vx6_strlcpy(cmd->u.catalog.invite, string_of(r, "invite"), sizeof cmd->u.catalog.invite);
+	/* what is left of the secret goes at once */
+	vx6_wipe(r->body, r->body_n);
+	vx6_wipe((char *)(uintptr_t)string_of(r, "invite"), strlen(string_of(r, "invite")));
 	api_call(r, cmd, API_CALL_MS, created_then);
 }
 

@@ -47,11 +47,15 @@ void api_identity_get(struct api_request *r)
 	api_call(r, api_cmd_new(r, VX6_CMD_SNAPSHOT), API_CALL_MS, identity_then);
 }
 
+/* Takes a secret out of the body, which keeps nothing of it. @return owned; NULL: not given */
 static char *secret_of(const struct api_request *r, const char *key)
 {
-	const char *text = vx6_value_string(vx6_value_get(r->json, key));
+	char *text = (char *)(uintptr_t)vx6_value_string(vx6_value_get(r->json, key));
+	char *out = text ? vx6_strdup(text) : NULL;
 
-	return text ? vx6_strdup(text) : NULL;
+	if (text)
+		vx6_wipe(text, strlen(text));
+	return out;
 }
 
 /* Bodies of these routes hold passphrases: what is left of them goes with the request. */
