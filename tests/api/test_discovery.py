@@ -449,3 +449,29 @@ def test_the_command_line_says_so_too(rivals):
 	for argv in (["registry", "services"], ["dht"], ["dht", "contacts"], ["dht", "replicas"], ["name", "list"], ["op", "list"], ["catalog", "list"]):
 		done = run(*argv)
 		assert done.returncode == 0, (argv, done)
+
+
+def test_a_stop_answers_who_waits(pair, make_agent):
+	"""Lookups, identity changes and catalogs under way when the agent ends: nobody hangs, nothing is torn."""
+	agent = make_agent("leaving", "--peer", listen_address(pair[0]), "--dht", "server")
+	until(lambda: agent.call("GET", "/v1/dht/contacts").json["items"])
+	answers = []
+
+	def ask(method, path, body, headers):
+		try:
+			answers.append(agent.raw(method, path, body, {"Content-Type": "application/json", **headers}).status)
+		except OSError:
+			answers.append(0)
+
+	threads = [threading.Thread(target=ask, args=a) for n in range(8) for a in (
+		("POST", "/v1/dht/lookups", b'{"name":"nobody-%d","fresh":true,"trace":true}' % n, {"Prefer": "wait=60"}),
+		("POST", "/v1/identity:export", b'{"passphrase":"correct horse"}', {}),
+		("POST", "/v1/catalogs", b'{"name":"c%d"}' % n, {}),
+		("PUT", "/v1/names/pin:p%d" % n, b'{"node_id":"%s"}' % node_id(agent).encode(), {}))]
+	for t in threads:
+		t.start()
+	assert agent.stop() == 0, agent.log()
+	for t in threads:
+		t.join(20)
+		assert not t.is_alive()
+	assert len(answers) == 32 and set(answers) <= {0, 200, 201, 202, 503}, answers
