@@ -246,6 +246,7 @@ void learned_peer_id(const struct vx6_node_id *node, char out[static VX6_RESOURC
 void tell_learned(struct vx6_node *node, const char *type, struct vx6_session *s, vx6_err why);
 /* As the parts' configurations want them; @p user is the node. */
 void tell_flood(void *user, struct vx6_session *s);
+void tell_catalog(void *user, const char *name);
 void tell_peer_changed(void *user, const char *id, enum vx6_peer_state before,
 		       const struct vx6_peer_status *st);
 void tell_service_failed(void *user, const char *id, const char *name,

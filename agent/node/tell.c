@@ -1,6 +1,8 @@
 /*
  * What becomes of the parts, told as events: sessions and peers, services, forwards.
  */
+#include <stdio.h>
+
 #include "base/log.h"
 #include "base/util.h"
 #include "node/node_internal.h"
@@ -96,6 +98,24 @@ void tell_learned(struct vx6_node *node, const char *type, struct vx6_session *s
 void tell_flood(void *user, struct vx6_session *s)
 {
 	tell_node(user, "exchange.flood", vx6_session_node(s), NULL);
+}
+
+/* Changes of our own catalogs are told by the command that made them. */
+void tell_catalog(void *user, const char *name)
+{
+	struct vx6_catalog_info info;
+	char id[VX6_RESOURCE_ID_MAX];
+	struct vx6_node *node = user;
+	struct vx6_json j = {0};
+
+	if (!vx6_catalogs_info(node->catalogs, name, &info) || info.owner)
+		return;
+	snprintf(id, sizeof id, "cat_%s", name);
+	vx6_json_object(&j, NULL);
+	vx6_json_str(&j, "name", name);
+	vx6_json_u64(&j, "entries", info.list->entries_n);
+	vx6_json_end_object(&j);
+	tell_event(node, "catalog.updated", "catalog", id, vx6_json_take(&j));
 }
 
 void tell_peer_changed(void *user, const char *id, enum vx6_peer_state before,

@@ -213,6 +213,7 @@ static void make_catalogs(struct vx6_node *node)
 		.net = node->identity.net,
 		.dir = dir,
 		.take = naming_looked_up,
+		.changed = tell_catalog,
 		.user = node,
 	});
 }

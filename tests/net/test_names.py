@@ -147,8 +147,11 @@ def test_catalog_is_found_by_its_holders_only(agents, town):
         cli(owner, "catalog", "create", "club")
         cli(owner, "catalog", "add", "club", "wiki")
         invite = json.loads(cli(owner, "catalog", "invite", "club", "--json").stdout)["invite"]
-        cli(member, "catalog", "join", invite)
+        cli(member, "catalog", "join", "club", invite)
         wait_for(lambda: "wiki" in cli(member, "catalog", "show", "club", check=False).stdout, 30, "the catalog to be read")
+        assert member.events("catalog.updated")
+        cli(member, "forward", "add", "wiki", "--listen", "127.0.0.1:9403", "--to", "wiki@club")
+        assert word_through(member, 9403) == b"first"
         name = json.loads(cli(member, "catalog", "show", "club", "--json").stdout)
         assert json.dumps(name).count(owner.node_id()) >= 1
         for agent in (stranger, member):
