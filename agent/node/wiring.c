@@ -137,22 +137,19 @@ static void dht_now(void *user, struct vx6_dht_now *out)
 	vx6_dht_link_now(user, out);
 }
 
-/* Nodes of before the restart are candidates for the DHT's table. */
+/* Nodes of before the restart are candidates for the DHT's table: the best that it has room for. */
 static void remember_nodes(struct vx6_node *node)
 {
-	enum { PAGE = 64 };
-	struct vx6_known_node *page = vx6_zalloc(PAGE * sizeof *page);
-	struct vx6_node_id after;
-	size_t n = vx6_registry_page_nodes(node->registry, NULL, NULL, vx6_wall_s(), page, PAGE);
+	enum { REMEMBERED_MAX = 1024 };
+	struct vx6_candidate *c = vx6_zalloc(REMEMBERED_MAX * sizeof *c);
+	uint64_t now_s = vx6_wall_s();
+	size_t n = vx6_registry_candidates(node->registry, now_s, c, REMEMBERED_MAX);
+	struct vx6_endpoint e;
 
-	while (n > 0) {
-		for (size_t i = 0; i < n; i++)
-			if (page[i].has_endpoint)
-				vx6_dht_link_endpoint(node->dht_link, &page[i].endpoint);
-		after = page[n - 1].id;
-		n = vx6_registry_page_nodes(node->registry, &after, NULL, vx6_wall_s(), page, PAGE);
-	}
-	free(page);
+	for (size_t i = 0; i < n; i++)
+		if (vx6_registry_endpoint(node->registry, &c[i].node, now_s, &e))
+			vx6_dht_link_endpoint(node->dht_link, &e);
+	free(c);
 }
 
 static vx6_err make_dht(struct vx6_node *node, char *detail)
