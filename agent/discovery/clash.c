@@ -76,6 +76,8 @@ static void on_resolved(void *user, const struct vx6_resolution *r)
 	if (!vx6_is_ok(r->err) || !r->has_endpoint)
 		return;
 	for (size_t i = 0; i < r->endpoint.n_addrs && req.addrs_n < VX6_DIAL_ADDRS_MAX; i++) {
+		if (!vx6_known_may_dial(cfg->sessions, &r->endpoint.addrs[i].addr))
+			continue;
 		req.addrs[req.addrs_n] = r->endpoint.addrs[i].addr;
 		req.via[req.addrs_n++] = (uint8_t)(r->endpoint.addrs[i].via & via);
 	}

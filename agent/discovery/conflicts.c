@@ -194,7 +194,7 @@ static void make_room(struct vx6_names *n)
 	size_t oldest = n->conflicts_n;
 
 	for (size_t i = 0; i < n->conflicts_n; i++)
-		if (!n->conflict[i]->ours &&
+		if (strcmp(n->conflict[i]->name, n->own) != 0 &&
 		    (oldest == n->conflicts_n ||
 		     n->conflict[i]->last_ms < n->conflict[oldest]->last_ms))
 			oldest = i;

@@ -15,6 +15,7 @@
 #include "base/util.h"
 #include "crypto/secret.h"
 #include "crypto/table.h"
+#include "discovery/known.h"
 
 enum {
 	POLL_MAX_MS = 60 * 1000,
@@ -126,33 +127,12 @@ static uint64_t due_ms(const struct vx6_entry *e, const struct waiting *w)
 
 /* ---- picking ---- */
 
-static unsigned via_of(const struct vx6_entry *e)
-{
-	if (e->cfg.transport == VX6_TRANSPORT_QUIC_ONLY)
-		return VX6_DIAL_QUIC;
-	return e->cfg.transport == VX6_TRANSPORT_TCP_ONLY ? VX6_DIAL_TCP : VX6_DIAL_ANY;
-}
-
-static bool is_local_network(const struct vx6_entry *e)
-{
-	struct vx6_bound bound[2 * VX6_SESSION_LISTEN_MAX];
-	size_t n = vx6_sessions_bound(e->cfg.sessions, bound);
-
-	for (size_t i = 0; i < n; i++)
-		if (vx6_addr_is_loopback(&bound[i].addr))
-			return true;
-	return false;
-}
-
 static void add_addr(const struct vx6_entry *e, struct vx6_dial_request *req,
 		     const struct vx6_endpoint_addr *a)
 {
-	uint8_t via = (uint8_t)(a->via & via_of(e));
+	uint8_t via = (uint8_t)(a->via & vx6_via_of(e->cfg.transport));
 
-	if (a->addr.family != VX6_ADDR_IP || a->addr.port == 0 || via == 0 ||
-	    req->addrs_n >= ADDRS_MAX || vx6_addr_is_any(&a->addr) ||
-	    vx6_addr_is_multicast(&a->addr) ||
-	    (vx6_addr_is_loopback(&a->addr) && !is_local_network(e)))
+	if (via == 0 || req->addrs_n >= ADDRS_MAX || !vx6_known_may_dial(e->cfg.sessions, &a->addr))
 		return;
 	for (size_t i = 0; i < req->addrs_n; i++)
 		if (vx6_addr_eq(&req->addrs[i], &a->addr))

@@ -9,6 +9,23 @@ unsigned vx6_via_of(enum vx6_transport_choice choice)
 	return choice == VX6_TRANSPORT_TCP_ONLY ? VX6_DIAL_TCP : VX6_DIAL_ANY;
 }
 
+static bool is_local_network(const struct vx6_sessions *m)
+{
+	struct vx6_bound bound[2 * VX6_SESSION_LISTEN_MAX];
+	size_t n = vx6_sessions_bound(m, bound);
+
+	for (size_t i = 0; i < n; i++)
+		if (vx6_addr_is_loopback(&bound[i].addr))
+			return true;
+	return false;
+}
+
+bool vx6_known_may_dial(const struct vx6_sessions *m, const struct vx6_addr *a)
+{
+	return a->family == VX6_ADDR_IP && a->port != 0 && !vx6_addr_is_any(a) &&
+	       !vx6_addr_is_multicast(a) && (!vx6_addr_is_loopback(a) || is_local_network(m));
+}
+
 void vx6_known_tidy(struct vx6_dial_request *req)
 {
 	size_t n = 0;

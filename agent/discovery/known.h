@@ -21,6 +21,11 @@ unsigned vx6_via_of(enum vx6_transport_choice choice);
  */
 void vx6_known_addrs(const struct vx6_peers *peers, const struct vx6_registry *registry,
 		     const struct vx6_node_id *node, unsigned via, struct vx6_dial_request *req);
+/**
+ * Whether an address that others say of themselves may be dialled unasked. One of this very host only where the network lives on it: what else
+ * listens here is nobody's business.
+ */
+bool vx6_known_may_dial(const struct vx6_sessions *m, const struct vx6_addr *a);
 /** Drops addresses that are listed twice or have no family left: `via` 0 would mean any. */
 void vx6_known_tidy(struct vx6_dial_request *req);
 

@@ -16,6 +16,7 @@ enum {
 	MOVED_MS = 2000, /* so long after a change our addresses are news to others */
 	REFUSED_MS = 2000,
 	LOST_MAX = 4096,
+	ACCEPTED_MAX = 64, /* that only their own opener needs */
 };
 
 /* A node that we want a session with. */
@@ -26,13 +27,14 @@ struct lost {
 	struct vx6_dialing *dialing;
 	struct vx6_timer timer; /* next try, or the end of this one */
 	uint32_t retry_ms, try_ms;
+	bool accepted; /* it was the one who opened the streams: it comes back by itself, too */
 	uint64_t refused_ms; /* since when everybody there says that nobody listens; 0: not so */
 };
 
 struct vx6_reattach {
 	struct vx6_reattach_config cfg;
 	struct vx6_list all;
-	size_t n;
+	size_t n, accepted_n;
 	uint64_t moved_ms; /* when our own addresses changed last; 0: never */
 };
 
@@ -43,6 +45,7 @@ static void lost_free(struct lost *l)
 		vx6_dialing_cancel(l->dialing);
 	vx6_list_remove(&l->node);
 	l->r->n--;
+	l->r->accepted_n -= l->accepted;
 	free(l);
 }
 
@@ -101,12 +104,28 @@ static void on_dialed(void *user, vx6_err err, struct vx6_session *s, const char
 	try_later(l);
 }
 
+/* A stranger with streams to us can go away and leave any address behind: none of this host's is dialled for it. */
+static void leave_strange(const struct vx6_reattach_config *cfg, struct vx6_dial_request *req)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < req->addrs_n; i++) {
+		if (!vx6_known_may_dial(cfg->sessions, &req->addrs[i]))
+			continue;
+		req->addrs[n] = req->addrs[i];
+		req->via[n++] = req->via[i];
+	}
+	req->addrs_n = n;
+}
+
 static void dial(struct lost *l)
 {
 	const struct vx6_reattach_config *cfg = &l->r->cfg;
 	struct vx6_dial_request req = {.expect_node = true, .node = l->id, .tell_refused = true};
 
 	vx6_known_addrs(cfg->peers, cfg->registry, &l->id, vx6_via_of(cfg->transport), &req);
+	if (!(vx6_sessions_adrift(cfg->sessions, &l->id) & VX6_ADRIFT_OPENED))
+		leave_strange(cfg, &req);
 	l->dialing = vx6_sessions_dial(cfg->sessions, &req, on_dialed, l);
 	if (!l->dialing) {
 		try_later(l); /* no address is known: it may come to us, or its record may */
@@ -151,7 +170,7 @@ void vx6_reattach_wanted(struct vx6_reattach *r, const struct vx6_node_id *node,
 	VX6_LIST_EACH(n, &r->all)
 	if (vx6_node_id_eq(&VX6_CONTAINER_OF(n, struct lost, node)->id, node))
 		return;
-	if (r->n >= LOST_MAX)
+	if (r->n >= LOST_MAX || (!at_once && r->accepted_n >= ACCEPTED_MAX))
 		return;
 	l = vx6_zalloc(sizeof *l);
 	l->r = r;
@@ -159,6 +178,8 @@ void vx6_reattach_wanted(struct vx6_reattach *r, const struct vx6_node_id *node,
 	vx6_timer_init(r->cfg.loop, &l->timer, on_timer, l);
 	vx6_list_push(&r->all, &l->node);
 	r->n++;
+	l->accepted = !at_once;
+	r->accepted_n += l->accepted;
 	begin_anew(l, at_once ? 0 : ACCEPTOR_WAIT_MS);
 }
 

@@ -411,6 +411,21 @@ static void watch__flood_of_claims__bounded_memory_and_few_events(void **state)
 	assert_string_equal(page[0].name, "n510");
 }
 
+static void watch__our_name_changed_often__former_ones_give_way(void **state)
+{
+	struct vx6_name_claim_seen s = claim(2, 1);
+	static struct vx6_name_conflict c;
+	char name[VX6_LABEL_TEXT];
+
+	for (unsigned i = 0; i < 2 * VX6_CONFLICTS_MAX; i++) {
+		snprintf(name, sizeof name, "n%03u", i);
+		vx6_names_set_own(names, name);
+		vx6_names_claimed(names, name, &s, T0 + i);
+	}
+	assert_true(vx6_names_conflict(names, "n511", &c));
+	assert_false(vx6_names_conflict(names, "n000", &c));
+}
+
 static void disputed__resolution_with_two_claims__kept_and_told(void **state)
 {
 	struct vx6_name_claim_seen a = claim(1, 3), b = claim(2, 1);
@@ -452,6 +467,7 @@ int main(void)
 		TEST(watch__pinned_name_claimed_by_another__noticed_once),
 		TEST(watch__our_own_name__clash_with_each_other_once),
 		TEST(watch__flood_of_claims__bounded_memory_and_few_events),
+		TEST(watch__our_name_changed_often__former_ones_give_way),
 		TEST(disputed__resolution_with_two_claims__kept_and_told),
 	};
 
