@@ -83,15 +83,39 @@ void identity_revoked(struct vx6_node *node, const uint8_t *record, size_t n)
 	vx6_publisher_set_revocation(node->publisher, record, n);
 }
 
-/* The record is kept, so that the next start goes on publishing it. */
-static void put_revocation(struct vx6_node *node, const struct identity_job *j)
+static void revocation_answer(struct request *rq, vx6_err err)
 {
-	struct vx6_write *w = vx6_write_new();
+	struct vx6_answer a = {.err = VX6_OK};
 
+	vx6_list_remove(&rq->node);
+	if (vx6_is_ok(err))
+		request_answer(rq, &a);
+	else
+		request_fail(
+			rq, err, NULL,
+			"the identity has ended, but that could not be stored: revoke it again "
+			"before the agent ends");
+}
+
+static void on_stored(void *user, const struct vx6_write_result *r)
+{
+	revocation_answer(user, r->err);
+}
+
+/* In force at once; the record is kept, so that the next start goes on publishing it, and who asked hears of it when it is. */
+static void put_revocation(struct identity_job *j)
+{
+	struct request *rq = j->rq;
+	struct vx6_write *w = vx6_write_new();
+	vx6_err err;
+
+	identity_revoked(rq->owner, j->bytes, j->n);
+	tell(rq->owner, rq, "identity.revoked");
 	vx6_write_put_value(w, identity_revocation_key, j->bytes, j->n);
-	if (!vx6_is_ok(vx6_state_submit(node->state, w, NULL, NULL)))
-		VX6_ERROR("node", "the revocation of this node could not be stored");
-	identity_revoked(node, j->bytes, j->n);
+	vx6_list_push(&rq->owner->reads, &rq->node);
+	err = vx6_state_submit(rq->owner->state, w, on_stored, rq);
+	if (!vx6_is_ok(err))
+		revocation_answer(rq, err);
 }
 
 static void answer(struct identity_job *j)
@@ -104,9 +128,8 @@ static void answer(struct identity_job *j)
 		tell(rq->owner, rq, "identity.rotated");
 		break;
 	case VX6_CMD_IDENTITY_REVOKE:
-		put_revocation(rq->owner, j);
-		tell(rq->owner, rq, "identity.revoked");
-		break;
+		put_revocation(j);
+		return;
 	default:
 		tell(rq->owner, rq, "identity.exported");
 		a.secret = vx6_zalloc(j->n + 1);
