@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "crypto/secret.h"
+
 /* struct vx6_value is never completed: it is a cJSON item under a name that other files may know. */
 static const cJSON *item(const struct vx6_value *v)
 {
@@ -24,8 +26,20 @@ vx6_err vx6_value_parse(const char *p, size_t n, struct vx6_value **out,
 	return *out ? VX6_OK : VX6_ERR(MEMORY);
 }
 
+/* Passphrases and invitations travel as strings: none of them stays in freed memory. The depth is bounded by the scanner. */
+static void wipe_strings(cJSON *c)
+{
+	for (; c; c = c->next) {
+		if (cJSON_IsString(c) && c->valuestring)
+			vx6_wipe(c->valuestring, strlen(c->valuestring));
+		wipe_strings(c->child);
+	}
+}
+
 void vx6_value_free(struct vx6_value *v)
 {
+	if (v)
+		wipe_strings((cJSON *)v);
 	cJSON_Delete((cJSON *)v);
 }
 

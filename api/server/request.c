@@ -70,7 +70,7 @@ void api_request_end(void *user, struct MHD_Connection *http, void **request,
 	s->requests_n--;
 	vx6_value_free(r->json);
 	free(r->faults);
-	free(r->body);
+	vx6_wipe_free(r->body, r->body_cap);
 	free(r->target);
 	if (!r->reply.borrowed)
 		free(r->reply.body);
