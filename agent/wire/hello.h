@@ -31,12 +31,11 @@ enum vx6_role {
 	VX6_ROLE_RELAY = 3,
 };
 
-#define VX6_FEAT_SERVICE (UINT64_C(1) << 0) /* accepts service streams (wire/open.h) */
-#define VX6_FEAT_RECORDS (UINT64_C(1) << 1) /* takes and answers RECORDS, RECORDS_WANT */
-#define VX6_FEAT_DHT (UINT64_C(1) << 2)     /* serves DHT requests (schemas/wire/dht.md) */
-#define VX6_FEAT_EXCHANGE                                                                          \
-	(UINT64_C(1) << 3) /* takes RECORDS_HAVE and RECORDS_GET, and records of others */
-#define VX6_FEAT_RESUME (UINT64_C(1) << 4) /* streams may be resumable (schemas/wire/vxs.md) */
+#define VX6_FEAT_SERVICE (UINT64_C(1) << 0)  /* accepts service streams (wire/open.h) */
+#define VX6_FEAT_RECORDS (UINT64_C(1) << 1)  /* takes and answers RECORDS, RECORDS_WANT */
+#define VX6_FEAT_DHT (UINT64_C(1) << 2)      /* serves DHT requests (schemas/wire/dht.md) */
+#define VX6_FEAT_EXCHANGE (UINT64_C(1) << 3) /* takes HAVE and GET, and records of others */
+#define VX6_FEAT_RESUME (UINT64_C(1) << 4)   /* streams may be resumable (schemas/wire/vxs.md) */
 
 struct vx6_hello {
 	uint16_t version;     /* highest the sender speaks; both use the smaller of the two */
