@@ -301,8 +301,13 @@ vx6_err vx6_vxs_accept(struct vx6_vxs *m, const struct vx6_vxs_via *via,
 		       const struct vx6_open *what, struct vx6_stream *carrier,
 		       struct vx6_stream **out)
 {
-	struct vxs_stream *v = vxs_new(m, via, what->stream_id, VXS_ACCEPTOR);
+	const struct vxs_peer *peer = vxs_peer_find(m, via->peer);
+	struct vxs_stream *v;
 
+	/* a link bounds those that ride on it; whoever comes by one after the other leaves the rest adrift */
+	if (peer && peer->n >= VX6_VXS_PEER_MAX)
+		return VX6_ERR(FULL);
+	v = vxs_new(m, via, what->stream_id, VXS_ACCEPTOR);
 	if (!v)
 		return VX6_ERR(EXISTS);
 	v->opened = true;

@@ -38,6 +38,8 @@ enum {
 	VX6_VXS_ACK_MS = 25,
 	VX6_VXS_STALL_MS = 1000,
 	VX6_VXS_GRACE_MS = 120 * 1000,
+	VX6_VXS_PEER_MAX =
+		65536, /* streams that a node may have opened here, those adrift included */
 };
 
 struct vx6_vxs; /* all resumable streams of a node */
@@ -85,7 +87,7 @@ VX6_RES vx6_vxs_open(struct vx6_vxs *m, const struct vx6_vxs_via *via, const str
 		     const struct vx6_stream_events *ev, void *user, struct vx6_stream **out);
 /**
  * The peer opened one: @p carrier is its first carrier, and taken. The caller sets the events of @p out and hands on what came behind OPEN by
- * vx6_vxs_feed(). @return EXISTS: the id is in use; @p carrier is the caller's
+ * vx6_vxs_feed(). @return EXISTS: the id is in use | FULL: it has too many; @p carrier is the caller's
  */
 VX6_RES vx6_vxs_accept(struct vx6_vxs *m, const struct vx6_vxs_via *via,
 		       const struct vx6_open *what, struct vx6_stream *carrier,
