@@ -5,6 +5,14 @@
 
 #include "api/server/server_internal.h"
 #include "base/util.h"
+#include "crypto/secret.h"
+
+/* A text, and some hold secrets; NULL where there is none. */
+static void wipe_body(void *body)
+{
+	if (body)
+		vx6_wipe_free(body, strlen(body));
+}
 
 static const char json_type[] = "application/json", problem_type[] = "application/problem+json";
 
@@ -246,8 +254,9 @@ enum MHD_Result api_reply_send(struct api_request *r)
 	if (reply->borrowed)
 		response = MHD_create_response_from_buffer_static(reply->body_n, reply->body);
 	else
-		response = MHD_create_response_from_buffer_with_free_callback(reply->body_n,
-									      reply->body, free);
+		response =
+			MHD_create_response_from_buffer_with_free_callback(reply->body_n,
+									   reply->body, wipe_body);
 	if (!response)
 		return MHD_NO;
 	reply->body = NULL; /* the response owns it */
