@@ -129,6 +129,20 @@ static void clash__freed_while_dialling__nothing_follows(void **state)
 	assert_int_equal(bob.records, 0);
 }
 
+/* Whoever takes our name must not be able to have us knock at what listens here. */
+static void clash__address_of_this_host__not_dialled(void **state)
+{
+	vx6_clash_free(clash);
+	node_stop(&alice);
+	node_start_at(&alice, "[2001:db8:1::1]:0");
+	clash = vx6_clash_new(&(struct vx6_clash_config){
+		.loop = test_loop, .sessions = alice.m, .resolver = resolver, .own = own});
+	learn_of_bob();
+	vx6_clash_tell(clash, &bob.id.id);
+	test_run_ms(100);
+	assert_int_equal(bob.ups, 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -137,6 +151,7 @@ int main(void)
 		TEST(clash__session_is_up__told_over_it),
 		TEST(clash__no_session__dialled_once_and_told),
 		TEST(clash__address_not_known_or_dead__given_up),
+		TEST(clash__address_of_this_host__not_dialled),
 		TEST(clash__freed_while_dialling__nothing_follows),
 	};
 
