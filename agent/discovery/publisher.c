@@ -201,7 +201,7 @@ static void keep(struct vx6_publisher *p, struct published *r)
 {
 	struct vx6_dht_now now;
 
-	if (!p->dht || r->n == 0)
+	if (!p->dht || r->n == 0 || (p->revocation && r != p->revocation))
 		return;
 	p->dht_now(p->dht_user, &now);
 	if (r->kept && !r->gone && !is_public(p, r)) {
@@ -432,6 +432,20 @@ void vx6_publisher_set_claim(struct vx6_publisher *p, const char *name, uint64_t
 		publish(p, r);
 }
 
+/* What is signed by a key that has ended is of no use to anybody. */
+static void let_others_go(struct vx6_publisher *p)
+{
+	VX6_LIST_EACH(node, &p->all)
+	{
+		struct published *r = VX6_CONTAINER_OF(node, struct published, node);
+
+		if (r == p->revocation || !r->kept)
+			continue;
+		vx6_dht_forget(r->kept);
+		r->kept = NULL;
+	}
+}
+
 void vx6_publisher_set_revocation(struct vx6_publisher *p, const uint8_t *record, size_t n)
 {
 	struct published *r = p->revocation;
@@ -442,6 +456,7 @@ void vx6_publisher_set_revocation(struct vx6_publisher *p, const uint8_t *record
 		r = p->revocation = add(p, VX6_RTYPE_REVOCATION, "");
 	memcpy(r->record, record, n);
 	r->n = n;
+	let_others_go(p);
 	if (build(p, r))
 		publish(p, r);
 }

@@ -413,6 +413,8 @@ static void job_begin(struct job *j)
 
 static void begin_next(struct vx6_resolver *r)
 {
+	if (r->stopping)
+		return;
 	VX6_LIST_EACH(node, &r->jobs)
 	{
 		struct job *j = VX6_CONTAINER_OF(node, struct job, node);
@@ -483,6 +485,7 @@ void vx6_resolver_free(struct vx6_resolver *r)
 {
 	if (!r)
 		return;
+	r->stopping = true;
 	while (!vx6_list_is_empty(&r->jobs)) {
 		struct job *j = VX6_CONTAINER_OF(r->jobs.next, struct job, node);
 

@@ -20,6 +20,7 @@ struct vx6_resolver {
 	struct vx6_list jobs;
 	size_t jobs_n, active_n;
 	struct vx6_name_conflict conflict; /* what the last resolution lends */
+	bool stopping;
 };
 
 /** Somebody is there who could be asked. */
