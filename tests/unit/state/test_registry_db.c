@@ -474,6 +474,13 @@ static void no_directory__runs_and_says_so(void **state)
 
 /* ---- kill -9 ---- */
 
+/* The thread sanitizer asks for this: the child may start threads although the tests before it have started some. */
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+	return "die_after_fork=0";
+}
+
 static int pipe_fd;
 static uint64_t next_seq;
 
