@@ -20,6 +20,7 @@ enum {
 	SHOWN = 64, /* what a peer has lately shown to know */
 	ASK_BURST = 600,
 	ASK_PER_MIN = 60,
+	ASK_CAME_PER_MIN = 6000, /* of all who came to us together: a new session is a new burst */
 	ANSWER_MS =
 		30000, /* what was asked for and has not come by then is not expected any more */
 	URGENT_PER_MIN = 64,
@@ -29,7 +30,7 @@ enum {
 struct peer {
 	struct vx6_list node;
 	struct vx6_session *s; /* borrowed: it ends with session_down */
-	bool greeted;
+	bool greeted, came;    /* came: the session is not one that we dialled */
 	uint64_t cursor;
 	uint64_t due_ms;                   /* when to tell it; 0: nothing to tell */
 	uint32_t ask_tokens, ask_fraction; /* of a token, in 1/60000 */
@@ -48,6 +49,8 @@ struct vx6_exchange {
 	struct vx6_list peers;
 	struct vx6_timer timer;
 	struct vx6_task ask;
+	uint64_t came_ms;
+	uint32_t came_n; /* asked of those who came, in this minute */
 	struct vx6_exchange_info info;
 };
 
@@ -232,6 +235,22 @@ static void on_ask(struct vx6_task *task)
 	flush(x, VX6_CONTAINER_OF(node, struct peer, node));
 }
 
+static bool may_ask(struct vx6_exchange *x, struct peer *p)
+{
+	uint64_t now = vx6_loop_now_ms(x->cfg.loop);
+
+	refill(p, now);
+	if (now - x->came_ms >= 60000) {
+		x->came_ms = now;
+		x->came_n = 0;
+	}
+	if (p->ask_tokens == 0 || (p->came && x->came_n >= ASK_CAME_PER_MIN))
+		return false;
+	p->ask_tokens--;
+	x->came_n += p->came;
+	return true;
+}
+
 void vx6_exchange_have(struct vx6_exchange *x, struct vx6_session *s, const struct vx6_have *e)
 {
 	struct peer *p = peer_of(x, s);
@@ -243,10 +262,8 @@ void vx6_exchange_have(struct vx6_exchange *x, struct vx6_session *s, const stru
 	if (vx6_registry_find_tag(x->cfg.registry, e->tag, vx6_wall_s(), &known) &&
 	    known.seq >= e->seq)
 		return;
-	refill(p, vx6_loop_now_ms(x->cfg.loop));
-	if (p->ask_tokens == 0)
+	if (!may_ask(x, p))
 		return;
-	p->ask_tokens--;
 	p->wants[p->wants_n++] = e->tag;
 	if (p->wants_n == VX6_ARRAY_N(p->wants))
 		flush(x, p);
@@ -340,11 +357,14 @@ void vx6_exchange_record(struct vx6_exchange *x, struct vx6_session *s, const ui
 
 void vx6_exchange_session_up(struct vx6_exchange *x, struct vx6_session *s)
 {
+	struct vx6_link_info info;
 	struct peer *p;
 
 	if (!vx6_session_node(s) || !(vx6_session_features(s) & VX6_FEAT_EXCHANGE))
 		return;
+	vx6_session_info(s, &info);
 	p = vx6_zalloc(sizeof *p);
+	p->came = !info.initiator;
 	p->s = s;
 	p->ask_tokens = ASK_BURST;
 	p->ask_ms = p->urgent_ms = vx6_loop_now_ms(x->cfg.loop);

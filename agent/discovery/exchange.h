@@ -8,7 +8,8 @@
  * Spec:    schemas/wire/ctl.md#exchange
  * Layer:   discovery
  * Trust:   everything that comes in is admitted like any record. Of others' records a peer brings what it was asked for and revocations,
- *          and it is asked for no more than ASK_BURST at once and ASK_PER_MIN later; the rest is dropped unseen
+ *          and it is asked for no more than ASK_BURST at once and ASK_PER_MIN later, all who came to us together for no more than
+ *          ASK_CAME_PER_MIN; the rest is dropped unseen
  * Limits:  VX6_EXCHANGE_FIRST entries are offered to a new session
  * Threads: the loop's thread
  */

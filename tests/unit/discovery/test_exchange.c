@@ -284,6 +284,25 @@ static void exchange__offers_without_end__are_asked_for_within_the_budget(void *
 	assert_in_range(info.asked, 600, 605);
 }
 
+static void exchange__session_after_session__asked_for_no_more_than_all_may(void **state)
+{
+	struct vx6_session *s;
+	struct vx6_exchange_info info;
+	uint64_t tag = 1;
+
+	join(0, 1);
+	s = member[1].n.session;
+	for (int i = 0; i < 20; i++) {
+		vx6_exchange_session_down(member[1].x, s);
+		vx6_exchange_session_up(member[1].x, s);
+		for (int k = 0; k < 700; k++)
+			vx6_exchange_have(member[1].x, s, &(struct vx6_have){.tag = tag++});
+		test_run_ms(2);
+	}
+	vx6_exchange_info(member[1].x, &info);
+	assert_int_equal(info.asked, 6000);
+}
+
 static void exchange__revocation__is_everywhere_at_once(void **state)
 {
 	struct vx6_sign_keypair master;
@@ -333,6 +352,7 @@ int main(void)
 		EXCHANGE_TEST(
 			exchange__records_of_others_that_nobody_asked_for__are_dropped_and_told),
 		EXCHANGE_TEST(exchange__offers_without_end__are_asked_for_within_the_budget),
+		EXCHANGE_TEST(exchange__session_after_session__asked_for_no_more_than_all_may),
 		EXCHANGE_TEST(exchange__revocation__is_everywhere_at_once),
 		EXCHANGE_TEST(exchange__session_of_an_older_peer__is_told_nothing),
 	};
