@@ -141,11 +141,18 @@ static bool is_named(const char *names, const char *name)
 
 static void choose(struct options *o)
 {
+	size_t asked = 0;
+
 	for (size_t i = 0; i < VX6_ARRAY_N(scenarios); i++)
 		if (o->only == NULL || is_named(o->only, scenarios[i].name))
 			o->chosen[o->chosen_n++] = i;
-	if (o->chosen_n == 0) {
-		fprintf(stderr, "sim_dht: no scenario %s; see --list\n", o->only);
+	/* each name that was asked for is one of them */
+	for (const char *p = o->only; p != NULL; p = strchr(p, ',')) {
+		p += *p == ',';
+		asked++;
+	}
+	if (o->chosen_n == 0 || (o->only != NULL && asked != o->chosen_n)) {
+		fprintf(stderr, "sim_dht: not all of %s are scenarios; see --list\n", o->only);
 		exit(2);
 	}
 }
