@@ -175,7 +175,7 @@ struct vx6_transport_ops {
 	void (*link_drain)(struct vx6_link *link);
 	/** Tells the peer and ends the link; `down` follows with @p why. Idempotent. */
 	void (*link_close)(struct vx6_link *link, vx6_err why);
-	/** Optional: own addresses changed: move to a new path (QUIC) or learn early that the path is dead. */
+	/** Optional: own addresses or devices changed: move to a new path (QUIC) or learn early that the path is dead. */
 	void (*link_rebind)(struct vx6_link *link);
 
 	/** Opens a stream; nothing is sent before the first commit. @return VX6_OK | LIMIT (peer allows no more now) | DRAINING | CLOSED */

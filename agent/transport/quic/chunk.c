@@ -1,4 +1,6 @@
 /* A last-in first-out list of free chunks: the one used last is the one still in the cache. */
+#include <string.h>
+
 #include "transport/quic/quic_internal.h"
 
 enum { SMALL_MIN = 128, SMALL_MAX = 1024 };
@@ -43,6 +45,20 @@ void quic_chunk_put(struct quic_pool *p, struct quic_chunk *c)
 	c->next = p->free;
 	p->free = c;
 	p->free_n++;
+}
+
+struct quic_chunk *quic_chunk_shrink(struct quic_pool *p, struct quic_chunk *c)
+{
+	struct quic_chunk *small;
+
+	if (c->len > SMALL_MAX || c->cap < QUIC_CHUNK_BYTES)
+		return c;
+	small = quic_chunk_get_for(p, c->len);
+	memcpy(small->data, c->data, c->len);
+	small->offset = c->offset;
+	small->len = c->len;
+	quic_chunk_put(p, c);
+	return small;
 }
 
 void quic_chunk_put_all(struct quic_pool *p, struct quic_chunk *c)

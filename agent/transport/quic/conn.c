@@ -18,7 +18,7 @@
 #include "transport/quic/quic_internal.h"
 #include "wire/code.h"
 
-enum { IPV6_UDP_HEADERS = 48, INITIAL_RTT_LOOPBACK_MS = 1, LINGER_PTOS = 3 };
+enum { IPV4_UDP_HEADERS = 28, IPV6_UDP_HEADERS = 48, INITIAL_RTT_LOOPBACK_MS = 1, LINGER_PTOS = 3 };
 #define STALL_NS (3 * UINT64_C(1000000000))
 
 /* Sizes of the path MTU search: the usual Ethernet first, then what tunnels leave, then jumbo frames and loopback. Those above the
@@ -309,7 +309,18 @@ void quic_conn_read(struct quic_conn *c, struct quic_path *path, uint8_t ecn, co
 
 /* ---- moving ---- */
 
-void quic_conn_migrate(struct quic_conn *c)
+/* Whether packets of the size in use are too large for what the host knows of the path now. */
+static bool has_shrunk(struct quic_conn *c, const struct quic_path *path, uint32_t mtu)
+{
+	const union quic_sockaddr *to = &path->remote;
+	bool v4 = to->sa.sa_family == AF_INET || IN6_IS_ADDR_V4MAPPED(&to->in6.sin6_addr);
+	size_t in_use = ngtcp2_conn_get_path_max_tx_udp_payload_size2(c->q);
+
+	return mtu > 0 && in_use > NGTCP2_MAX_UDP_PAYLOAD_SIZE &&
+	       in_use + (v4 ? IPV4_UDP_HEADERS : IPV6_UDP_HEADERS) > mtu;
+}
+
+void quic_conn_rebind(struct quic_conn *c)
 {
 	const ngtcp2_path *now;
 	struct quic_path path = {0};
@@ -317,7 +328,7 @@ void quic_conn_migrate(struct quic_conn *c)
 	uint32_t mtu;
 	int rv;
 
-	if (!c->initiator || c->state > QUIC_UP)
+	if (c->state > QUIC_UP)
 		return;
 	now = ngtcp2_conn_get_path2(c->q);
 	if (now->remote.addrlen > sizeof path.remote)
@@ -327,6 +338,13 @@ void quic_conn_migrate(struct quic_conn *c)
 	if (!vx6_is_ok(quic_socket_route(c->sock, &path, &mtu)))
 		return; /* no route at all just now; the idle timer has the last word */
 	quic_path_view(&path, &view);
+	/* better to end before somebody writes than with what was just begun; a new path needs no end: it starts with small packets */
+	if (ngtcp2_path_eq(now, &view) && has_shrunk(c, &path, mtu)) {
+		quic_conn_path_shrank(c);
+		return;
+	}
+	if (!c->initiator)
+		return;
 	/* a fresh connection id on the new path, and a new start for congestion control; the peer validates the path meanwhile */
 	rv = ngtcp2_conn_initiate_immediate_migration(c->q, &view, quic_now(c->t));
 	if (rv == NGTCP2_ERR_INVALID_STATE || rv == NGTCP2_ERR_CONN_ID_BLOCKED)

@@ -286,7 +286,7 @@ static void op_link_rebind(struct vx6_link *link)
 	struct quic_conn *c = quic_conn_of(link);
 	struct vx6_link_info info;
 
-	quic_conn_migrate(c);
+	quic_conn_rebind(c);
 	if (c->initiator || c->state != QUIC_UP)
 		return;
 	/* an acceptor cannot move: without its address the link is dead, and nobody can be told */

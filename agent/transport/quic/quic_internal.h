@@ -106,6 +106,8 @@ struct quic_pool {
 struct quic_chunk *quic_chunk_get(struct quic_pool *p);
 /** For @p n bytes that came: a small one for a few, or a peer could have us hold 32 KiB for each byte that it sends on another stream. */
 struct quic_chunk *quic_chunk_get_for(struct quic_pool *p, size_t n);
+/** Nothing will be added to @p c. @return it, or a small one in its place with what it holds */
+struct quic_chunk *quic_chunk_shrink(struct quic_pool *p, struct quic_chunk *c);
 void quic_chunk_put(struct quic_pool *p, struct quic_chunk *c);
 void quic_chunk_put_all(struct quic_pool *p, struct quic_chunk *c);
 void quic_pool_fini(struct quic_pool *p);
@@ -291,8 +293,8 @@ void quic_conn_fail(struct quic_conn *c, int rv);
 /** After `down`: keeps what late packets need and lets go of the rest. */
 void quic_conn_linger(struct quic_conn *c);
 void quic_conn_free(struct quic_conn *c);
-/** The path's source address is gone or the addresses changed: move. */
-void quic_conn_migrate(struct quic_conn *c);
+/** The path's source address is gone, or addresses or MTUs changed: moves, or ends what got too large packets on its path. */
+void quic_conn_rebind(struct quic_conn *c);
 /** Sets the timer to the time of ngtcp2's next wish, UINT64_MAX for none. */
 void quic_conn_arm(struct quic_conn *c, ngtcp2_tstamp due);
 

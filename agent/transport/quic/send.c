@@ -173,7 +173,7 @@ static enum batch send_one_batch(struct quic_conn *c, ngtcp2_tstamp now, size_t 
 	case QUIC_SENT_BLOCKED:
 		return BATCH_STOP;
 	case QUIC_SENT_NO_ROUTE:
-		quic_conn_migrate(c);
+		quic_conn_rebind(c);
 		return BATCH_STOP;
 	case QUIC_SENT_TOO_BIG:
 		if (segment > ngtcp2_conn_get_path_max_tx_udp_payload_size2(c->q))

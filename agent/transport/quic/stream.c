@@ -287,6 +287,18 @@ static void drop_unused(struct quic_stream *s)
 	tx_free_chunk(quic_stream_conn(s), chunk);
 }
 
+/* Nothing follows: a few last words need no room for more while they wait for their acknowledgement. Streams that come and go have many. */
+static void shrink_last(struct quic_stream *s)
+{
+	struct quic_chunk *last = s->tx_tail;
+
+	/* alone, and not handed to ngtcp2, which remembers where the bytes lie */
+	if (!last || last != s->tx_head || last->offset < s->sent)
+		return;
+	last = quic_chunk_shrink(&quic_stream_conn(s)->t->pool, last);
+	s->tx_head = s->tx_tail = s->tx_next = last;
+}
+
 void quic_op_stream_commit(struct vx6_stream *vs, size_t n, bool fin)
 {
 	struct quic_stream *s = quic_stream_of(vs);
@@ -305,6 +317,8 @@ void quic_op_stream_commit(struct vx6_stream *vs, size_t n, bool fin)
 	if (s->ended || c->state != QUIC_UP)
 		return;
 	s->fin_wanted |= fin;
+	if (fin)
+		shrink_last(s);
 	quic_stream_want_send(s);
 }
 
