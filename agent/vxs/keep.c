@@ -141,18 +141,20 @@ void vxs_keep(struct vxs_stream *v, const uint8_t *p, size_t n)
 
 /*
  * The window was in the way, and its last byte has been acknowledged now. If that took about a round trip, the window is what holds the stream up;
- * if longer, somebody is slower than the path, and more would only lie about longer, out of the processor's caches.
+ * if longer, somebody is slower than the path, and more would only lie about longer, out of the processor's caches. On a long path the caches are
+ * no matter, and a window in which something was lost and sent again takes some round trips more: there it grows nearly always.
  */
 static void window_adapt(struct vxs_stream *v)
 {
-	uint64_t waited_ns = vxs_now_ns(v->m) - v->mark_ns;
+	uint64_t waited_ns = vxs_now_ns(v->m) - v->mark_ns, trips;
 	struct vx6_link_info info;
 
 	v->mark_ns = 0;
 	if (v->window >= VX6_VXS_WINDOW_MAX || v->m->kept > v->m->cfg.keep_max / 2 || !v->base.link)
 		return;
 	vx6_link_info(v->base.link, &info);
-	if (waited_ns <= 2 * UINT64_C(1000) * info.srtt_us + GROW_SLACK_NS)
+	trips = info.srtt_us >= LONG_PATH_US ? 8 : 2;
+	if (waited_ns <= trips * 1000 * info.srtt_us + GROW_SLACK_NS)
 		v->window *= 2;
 }
 

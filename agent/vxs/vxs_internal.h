@@ -21,6 +21,7 @@ enum {
 	CHUNK_MAX = 64 * 1024,
 	CHUNKS_SPARE = 16, /* large chunks at hand while something is kept */
 	GROW_SLACK_NS = 500 * 1000,
+	LONG_PATH_US = 5000, /* a round trip that no processor makes slow */
 	HELD_MAX =
 		32 * 1024 * 1024, /* bytes of former carriers that an application has not taken */
 	ASIDE_TRIES =
