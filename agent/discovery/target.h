@@ -11,6 +11,7 @@
 #define VX6_DISCOVERY_TARGET_H
 
 #include "base/addr.h"
+#include "circuit/routing.h"
 #include "identity/node_id.h"
 #include "wire/label.h"
 
@@ -35,6 +36,7 @@ struct vx6_target {
 	struct vx6_node_id node_id;
 	struct vx6_addr address; /* family NONE unless in address form */
 	enum vx6_transport_choice transport;
+	struct vx6_routing route; /* how to get there; all zero: whichever works */
 };
 
 /**

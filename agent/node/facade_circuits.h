@@ -1,0 +1,139 @@
+/**
+ * @file facade_circuits.h
+ * What the API asks of circuits and relays: rows of lists, and what commands carry for them. Plain values.
+ *
+ * Layer:   node
+ * Threads: pure, any thread
+ */
+#ifndef VX6_NODE_FACADE_CIRCUITS_H
+#define VX6_NODE_FACADE_CIRCUITS_H
+
+#include "base/addr.h"
+#include "base/err.h"
+#include "circuit/routing.h"
+#include "identity/node_id.h"
+#include "state/resource.h"
+#include "wire/label.h"
+
+enum {
+	VX6_CIRC_HOPS_MAX = VX6_ROUTE_HOPS_MAX + 1, /* relays and the target */
+	VX6_CIRC_WHY = 192,
+	VX6_DECISIONS_KEPT = 256,
+};
+
+/* ---- this node as a relay ---- */
+
+enum vx6_relaying { VX6_RELAYING_OFF, VX6_RELAYING_PRIVATE, VX6_RELAYING_PUBLIC };
+
+struct vx6_relaying_budget {
+	enum vx6_relaying mode;
+	uint32_t circuits;  /* at once; 0: as built in */
+	uint32_t memory_mb; /* of queued cells and state; 0: as built in */
+	uint32_t rate_mbit; /* relayed, both directions together; 0: no limit */
+};
+
+struct vx6_relaying_view {
+	struct vx6_relaying_budget wanted; /* as configured, the built-in values put in */
+	bool announced;                    /* others may find it as a relay */
+	bool draining;
+	uint32_t circuits, half_built; /* that lead through this node, or end here */
+	uint32_t ending;               /* of these: end here */
+	uint64_t circuits_total, cells, bytes;
+	uint64_t memory_bytes, memory_peak;
+	uint64_t extends, creates; /* that were done */
+	uint64_t refused_format, refused_replay, refused_key, refused_limit, refused_rate,
+		refused_policy, refused_unreachable; /* creates and extends that were refused */
+	uint64_t protocol_errors, closed_for_memory, cells_dropped;
+	uint64_t key_since_ms, key_until_ms; /* wall clock: of the present onion key */
+};
+
+/* ---- other nodes as relays ---- */
+
+enum vx6_relay_standing {
+	VX6_STANDING_CANDIDATE, /* may be drawn */
+	VX6_STANDING_YOUNG, /* known for too short a time, drawn only while there are few others */
+	VX6_STANDING_FAILING,
+	VX6_STANDING_DRAINING,
+	VX6_STANDING_UNUSABLE, /* not of use for any place in a path */
+};
+
+struct vx6_relay_row {
+	struct vx6_node_id node;
+	char name[VX6_LABEL_TEXT];
+	struct vx6_addr address; /* the first of its endpoint record; family NONE: none known */
+	uint32_t policy;         /* VX6_RELAY_POLICY_* of record/relay_info.h */
+	enum vx6_relay_standing standing;
+	uint32_t asn;                         /* 0: not known */
+	uint32_t rtt_us;                      /* measured through circuits; 0: not yet */
+	uint64_t capacity_bytes_s;            /* seen through our own circuits; 0: not yet */
+	double successes, failures;           /* decaying */
+	double weight;                        /* share of draws for a middle hop, 0..1 */
+	uint32_t guard;                       /* 0: not a guard of ours; else its place */
+	uint64_t first_seen_ms, last_used_ms; /* wall clock; 0: never */
+};
+
+/* ---- our own circuits ---- */
+
+enum vx6_circ_state {
+	VX6_CIRC_BUILDING,
+	VX6_CIRC_OPEN,     /* built, in the pool or with a session at its end */
+	VX6_CIRC_DRAINING, /* being left */
+	VX6_CIRC_CLOSED,   /* kept for a while, to say why */
+};
+enum vx6_circ_purpose {
+	VX6_CIRC_POOL,   /* built ahead, leads nowhere yet */
+	VX6_CIRC_ROUTE,  /* carries streams to its target */
+	VX6_CIRC_SPARE,  /* leads to the same target, for when the other one dies */
+	VX6_CIRC_LOOKUP, /* private lookups */
+};
+
+struct vx6_circuit_hop_row {
+	struct vx6_node_id node;
+	char name[VX6_LABEL_TEXT];
+	bool is_target;
+	bool is_guard;
+	uint32_t rtt_us;   /* from us to this hop and back; 0: not measured */
+	uint32_t built_us; /* what adding it took; 0: not built */
+	char why[VX6_CIRC_WHY];
+};
+
+struct vx6_circuit_row {
+	char id[VX6_RESOURCE_ID_MAX]; /* cir_… */
+	enum vx6_circ_state state;
+	enum vx6_circ_purpose purpose;
+	bool has_target;
+	struct vx6_node_id target;
+	char target_name[VX6_LABEL_TEXT];
+	bool anonymous, single_pass;
+	struct vx6_circuit_hop_row hops[VX6_CIRC_HOPS_MAX];
+	uint32_t hops_n, built_n;
+	uint32_t rtt_us; /* end to end; 0: not measured */
+	uint32_t build_us;
+	uint32_t streams;
+	uint64_t rx_bytes, tx_bytes, rx_cells, tx_cells;
+	uint64_t opened_ms, closed_ms; /* wall clock; closed_ms 0: lives */
+	vx6_err err;                   /* CLOSED: why */
+	char reason[VX6_CIRC_WHY];     /* why it was built; of a closed one: what ended it */
+};
+
+/* ---- what was decided, and why ---- */
+
+struct vx6_decision_row {
+	uint64_t seq, wall_ms;
+	bool has_target;
+	struct vx6_node_id target;
+	char target_name[VX6_LABEL_TEXT];
+	char circuit[VX6_RESOURCE_ID_MAX]; /* empty: none */
+	const char
+		*what; /* static: "route", "build", "move", "rebuild", "close", "guard", "pool" */
+	char why[VX6_CIRC_WHY];
+};
+
+/** A circuit made by hand. */
+struct vx6_circuit_ask {
+	bool has_target;
+	struct vx6_node_id target; /* else: a circuit for the pool */
+	struct vx6_routing route;
+};
+
+#endif
