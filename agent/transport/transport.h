@@ -29,7 +29,7 @@
 #include "crypto/sign.h"
 #include "loop/loop.h"
 
-#define VX6_TRANSPORT_ABI 1
+#define VX6_TRANSPORT_ABI 2
 
 enum {
 	VX6_RESERVE_MIN =
@@ -196,6 +196,12 @@ struct vx6_transport_ops {
 	void (*stream_consume)(struct vx6_stream *s, size_t n);
 	/** Ends both directions at once, unsent and unread bytes are dropped; `closed` follows. Idempotent. */
 	void (*stream_reset)(struct vx6_stream *s, uint32_t code);
+	/**
+	 * Optional: the receive window of @p s grows no further than @p window_max, so that what a peer can have us hold of it has that bound. What was
+	 * granted stays granted: to be called before the stream has carried much. A family that keeps unacknowledged bytes of a stream keeps no more of
+	 * it either.
+	 */
+	void (*stream_limit)(struct vx6_stream *s, uint32_t window_max);
 };
 
 /* Every link and stream begins with these, so that the calls below need no table. */
@@ -267,6 +273,11 @@ static inline void vx6_stream_consume(struct vx6_stream *s, size_t n)
 static inline void vx6_stream_reset(struct vx6_stream *s, uint32_t code)
 {
 	vx6_stream_ops(s)->stream_reset(s, code);
+}
+static inline void vx6_stream_limit(struct vx6_stream *s, uint32_t window_max)
+{
+	if (vx6_stream_ops(s)->stream_limit)
+		vx6_stream_ops(s)->stream_limit(s, window_max);
 }
 
 #endif

@@ -12,6 +12,7 @@ enum {
 	INBOX_CONTROL = 64 * 1024, /* control frames may go so far beyond */
 	SCRATCH_FRAMES = 2,
 	FRAMES_A_TURN = 64,
+	KEYLESS_FRAME = 996, /* payload; what a cell of a circuit has room for */
 };
 
 static struct vx6_link *link_of(struct mux *m)
@@ -65,6 +66,7 @@ static void on_send(struct mux *m, uint8_t *frame, size_t n)
 {
 	struct vx6_link *link = link_of(m);
 
+	VX6_ASSERT(n <= VX6_MUX_HEADER + m->frame_max);
 	if (link->state == MEM_UP)
 		post(link, frame, n);
 }
@@ -213,6 +215,7 @@ void mem_link_up(struct vx6_link *link)
 		.ops = &vx6_transport_mem,
 		.batch = &link->t->batch,
 		.initiator = link->initiator,
+		.frame_max = link->keyless ? KEYLESS_FRAME : 0,
 		.limits = l,
 		.own_streams_max = link->how.anonymous ? l->streams_max_anon : l->streams_max,
 		.peer_streams_max = link->has_peer_key ? l->streams_max : l->streams_max_anon,

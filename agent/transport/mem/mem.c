@@ -34,6 +34,11 @@ void vx6_mem_set_dead(struct vx6_transport *t, bool dead)
 	t->dead = dead;
 }
 
+void vx6_mem_set_keyless(struct vx6_transport *t, bool keyless)
+{
+	t->keyless = keyless;
+}
+
 void vx6_mem_set_source(struct vx6_transport *t, const struct vx6_addr *source)
 {
 	t->source = *source;
@@ -119,7 +124,8 @@ static vx6_err mem_dial(struct vx6_transport *t, const struct vx6_dial *how,
 	link = mem_link_new(t);
 	link->initiator = true;
 	link->how = *how;
-	if (how->anonymous)
+	link->keyless = t->keyless;
+	if (how->anonymous || link->keyless)
 		link->own_key = (struct vx6_sign_pk){0};
 	link->remote = how->to;
 	link->ev = ev;
@@ -143,6 +149,12 @@ static void pair(struct vx6_link *a, struct vx6_link *b)
 		b->peer_key = a->own_key;
 	a->local = b->remote = a->t->source;
 	b->local = a->remote;
+	b->keyless = a->keyless;
+	if (a->keyless) {
+		a->has_peer_key = b->has_peer_key = false;
+		a->peer_key = b->peer_key = b->own_key = (struct vx6_sign_pk){0};
+		a->local = a->remote = b->local = b->remote = (struct vx6_addr){0};
+	}
 	vx6_random_bytes(a->channel_binding, sizeof a->channel_binding);
 	for (size_t i = 0; i < sizeof a->channel_binding; i++)
 		b->channel_binding[i] = a->channel_binding[i];
@@ -239,4 +251,5 @@ const struct vx6_transport_ops vx6_transport_mem = {
 	.stream_commit = mux_stream_commit,
 	.stream_consume = mux_stream_consume,
 	.stream_reset = mux_stream_reset,
+	.stream_limit = mux_stream_limit,
 };

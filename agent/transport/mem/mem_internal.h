@@ -21,7 +21,7 @@ struct vx6_transport {
 	struct vx6_list links, listeners;
 	uint32_t links_n;
 	uint64_t delay_ns;
-	bool dead;
+	bool dead, keyless;
 	struct vx6_addr source;
 	struct mux_batch batch;
 };
@@ -52,7 +52,7 @@ struct vx6_link {
 	void *user;
 	enum mem_state state;
 	struct vx6_dial how;
-	bool initiator, was_up, has_peer_key;
+	bool initiator, was_up, has_peer_key, keyless;
 	bool polite; /* we end it: tell the peer why */
 	struct vx6_sign_pk peer_key, own_key;
 	uint8_t channel_binding[VX6_CB_BYTES];

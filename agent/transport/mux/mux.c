@@ -14,6 +14,8 @@ void mux_init(struct mux *m, const struct mux_config *cfg, uint64_t now_ns)
 {
 	const struct vx6_transport_limits *l = cfg->limits;
 
+	VX6_ASSERT(cfg->frame_max <= VX6_MUX_PAYLOAD_MAX &&
+		   (!cfg->frame_max || cfg->frame_max >= VX6_RESERVE_LINK));
 	*m = (struct mux){
 		.io = cfg->io,
 		.link = cfg->link,
@@ -21,6 +23,7 @@ void mux_init(struct mux *m, const struct mux_config *cfg, uint64_t now_ns)
 		.batch = cfg->batch,
 		.initiator = cfg->initiator,
 		.now_ns = now_ns,
+		.frame_max = cfg->frame_max ? cfg->frame_max : VX6_MUX_PAYLOAD_MAX,
 		.own_next = cfg->initiator ? 1 : 2,
 		.own_max = cfg->own_streams_max,
 		.peer_max = cfg->peer_streams_max,

@@ -1,9 +1,9 @@
 /**
  * @file mux.h
- * The stream multiplexer over an ordered, authenticated channel of frames: streams, credit, fair writing. Shared by tcp/ and mem/.
+ * The stream multiplexer over an ordered, authenticated channel of frames: streams, credit, fair writing. Shared by tcp/ and mem/, and by circuits.
  *
  * Spec:    schemas/wire/mux.md
- * Layer:   transport (private to it)
+ * Layer:   transport (private to it, but for the layer circuit, which puts the frames into cells)
  * Shape:   a pure core: frames in by mux_input(), frames out through struct mux_io, time as an argument. No sockets, no TLS.
  * Trust:   frames are hostile. Every byte is counted against the windows we granted before it is looked at; a frame that cannot be
  *          right ends the link. Stream ids of each side must come in order, so the id table needs no keyed hash.
@@ -39,7 +39,8 @@ struct mux;
 /** What the core asks of the link that carries it. Calls come from inside mux calls and must not call back into the core. */
 struct mux_io {
 	/**
-	 * A place to compose frames in: VX6_MUX_HEADER bytes, then the payloads of *frames full frames in a row. Valid until the next `room`.
+	 * A place to compose frames in: VX6_MUX_HEADER bytes, then the payloads of *frames full frames (of mux_config.frame_max) in a row. Valid until
+	 * the next `room`.
 	 * @param urgent  one control frame: may use the part of the send buffer that data leaves free
 	 * @param frames  1 or more, written on success
 	 * @return NULL: none now; mux_work() is to be called when there is
@@ -80,6 +81,7 @@ struct mux {
 	uint64_t now_ns; /* set by the link before each call */
 	bool initiator, dead, goaway_tx, goaway_rx, goaway_told;
 	uint32_t goaway_code; /* the peer's latest */
+	uint32_t frame_max;
 	uint32_t own_next, peer_last;
 	uint32_t own_n, own_max, peer_n, peer_max; /* streams, until their last frame has left */
 	struct vx6_stream **bucket;
@@ -114,6 +116,8 @@ struct mux_config {
 	bool initiator;
 	const struct vx6_transport_limits *limits;
 	uint32_t own_streams_max, peer_streams_max; /* open at once */
+	/* bytes of payload that a frame of ours has at most; 0: VX6_MUX_PAYLOAD_MAX. At least VX6_RESERVE_LINK */
+	uint32_t frame_max;
 };
 
 void mux_init(struct mux *m, const struct mux_config *cfg, uint64_t now_ns);
@@ -160,5 +164,6 @@ uint8_t *mux_stream_reserve(struct vx6_stream *s, size_t *cap);
 void mux_stream_commit(struct vx6_stream *s, size_t n, bool fin);
 void mux_stream_consume(struct vx6_stream *s, size_t n);
 void mux_stream_reset(struct vx6_stream *s, uint32_t code);
+void mux_stream_limit(struct vx6_stream *s, uint32_t window_max);
 
 #endif

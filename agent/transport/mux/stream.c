@@ -151,7 +151,7 @@ uint8_t *mux_stream_reserve(struct vx6_stream *s, size_t *cap)
 	}
 	if (m->serving == s)
 		frames = VX6_MIN(frames, (size_t)m->quantum);
-	*cap = VX6_MIN(frames * VX6_MUX_PAYLOAD_MAX, (size_t)VX6_MIN(s->tx_credit, m->tx_credit));
+	*cap = VX6_MIN(frames * m->frame_max, (size_t)VX6_MIN(s->tx_credit, m->tx_credit));
 	m->reserved = s;
 	m->reserved_at = frame;
 	m->reserved_cap = *cap;
@@ -161,8 +161,8 @@ uint8_t *mux_stream_reserve(struct vx6_stream *s, size_t *cap)
 /* The header of each frame goes on the last bytes of the one before, which has left by then. */
 static void payload_send(struct vx6_stream *s, uint8_t *frame, size_t n, bool fin)
 {
-	for (; n; frame += VX6_MUX_PAYLOAD_MAX) {
-		size_t take = VX6_MIN(n, (size_t)VX6_MUX_PAYLOAD_MAX);
+	for (; n; frame += s->mux->frame_max) {
+		size_t take = VX6_MIN(n, (size_t)s->mux->frame_max);
 
 		n -= take;
 		data_send(s, frame, take, fin && n == 0);
@@ -214,4 +214,18 @@ void mux_stream_reset(struct vx6_stream *s, uint32_t code)
 	else
 		vx6_list_remove(&s->urgent);
 	stream_close(s, VX6_ERR(RESET), code);
+}
+
+/* Credit that has not left yet is taken back; what has left can not be. */
+void mux_stream_limit(struct vx6_stream *s, uint32_t window_max)
+{
+	struct mux_credit *c = &s->rx;
+
+	if (c->window > window_max) {
+		uint32_t back = VX6_MIN(c->freed, c->window - window_max);
+
+		c->freed -= back;
+		c->window -= back;
+	}
+	c->window_max = VX6_MAX(VX6_MIN(c->window_max, window_max), c->window);
 }

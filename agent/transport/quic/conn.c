@@ -42,7 +42,8 @@ static void make_settings(const struct quic_conn *c, const struct quic_path *pat
 	out->initial_ts = quic_now(c->t);
 	out->cc_algo = NGTCP2_CC_ALGO_BBR;
 	out->handshake_timeout = lim->handshake_ms * VX6_NS_PER_MS;
-	out->max_stream_window = lim->stream_window_max;
+	out->max_stream_window =
+		0; /* grown by stream.c, where each stream has a limit of its own */
 	out->max_window = lim->link_window_max;
 	out->pmtud_probes = mtu_probes;
 	out->pmtud_probeslen = VX6_ARRAY_N(mtu_probes);

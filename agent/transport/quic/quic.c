@@ -316,4 +316,5 @@ const struct vx6_transport_ops vx6_transport_quic = {
 	.stream_commit = quic_op_stream_commit,
 	.stream_consume = quic_op_stream_consume,
 	.stream_reset = quic_op_stream_reset,
+	.stream_limit = quic_op_stream_limit,
 };

@@ -332,6 +332,10 @@ struct quic_stream {
 	/* receiving: bytes gathered in this wake-up, and those that the user has not given back */
 	struct quic_chunk *rx_head, *rx_tail;
 	uint64_t unconsumed;
+	uint64_t freed;              /* given back, not granted again yet */
+	uint64_t granted_ns;         /* when credit was last granted; 0: never */
+	uint32_t window, window_max; /* of receiving */
+	uint32_t tx_max;             /* unacknowledged bytes; UINT32_MAX: as the path needs */
 	uint32_t code;
 	vx6_err why;
 	bool fin_wanted, fin_sent, rx_fin, rx_fin_told;
@@ -382,6 +386,7 @@ uint8_t *quic_op_stream_reserve(struct vx6_stream *vs, size_t *cap);
 void quic_op_stream_commit(struct vx6_stream *vs, size_t n, bool fin);
 void quic_op_stream_consume(struct vx6_stream *vs, size_t n);
 void quic_op_stream_reset(struct vx6_stream *vs, uint32_t code);
+void quic_op_stream_limit(struct vx6_stream *vs, uint32_t window_max);
 
 /* ---- deliver.c, send.c, accept.c ---- */
 

@@ -21,6 +21,9 @@ struct quic_stream *quic_stream_new(struct quic_conn *c, int64_t id)
 	s->base.ops = &vx6_transport_quic;
 	s->base.link = quic_link_of(c);
 	s->id = id;
+	s->window = c->t->limits.stream_window;
+	s->window_max = VX6_MAX(c->t->limits.stream_window_max, s->window);
+	s->tx_max = UINT32_MAX;
 	vx6_list_push(&c->streams, &s->node);
 	c->streams_n++;
 	return s;
@@ -166,6 +169,25 @@ void quic_stream_drop_received(struct quic_stream *s)
 	give_back(s, s->unconsumed);
 }
 
+/* Drained in under two round trips: the window is what holds the sender up, and doubles. */
+static void window_adapt(struct quic_stream *s)
+{
+	struct quic_conn *c = quic_stream_conn(s);
+	uint64_t now_ns = quic_now(c->t);
+	ngtcp2_conn_info info;
+
+	if (s->granted_ns && s->window < s->window_max) {
+		ngtcp2_conn_get_conn_info2(c->q, &info);
+		if (now_ns - s->granted_ns < 2 * info.smoothed_rtt) {
+			uint32_t more = VX6_MIN(s->window, s->window_max - s->window);
+
+			s->window += more;
+			s->freed += more;
+		}
+	}
+	s->granted_ns = now_ns;
+}
+
 void quic_op_stream_consume(struct vx6_stream *vs, size_t n)
 {
 	struct quic_stream *s = quic_stream_of(vs);
@@ -177,9 +199,22 @@ void quic_op_stream_consume(struct vx6_stream *vs, size_t n)
 	give_back(s, take);
 	if (c->state > QUIC_UP || s->gone || s->rx_fin)
 		return;
+	s->freed += take;
+	if (s->freed < s->window / 2)
+		return;
+	window_adapt(s);
 	/* only an id that is no stream of ours can fail here */
-	if (ngtcp2_conn_extend_max_stream_offset(c->q, s->id, take) == 0)
+	if (ngtcp2_conn_extend_max_stream_offset(c->q, s->id, s->freed) == 0)
 		quic_conn_dirty(c);
+	s->freed = 0;
+}
+
+void quic_op_stream_limit(struct vx6_stream *vs, uint32_t window_max)
+{
+	struct quic_stream *s = quic_stream_of(vs);
+
+	s->window_max = VX6_MAX(VX6_MIN(s->window_max, window_max), s->window);
+	s->tx_max = VX6_MAX(window_max, (uint32_t)QUIC_SEND_MIN);
 }
 
 /* ---- sending ---- */
@@ -208,7 +243,7 @@ uint64_t quic_stream_room(const struct quic_stream *s, bool *of_link)
 {
 	const struct quic_conn *c = quic_stream_conn(s);
 	uint64_t limit = VX6_MIN(VX6_MAX((uint64_t)QUIC_SEND_MIN, 2 * c->cwnd),
-				 (uint64_t)QUIC_LINK_SEND_MAX);
+				 (uint64_t)VX6_MIN((uint32_t)QUIC_LINK_SEND_MAX, s->tx_max));
 	uint64_t unacked = s->queued - s->acked, unsent = s->queued - s->sent, credit, room;
 
 	*of_link = false;

@@ -146,6 +146,7 @@ static const struct vx6_transport_ops ops = {
 	.stream_commit = mux_stream_commit,
 	.stream_consume = mux_stream_consume,
 	.stream_reset = mux_stream_reset,
+	.stream_limit = mux_stream_limit,
 };
 
 /* ---- what must hold between steps ---- */

@@ -399,6 +399,47 @@ static void stream__reader_stopped__bounded_and_others_flow(void **state)
 	assert_false(r->b.end[0]->corrupt);
 }
 
+static bool end_has_5_mb(void *arg)
+{
+	struct side *side = arg;
+
+	return side->ends_n && side->end[0]->rx > 5000000;
+}
+
+static void stream__limited__no_more_than_that_lies_about_unread(void **state)
+{
+	enum { LIMIT = 512 * 1024 };
+	struct end *e;
+
+	r->b.limit = LIMIT;
+	rig_connect(r);
+	e = end_open(&r->a);
+	end_send(e, 100 << 20, true);
+	assert_true(rig_until(r, end_has_5_mb, &r->b, 20000));
+	r->b.end[0]->frozen = true;
+	rig_run_ms(r, 300);
+	assert_in_range(r->b.end[0]->owed, 1, LIMIT);
+	end_thaw(r->b.end[0]);
+	assert_true(rig_until(r, end_got_fin, r->b.end[0], 60000));
+	assert_int_equal(r->b.end[0]->rx, 100 << 20);
+	assert_false(r->b.end[0]->corrupt);
+}
+
+static void stream__limit_below_the_first_window__still_flows(void **state)
+{
+	struct end *e;
+
+	r->b.limit = 1;
+	r->b.echo = true;
+	rig_connect(r);
+	e = end_open(&r->a);
+	vx6_stream_limit(e->s, 1);
+	end_send(e, 3000000, true);
+	assert_true(rig_until(r, end_is_closed, e, 20000));
+	assert_int_equal(e->rx, 3000000);
+	assert_false(e->corrupt);
+}
+
 static bool all_closed(void *arg)
 {
 	struct side *side = arg;
@@ -653,6 +694,8 @@ static int family_run(const struct vx6_transport_ops *ops)
 		T(stream__receiver_sets_no_events__opener_is_reset),
 		T(reserve__hardly_any_credit_left__none_until_there_is_more),
 		T(stream__reader_stopped__bounded_and_others_flow),
+		T(stream__limited__no_more_than_that_lies_about_unread),
+		T(stream__limit_below_the_first_window__still_flows),
 		T(streams__a_thousand_at_once__all_echo),
 		T(streams__two_bulk_senders__share_fairly),
 		T(streams__above_the_limit__refused_and_link_lives),

@@ -187,6 +187,8 @@ static void on_stream(struct vx6_link *link, struct vx6_stream *s, void *user)
 	e->s = s;
 	e->echo = side->echo;
 	e->frozen = side->freeze;
+	if (side->limit)
+		vx6_stream_limit(s, side->limit);
 	vx6_stream_set_events(s, &stream_events, e);
 	if (side->reply_goal || side->reply_fin)
 		end_send(e, side->reply_goal, side->reply_fin);

@@ -44,6 +44,7 @@ struct side {
 	int ends_n, open_n;
 	/* what streams of the peer get */
 	bool refuse_streams, echo, freeze;
+	uint32_t limit; /* of their receive windows; 0: none */
 	uint64_t reply_goal;
 	bool reply_fin;
 };
