@@ -116,7 +116,7 @@ static void control_work(struct mux *m)
 static void serve(struct mux *m, struct vx6_stream *s)
 {
 	m->serving = s;
-	m->quantum = MUX_QUANTUM;
+	m->quantum = (int)VX6_MAX((uint32_t)MUX_QUANTUM, MUX_QUANTUM_BYTES / m->frame_max);
 	if (s->ev->writable)
 		s->ev->writable(s, s->user);
 	m->serving = NULL;
