@@ -53,7 +53,8 @@ struct vx6_endlink {
 	struct vx6_transport_limits limits;
 	struct vx6_task task;
 	struct vx6_timer watch;
-	struct vx6_list pending; /* payloads that wait for room; the last one may take more frames */
+	struct vx6_list
+		pending; /* payloads that wait for room; the last one may take more frames */
 	size_t pending_n;
 	uint8_t *scratch; /* where frames are composed; gone when the loop sleeps */
 	struct input *in; /* between the first payload of a wake-up and its end */
@@ -145,8 +146,8 @@ static uint8_t *on_room(struct mux *m, bool urgent, size_t *frames)
 		return NULL;
 	*frames = urgent ? 1 : OUT_FRAMES;
 	if (!e->scratch)
-		e->scratch = vx6_realloc_array(NULL, 1,
-					       VX6_MUX_HEADER + OUT_FRAMES * FRAME_PAYLOAD_MAX);
+		e->scratch =
+			vx6_realloc_array(NULL, 1, VX6_MUX_HEADER + OUT_FRAMES * FRAME_PAYLOAD_MAX);
 	return e->scratch;
 }
 

@@ -46,8 +46,8 @@ struct vx6_endlink_io {
 };
 
 struct vx6_endlink_config {
-	struct vx6_loop *loop;        /* borrowed for the link's life, like `io` */
-	bool initiator;               /* we built the circuit */
+	struct vx6_loop *loop; /* borrowed for the link's life, like `io` */
+	bool initiator;        /* we built the circuit */
 	uint8_t binding[VX6_CB_BYTES];
 	const struct vx6_endlink_io *io;
 	void *user;

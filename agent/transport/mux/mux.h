@@ -30,9 +30,9 @@ enum {
 		256 *
 		1024, /* what every stream begins with: known to both sides, never on the wire */
 	MUX_LINK_WINDOW = 1024 * 1024,
-	MUX_QUANTUM = 4, /* frames a waiting stream may write in its turn */
+	MUX_QUANTUM = 4,               /* frames a waiting stream may write in its turn */
 	MUX_QUANTUM_BYTES = 16 * 1024, /* and, where frames are short, as many as this takes */
-	MUX_SEGS = 512,  /* payloads gathered before they are handed up */
+	MUX_SEGS = 512,                /* payloads gathered before they are handed up */
 };
 
 struct mux;
