@@ -36,6 +36,7 @@ enum vx6_role {
 #define VX6_FEAT_DHT (UINT64_C(1) << 2)      /* serves DHT requests (schemas/wire/dht.md) */
 #define VX6_FEAT_EXCHANGE (UINT64_C(1) << 3) /* takes HAVE and GET, and records of others */
 #define VX6_FEAT_RESUME (UINT64_C(1) << 4)   /* streams may be resumable (schemas/wire/vxs.md) */
+#define VX6_FEAT_CIRCUIT (UINT64_C(1) << 5)  /* takes circuits (schemas/wire/cell.md) */
 
 struct vx6_hello {
 	uint16_t version;     /* highest the sender speaks; both use the smaller of the two */
