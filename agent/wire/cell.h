@@ -56,8 +56,8 @@ enum vx6_payload_type {
 	VX6_PAYLOAD_EXTENDED = 2, /* back: it is; a CREATED */
 	VX6_PAYLOAD_REFUSED = 3,  /* back: it is not; a code */
 	VX6_PAYLOAD_STREAMS = 4,  /* whole frames of wire/mux.h */
-	VX6_PAYLOAD_PAD = 5,	  /* means nothing, ends at that hop */
-	VX6_PAYLOAD_PING = 6,	  /* a token, to be given back */
+	VX6_PAYLOAD_PAD = 5,      /* means nothing, ends at that hop */
+	VX6_PAYLOAD_PING = 6,     /* a token, to be given back */
 	VX6_PAYLOAD_PONG = 7,
 	VX6_PAYLOAD_DRAIN = 8, /* a hop to the client: move elsewhere soon; a code */
 };
@@ -67,11 +67,11 @@ enum vx6_payload_type {
 struct vx6_create {
 	const uint8_t *key_id; /* VX6_CREATE_KEY_ID: which onion key; borrowed */
 	const uint8_t *hs;     /* client's part; borrowed */
-	size_t hs_n;	       /* VX6_HS_MIN to VX6_CREATE_HS_MAX */
+	size_t hs_n;           /* VX6_HS_MIN to VX6_CREATE_HS_MAX */
 };
 struct vx6_created {
 	const uint8_t *hs; /* server's part; borrowed */
-	size_t hs_n;	   /* VX6_HS_MIN to VX6_CREATED_HS_MAX */
+	size_t hs_n;       /* VX6_HS_MIN to VX6_CREATED_HS_MAX */
 };
 
 /** Without a cell around it, as it stands in EXTEND and NEXT. @p w fails with LIMIT when hs_n is not in its bounds or there is no room */
@@ -100,7 +100,8 @@ struct vx6_client_msg {
 struct vx6_server_msg {
 	bool has_inner; /* the next hop's answer */
 	struct vx6_created inner;
-	uint16_t refused; /* enum vx6_code; 0: not. The next hop was not made, the circuit ends here for now */
+	uint16_t
+		refused; /* enum vx6_code; 0: not. The next hop was not made, the circuit ends here for now */
 };
 /** @p w fails with LIMIT when it grows beyond VX6_CM_MAX, VX6_SM_MAX. Nothing to say: nothing written. */
 void vx6_client_msg_encode(struct vx6_wr *w, const struct vx6_client_msg *m);
@@ -128,7 +129,8 @@ size_t vx6_payload_seal(uint8_t payload[static VX6_CELL_PAYLOAD], enum vx6_paylo
 struct vx6_extend {
 	uint8_t node[32];
 	struct vx6_create create;
-	const uint8_t *record; /* its signed endpoint record; NULL: the relay goes by what it knows of that node */
+	const uint8_t *
+		record; /* its signed endpoint record; NULL: the relay goes by what it knows of that node */
 	size_t record_n;
 };
 /** All put_ calls write a whole message, header included. @param used as of vx6_cell_put_create() @return VX6_OK | LIMIT */

@@ -327,8 +327,45 @@ def messages():
         dict(name="get", bytes=vx.ctl(8, 0, vx.u64(1) + vx.u64(tag(ALICE))).hex(), tag=str(tag(ALICE))),
         dict(name="open", bytes=(b"\x01\x01\x00\x03ssh").hex(), service="ssh"),
         dict(name="open_longest", bytes=(b"\x01\x01\x00\x20" + b"a" * 32).hex(), service="a" * 32),
+        dict(name="open_circuit", bytes="01040000"),
+        dict(name="open_dht_via", bytes=(b"\x01\x05\x00\x00" + ed.public(BOB) + vx.u8(3) + ip16("2001:db8::1") + vx.u16(4242)).hex(),
+             node_id=ed.public(BOB).hex(), via=3, ip=ip16("2001:db8::1").hex(), port=4242),
         dict(name="open_reply", bytes=vx.u16(0x64).hex(), status=0x64),
     ]
+
+
+def cells():
+    """`bytes` are without fill; `cell` has it."""
+    key_id, x, bob = seed("onion key")[:8], (seed("hs") * 40), ed.public(BOB)
+    record = endpoint("alice", ADDRS, 3)
+    largest = endpoint("a" * 32, (ADDRS * 3)[:8], 2**64 - 1)
+    out = []
+    for name, n in (("smallest", 64), ("some", 129), ("largest", 1012)):
+        out.append(dict(name=f"create {name}", kind="create", key_id=key_id.hex(), hs=x[:n].hex(), bytes=vx.create(key_id, x[:n]).hex(),
+                        cell=vx.filled(vx.u8(1) + vx.create(key_id, x[:n]), 1024, b"\xa5\x5a").hex()))
+    for name, n in (("smallest", 64), ("some", 129), ("largest", 1020)):
+        out.append(dict(name=f"created {name}", kind="created", hs=x[:n].hex(), bytes=vx.created(x[:n]).hex(),
+                        cell=vx.filled(vx.u8(2) + vx.created(x[:n]), 1024, b"\xa5\x5a").hex()))
+    for name, n in (("smallest", 64), ("largest", 948 - 3 - 32 - 11)):
+        out.append(dict(name=f"client msg {name}", kind="client_msg", node=bob.hex(), key_id=key_id.hex(), hs=x[:n].hex(),
+                        bytes=vx.tlv(1, bob + vx.create(key_id, x[:n])).hex()))
+    for name, n in (("smallest", 64), ("largest", 956 - 3 - 3)):
+        out.append(dict(name=f"server msg {name}", kind="server_msg", hs=x[:n].hex(), code=0, bytes=vx.tlv(1, vx.created(x[:n])).hex()))
+    out.append(dict(name="server msg refused", kind="server_msg", hs="", code=0x41, bytes=vx.tlv(2, vx.u16(0x41)).hex()))
+    for name, n, rec in (("bare", 64, b""), ("with a record", 64, record), ("largest record", 64, largest), ("largest", 1004 - 32 - 2 - 11 - 2, b"")):
+        made = vx.create(key_id, x[:n])
+        data = bob + vx.u16(len(made)) + made + vx.u16(len(rec)) + rec
+        out.append(dict(name=f"extend {name}", kind="extend", type=1, node=bob.hex(), key_id=key_id.hex(), hs=x[:n].hex(), record=rec.hex(),
+                        bytes=vx.payload(1, data).hex()))
+    for name, n in (("smallest", 64), ("largest", 1001)):
+        out.append(dict(name=f"extended {name}", kind="extended", type=2, hs=x[:n].hex(), bytes=vx.payload(2, vx.created(x[:n])).hex()))
+    for name, kind, code in (("refused", 3, 0x42), ("drain", 8, 0x07)):
+        out.append(dict(name=name, kind="code", type=kind, code=code, bytes=vx.payload(kind, vx.u16(code)).hex()))
+    for name, kind, token in (("ping", 6, 0x0102030405060708), ("pong", 7, 2**64 - 1)):
+        out.append(dict(name=name, kind="token", type=kind, token=str(token), bytes=vx.payload(kind, vx.u64(token)).hex()))
+    for name, kind, data in (("streams", 4, x[:1004]), ("streams none", 4, b""), ("pad", 5, b"\xff" * 9)):
+        out.append(dict(name=name, kind="data", type=kind, data=data.hex(), bytes=vx.payload(kind, data).hex()))
+    return "tests/vectors", out
 
 
 def beacons():
@@ -422,7 +459,7 @@ def vxs():
 
 
 FILES = {f.__name__: f for f in (rfc8032, rfc7748, rfc5869, siphash, xchacha, argon2id, bip350, padding, hashes, keys, subkey_certs, records,
-                                 name_claims, blinding, catalogs, revocations, hellos, messages, beacons, dht_messages, dht, mux, vxs)}
+                                 name_claims, blinding, catalogs, revocations, hellos, messages, cells, beacons, dht_messages, dht, mux, vxs)}
 
 
 # ---- files ----
@@ -468,6 +505,18 @@ def catalog_files():
         yield name, body + (owner + vx.u16(len(plain)) + plain if is_owner else b"")
 
 
+def cell_inputs(vectors):
+    """The first byte says what follows; see tests/fuzz/wire/fuzz_cell.c."""
+    kinds = dict(create=0, created=1, client_msg=2, server_msg=3)
+    out = []
+    for v in vectors:
+        name, body = v["name"].replace(" ", "_"), bytes.fromhex(v["bytes"])
+        out.append((name, vx.u8(kinds.get(v["kind"], 4)) + body))
+        if "cell" in v:
+            out.append((name + "_cell", vx.u8(5) + bytes.fromhex(v["cell"])[:len(body) + 1]))
+    return out
+
+
 def corpora(made):
     """target -> [(file, bytes)]"""
     def of(name):
@@ -480,6 +529,7 @@ def corpora(made):
         "wire_mux": [("frames", b"".join(b for _, b in of("mux")[:1] + of("mux")[3:5])), *of("mux")],
         "wire_open": [(n, b) for n, b in of("messages") + of("vxs") if is_open(n)],
         "wire_vxs": [("frames", b"".join(b for _, b in of("vxs")[:1] + of("vxs")[2:5])), *of("vxs")],
+        "wire_cell": cell_inputs(made["cells"]),
         "wire_ctl": [(n, b) for n, b in of("messages") if not is_open(n)] + of("hellos"),
         "wire_beacon": of("beacons"),
         "dht_serve": [("puts", dht_puts(made))],

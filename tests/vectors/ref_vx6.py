@@ -151,6 +151,24 @@ def hello(version, features, role, max_cell, clock, ip, port, tlvs):
     return ctl(1, 1, fixed + b"".join(tlvs))
 
 
+def create(key_id, hs):
+    return u8(1) + u16(len(hs)) + key_id + hs
+
+
+def created(hs):
+    return u8(1) + u16(len(hs)) + hs
+
+
+def filled(head, size, fill):
+    """`head`, and then bytes that mean nothing."""
+    assert len(head) <= size
+    return head + (fill * (size // len(fill) + 1))[:size - len(head)]
+
+
+def payload(kind, data):
+    return u8(kind) + u16(len(data)) + data
+
+
 def name_work(name, node, nonce, net=NET):
     digest = blake2b("VX6-name-work", net + name.encode() + node + u64(nonce))
     return 256 - int.from_bytes(digest, "big").bit_length()
