@@ -1,4 +1,5 @@
-/* What the API asks of discovery, by kind. */
+/* What the API asks of discovery and circuits, by kind. */
+#include "node/circuits_internal.h"
 #include "node/discovery_internal.h"
 
 static void read_page(struct request *rq)
@@ -9,6 +10,11 @@ static void read_page(struct request *rq)
 		break;
 	case VX6_PAGE_CATALOGS:
 		catalogs_read(rq);
+		break;
+	case VX6_PAGE_RELAYS:
+	case VX6_PAGE_CIRCUITS:
+	case VX6_PAGE_DECISIONS:
+		circuits_read(rq);
 		break;
 	default:
 		page_answer(rq, discovery_page(rq->owner, &rq->cmd->u.page));
@@ -36,6 +42,11 @@ void discovery_command(struct request *rq)
 	case VX6_CMD_BINDING_PUT:
 	case VX6_CMD_BINDING_DELETE:
 		binding_change(rq);
+		break;
+	case VX6_CMD_CIRCUIT_BUILD:
+	case VX6_CMD_CIRCUIT_REBUILD:
+	case VX6_CMD_CIRCUIT_CLOSE:
+		circuits_change(rq);
 		break;
 	case VX6_CMD_IDENTITY_ROTATE:
 	case VX6_CMD_IDENTITY_REVOKE:

@@ -1,4 +1,5 @@
 /* Pages as values: their keys, and their end. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -79,6 +80,15 @@ void vx6_page_key(const struct vx6_page *p, size_t i, char out[static VX6_PAGE_K
 		break;
 	case VX6_PAGE_CATALOGS:
 		vx6_strlcpy(out, p->u.catalogs[i].id, VX6_PAGE_KEY);
+		break;
+	case VX6_PAGE_RELAYS:
+		vx6_strlcpy(out, vx6_node_id_format(&p->u.relays[i].node, id), VX6_PAGE_KEY);
+		break;
+	case VX6_PAGE_CIRCUITS:
+		vx6_strlcpy(out, p->u.circuits[i].id, VX6_PAGE_KEY);
+		break;
+	case VX6_PAGE_DECISIONS:
+		snprintf(out, VX6_PAGE_KEY, "%" PRIu64, p->u.decisions[i].seq);
 		break;
 	case VX6_PAGES_N:
 		out[0] = 0;

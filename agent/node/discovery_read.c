@@ -20,6 +20,9 @@ struct vx6_page *page_new(enum vx6_page_kind kind, size_t rows)
 		[VX6_PAGE_REPLICAS] = sizeof(struct vx6_replica_row),
 		[VX6_PAGE_OPERATIONS] = sizeof(struct vx6_op_row),
 		[VX6_PAGE_CATALOGS] = sizeof(struct vx6_catalog_row),
+		[VX6_PAGE_RELAYS] = sizeof(struct vx6_relay_row),
+		[VX6_PAGE_CIRCUITS] = sizeof(struct vx6_circuit_row),
+		[VX6_PAGE_DECISIONS] = sizeof(struct vx6_decision_row),
 	};
 	struct vx6_page *p = vx6_zalloc(sizeof *p);
 
@@ -134,17 +137,25 @@ static void take_claim(void *user, const struct vx6_known_record *r)
 	memcpy(((struct vx6_node_id *)user)->b, r->key.subject, VX6_NODE_ID_BYTES);
 }
 
-/* "vx1…", or "name:" and what a node calls itself; of several that do, one. */
+bool discovery_find(struct vx6_node *node, const char *text, struct vx6_node_id *out)
+{
+	static const struct vx6_node_id nobody;
+
+	*out = nobody;
+	if (strncmp(text, "name:", 5) == 0)
+		vx6_registry_each_claim(node->registry, text + 5, vx6_wall_s(), take_claim, out);
+	else if (!vx6_is_ok(vx6_node_id_parse(text, out)))
+		return false;
+	return !vx6_node_id_eq(out, &nobody);
+}
+
 static bool find_node(struct vx6_node *node, const char *text, uint64_t now_s,
 		      struct vx6_known_node *out)
 {
-	struct vx6_node_id id = {0};
+	struct vx6_node_id id;
 
-	if (strncmp(text, "name:", 5) == 0)
-		vx6_registry_each_claim(node->registry, text + 5, now_s, take_claim, &id);
-	else if (!vx6_is_ok(vx6_node_id_parse(text, &id)))
-		return false;
-	return vx6_registry_node(node->registry, &id, now_s, out);
+	return discovery_find(node, text, &id) &&
+	       vx6_registry_node(node->registry, &id, now_s, out);
 }
 
 static struct vx6_page *one_node(struct vx6_node *node, const char *text, uint64_t now_s)

@@ -68,9 +68,11 @@ struct vx6_forward_view {
 	enum vx6_forward_phase phase;
 	struct vx6_addr bound; /* what it really listens on */
 	struct vx6_flow_stats stats;
-	char transport[8]; /* of the session last used; empty: none yet */
-	struct vx6_addr remote;
+	char transport[8];      /* of the session last used; empty: none yet */
+	struct vx6_addr remote; /* NONE over a circuit */
 	uint32_t rtt_us;
+	char circuit[VX6_RESOURCE_ID_MAX]; /* empty: none */
+	uint32_t hops;                     /* of it, relays */
 };
 
 struct vx6_node_view {
@@ -93,6 +95,8 @@ struct vx6_node_view {
 	bool ready_db, ready_identity, ready_transport;
 	bool draining, revoked;
 	struct vx6_dht_view dht;
+	struct vx6_relaying_budget relay; /* as set */
+	struct vx6_relaying_view relaying;
 	bool lan;
 	size_t known_nodes, known_records; /* in the registry */
 	char state_dir[256];
@@ -141,6 +145,9 @@ enum vx6_cmd_kind {
 	VX6_CMD_CATALOG_ADD,     /* u.catalog.service, alias */
 	VX6_CMD_CATALOG_REMOVE,  /* u.catalog.service */
 	VX6_CMD_CATALOG_INVITE,  /* answer.secret: the invite's text */
+	VX6_CMD_CIRCUIT_BUILD,   /* u.circuit */
+	VX6_CMD_CIRCUIT_REBUILD, /* id; answer.page: the one that takes its place */
+	VX6_CMD_CIRCUIT_CLOSE,   /* id */
 	VX6_CMD_IDENTITY_ROTATE, /* u.identity */
 	VX6_CMD_IDENTITY_REVOKE, /* u.identity; confirm is the node's name */
 	VX6_CMD_IDENTITY_EXPORT, /* u.identity; answer.secret: the file */
@@ -159,7 +166,8 @@ struct vx6_cmd {
 		struct vx6_forward_spec forward;
 		struct vx6_peer_spec peer;
 		struct {
-			char name[VX6_LABEL_MAX + 1];
+			char name[VX6_LABEL_MAX + 1]; /* empty: as it is */
+			struct vx6_relaying_change relay;
 		} node;
 		struct {
 			uint64_t since; /* events with a larger seq */
@@ -189,6 +197,10 @@ struct vx6_cmd {
 			char service[VX6_PAGE_KEY];   /* "web", "alice.web", "vx1….web" */
 			char invite[VX6_INVITE_TEXT]; /* secret */
 		} catalog;
+		struct {
+			char to[VX6_NODE_ID_TEXT]; /* "alice", "vx1…"; empty: a circuit for the pool */
+			struct vx6_routing route;
+		} circuit;
 		struct {
 			char *passphrase; /* owned, wiped; of what is here already; NULL: none */
 			char *file_passphrase; /* owned, wiped; of the file to be made */

@@ -10,6 +10,7 @@
 
 #include "base/addr.h"
 #include "base/err.h"
+#include "circuit/relaying.h"
 #include "circuit/routing.h"
 #include "identity/node_id.h"
 #include "state/resource.h"
@@ -23,17 +24,8 @@ enum {
 
 /* ---- this node as a relay ---- */
 
-enum vx6_relaying { VX6_RELAYING_OFF, VX6_RELAYING_PRIVATE, VX6_RELAYING_PUBLIC };
-
-struct vx6_relaying_budget {
-	enum vx6_relaying mode;
-	uint32_t circuits;  /* at once; 0: as built in */
-	uint32_t memory_mb; /* of queued cells and state; 0: as built in */
-	uint32_t rate_mbit; /* relayed, both directions together; 0: no limit */
-};
-
 struct vx6_relaying_view {
-	struct vx6_relaying_budget wanted; /* as configured, the built-in values put in */
+	struct vx6_relaying_budget wanted; /* as set, the built-in values put in */
 	bool announced;                    /* others may find it as a relay */
 	bool draining;
 	uint32_t circuits, half_built; /* that lead through this node, or end here */
@@ -49,6 +41,16 @@ struct vx6_relaying_view {
 
 /* ---- other nodes as relays ---- */
 
+/* What a relay says it does. */
+enum {
+	VX6_MAY_GUARD = 1 << 0,  /* first in a path */
+	VX6_MAY_MIDDLE = 1 << 1, /* further on */
+	VX6_MAY_RENDEZVOUS = 1 << 2,
+	VX6_MAY_INTRODUCE = 1 << 3,
+	VX6_MAY_DHT = 1 << 4, /* asks the DHT for others */
+	VX6_MAY_FORWARD = 1 << 5,
+};
+
 enum vx6_relay_standing {
 	VX6_STANDING_CANDIDATE, /* may be drawn */
 	VX6_STANDING_YOUNG, /* known for too short a time, drawn only while there are few others */
@@ -61,7 +63,7 @@ struct vx6_relay_row {
 	struct vx6_node_id node;
 	char name[VX6_LABEL_TEXT];
 	struct vx6_addr address; /* the first of its endpoint record; family NONE: none known */
-	uint32_t policy;         /* VX6_RELAY_POLICY_* of record/relay_info.h */
+	uint32_t policy;         /* VX6_MAY_* */
 	enum vx6_relay_standing standing;
 	uint32_t asn;                         /* 0: not known */
 	uint32_t rtt_us;                      /* measured through circuits; 0: not yet */
@@ -124,16 +126,17 @@ struct vx6_decision_row {
 	struct vx6_node_id target;
 	char target_name[VX6_LABEL_TEXT];
 	char circuit[VX6_RESOURCE_ID_MAX]; /* empty: none */
-	const char
-		*what; /* static: "route", "build", "move", "rebuild", "close", "guard", "pool" */
+	const char *
+		what; /* static: "route", "build", "move", "rebuild", "close", "guard", "pool"; a new one belongs into
+			  schemas/api/CircuitDecision.json too */
 	char why[VX6_CIRC_WHY];
 };
 
 /** A circuit made by hand. */
 struct vx6_circuit_ask {
-	bool has_target;
-	struct vx6_node_id target; /* else: a circuit for the pool */
-	struct vx6_routing route;
+	bool has_target; /* else: a circuit for the pool */
+	struct vx6_node_id target;
+	struct vx6_routing route; /* via RELAY */
 };
 
 #endif

@@ -1,6 +1,7 @@
 /**
  * @file facade_discovery.h
- * What the API asks of discovery: rows of lists, operations, and what the commands of node/facade.h carry for them. Plain values.
+ * What the API asks of discovery: rows of lists, operations, and what the commands of node/facade.h carry for them; pages of rows, those of
+ * circuits and relays too. Plain values.
  *
  * Layer:   node
  * Shape:   every list, and every single object of one, is read as a page: rows in the order of their keys, from after a key on. A change
@@ -15,6 +16,7 @@
 #include "discovery/names.h"
 #include "discovery/resolve.h"
 #include "identity/revocation.h"
+#include "node/facade_circuits.h"
 #include "record/endpoint.h"
 #include "state/resource.h"
 #include "wire/hello.h"
@@ -197,6 +199,9 @@ enum vx6_page_kind {
 	VX6_PAGE_REPLICAS,
 	VX6_PAGE_OPERATIONS,
 	VX6_PAGE_CATALOGS,
+	VX6_PAGE_RELAYS,
+	VX6_PAGE_CIRCUITS,
+	VX6_PAGE_DECISIONS, /* the latest first */
 	VX6_PAGES_N,
 };
 
@@ -212,6 +217,9 @@ struct vx6_page {
 		struct vx6_replica_row *replicas;
 		struct vx6_op_row *operations;
 		struct vx6_catalog_row *catalogs;
+		struct vx6_relay_row *relays;
+		struct vx6_circuit_row *circuits;
+		struct vx6_decision_row *decisions;
 	} u;
 	size_t n;
 	bool more;    /* there are rows after these */
@@ -228,7 +236,9 @@ struct vx6_page_ask {
 	bool has_node;
 	struct vx6_node_id node;
 	bool has_filter;
-	int filter; /* BINDINGS: enum vx6_binding_kind, REPLICAS: enum vx6_rtype, OPERATIONS: enum vx6_op_state */
+	int filter; /* BINDINGS: enum vx6_binding_kind, REPLICAS: enum vx6_rtype, OPERATIONS: enum vx6_op_state,
+		       RELAYS: enum vx6_relay_standing, CIRCUITS: enum vx6_circ_state */
+	char circuit[VX6_RESOURCE_ID_MAX]; /* DECISIONS, not empty: of this circuit */
 	uint32_t
 		wait_ms; /* OPERATIONS with exact: answered when it has ended, or after this long */
 };

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "node/circuits_internal.h"
 #include "node/node_internal.h"
 
 static void run_next(struct vx6_node *node);
@@ -108,10 +109,16 @@ static void apply_put(struct vx6_node *node, struct request *rq, enum vx6_resour
 
 static void apply_node(struct vx6_node *node, const struct request *rq)
 {
-	vx6_strlcpy(node->name, rq->cmd->u.node.name, sizeof node->name);
+	struct vx6_relaying_budget before = node->stored.relay;
+
+	if (rq->cmd->u.node.name[0])
+		vx6_strlcpy(node->name, rq->cmd->u.node.name, sizeof node->name);
 	vx6_strlcpy(node->stored.name, node->name, sizeof node->stored.name);
+	vx6_relaying_apply(&node->stored.relay, &rq->cmd->u.node.relay);
 	node->stored.generation++;
 	node->stored.updated_ms = rq->event.wall_ms;
+	if (!vx6_relaying_eq(&before, &node->stored.relay))
+		circuits_set_budget(node, &node->stored.relay);
 	announce_endpoint(node);
 }
 
@@ -232,6 +239,7 @@ static void write_delete(struct vx6_node *node, struct request *rq, enum vx6_res
 static void run_node_update(struct vx6_node *node, struct request *rq)
 {
 	struct vx6_stored_node stored = node->stored;
+	const char *name = rq->cmd->u.node.name;
 	struct vx6_write *w;
 
 	if (rq->cmd->if_generation != 0 && rq->cmd->if_generation != stored.generation) {
@@ -240,13 +248,15 @@ static void run_node_update(struct vx6_node *node, struct request *rq)
 		run_next(node);
 		return;
 	}
-	if (!vx6_label_is_valid(rq->cmd->u.node.name, strlen(rq->cmd->u.node.name))) {
+	if (name[0] && !vx6_label_is_valid(name, strlen(name))) {
 		request_fail(rq, VX6_ERR(INVALID), "/name", "not a name for a node");
 		run_next(node);
 		return;
 	}
 	w = vx6_write_new();
-	vx6_strlcpy(stored.name, rq->cmd->u.node.name, sizeof stored.name);
+	if (name[0])
+		vx6_strlcpy(stored.name, name, sizeof stored.name);
+	vx6_relaying_apply(&stored.relay, &rq->cmd->u.node.relay);
 	stored.generation++;
 	stored.updated_ms = vx6_wall_ms();
 	vx6_write_put_node(w, &stored);

@@ -18,6 +18,7 @@
 #include "crypto/hash.h"
 #include "crypto/secret.h"
 #include "identity/keyfile.h"
+#include "node/circuits_internal.h"
 #include "node/node_internal.h"
 
 enum {
@@ -108,9 +109,6 @@ static void name_from_host(char out[VX6_LABEL_TEXT])
 
 static vx6_err choose_name(struct vx6_node *node, const struct vx6_state_image *img, char *detail)
 {
-	struct vx6_write *w;
-
-	node->stored = img->node;
 	if (node->cfg.name) {
 		if (!vx6_label_is_valid(node->cfg.name, strlen(node->cfg.name))) {
 			snprintf(detail, VX6_DETAIL_MAX,
@@ -124,7 +122,20 @@ static vx6_err choose_name(struct vx6_node *node, const struct vx6_state_image *
 	} else {
 		name_from_host(node->name);
 	}
-	if (img->node.exists && strcmp(img->node.name, node->name) == 0)
+	return VX6_OK;
+}
+
+/* What was said at the start is stored as what was set through the API. */
+static vx6_err choose_settings(struct vx6_node *node, const struct vx6_state_image *img,
+			       char *detail)
+{
+	struct vx6_write *w;
+
+	VX6_TRY(choose_name(node, img, detail));
+	node->stored = img->node;
+	vx6_relaying_apply(&node->stored.relay, &node->cfg.relay);
+	if (img->node.exists && strcmp(img->node.name, node->name) == 0 &&
+	    vx6_relaying_eq(&img->node.relay, &node->stored.relay))
 		return VX6_OK;
 	node->stored.updated_ms = vx6_wall_ms();
 	if (!img->node.exists)
@@ -376,13 +387,14 @@ static vx6_err start_parts(struct vx6_node *node, char *detail)
 		return err;
 	}
 	node->event_index = img.last_seq;
-	err = choose_name(node, &img, detail);
+	err = choose_settings(node, &img, detail);
 	if (vx6_is_ok(err))
 		err = wiring_start(node, &img, detail);
 	if (vx6_is_ok(err)) {
 		load_rows(node, &img);
 		add_config_peers(node);
 		load_revocation(node, &img);
+		circuits_set_budget(node, &node->stored.relay);
 		node->operations = operations_new(node);
 	}
 	vx6_state_image_fini(&img);

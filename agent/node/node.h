@@ -26,7 +26,9 @@ struct vx6_node_config {
 	enum vx6_diversity diversity;
 	const char *asn_map; /* a MaxMind file; NULL: none */
 	bool lan_off;        /* no beacon is sent or heard */
-	uint32_t drain_ms;   /* how long an orderly stop waits for streams; 0: 2000 */
+	struct vx6_relaying_change
+		relay;     /* what is said wins over what is stored, as `name` does */
+	uint32_t drain_ms; /* how long an orderly stop waits for streams; 0: 2000 */
 };
 
 /**

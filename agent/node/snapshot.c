@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/util.h"
+#include "node/circuits_internal.h"
 #include "node/node_internal.h"
 
 /* The public part must not show the count, and must be what the receiver points at. */
@@ -58,6 +59,8 @@ static void view_discovery(struct vx6_node *node, struct vx6_node_view *v)
 	if (dht)
 		vx6_dht_info(dht, &v->dht.info);
 	v->lan = node->lan != NULL;
+	v->relay = node->stored.relay;
+	circuits_relaying_view(node, &v->relaying);
 	vx6_registry_info(node->registry, &known);
 	v->known_nodes = known.nodes;
 	v->known_records = known.records;
@@ -329,6 +332,8 @@ static void view_forwards(struct vx6_node *node, struct vx6_snapshot *s)
 		vx6_strlcpy(v->transport, st.transport, sizeof v->transport);
 		v->remote = st.remote;
 		v->rtt_us = st.rtt_us;
+		vx6_strlcpy(v->circuit, st.circuit, sizeof v->circuit);
+		v->hops = st.hops;
 	}
 }
 

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "node/circuits_internal.h"
 #include "node/node_internal.h"
 #include "wire/record.h"
 
@@ -305,6 +306,7 @@ static void make_parts(struct vx6_node *node, const struct vx6_state_image *img)
 		.allow_non_loopback = node->cfg.allow_non_loopback,
 		.failed = tell_forward_failed,
 		.recovered = tell_forward_recovered,
+		.carrier = circuits_path,
 		.user = node,
 	});
 }

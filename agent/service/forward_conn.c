@@ -80,9 +80,15 @@ static void give_up(struct conn *c, vx6_err err, const char *detail)
 
 static void remember_session(struct forward *fwd, const struct vx6_stream *stream)
 {
+	const struct vx6_forwards_config *cfg = &fwd->table->cfg;
 	struct vx6_link_info info;
 
 	vx6_link_info(vx6_stream_link(stream), &info);
+	fwd->seen.circuit[0] = 0;
+	fwd->seen.hops = 0;
+	if (cfg->carrier)
+		cfg->carrier(cfg->user, vx6_stream_link(stream), fwd->seen.circuit,
+			     &fwd->seen.hops);
 	vx6_strlcpy(fwd->seen.transport, info.transport, sizeof fwd->seen.transport);
 	fwd->seen.remote = info.remote;
 	fwd->seen.rtt_us = info.srtt_us;

@@ -41,6 +41,9 @@ struct vx6_forwards_config {
 	void (*failed)(void *user, const char *id, const struct vx6_failure *f);
 	/** Optional: a listener that could not be bound came up later (phase LISTENING). Must not change the table. */
 	void (*recovered)(void *user, const char *id);
+	/** Optional: the circuit that @p link is one over. @param circuit empty: none @param hops its relays */
+	void (*carrier)(void *user, const struct vx6_link *link,
+			char circuit[static VX6_CARRIER_TEXT], uint32_t *hops);
 	void *user;
 };
 

@@ -14,6 +14,8 @@
 #include "base/addr.h"
 #include "base/err.h"
 
+enum { VX6_CARRIER_TEXT = 40 };
+
 struct vx6_failure {
 	vx6_err err;      /* OK: none so far */
 	char detail[160]; /* for people */
@@ -37,7 +39,9 @@ struct vx6_forward_status {
 	struct vx6_flow_stats stats;
 	char transport[8]; /* of the session last used; empty: none yet */
 	struct vx6_addr remote;
-	uint32_t rtt_us; /* at that time */
+	uint32_t rtt_us;                /* at that time */
+	char circuit[VX6_CARRIER_TEXT]; /* that carried the session; empty: none */
+	uint32_t hops;                  /* its relays */
 };
 
 #endif

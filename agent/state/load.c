@@ -99,6 +99,23 @@ static bool to_node_at(sqlite3_stmt *stmt, int column, struct vx6_target *to)
 	return vx6_strlcpy(to->node, text, sizeof to->node) < sizeof to->node;
 }
 
+static bool route_at(sqlite3_stmt *stmt, int column, struct vx6_routing *out)
+{
+	size_t n = (size_t)sqlite3_column_bytes(stmt, column + 2);
+	uint64_t hops = u64_at(stmt, column + 1);
+	const char *why;
+
+	if (n % sizeof out->nodes[0] != 0 || n > sizeof out->nodes || hops > VX6_ROUTE_HOPS_MAX)
+		return false;
+	out->hops = (uint8_t)hops;
+	out->nodes_n = (uint8_t)(n / sizeof out->nodes[0]);
+	if (n)
+		memcpy(out->nodes, sqlite3_column_blob(stmt, column + 2), n);
+	out->anonymous = u64_at(stmt, column + 3) != 0;
+	return vx6_routing_via_parse(text_at(stmt, column), &out->via) &&
+	       vx6_routing_is_valid(out, &why);
+}
+
 static bool forward_row(sqlite3_stmt *stmt, void *item)
 {
 	struct vx6_stored_forward *f = item;
@@ -110,7 +127,8 @@ static bool forward_row(sqlite3_stmt *stmt, void *item)
 	       copy_at(stmt, 9, to->service, sizeof to->service) &&
 	       node_id_at(stmt, 10, &to->has_node_id, &to->node_id) &&
 	       addr_at(stmt, 11, &to->address) &&
-	       vx6_transport_choice_parse(text_at(stmt, 12), &to->transport);
+	       vx6_transport_choice_parse(text_at(stmt, 12), &to->transport) &&
+	       route_at(stmt, 14, &to->route);
 }
 
 static void forward_fini(void *item)
@@ -295,10 +313,25 @@ static vx6_err load_table(sqlite3 *db, const struct table *t, void **out, size_t
 	return state_err(db, rc);
 }
 
+/* What cannot be understood is as built in. */
+static void relay_at(sqlite3_stmt *stmt, int column, struct vx6_relaying_budget *out)
+{
+	if (!vx6_relaying_parse(text_at(stmt, column), &out->mode))
+		VX6_WARN("state", "relay mode %s is not known", text_at(stmt, column));
+	out->circuits =
+		(uint32_t)VX6_MIN(u64_at(stmt, column + 1), (uint64_t)VX6_RELAYING_CIRCUITS_MAX);
+	out->memory_mb =
+		(uint32_t)VX6_MIN(u64_at(stmt, column + 2), (uint64_t)VX6_RELAYING_MEMORY_MB_MAX);
+	out->rate_mbit =
+		(uint32_t)VX6_MIN(u64_at(stmt, column + 3), (uint64_t)VX6_RELAYING_RATE_MBIT_MAX);
+}
+
 static vx6_err load_node(sqlite3 *db, struct vx6_stored_node *node)
 {
 	sqlite3_stmt *stmt = NULL;
-	int rc = sqlite3_prepare_v2(db, "SELECT name, generation, created_ms, updated_ms FROM node",
+	int rc = sqlite3_prepare_v2(db,
+				    "SELECT name, generation, created_ms, updated_ms, relay_mode,"
+				    " relay_circuits, relay_memory_mb, relay_rate_mbit FROM node",
 				    -1, &stmt, NULL);
 
 	if (rc == SQLITE_OK)
@@ -309,6 +342,7 @@ static vx6_err load_node(sqlite3 *db, struct vx6_stored_node *node)
 		node->generation = u64_at(stmt, 1);
 		node->created_ms = u64_at(stmt, 2);
 		node->updated_ms = u64_at(stmt, 3);
+		relay_at(stmt, 4, &node->relay);
 	}
 	sqlite3_finalize(stmt);
 	return state_err(db, rc);

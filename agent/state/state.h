@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "circuit/relaying.h"
 #include "discovery/names.h"
 #include "discovery/peer_spec.h"
 #include "identity/node_id.h"
@@ -62,6 +63,7 @@ struct vx6_stored_node {
 	bool exists; /* false: a new state directory */
 	char name[VX6_LABEL_MAX + 1];
 	uint64_t generation, created_ms, updated_ms;
+	struct vx6_relaying_budget relay;
 };
 struct vx6_stored_service {
 	struct vx6_meta meta;

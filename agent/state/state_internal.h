@@ -16,7 +16,7 @@
 #include "state/state.h"
 
 enum {
-	STATE_BINDS_MAX = 14,
+	STATE_BINDS_MAX = 18,
 	STATE_QUEUE_BYTES = 16 << 20, /* that wait */
 	STATE_BATCH_MAX = 512,        /* writes in one transaction */
 	STATE_APPLICATION_ID = 0x56583601,

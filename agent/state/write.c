@@ -101,16 +101,23 @@ void vx6_write_put_node(struct vx6_write *w, const struct vx6_stored_node *node)
 {
 	struct state_op *op =
 		add(w,
-		    "INSERT INTO node VALUES (1, ?, ?, ?, ?) ON CONFLICT (one) DO UPDATE SET name "
-		    "= excluded.name,"
+		    "INSERT INTO node VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (one) DO "
+		    "UPDATE SET name = excluded.name,"
 		    " generation = excluded.generation, created_ms = excluded.created_ms,"
-		    " updated_ms = excluded.updated_ms",
+		    " updated_ms = excluded.updated_ms, relay_mode = excluded.relay_mode,"
+		    " relay_circuits = excluded.relay_circuits,"
+		    " relay_memory_mb = excluded.relay_memory_mb,"
+		    " relay_rate_mbit = excluded.relay_rate_mbit",
 		    true);
 
 	put_text(w, op, node->name);
 	put_int(op, node->generation);
 	put_int(op, node->created_ms);
 	put_int(op, node->updated_ms);
+	put_text(w, op, vx6_relaying_text(node->relay.mode));
+	put_int(op, node->relay.circuits);
+	put_int(op, node->relay.memory_mb);
+	put_int(op, node->relay.rate_mbit);
 }
 
 /* An upsert on the id alone: a name that another row has must fail, where INSERT OR REPLACE would delete that row. */
@@ -153,13 +160,16 @@ static void put_to_node(struct vx6_write *w, struct state_op *op, const struct v
 void vx6_write_put_forward(struct vx6_write *w, const struct vx6_meta *meta,
 			   const struct vx6_forward_spec *spec)
 {
+	const struct vx6_routing *route = &spec->to.route;
 	struct state_op *op = add(
 		w,
-		"INSERT INTO forwards VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)" META_SET
+		"INSERT INTO forwards VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+		"?)" META_SET
 		" name = excluded.name, listen = excluded.listen, to_node = excluded.to_node,"
 		" to_service = excluded.to_service, to_node_id = excluded.to_node_id,"
 		" to_address = excluded.to_address, transport = excluded.transport,"
-		" enabled = excluded.enabled",
+		" enabled = excluded.enabled, via = excluded.via, hops = excluded.hops,"
+		" through = excluded.through, anonymous = excluded.anonymous",
 		true);
 
 	put_meta(w, op, meta);
@@ -171,6 +181,10 @@ void vx6_write_put_forward(struct vx6_write *w, const struct vx6_meta *meta,
 	put_addr(w, op, &spec->to.address);
 	put_text(w, op, vx6_transport_choice_text(spec->to.transport));
 	put_int(op, spec->enabled);
+	put_text(w, op, vx6_routing_via_text(route->via));
+	put_int(op, route->hops);
+	put_bytes(w, op, STATE_BLOB, route->nodes, route->nodes_n * sizeof route->nodes[0]);
+	put_int(op, route->anonymous);
 }
 
 void vx6_write_put_peer(struct vx6_write *w, const struct vx6_meta *meta,

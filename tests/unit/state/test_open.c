@@ -288,6 +288,38 @@ static void open__first_version__its_pins_and_services_are_kept(void **state)
 	vx6_state_image_fini(&img);
 }
 
+/* Before there were routes: whichever works, and the node's part as a relay is as built in. */
+static void open__second_version__forwards_take_any_route(void **state)
+{
+	struct vx6_state_config cfg = {.dir = d.path, .loop = d.loop};
+	const struct vx6_routing any = {.via = VX6_ROUTE_AUTO};
+	struct vx6_state_image img;
+	sqlite3 *db;
+
+	assert_true(vx6_is_ok(state_open_with(&cfg, vx6_state_migrations, 2, &d.st, d.detail)));
+	dir_close(&d);
+	assert_int_equal(sqlite3_open(file("state.db"), &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db,
+				      "INSERT INTO node VALUES (1, 'alice', 3, 1, 2);"
+				      "INSERT INTO forwards VALUES ('fwd_1', 1, 2, 3, 'api', '{}',"
+				      " 'f', '127.0.0.1:80', 'bob', 'web', NULL, NULL, 'tcp', 1)",
+				      NULL, NULL, NULL),
+			 SQLITE_OK);
+	sqlite3_close(db);
+	assert_true(vx6_is_ok(dir_open(&d)));
+	assert_true(vx6_is_ok(vx6_state_load(d.st, &img)));
+	assert_string_equal(img.node.name, "alice");
+	assert_int_equal(img.node.generation, 3);
+	assert_int_equal(img.node.relay.mode, VX6_RELAYING_PUBLIC);
+	assert_int_equal(img.node.relay.circuits + img.node.relay.memory_mb +
+				 img.node.relay.rate_mbit,
+			 0);
+	assert_int_equal(img.forwards_n, 1);
+	assert_string_equal(img.forwards[0].spec.to.service, "web");
+	assert_true(vx6_routing_eq(&img.forwards[0].spec.to.route, &any));
+	vx6_state_image_fini(&img);
+}
+
 static void open__migration_fails__nothing_changed(void **state)
 {
 	const char *more[32];
@@ -412,6 +444,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(open__older__is_copied_and_migrated, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(open__first_version__its_pins_and_services_are_kept,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(open__second_version__forwards_take_any_route,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(open__migration_fails__nothing_changed, setup,
 						teardown),

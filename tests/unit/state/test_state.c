@@ -76,7 +76,11 @@ static void load__everything_put__comes_back(void **state)
 	struct vx6_stored_node node = {.name = "me",
 				       .generation = 9,
 				       .created_ms = 1,
-				       .updated_ms = UINT64_C(1) << 40};
+				       .updated_ms = UINT64_C(1) << 40,
+				       .relay = {.mode = VX6_RELAYING_OFF,
+						 .circuits = 100,
+						 .memory_mb = 32,
+						 .rate_mbit = 7}};
 	struct vx6_write *w = vx6_write_new();
 	struct vx6_state_image img;
 
@@ -88,6 +92,12 @@ static void load__everything_put__comes_back(void **state)
 	assert_true(vx6_is_ok(vx6_addr_parse("192.0.2.1:4242", &peer.addrs[1])));
 	fwd2.to.node_id = ids[0];
 	fwd2.to.transport = VX6_TRANSPORT_TCP_ONLY;
+	fwd.to.route = (struct vx6_routing){.via = VX6_ROUTE_RELAY,
+					    .hops = 2,
+					    .anonymous = true,
+					    .nodes_n = 2,
+					    .nodes = {ids[1], ids[0]}};
+	fwd2.to.route.via = VX6_ROUTE_DIRECT;
 	vx6_write_put_node(w, &node);
 	vx6_write_put_service(w, &s1, &svc);
 	vx6_write_put_forward(w, &f1, &fwd);
@@ -105,6 +115,7 @@ static void load__everything_put__comes_back(void **state)
 	assert_string_equal(img.node.name, "me");
 	assert_int_equal(img.node.generation, 9);
 	assert_int_equal(img.node.updated_ms, UINT64_C(1) << 40);
+	assert_true(vx6_relaying_eq(&img.node.relay, &node.relay));
 	assert_int_equal(img.services_n, 1);
 	assert_string_equal(img.services[0].meta.id, "svc_1");
 	assert_string_equal(img.services[0].meta.labels, "{\"a\":\"b\"}");
@@ -125,6 +136,9 @@ static void load__everything_put__comes_back(void **state)
 	assert_true(vx6_node_id_eq(&img.forwards[1].spec.to.node_id, &ids[0]));
 	assert_true(vx6_addr_eq(&img.forwards[1].spec.to.address, &fwd2.to.address));
 	assert_int_equal(img.forwards[1].spec.to.transport, VX6_TRANSPORT_TCP_ONLY);
+	assert_true(vx6_routing_eq(&img.forwards[0].spec.to.route, &fwd.to.route));
+	assert_int_equal(img.forwards[0].spec.to.route.hops, 2);
+	assert_true(vx6_routing_eq(&img.forwards[1].spec.to.route, &fwd2.to.route));
 	assert_int_equal(img.peers_n, 1);
 	assert_int_equal(img.peers[0].spec.addrs_n, 2);
 	assert_true(vx6_addr_eq(&img.peers[0].spec.addrs[1], &peer.addrs[1]));
