@@ -106,7 +106,7 @@ vx6_err vx6_session_send_record(struct vx6_session *s, const uint8_t *record, si
 
 	if (!s->was_up || s->state == SESSION_DEAD)
 		return VX6_ERR(CLOSED);
-	if (s->anonymous)
+	if (s->anonymous || s->circuit)
 		return VX6_ERR(INVALID);
 	if (n == 0 || n > VX6_RECORD_MAX)
 		return VX6_ERR(LIMIT);
@@ -127,6 +127,8 @@ vx6_err vx6_session_want_records(struct vx6_session *s, const struct vx6_node_id
 
 	if (!s->was_up || s->state == SESSION_DEAD)
 		return VX6_ERR(CLOSED);
+	if (s->circuit)
+		return VX6_ERR(INVALID);
 	vx6_wr_init(&w, buf, sizeof buf);
 	vx6_ctl_encode_records_want(&w, node->b);
 	control_send(s, buf, w.len);
@@ -149,6 +151,8 @@ vx6_err vx6_session_send_have(struct vx6_session *s, const struct vx6_have *e, s
 
 	if (!s->was_up || s->state == SESSION_DEAD)
 		return VX6_ERR(CLOSED);
+	if (s->circuit)
+		return VX6_ERR(INVALID);
 	vx6_wr_init(&w, buf, sizeof buf);
 	vx6_ctl_encode_have(&w, e, n);
 	return send_whole(s, &w);
@@ -161,6 +165,8 @@ vx6_err vx6_session_send_get(struct vx6_session *s, const uint64_t *tags, size_t
 
 	if (!s->was_up || s->state == SESSION_DEAD)
 		return VX6_ERR(CLOSED);
+	if (s->circuit)
+		return VX6_ERR(INVALID);
 	vx6_wr_init(&w, buf, sizeof buf);
 	vx6_ctl_encode_get(&w, tags, n);
 	return send_whole(s, &w);
@@ -264,6 +270,12 @@ static vx6_err take_goaway(struct vx6_session *s, const struct vx6_ctl *m)
 	return VX6_OK;
 }
 
+static bool is_about_records(uint8_t type)
+{
+	return type == VX6_CTL_RECORDS || type == VX6_CTL_RECORDS_WANT || type == VX6_CTL_HAVE ||
+	       type == VX6_CTL_GET;
+}
+
 static vx6_err take_message(struct vx6_session *s, const struct vx6_ctl *m, char *detail)
 {
 	if (s->state == SESSION_HELLO) {
@@ -272,6 +284,10 @@ static vx6_err take_message(struct vx6_session *s, const struct vx6_ctl *m, char
 		if (m->type == VX6_CTL_GOAWAY)
 			return take_goaway(s, m);
 		return VX6_ERR(PROTOCOL);
+	}
+	if (s->circuit && is_about_records(m->type)) {
+		s->m->circuit_ignored++;
+		return VX6_OK;
 	}
 	switch (m->type) {
 	case VX6_CTL_RECORDS:

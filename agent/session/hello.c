@@ -6,13 +6,61 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/util.h"
 #include "crypto/secret.h"
 #include "session/session_internal.h"
 
 /* what this program speaks; what the peer speaks as well is in force */
 #define FEATURES (VX6_FEAT_SERVICE | VX6_FEAT_RECORDS | VX6_FEAT_EXCHANGE | VX6_FEAT_RESUME)
 
+/* and over a circuit, which is for streams. Resumable ones are never in doubt there: who opens one early has not heard yet what the peer speaks */
+#define CIRCUIT_FEATURES (VX6_FEAT_SERVICE | VX6_FEAT_RESUME)
+
 enum { SKEW_WARN_MS = VX6_CLOCK_SKEW_S * 1000 };
+
+static uint64_t own_features(const struct vx6_session *s)
+{
+	return s->circuit ? CIRCUIT_FEATURES : FEATURES;
+}
+
+/* ---- what a circuit has in place of TLS keys ---- */
+
+static const char proof_label[] = "VX6 hello proof v1";
+
+enum { PROOF_MSG = 1 + VX6_CB_BYTES };
+
+static void proof_message(bool initiator, const uint8_t binding[static VX6_CB_BYTES],
+			  uint8_t out[static PROOF_MSG])
+{
+	out[0] = initiator ? 1 : 2;
+	memcpy(out + 1, binding, VX6_CB_BYTES);
+}
+
+vx6_err hello_proof_make(const struct vx6_sign_keypair *key, const struct vx6_net *net,
+			 bool initiator, const uint8_t binding[static VX6_CB_BYTES],
+			 struct vx6_sig *out)
+{
+	uint8_t msg[PROOF_MSG];
+
+	proof_message(initiator, binding, msg);
+	return vx6_sign(key, proof_label, net, msg, sizeof msg, out);
+}
+
+vx6_err hello_proof_check(const struct vx6_sign_pk *key, const struct vx6_net *net, bool initiator,
+			  const uint8_t binding[static VX6_CB_BYTES],
+			  const uint8_t proof[static VX6_HELLO_PROOF_BYTES])
+{
+	uint8_t msg[PROOF_MSG];
+	struct vx6_sig sig;
+
+	proof_message(initiator, binding, msg);
+	memcpy(sig.b, proof, sizeof sig.b);
+	return vx6_verify(key, proof_label, net, msg, sizeof msg, &sig);
+}
+
+_Static_assert((int)VX6_HELLO_PROOF_BYTES == (int)VX6_SIG_BYTES, "an Ed25519 signature");
+
+/* ---- ours ---- */
 
 /* The certificate of the key that the link presented: a renewal may have come in between. @return NULL: of neither key we know */
 static const uint8_t *own_certificate(const struct vx6_session *s, const struct vx6_sign_pk *key)
@@ -26,35 +74,60 @@ static const uint8_t *own_certificate(const struct vx6_session *s, const struct 
 	return NULL;
 }
 
+/* Who we are, on a link whose keys say so. @return false: the session has failed */
+static bool put_named(struct vx6_session *s, struct vx6_hello *h,
+		      uint8_t endpoint[static VX6_RECORD_MAX])
+{
+	const struct vx6_identity *id = s->m->cfg.identity;
+	struct vx6_link_info info;
+
+	vx6_link_info(s->link, &info);
+	h->observed = info.remote;
+	h->node_id = id->id.b;
+	h->subkey_cert = own_certificate(s, &info.own_key);
+	if (!h->subkey_cert) {
+		session_fail(s, VX6_ERR(KEY), "our key was renewed twice in one handshake");
+		return false;
+	}
+	if (s->m->cfg.events->own_endpoint)
+		h->endpoint_n =
+			s->m->cfg.events->own_endpoint(s->m->cfg.user, endpoint, VX6_RECORD_MAX);
+	if (h->endpoint_n > 0)
+		h->endpoint = endpoint;
+	return true;
+}
+
+/* The same on a circuit, which has none: the key in use signs what only its two ends know. */
+static bool put_proven(struct vx6_session *s, struct vx6_hello *h, struct vx6_sig *proof)
+{
+	const struct vx6_identity *id = s->m->cfg.identity;
+
+	h->node_id = id->id.b;
+	h->subkey_cert = id->subkey.cert_bytes;
+	h->proof = proof->b;
+	if (vx6_is_ok(hello_proof_make(&id->subkey.key, &id->net, s->initiator, s->binding, proof)))
+		return true;
+	session_fail(s, VX6_ERR(KEY), "cannot sign for a circuit");
+	return false;
+}
+
 void session_send_hello(struct vx6_session *s)
 {
 	uint8_t buf[VX6_HELLO_MAX + VX6_CTL_HEADER], endpoint[VX6_RECORD_MAX];
-	const struct vx6_identity *id = s->m->cfg.identity;
 	struct vx6_hello h = {
 		.version = VX6_HELLO_VERSION,
 		.min_version = VX6_HELLO_VERSION,
-		.features = FEATURES,
+		.features = own_features(s),
 		.role = s->anonymous ? VX6_ROLE_ANON : VX6_ROLE_NODE,
 	};
-	struct vx6_link_info info;
+	struct vx6_sig proof;
 	struct vx6_wr w;
 	size_t n;
 
 	if (!s->anonymous) {
-		vx6_link_info(s->link, &info);
 		h.clock_ms = vx6_wall_ms();
-		h.observed = info.remote;
-		h.node_id = id->id.b;
-		h.subkey_cert = own_certificate(s, &info.own_key);
-		if (!h.subkey_cert) {
-			session_fail(s, VX6_ERR(KEY), "our key was renewed twice in one handshake");
+		if (s->circuit ? !put_proven(s, &h, &proof) : !put_named(s, &h, endpoint))
 			return;
-		}
-		if (s->m->cfg.events->own_endpoint)
-			h.endpoint_n = s->m->cfg.events->own_endpoint(s->m->cfg.user, endpoint,
-								      sizeof endpoint);
-		if (h.endpoint_n > 0)
-			h.endpoint = endpoint;
 	}
 	vx6_wr_init(&w, buf, sizeof buf);
 	vx6_hello_encode(&w, &h);
@@ -65,7 +138,34 @@ void session_send_hello(struct vx6_session *s)
 	control_send(s, buf, n);
 }
 
-/* The certificate must come from the master key that is the node id, and speak for the key that TLS proved. */
+/* ---- the peer's ---- */
+
+/* TLS proved the key; or nothing did, and the peer has to show here that it has it. */
+static vx6_err check_key(struct vx6_session *s, const struct vx6_hello *h,
+			 const struct vx6_subkey_cert *cert, char *detail)
+{
+	struct vx6_link_info info;
+	const char *what = NULL;
+
+	vx6_link_info(s->link, &info);
+	if (!s->circuit && h->proof)
+		what = "peer proves itself to a link that has done so";
+	else if (!s->circuit && (!info.has_peer_key || !vx6_ct_eq(cert->subject.b, info.peer_key.b,
+								  sizeof cert->subject.b)))
+		what = "peer's certificate is for another key than the link's";
+	else if (s->circuit && !h->proof)
+		what = "peer does not prove that the key is its own";
+	else if (s->circuit &&
+		 !vx6_is_ok(hello_proof_check(&cert->subject, &s->m->cfg.identity->net,
+					      !s->initiator, s->binding, h->proof)))
+		what = "peer's proof is not of this circuit, or not by the key of its certificate";
+	if (!what)
+		return VX6_OK;
+	vx6_strlcpy(detail, what, VX6_DIAL_DETAIL_MAX);
+	return VX6_ERR(WRONG_PEER);
+}
+
+/* The certificate must come from the master key that is the node id, and speak for the key that the link or the peer proved. */
 static vx6_err check_certificate(struct vx6_session *s, const struct vx6_hello *h, char *detail)
 {
 	struct vx6_admit ctx = {
@@ -74,7 +174,6 @@ static vx6_err check_certificate(struct vx6_session *s, const struct vx6_hello *
 		.now_s = vx6_wall_s(),
 	};
 	struct vx6_subkey_cert cert;
-	struct vx6_link_info info;
 	vx6_err err = vx6_cert_admit(&ctx, &s->node, h->subkey_cert, VX6_SUBKEY_CERT_BYTES,
 				     VX6_PURPOSE_TLS, &cert);
 
@@ -82,14 +181,7 @@ static vx6_err check_certificate(struct vx6_session *s, const struct vx6_hello *
 		snprintf(detail, VX6_DIAL_DETAIL_MAX, "peer's certificate: %s", vx6_err_text(err));
 		return err;
 	}
-	vx6_link_info(s->link, &info);
-	if (!info.has_peer_key ||
-	    !vx6_ct_eq(cert.subject.b, info.peer_key.b, sizeof cert.subject.b)) {
-		snprintf(detail, VX6_DIAL_DETAIL_MAX,
-			 "peer's certificate is for another key than the link's");
-		return VX6_ERR(WRONG_PEER);
-	}
-	return VX6_OK;
+	return check_key(s, h, &cert, detail);
 }
 
 static vx6_err check_node(struct vx6_session *s, char *detail)
@@ -122,7 +214,7 @@ static void tell_own_key(const struct vx6_session *s)
 {
 	struct vx6_link_info info;
 
-	if (s->initiator || !s->m->cfg.events->own_key || is_dialed_by_us(s))
+	if (s->circuit || s->initiator || !s->m->cfg.events->own_key || is_dialed_by_us(s))
 		return;
 	vx6_link_info(s->link, &info);
 	s->m->cfg.events->own_key(s->m->cfg.user, &info.remote);
@@ -165,7 +257,11 @@ vx6_err session_take_hello(struct vx6_session *s, const uint8_t *body, size_t n,
 			 VX6_HELLO_VERSION);
 		return VX6_ERR(UNSUPPORTED);
 	}
-	s->features = h.features & FEATURES;
+	s->features = h.features & own_features(s);
+	if (s->circuit && !(s->features & VX6_FEAT_RESUME)) {
+		snprintf(detail, VX6_DIAL_DETAIL_MAX, "peer has no resumable streams");
+		return VX6_ERR(UNSUPPORTED);
+	}
 	if (h.role != VX6_ROLE_ANON) {
 		VX6_TRY(take_named(s, &h, detail));
 	} else if (s->initiator) {
@@ -173,6 +269,10 @@ vx6_err session_take_hello(struct vx6_session *s, const uint8_t *body, size_t n,
 		return VX6_ERR(WRONG_PEER);
 	}
 	session_hello_done(s);
+	if (s->circuit) {
+		s->m->circuit_ignored += (h.revocation != NULL) + (h.endpoint != NULL);
+		h.revocation = h.endpoint = NULL;
+	}
 	if (h.revocation && s->state != SESSION_DEAD && s->m->cfg.events->record)
 		s->m->cfg.events->record(s->m->cfg.user, s, h.revocation, h.revocation_n);
 	if (h.endpoint && s->state != SESSION_DEAD && s->m->cfg.events->record)

@@ -210,10 +210,11 @@ static vx6_err opening_begin(struct vx6_opening *o, struct vx6_session *s,
 vx6_err vx6_session_open(struct vx6_session *s, const struct vx6_open *what,
 			 const struct vx6_opening_events *ev, void *user, struct vx6_opening **out)
 {
+	bool early = s->state == SESSION_HELLO && s->initiator && s->proven;
 	struct vx6_opening *o;
 	vx6_err err;
 
-	if (s->state != SESSION_UP)
+	if (s->state != SESSION_UP && !early)
 		return s->state == SESSION_DRAIN ? VX6_ERR(DRAINING) : VX6_ERR(CLOSED);
 	o = vx6_zalloc(sizeof *o);
 	o->ev = ev;
@@ -223,6 +224,7 @@ vx6_err vx6_session_open(struct vx6_session *s, const struct vx6_open *what,
 		free(o);
 		return err;
 	}
+	s->early |= early;
 	*out = o;
 	return VX6_OK;
 }
@@ -404,6 +406,23 @@ void arrivals_resume(struct vx6_session *s)
 		if (a->in.n > 0 || a->fin)
 			arrival_try(a, a->in.p, a->in.n);
 	}
+}
+
+void streams_let_go(struct vx6_session *s)
+{
+	while (!vx6_list_is_empty(&s->openings)) {
+		struct vx6_opening *o =
+			VX6_CONTAINER_OF(s->openings.next, struct vx6_opening, node);
+
+		vx6_stream_set_events(o->stream, &orphan_events, NULL);
+		opening_finish(o, VX6_ERR(CLOSED), NULL, NULL, 0, false);
+	}
+	while (!vx6_list_is_empty(&s->arrivals))
+		arrival_refuse(VX6_CONTAINER_OF(s->arrivals.next, struct arrival, node),
+			       VX6_CODE_DRAINING);
+	if (s->control)
+		vx6_stream_set_events(s->control, &orphan_events, NULL);
+	s->control = NULL;
 }
 
 vx6_err vx6_session_answer(struct vx6_stream *stream, vx6_err err)

@@ -58,7 +58,7 @@ static void on_link_up(struct vx6_link *link, void *user)
 	memcpy(s->binding, info.channel_binding, sizeof s->binding);
 	vx6_timer_init(s->m->cfg.loop, &s->timer, on_timer, s);
 	vx6_timer_init(s->m->cfg.loop, &s->probe, on_probe_timeout, s);
-	vx6_timer_in_ms(&s->timer, HELLO_TIMEOUT_MS);
+	vx6_timer_in_ms(&s->timer, s->circuit ? CIRCUIT_HELLO_TIMEOUT_MS : HELLO_TIMEOUT_MS);
 	if (!s->initiator)
 		return; /* the initiator opens the control stream */
 	memcpy(s->m->dialed[s->m->dialed_n++ % VX6_ARRAY_N(s->m->dialed)], s->binding,
@@ -106,8 +106,7 @@ static void on_link_down(struct vx6_link *link, vx6_err why, void *user)
 	sessions_leave(s);
 	if (s->dialing)
 		dialing_session_down(s, reason);
-	if (s->was_up && s->m->cfg.events->down)
-		s->m->cfg.events->down(s->m->cfg.user, s, reason);
+	session_tell_down(s, reason);
 	session_free(s);
 }
 
@@ -117,6 +116,12 @@ const struct vx6_link_events session_link_events = {
 	.draining = on_link_draining,
 	.down = on_link_down,
 };
+
+static const char *where(const struct vx6_session *s, const struct vx6_link_info *info,
+			 struct vx6_log_addr_buf *buf)
+{
+	return s->circuit ? "the end of a circuit" : vx6_log_addr(&info->remote, buf);
+}
 
 void session_fail(struct vx6_session *s, vx6_err why, const char *detail)
 {
@@ -130,7 +135,7 @@ void session_fail(struct vx6_session *s, vx6_err why, const char *detail)
 	if (!s->was_up && why.code != VX6_E_DUPLICATE &&
 	    vx6_log_allow(&s->m->complaints, "session", 20, 10000))
 		VX6_INFO("session", "%s %s via %s not accepted: %s (%s)",
-			 s->initiator ? "dial to" : "link from", vx6_log_addr(&info.remote, &buf),
+			 s->initiator ? "dial to" : "link from", where(s, &info, &buf),
 			 info.transport, vx6_err_text(why), detail);
 	if (s->control)
 		control_goaway(s, why);
@@ -140,7 +145,8 @@ void session_fail(struct vx6_session *s, vx6_err why, const char *detail)
 	sessions_leave(s);
 	vx6_timer_stop(&s->timer);
 	vx6_timer_stop(&s->probe);
-	vx6_link_close(s->link, why);
+	/* streams that were opened before the peer was known end with it: it is not the one that they were for */
+	vx6_link_close(s->link, s->early && !s->was_up ? VX6_ERR(WRONG_PEER) : why);
 }
 
 void session_hello_done(struct vx6_session *s)
@@ -156,15 +162,14 @@ void session_hello_done(struct vx6_session *s)
 	vx6_link_info(s->link, &info);
 	VX6_DEBUG("session", "up with %s at %s via %s",
 		  s->has_node ? vx6_node_id_format_short(&s->node, id) : "an anonymous peer",
-		  vx6_log_addr(&info.remote, &buf), info.transport);
+		  where(s, &info, &buf), info.transport);
 	/* one in which we are nobody is neither a second way to the node nor a copy of the first */
-	if (s->has_node && !s->anonymous)
+	if (s->has_node && (s->circuit || !s->anonymous))
 		sessions_enter(s);
-	if (s->m->cfg.events->up)
-		s->m->cfg.events->up(s->m->cfg.user, s);
+	session_tell_up(s);
 	if (s->dialing && s->state != SESSION_DEAD)
 		dialing_session_up(s);
-	if (s->has_node && s->state != SESSION_DEAD)
+	if (s->has_node && !s->circuit && s->state != SESSION_DEAD)
 		resume_on(s->m, &s->node);
 }
 

@@ -1,6 +1,6 @@
 /**
  * @file session.h
- * Authenticated sessions between nodes: a link of some transport whose peer has proved, by HELLO, which node it is.
+ * Authenticated sessions between nodes: a link of some transport, or a circuit, whose peer has proved, by HELLO, which node it is.
  *
  * Spec:    schemas/wire/session.md, hello.md, ctl.md, open.md
  * Layer:   session
@@ -112,7 +112,7 @@ size_t vx6_sessions_count(const struct vx6_sessions *m);
 /** Own addresses changed: every link moves to a new path or finds out early that it is dead. */
 void vx6_sessions_rebind(struct vx6_sessions *m);
 
-/** Calls @p fn for each session that is up; it may close the one it is given. */
+/** Calls @p fn for each session that is up and not over a circuit; it may close the one it is given. */
 void vx6_sessions_each(struct vx6_sessions *m, void (*fn)(struct vx6_session *s, void *user),
 		       void *user);
 
@@ -152,6 +152,48 @@ struct vx6_dialing *vx6_sessions_dial(struct vx6_sessions *m, const struct vx6_d
 				      vx6_dial_cb *cb, void *user);
 void vx6_dialing_cancel(struct vx6_dialing *d);
 
+/* ---- sessions over circuits ---- */
+
+#define VX6_ROUTE_ACCEPTED UINT64_MAX /* the route of sessions over circuits that end here */
+
+struct vx6_adopt_events {
+	/** In place of the manager's `up`. Optional. */
+	void (*up)(void *user, struct vx6_session *s);
+	/** In place of the manager's `down`, once, also when `up` never fired; @p s is gone after the return. Optional. */
+	void (*down)(void *user, struct vx6_session *s, vx6_err why);
+};
+
+struct vx6_adopt {
+	bool initiator;
+	bool anonymous; /* initiator only: do not say who we are */
+	bool proven; /* initiator: whoever is there has the onion key of `node`: streams may be opened before its HELLO has come */
+	bool expect_node; /* the peer must be `node`; an initiator always expects one */
+	struct vx6_node_id node;
+	uint64_t
+		route; /* initiator: which set of circuits it belongs to, not 0; else not looked at */
+	const struct vx6_adopt_events *ev; /* borrowed for the session's life; NULL: nobody hears */
+	void *user;
+};
+/**
+ * Makes a session of a link that proves no keys and has a channel binding that only its two ends know: a circuit. It is up, or comes up later; its
+ * events are the session's from now on. Such a session carries streams and nothing else: no records are given or taken, the manager's `up` and
+ * `down` do not fire, and whoever looks for a session finds it by vx6_sessions_find_route() only.
+ * @param how copied @param out set on success, until `down` @return VX6_OK | DRAINING: the link was not touched
+ */
+VX6_RES vx6_sessions_adopt(struct vx6_sessions *m, struct vx6_link *link,
+			   const struct vx6_adopt *how, struct vx6_session **out);
+bool vx6_session_is_circuit(const struct vx6_session *s);
+/** 0: not over a circuit; VX6_ROUTE_ACCEPTED */
+uint64_t vx6_session_route(const struct vx6_session *s);
+/** The best session with @p node over the circuits of @p route that takes new streams, or NULL. Several may be up side by side. */
+struct vx6_session *vx6_sessions_find_route(struct vx6_sessions *m, const struct vx6_node_id *node,
+					    uint64_t route);
+/** As vx6_sessions_each(), of those over circuits. */
+void vx6_sessions_each_circuit(struct vx6_sessions *m,
+			       void (*fn)(struct vx6_session *s, void *user), void *user);
+/** Records, and messages about them, that came over circuits and were not looked at. */
+uint64_t vx6_sessions_circuit_ignored(const struct vx6_sessions *m);
+
 /* ---- streams that outlive their session (schemas/wire/vxs.md) ---- */
 
 /** Whether streams with @p node wait for a session: VX6_ADRIFT_*; 0: none do. */
@@ -179,7 +221,7 @@ void vx6_session_close(struct vx6_session *s, vx6_err why);
 /** Asks for a sign of life: if nothing at all comes for @p ms the session is closed with TIMEOUT. */
 void vx6_session_probe(struct vx6_session *s, uint32_t ms);
 
-/** Queues a record for the peer; records of one wake-up travel together. @return FULL when too much is queued | INVALID: we are anonymous there */
+/** Queues a record for the peer; records of one wake-up travel together. @return FULL when too much is queued | INVALID: we are anonymous there, or it is over a circuit, as for the next three */
 VX6_RES vx6_session_send_record(struct vx6_session *s, const uint8_t *record, size_t n);
 VX6_RES vx6_session_want_records(struct vx6_session *s, const struct vx6_node_id *node);
 /** Peers with VX6_FEAT_EXCHANGE only. @param n at most VX6_CTL_HAVE_MAX, VX6_CTL_GET_MAX @return VX6_OK | CLOSED | LIMIT | FULL (too much is queued for it) */

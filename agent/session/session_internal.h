@@ -21,7 +21,8 @@
 
 enum {
 	HELLO_TIMEOUT_MS = 2000,
-	CTL_OUT_MAX = 256 * 1024, /* bytes queued for a peer's control stream */
+	CIRCUIT_HELLO_TIMEOUT_MS = 10000, /* there and back through up to eight others */
+	CTL_OUT_MAX = 256 * 1024,         /* bytes queued for a peer's control stream */
 	DUPLICATE_GRACE_MS = 2000,
 	ARRIVALS_MAX = 1024,        /* streams of one peer whose OPEN is incomplete */
 	EARLY_MAX = 1024 * 1024,    /* bytes of streams that came before the peer's HELLO */
@@ -60,6 +61,12 @@ struct vx6_session {
 	vx6_err why; /* what we closed the link for */
 	uint64_t id;
 	bool initiator, anonymous;
+	bool circuit; /* adopted: the link is a circuit */
+	bool proven;  /* which has proved the peer's onion key */
+	bool early;   /* a stream was opened before the peer's HELLO */
+	uint64_t route;
+	const struct vx6_adopt_events *adopt_ev;
+	void *adopt_user;
 	bool has_node, expect_node;
 	struct vx6_node_id node, expected;
 	struct vx6_addr dialed;
@@ -89,13 +96,14 @@ struct vx6_session {
 	uint8_t prefix[16];
 
 	struct vx6_list all;  /* vx6_sessions.all */
-	struct vx6_list peer; /* node_entry.sessions, once up */
+	struct vx6_list peer; /* node_entry.sessions or .circuits, once up */
 };
 
 /* All live sessions with one node, the oldest first. */
 struct node_entry {
 	struct vx6_node_id node;
 	struct vx6_list sessions;
+	struct vx6_list circuits; /* those over circuits, which are none of each other's business */
 	UT_hash_handle hh;
 };
 
@@ -121,6 +129,7 @@ struct vx6_sessions {
 	struct vx6_sign_pk retired_key;
 	uint8_t retired_cert[VX6_SUBKEY_CERT_BYTES];
 	bool draining;
+	uint64_t circuit_ignored;
 	uint8_t dialed[16]
 		      [VX6_CB_BYTES]; /* bindings of the latest links that we dialled, in a ring */
 	uint64_t dialed_n;
@@ -147,6 +156,10 @@ void sessions_leave(struct vx6_session *s);
 struct vx6_session *sessions_on_link(struct vx6_sessions *m, const struct vx6_node_id *node,
 				     const struct vx6_link *link);
 
+/** @param but not this one; NULL: any */
+struct vx6_session *sessions_best_route(struct vx6_sessions *m, const struct vx6_node_id *node,
+					uint64_t route, const struct vx6_session *but);
+
 /* ---- session.c ---- */
 
 extern const struct vx6_link_events session_link_events;
@@ -157,7 +170,23 @@ void session_probe(struct vx6_session *s, uint32_t ms, bool strict);
 /** The peer's HELLO was checked. */
 void session_hello_done(struct vx6_session *s);
 
+/* ---- adopt.c ---- */
+
+/** Ends every session over a circuit that is left, and lets go of its link. */
+void adopted_free_all(struct vx6_sessions *m);
+/** Tells whoever is to hear of the session. */
+void session_tell_up(struct vx6_session *s);
+void session_tell_down(struct vx6_session *s, vx6_err why);
+
 /* ---- hello.c ---- */
+
+/** The proof of a link without keys, by @p key. */
+VX6_RES hello_proof_make(const struct vx6_sign_keypair *key, const struct vx6_net *net,
+			 bool initiator, const uint8_t binding[static VX6_CB_BYTES],
+			 struct vx6_sig *out);
+VX6_RES hello_proof_check(const struct vx6_sign_pk *key, const struct vx6_net *net, bool initiator,
+			  const uint8_t binding[static VX6_CB_BYTES],
+			  const uint8_t proof[static VX6_HELLO_PROOF_BYTES]);
 
 /** Writes our HELLO onto the control stream. */
 void session_send_hello(struct vx6_session *s);
@@ -178,6 +207,8 @@ void control_goaway(struct vx6_session *s, vx6_err why);
 void arrival_begin(struct vx6_session *s, struct vx6_stream *stream);
 /** Arrivals that waited for HELLO may go on. */
 void arrivals_resume(struct vx6_session *s);
+/** Openings and arrivals end, and none of the streams refers to @p s any more. */
+void streams_let_go(struct vx6_session *s);
 
 /* ---- resume.c ---- */
 

@@ -65,6 +65,8 @@ void vx6_sessions_free(struct vx6_sessions *m)
 		dialing_abort((struct vx6_dialing *)(void *)m->dialings.next);
 	for (size_t i = 0; i < m->listeners_n; i++)
 		m->listener[i].ops->listener_close(m->listener[i].l);
+	/* before what their circuits run over */
+	adopted_free_all(m);
 	for (size_t i = 0; i < VX6_ARRAY_N(m->family); i++)
 		if (m->family[i].t)
 			m->family[i].ops->free(m->family[i].t);
@@ -315,7 +317,12 @@ void sessions_enter(struct vx6_session *s)
 		e = vx6_zalloc(sizeof *e);
 		e->node = s->node;
 		vx6_list_init(&e->sessions);
+		vx6_list_init(&e->circuits);
 		HASH_ADD(hh, s->m->nodes, node.b, sizeof e->node.b, e);
+	}
+	if (s->circuit) {
+		vx6_list_push(&e->circuits, &s->peer);
+		return;
 	}
 	/* first: an entry whose last session leaves is freed, and a loser may leave right here */
 	vx6_list_push(&e->sessions, &s->peer);
@@ -343,10 +350,10 @@ void sessions_leave(struct vx6_session *s)
 		return;
 	vx6_list_remove(&s->peer);
 	e = node_find(s->m, &s->node);
-	if (e && vx6_list_is_empty(&e->sessions)) {
+	if (e && vx6_list_is_empty(&e->sessions) && vx6_list_is_empty(&e->circuits)) {
 		HASH_DEL(s->m->nodes, e);
 		free(e);
-	} else if (e) {
+	} else if (e && !s->circuit) {
 		reinstate(e, s);
 	}
 }
@@ -383,7 +390,7 @@ struct vx6_session *vx6_sessions_find_dialed(struct vx6_sessions *m, const struc
 	{
 		struct vx6_session *s = VX6_CONTAINER_OF(n, struct vx6_session, all);
 
-		if (s->initiator && !s->anonymous && s->state == SESSION_UP &&
+		if (s->initiator && !s->circuit && !s->anonymous && s->state == SESSION_UP &&
 		    (family_of(s) & via) && vx6_addr_eq(&s->dialed, addr))
 			return s;
 	}
@@ -415,6 +422,44 @@ struct vx6_session *vx6_sessions_find(struct vx6_sessions *m, const struct vx6_n
 	return best;
 }
 
+/* @return whether @p a is better: not in doubt, then the shorter way, then the newer, which is @p a */
+static bool is_better_route(const struct vx6_session *a, const struct vx6_session *b)
+{
+	bool doubt_a = vx6_timer_is_armed(&a->probe), doubt_b = vx6_timer_is_armed(&b->probe);
+	struct vx6_link_info at_a, at_b;
+
+	if (doubt_a != doubt_b)
+		return doubt_b;
+	vx6_link_info(a->link, &at_a);
+	vx6_link_info(b->link, &at_b);
+	return at_a.srtt_us - 1 <= at_b.srtt_us - 1; /* 0, unknown, is the longest */
+}
+
+struct vx6_session *sessions_best_route(struct vx6_sessions *m, const struct vx6_node_id *node,
+					uint64_t route, const struct vx6_session *but)
+{
+	struct node_entry *e = node_find(m, node);
+	struct vx6_session *best = NULL;
+
+	if (!e)
+		return NULL;
+	VX6_LIST_EACH(n, &e->circuits)
+	{
+		struct vx6_session *s = VX6_CONTAINER_OF(n, struct vx6_session, peer);
+
+		if (s != but && s->route == route && s->state == SESSION_UP &&
+		    (!best || is_better_route(s, best)))
+			best = s;
+	}
+	return best;
+}
+
+struct vx6_session *vx6_sessions_find_route(struct vx6_sessions *m, const struct vx6_node_id *node,
+					    uint64_t route)
+{
+	return sessions_best_route(m, node, route, NULL);
+}
+
 struct vx6_session *vx6_sessions_by_id(struct vx6_sessions *m, uint64_t id)
 {
 	VX6_LIST_EACH(n, &m->all)
@@ -427,16 +472,28 @@ struct vx6_session *vx6_sessions_by_id(struct vx6_sessions *m, uint64_t id)
 	return NULL;
 }
 
-void vx6_sessions_each(struct vx6_sessions *m, void (*fn)(struct vx6_session *s, void *user),
-		       void *user)
+static void each(struct vx6_sessions *m, bool circuit,
+		 void (*fn)(struct vx6_session *s, void *user), void *user)
 {
 	VX6_LIST_EACH(n, &m->all)
 	{
 		struct vx6_session *s = VX6_CONTAINER_OF(n, struct vx6_session, all);
 
-		if (s->was_up && s->state != SESSION_DEAD)
+		if (s->circuit == circuit && s->was_up && s->state != SESSION_DEAD)
 			fn(s, user);
 	}
+}
+
+void vx6_sessions_each(struct vx6_sessions *m, void (*fn)(struct vx6_session *s, void *user),
+		       void *user)
+{
+	each(m, false, fn, user);
+}
+
+void vx6_sessions_each_circuit(struct vx6_sessions *m,
+			       void (*fn)(struct vx6_session *s, void *user), void *user)
+{
+	each(m, true, fn, user);
 }
 
 static void drain_one(struct vx6_session *s, void *user)
@@ -451,7 +508,8 @@ static void drain_one(struct vx6_session *s, void *user)
 void vx6_sessions_drain(struct vx6_sessions *m)
 {
 	m->draining = true;
-	vx6_sessions_each(m, drain_one, NULL);
+	each(m, true, drain_one, NULL);
+	each(m, false, drain_one, NULL);
 }
 
 size_t vx6_sessions_count(const struct vx6_sessions *m)

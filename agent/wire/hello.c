@@ -13,6 +13,7 @@ enum hello_tlv {
 	HELLO_MIN_VERSION = 0x03,
 	HELLO_SUBKEY_CERT = 0x81,
 	HELLO_NODE_ID = 0x82,
+	HELLO_PROOF = 0x83,
 };
 
 enum { NODE_ID_BYTES = 32 };
@@ -30,7 +31,8 @@ void vx6_hello_encode(struct vx6_wr *w, const struct vx6_hello *h)
 	static const uint8_t nowhere[16];
 	struct vx6_tlv_wr t;
 
-	VX6_ASSERT((h->role == VX6_ROLE_ANON) == !h->node_id && !h->node_id == !h->subkey_cert);
+	VX6_ASSERT((h->role == VX6_ROLE_ANON) == !h->node_id && !h->node_id == !h->subkey_cert &&
+		   (h->node_id || !h->proof));
 	vx6_wr_u16(w, h->version);
 	vx6_wr_u64(w, h->features);
 	vx6_wr_u8(w, h->role);
@@ -48,6 +50,7 @@ void vx6_hello_encode(struct vx6_wr *w, const struct vx6_hello *h)
 	}
 	put_if(&t, HELLO_SUBKEY_CERT, h->subkey_cert, VX6_SUBKEY_CERT_BYTES);
 	put_if(&t, HELLO_NODE_ID, h->node_id, NODE_ID_BYTES);
+	put_if(&t, HELLO_PROOF, h->proof, VX6_HELLO_PROOF_BYTES);
 	if (vx6_is_ok(w->err) && w->len - mark > VX6_HELLO_MAX)
 		vx6_wr_fail(w, VX6_ERR(LIMIT));
 	vx6_ctl_end(w, mark);
@@ -100,6 +103,9 @@ static void read_tlvs(struct vx6_tlv_rd *t, struct vx6_hello *h)
 		case HELLO_NODE_ID:
 			h->node_id = vx6_rd_bytes(&value, NODE_ID_BYTES);
 			break;
+		case HELLO_PROOF:
+			h->proof = vx6_rd_bytes(&value, VX6_HELLO_PROOF_BYTES);
+			break;
 		default:
 			vx6_tlv_rd_unknown(t, type);
 			continue;
@@ -117,7 +123,8 @@ static vx6_err check(const struct vx6_hello *h)
 		return VX6_ERR(UNSUPPORTED);
 	if (h->version == 0 || h->min_version == 0 || h->min_version > h->version)
 		return VX6_ERR(RANGE);
-	if (anon && (h->node_id || h->subkey_cert || h->endpoint || h->revocation || h->clock_ms))
+	if (anon && (h->node_id || h->subkey_cert || h->proof || h->endpoint || h->revocation ||
+		     h->clock_ms))
 		return VX6_ERR(FORMAT);
 	if (!anon && (!h->node_id || !h->subkey_cert))
 		return VX6_ERR(FORMAT);

@@ -23,6 +23,7 @@ enum {
 	VX6_HELLO_VERSION = 1,
 	VX6_HELLO_MAX = 2048, /* body */
 	VX6_SUBKEY_CERT_BYTES = 136,
+	VX6_HELLO_PROOF_BYTES = 64,
 };
 
 enum vx6_role {
@@ -50,7 +51,9 @@ struct vx6_hello {
 	/* borrow the decoded bytes (or the caller's, to encode) */
 	const uint8_t *node_id;     /* 32 bytes; NULL exactly when role is ANON */
 	const uint8_t *subkey_cert; /* VX6_SUBKEY_CERT_BYTES; NULL exactly when role is ANON */
-	const uint8_t *endpoint;    /* endpoint record, NULL: none */
+	const uint8_t *
+		proof; /* VX6_HELLO_PROOF_BYTES, on a link that proved no keys; NULL: none, as when role is ANON */
+	const uint8_t *endpoint; /* endpoint record, NULL: none */
 	size_t endpoint_n;
 	const uint8_t *revocation; /* revocation record, NULL: none */
 	size_t revocation_n;

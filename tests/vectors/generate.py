@@ -298,6 +298,13 @@ def hellos():
                     [vx.tlv(1, ep), vx.tlv(0x81, cert), vx.tlv(0x82, ed.public(ALICE))])
     anon = vx.hello(1, 1, 2, 1024, 0, bytes(16), 0, [])
     newer = vx.hello(7, 0, 3, 0, 1, ip16("fd00::2"), 1, [vx.tlv(3, vx.u16(2)), vx.tlv(0x81, cert), vx.tlv(0x82, ed.public(ALICE))])
+    binding, circuits = seed("binding of a circuit"), []
+    for name, who, signer, part in (("circuit initiator", ALICE, ALICE_S, 1), ("circuit acceptor", BOB, BOB_S, 2)):
+        proof = vx.hello_proof(signer, part, binding)
+        made = vx.hello(1, 17, 1, 0, T0 * 1000, bytes(16), 0, [vx.tlv(0x81, cert_of(who, signer)), vx.tlv(0x82, ed.public(who)), vx.tlv(0x83, proof)])
+        circuits.append(dict(name=name, version=1, min_version=1, features=17, role=1, max_cell=0, clock=str(T0 * 1000), ip="", port=0,
+                             node_id=ed.public(who).hex(), cert=cert_of(who, signer).hex(), endpoint="", proof=proof.hex(),
+                             signer_seed=signer.hex(), part=part, binding=binding.hex(), bytes=made.hex()))
     return "tests/vectors", [
         dict(name="node", version=1, min_version=1, features=3, role=1, max_cell=0, clock=str(T0 * 1000),
              ip=ip16("192.0.2.9").hex(), port=4242, node_id=ed.public(ALICE).hex(), cert=cert.hex(), endpoint=ep.hex(),
@@ -306,6 +313,7 @@ def hellos():
              cert="", endpoint="", bytes=anon.hex()),
         dict(name="newer", version=7, min_version=2, features=0, role=3, max_cell=0, clock="1", ip=ip16("fd00::2").hex(), port=1,
              node_id=ed.public(ALICE).hex(), cert=cert.hex(), endpoint="", bytes=newer.hex()),
+        *circuits,
     ]
 
 

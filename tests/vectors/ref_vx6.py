@@ -169,6 +169,10 @@ def payload(kind, data):
     return u8(kind) + u16(len(data)) + data
 
 
+def hello_proof(signer, role, binding, net=NET):
+    return ed.sign(signer, b"VX6 hello proof v1\0" + net + u8(role) + binding)
+
+
 def name_work(name, node, nonce, net=NET):
     digest = blake2b("VX6-name-work", net + name.encode() + node + u64(nonce))
     return 256 - int.from_bytes(digest, "big").bit_length()

@@ -61,6 +61,10 @@ static void hello__golden_bytes__both_ways(void **state)
 		assert_blob(v, "node_id", h.node_id, 32);
 		assert_blob(v, "cert", h.subkey_cert, VX6_SUBKEY_CERT_BYTES);
 		assert_blob(v, "endpoint", h.endpoint, h.endpoint_n);
+		if (cJSON_GetObjectItem(v, "proof"))
+			assert_blob(v, "proof", h.proof, VX6_HELLO_PROOF_BYTES);
+		else
+			assert_null(h.proof);
 		vx6_wr_init(&w, out, sizeof out);
 		vx6_hello_encode(&w, &h);
 		assert_ok(w.err);
@@ -118,6 +122,25 @@ static void hello_decode__role_and_fields_disagree__is_refused(void **state)
 	assert_err(decode(&anon, &h), FORMAT);
 }
 
+static void hello_decode__proof__of_its_size_and_of_nobody_anonymous(void **state)
+{
+	struct loaded l = load("circuit initiator"), anon = load("anonymous");
+	size_t tlv = l.n - VX6_HELLO_PROOF_BYTES - 3;
+	struct vx6_hello h;
+
+	assert_ok(decode(&l, &h));
+	memcpy(anon.bytes + anon.n, l.bytes + tlv, l.n - tlv);
+	anon.n += l.n - tlv;
+	assert_err(decode(&anon, &h), FORMAT);
+	l.n--;
+	l.bytes[tlv + 2]--;
+	assert_err(decode(&l, &h), SHORT);
+	l.bytes[l.n++] = 0;
+	l.bytes[l.n++] = 0;
+	l.bytes[tlv + 2] += 2;
+	assert_err(decode(&l, &h), TRAILING);
+}
+
 static void hello_decode__versions__must_make_sense(void **state)
 {
 	struct loaded l = load("newer");
@@ -153,6 +176,7 @@ int main(void)
 		cmocka_unit_test(hello_decode__trailing_byte__fails),
 		cmocka_unit_test(hello_decode__above_the_limit__is_limit),
 		cmocka_unit_test(hello_decode__role_and_fields_disagree__is_refused),
+		cmocka_unit_test(hello_decode__proof__of_its_size_and_of_nobody_anonymous),
 		cmocka_unit_test(hello_decode__versions__must_make_sense),
 		cmocka_unit_test(hello_decode__unknown_tlvs__critical_ones_are_refused),
 	};
