@@ -444,4 +444,5 @@ static const struct vx6_transport_ops endlink_ops = {
 	.stream_consume = mux_stream_consume,
 	.stream_reset = mux_stream_reset,
 	.stream_limit = mux_stream_limit,
+	.stream_pass = mux_stream_pass,
 };

@@ -202,6 +202,12 @@ struct vx6_transport_ops {
 	 * it either.
 	 */
 	void (*stream_limit)(struct vx6_stream *s, uint32_t window_max);
+	/**
+	 * Optional: families whose streams write in turn. From inside `writable` of @p from: @p to, another stream of the link, gets what is
+	 * left of the turn, as if its `writable` were firing, and @p from waits in its place.
+	 * @return false: @p to does not wait for its turn (but for credit of the peer, or for nothing)
+	 */
+	bool (*stream_pass)(struct vx6_stream *from, struct vx6_stream *to);
 };
 
 /* Every link and stream begins with these, so that the calls below need no table. */

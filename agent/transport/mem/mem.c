@@ -252,4 +252,5 @@ const struct vx6_transport_ops vx6_transport_mem = {
 	.stream_consume = mux_stream_consume,
 	.stream_reset = mux_stream_reset,
 	.stream_limit = mux_stream_limit,
+	.stream_pass = mux_stream_pass,
 };

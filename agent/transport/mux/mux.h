@@ -166,5 +166,6 @@ void mux_stream_commit(struct vx6_stream *s, size_t n, bool fin);
 void mux_stream_consume(struct vx6_stream *s, size_t n);
 void mux_stream_reset(struct vx6_stream *s, uint32_t code);
 void mux_stream_limit(struct vx6_stream *s, uint32_t window_max);
+bool mux_stream_pass(struct vx6_stream *from, struct vx6_stream *to);
 
 #endif

@@ -229,3 +229,16 @@ void mux_stream_limit(struct vx6_stream *s, uint32_t window_max)
 	}
 	c->window_max = VX6_MAX(VX6_MIN(c->window_max, window_max), c->window);
 }
+
+bool mux_stream_pass(struct vx6_stream *from, struct vx6_stream *to)
+{
+	struct mux *m = from->mux;
+
+	if (m->serving != from || to->mux != m || !vx6_list_is_linked(&to->wait))
+		return false;
+	if (!vx6_list_is_linked(&from->wait))
+		vx6_list_push(&to->wait, &from->wait); /* before it, where it stands */
+	vx6_list_remove(&to->wait);
+	m->serving = to;
+	return true;
+}
