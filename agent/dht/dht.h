@@ -153,6 +153,7 @@ struct vx6_dht_lookup;
 struct vx6_dht_ask {
 	struct vx6_dht_key key;
 	enum vx6_dht_want want;
+	uint8_t type; /* enum vx6_rtype: only such a record ends the lookup, others are given beside it; 0: any */
 	uint8_t paths; /* 0: as the state of the network asks for */
 	/** Optional: each step, as it happens. */
 	void (*trace)(void *user, const struct vx6_dht_trace *t);

@@ -140,6 +140,7 @@ static bool type_is_held(const struct vx6_record_view *v, bool cache)
 	case VX6_RTYPE_ENDPOINT:
 	case VX6_RTYPE_SERVICE:
 	case VX6_RTYPE_CATALOG:
+	case VX6_RTYPE_RELAY:
 		return true;
 	case VX6_RTYPE_NAME:
 	case VX6_RTYPE_REVOCATION:

@@ -54,6 +54,8 @@ static uint64_t renew_every_ms(uint8_t type)
 	switch (type) {
 	case VX6_RTYPE_ENDPOINT:
 		return 30 * MINUTE_MS;
+	case VX6_RTYPE_RELAY:
+		return 60 * MINUTE_MS;
 	case VX6_RTYPE_SERVICE:
 		return 90 * MINUTE_MS;
 	case VX6_RTYPE_CATALOG:

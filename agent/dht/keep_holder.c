@@ -79,7 +79,8 @@ static bool look_through(struct vx6_dht_kept *k, struct vx6_dht_resp *resp)
 			ours = true;
 			continue;
 		}
-		if (!vx6_is_ok(vx6_record_decode(record, n, &v)))
+		/* of another type: another record of the same node lies under the key too, and is looked after for itself */
+		if (!vx6_is_ok(vx6_record_decode(record, n, &v)) || v.type != k->type)
 			continue;
 		/* an older one of ours is what we are about to replace */
 		if (memcmp(v.subject, k->subject, sizeof v.subject) != 0 || v.seq >= k->seq)

@@ -20,11 +20,12 @@ static vx6_err verdict(const struct vx6_dht_lookup *l)
 
 	if (l->ask.want == VX6_DHT_WANT_NODES)
 		return l->answers > 0 ? VX6_OK : VX6_ERR(UNREACHABLE);
-	if (l->found_n > 0) {
+	if (vx6_dht_found_best(l)) {
 		size_t holders = 0;
 
 		for (size_t i = 0; i < l->found_n; i++)
-			holders = VX6_MAX(holders, l->found[i].voices_n);
+			if (!l->ask.type || l->found[i].type == l->ask.type)
+				holders = VX6_MAX(holders, l->found[i].voices_n);
 		/* one voice among many does not say what is the newest */
 		return l->ask.want == VX6_DHT_WANT_BEST && holders < 2 &&
 				       l->answers > VX6_DHT_HOLDERS
@@ -107,7 +108,7 @@ static void account(struct vx6_dht_lookup *l, vx6_err err)
 		sense(l);
 	if (l->ask.want == VX6_DHT_WANT_NODES)
 		return;
-	if (l->found_n > 0)
+	if (vx6_dht_found_best(l))
 		vx6_dht_sense_lookup(l->d, l->widened);
 	else if (err.code != VX6_E_NOT_FOUND)
 		vx6_dht_sense_lookup(l->d, true);

@@ -125,6 +125,8 @@ void vx6_dht_take_value(struct vx6_dht_lookup *l, uint16_t cand, uint32_t age_s,
 			const uint8_t *record, size_t n);
 /** How many paths gave just these bytes. */
 unsigned vx6_dht_found_paths(const struct vx6_dht_lookup *l, const struct dht_found *f);
+/** The newest record of the type that was asked for. @return NULL: none yet */
+const struct dht_found *vx6_dht_found_best(const struct vx6_dht_lookup *l);
 /** @param out FOUND_MAX @return how many */
 size_t vx6_dht_found_values(const struct vx6_dht_lookup *l, struct vx6_dht_value *out);
 

@@ -204,16 +204,11 @@ static bool run_path(struct vx6_dht_lookup *l, uint8_t p)
 
 static bool is_enough(const struct vx6_dht_lookup *l)
 {
-	const struct dht_found *best = NULL;
+	const struct dht_found *best = vx6_dht_found_best(l);
 
-	if (l->found_n == 0 || l->ask.want > VX6_DHT_WANT_BEST)
+	if (!best || l->ask.want > VX6_DHT_WANT_BEST)
 		return false;
-	if (l->ask.want == VX6_DHT_WANT_ONE)
-		return true;
-	for (size_t i = 0; i < l->found_n; i++)
-		if (!best || l->found[i].seq > best->seq)
-			best = &l->found[i];
-	return vx6_dht_found_paths(l, best) >= 2;
+	return l->ask.want == VX6_DHT_WANT_ONE || vx6_dht_found_paths(l, best) >= 2;
 }
 
 uint8_t vx6_dht_lookup_converged(const struct vx6_dht_lookup *l)
@@ -232,7 +227,7 @@ static bool widen(struct vx6_dht_lookup *l)
 	struct vx6_dht_trace t = {.kind = VX6_DHT_STEP_WIDENED};
 	uint8_t first = l->paths;
 
-	if (l->widened || l->found_n > 0 || l->ask.want == VX6_DHT_WANT_NODES ||
+	if (l->widened || vx6_dht_found_best(l) || l->ask.want == VX6_DHT_WANT_NODES ||
 	    l->paths >= VX6_DHT_PATHS_MAX || vx6_dht_network_size(l->d) < WIDEN_NODES)
 		return false;
 	l->widened = true;

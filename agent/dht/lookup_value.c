@@ -151,6 +151,21 @@ unsigned vx6_dht_found_paths(const struct vx6_dht_lookup *l, const struct dht_fo
 	return (unsigned)__builtin_popcount(seen);
 }
 
+const struct dht_found *vx6_dht_found_best(const struct vx6_dht_lookup *l)
+{
+	const struct dht_found *best = NULL;
+
+	for (size_t i = 0; i < l->found_n; i++) {
+		const struct dht_found *f = &l->found[i];
+
+		if (l->ask.type && f->type != l->ask.type)
+			continue;
+		if (!best || f->seq > best->seq)
+			best = f;
+	}
+	return best;
+}
+
 static uint32_t count_prefixes(const struct vx6_dht_lookup *l, const struct dht_found *f)
 {
 	uint8_t prefix[VOICES_MAX][VX6_DHT_PREFIX_BYTES];

@@ -1,5 +1,6 @@
 /*
- * The records that a holder keeps for others. A shelf holds what lies under one key: one record of a subject, up to sixteen claims to a name.
+ * The records that a holder keeps for others. A shelf holds what lies under one key: one record of a subject
+ * and type, up to sixteen claims to a name.
  * Each record is in four places: its shelf (oldest subject first), the list of the source it is charged to, the heap of expiry, and the sums.
  * Only link() and unlink() touch these, so they cannot disagree.
  */

@@ -1,5 +1,6 @@
 /*
- * Records are rebuilt when they change and in any case after a quarter of their life (endpoint 30 min, service 90 min; claims after 12 h), with
+ * Records are rebuilt when they change and in any case after a quarter of their life (endpoint 30 min, service 90 min; relay info after a
+ * third, 60 min; claims after 12 h), with
  * 10 % of jitter so that a fleet started together does not publish together.
  *
  * What is taken back stays for GONE_S as a withdrawn record, so that the DHT's holders hear of it, and is then forgotten.
@@ -18,6 +19,7 @@
 enum {
 	ENDPOINT_REFRESH_S = 30 * 60,
 	SERVICE_REFRESH_S = 90 * 60,
+	RELAY_REFRESH_S = 60 * 60,
 	CLAIM_REFRESH_S = 12 * 3600,
 	GONE_S = 10 * 60,
 	TICK_MS = 60 * 1000,
@@ -45,7 +47,8 @@ struct vx6_publisher {
 	void (*dht_now)(void *user, struct vx6_dht_now *out);
 	void *dht_user;
 	struct vx6_endpoint endpoint;
-	struct published *own; /* the endpoint record, NULL: none yet; also in `all` */
+	struct vx6_relay_info relay; /* what the record of that type says, while there is one */
+	struct published *own;       /* the endpoint record, NULL: none yet; also in `all` */
 	struct published *revocation;
 	struct vx6_list all;
 	size_t services_n;
@@ -110,6 +113,17 @@ static vx6_err build_claim(struct vx6_publisher *p, struct published *r)
 	return vx6_name_claim_build(&c, p->cfg.identity, r->record, &r->n);
 }
 
+static vx6_err build_relay(struct vx6_publisher *p, struct published *r)
+{
+	struct vx6_relay_info info = p->relay;
+
+	info.seq = next_seq(p);
+	info.issued_s = r->issued_s;
+	info.lifetime_s = VX6_RELAY_INFO_LIFETIME_S;
+	info.withdrawn = r->gone;
+	return vx6_relay_info_build(&info, p->cfg.identity, r->record, &r->n);
+}
+
 static uint32_t refresh_s(const struct published *r)
 {
 	switch (r->type) {
@@ -117,6 +131,8 @@ static uint32_t refresh_s(const struct published *r)
 		return ENDPOINT_REFRESH_S;
 	case VX6_RTYPE_SERVICE:
 		return SERVICE_REFRESH_S;
+	case VX6_RTYPE_RELAY:
+		return RELAY_REFRESH_S;
 	default:
 		return CLAIM_REFRESH_S;
 	}
@@ -134,6 +150,8 @@ static bool build(struct vx6_publisher *p, struct published *r)
 		err = build_service(p, r);
 	else if (r->type == VX6_RTYPE_NAME)
 		err = build_claim(p, r);
+	else if (r->type == VX6_RTYPE_RELAY)
+		err = build_relay(p, r);
 	if (!vx6_is_ok(err)) {
 		r->n = 0;
 		VX6_ERROR("discovery", "cannot build the %s record%s%s: %s",
@@ -428,6 +446,26 @@ void vx6_publisher_set_claim(struct vx6_publisher *p, const char *name, uint64_t
 	r->gone = false;
 	r->nonce = nonce;
 	r->claimed_at_s = claimed_at_s;
+	if (build(p, r))
+		publish(p, r);
+}
+
+void vx6_publisher_set_relay(struct vx6_publisher *p, const struct vx6_relay_info *info)
+{
+	struct published *r = find(p, VX6_RTYPE_RELAY, "");
+
+	if (!info) {
+		if (r && !r->gone)
+			withdraw(p, r);
+		return;
+	}
+	if (r && !r->gone && r->n > 0 && vx6_relay_info_same(&p->relay, info))
+		return;
+	if (!r)
+		r = add(p, VX6_RTYPE_RELAY, "");
+	r->gone = false;
+	p->relay = *info;
+	p->relay.withdrawn = false;
 	if (build(p, r))
 		publish(p, r);
 }

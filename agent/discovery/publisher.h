@@ -3,7 +3,7 @@
  * This node's own records: builds and signs them, keeps them fresh, gives them to the sessions that are up and keeps the public ones in the
  * DHT.
  *
- * Spec:    schemas/wire/endpoint.md, service.md, name_claim.md
+ * Spec:    schemas/wire/endpoint.md, service.md, name_claim.md, relay_info.md
  * Layer:   discovery
  * Threads: the loop's thread
  */
@@ -12,6 +12,7 @@
 
 #include "dht/dht.h"
 #include "record/endpoint.h"
+#include "record/relay_info.h"
 #include "session/session.h"
 
 enum { VX6_PUBLISHED_MAX = 1024 }; /* services */
@@ -58,6 +59,11 @@ void vx6_publisher_set_endpoint(struct vx6_publisher *p, const char *name,
 /** The claim to @p name, with the @p nonce of its proof of work; one for another name is withdrawn. */
 void vx6_publisher_set_claim(struct vx6_publisher *p, const char *name, uint64_t nonce,
 			     uint64_t claimed_at_s);
+/**
+ * That this node takes circuits, under which keys and for what; a new record is built and sent if it differs.
+ * @param info node, seq, dates and withdrawn are ignored; the first key must not have ended. NULL: taken back
+ */
+void vx6_publisher_set_relay(struct vx6_publisher *p, const struct vx6_relay_info *info);
 /** Our own revocation: from now on it is all that this node publishes. */
 void vx6_publisher_set_revocation(struct vx6_publisher *p, const uint8_t *record, size_t n);
 /** Offers a service, or again to those who may newly see it. */

@@ -19,6 +19,7 @@
 #include "identity/revocation.h"
 #include "record/admit.h"
 #include "record/endpoint.h"
+#include "record/relay_info.h"
 #include "record/service.h"
 
 enum {
@@ -125,6 +126,15 @@ bool vx6_registry_service(const struct vx6_registry *r, const struct vx6_node_id
 /** @return false: none is known. Revocations do not expire */
 bool vx6_registry_revocation(const struct vx6_registry *r, const struct vx6_node_id *node,
 			     struct vx6_revocation *out);
+/** What @p node says of itself as a relay. @return false: nothing that is valid, or it takes no circuits any more */
+bool vx6_registry_relay(const struct vx6_registry *r, const struct vx6_node_id *node,
+			uint64_t now_s, struct vx6_relay_info *out);
+/** Calls @p fn for each node of which that is known, in no order. @p info is borrowed. The registry must not be changed inside. */
+void vx6_registry_each_relay(const struct vx6_registry *r, uint64_t now_s,
+			     void (*fn)(void *user, const struct vx6_relay_info *info), void *user);
+/** The signed bytes of its endpoint record. @return false: none that is valid */
+bool vx6_registry_endpoint_record(const struct vx6_registry *r, const struct vx6_node_id *node,
+				  uint64_t now_s, const uint8_t **record, size_t *n);
 /** Name of @p node as it calls itself; "" when not known. @return @p out */
 char *vx6_registry_name(const struct vx6_registry *r, const struct vx6_node_id *node,
 			char out[static VX6_LABEL_TEXT]);

@@ -53,6 +53,45 @@ bool vx6_registry_revocation(const struct vx6_registry *r, const struct vx6_node
 	       vx6_is_ok(vx6_revocation_read(&rec.view, r->net, out));
 }
 
+static bool read_relay(const struct vx6_record *rec, struct vx6_relay_info *out)
+{
+	return vx6_is_ok(vx6_relay_info_read(rec, out)) && !out->withdrawn;
+}
+
+bool vx6_registry_relay(const struct vx6_registry *r, const struct vx6_node_id *node,
+			uint64_t now_s, struct vx6_relay_info *out)
+{
+	struct vx6_record rec;
+
+	return record_of(r, node, VX6_RTYPE_RELAY, now_s, &rec) && read_relay(&rec, out);
+}
+
+void vx6_registry_each_relay(const struct vx6_registry *r, uint64_t now_s,
+			     void (*fn)(void *user, const struct vx6_relay_info *info), void *user)
+{
+	struct vx6_relay_info info;
+	struct vx6_record rec;
+
+	for (uint32_t i = 1; i <= r->entries.top; i++) {
+		const struct entry *e = entry_at(r, i);
+
+		if (e->type == VX6_RTYPE_RELAY && entry_is_valid(e, now_s) &&
+		    entry_parse(e, &rec) && read_relay(&rec, &info))
+			fn(user, &info);
+	}
+}
+
+bool vx6_registry_endpoint_record(const struct vx6_registry *r, const struct vx6_node_id *node,
+				  uint64_t now_s, const uint8_t **record, size_t *n)
+{
+	struct vx6_record rec;
+	const struct entry *e = record_of(r, node, VX6_RTYPE_ENDPOINT, now_s, &rec);
+
+	*record = e ? e->record : NULL;
+	*n = e ? e->n : 0;
+	return e != NULL;
+}
+
 char *vx6_registry_name(const struct vx6_registry *r, const struct vx6_node_id *node,
 			char out[static VX6_LABEL_TEXT])
 {

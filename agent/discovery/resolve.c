@@ -27,6 +27,8 @@ enum {
 
 enum what { NAME, ENDPOINT, SERVICE, REVOCATION, WHATS };
 static const char *const what_text[WHATS] = {"name", "endpoint", "service", "revocation"};
+static const uint8_t what_type[WHATS] = {VX6_RTYPE_NAME, VX6_RTYPE_ENDPOINT, VX6_RTYPE_SERVICE,
+					 VX6_RTYPE_REVOCATION};
 
 struct heard {
 	struct heard *next;
@@ -145,7 +147,7 @@ static void key_of(const struct job *j, enum what what, struct vx6_dht_key *out)
 static void probe_start(struct job *j, enum what what)
 {
 	struct probe *p = &j->probe[what];
-	struct vx6_dht_ask ask = {.want = VX6_DHT_WANT_ONE};
+	struct vx6_dht_ask ask = {.want = VX6_DHT_WANT_ONE, .type = what_type[what]};
 	struct vx6_dht_now now;
 
 	if (what == NAME)

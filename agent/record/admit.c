@@ -11,6 +11,7 @@
 #include "record/catalog.h"
 #include "record/endpoint.h"
 #include "record/name_claim.h"
+#include "record/relay_info.h"
 #include "record/service.h"
 
 static struct vx6_hwm_key key_of(uint64_t type, const struct vx6_node_id *subject, uint64_t slot)
@@ -116,6 +117,7 @@ static vx6_err read_contents(const struct vx6_admit *ctx, const struct vx6_recor
 		struct vx6_service_record service;
 		struct vx6_revocation revocation;
 		struct vx6_name_claim claim;
+		struct vx6_relay_info relay;
 		uint64_t period;
 	} u;
 
@@ -133,6 +135,8 @@ static vx6_err read_contents(const struct vx6_admit *ctx, const struct vx6_recor
 		return vx6_name_claim_read(rec, ctx->net, &u.claim);
 	case VX6_RTYPE_CATALOG:
 		return vx6_catalog_check(rec, &u.period);
+	case VX6_RTYPE_RELAY:
+		return vx6_relay_info_read(rec, &u.relay);
 	default:
 		return VX6_ERR(UNSUPPORTED);
 	}

@@ -66,7 +66,7 @@ static const struct vx6_cli_arg dht_replicas_args[] = {
 	 .place = VX6_IN_QUERY,
 	 .field = "type",
 	 .offer = VX6_OFFER_WORDS,
-	 .words = "endpoint service name catalog revocation",
+	 .words = "endpoint service name catalog revocation relay",
 	 .help = "only records of this type"},
 	LIMIT,
 };

@@ -121,11 +121,10 @@ void api_put_replicas(struct vx6_json *j, const char *key, uint32_t wanted, uint
 
 const char *api_record_type(uint8_t rtype)
 {
-	static const char *const names[] = {[VX6_RTYPE_ENDPOINT] = "endpoint",
-					    [VX6_RTYPE_SERVICE] = "service",
-					    [VX6_RTYPE_CATALOG] = "catalog",
-					    [VX6_RTYPE_NAME] = "name",
-					    [VX6_RTYPE_REVOCATION] = "revocation"};
+	static const char *const names[] = {
+		[VX6_RTYPE_ENDPOINT] = "endpoint",     [VX6_RTYPE_SERVICE] = "service",
+		[VX6_RTYPE_CATALOG] = "catalog",       [VX6_RTYPE_NAME] = "name",
+		[VX6_RTYPE_REVOCATION] = "revocation", [VX6_RTYPE_RELAY] = "relay"};
 
 	return rtype < VX6_ARRAY_N(names) && names[rtype] ? names[rtype] : "other";
 }

@@ -38,6 +38,7 @@ static int filter_of(const char *name)
 		{"catalog", VX6_RTYPE_CATALOG},
 		{"name", VX6_RTYPE_NAME},
 		{"revocation", VX6_RTYPE_REVOCATION},
+		{"relay", VX6_RTYPE_RELAY},
 	};
 
 	for (size_t i = 0; i < VX6_ARRAY_N(known); i++)

@@ -227,6 +227,26 @@ def records():
     return "tests/vectors", out
 
 
+ONION_KEYS = [(seed("onion key"), T0 + DAY), (seed("former onion key"), T0 + 3600)]
+
+
+def relay_info(keys, policy, family=b"", flags=0, seq=T0 * 1000, issued=T0, lifetime=10800):
+    tlvs = [] if flags else [vx.tlv(6, b"".join(k + vx.u32(end) for k, end in keys)), vx.tlv(7, vx.u32(policy))]
+    tlvs += [vx.tlv(9, family)] if family else []
+    return vx.record(7, ed.public(ALICE), seq, issued, lifetime, [*tlvs, vx.tlv(0x81, cert_of(ALICE, ALICE_S))], ALICE_S, flags)
+
+
+def relay_infos():
+    common = dict(master_seed=ALICE.hex(), sub_seed=ALICE_S.hex(), cert=cert_of(ALICE, ALICE_S).hex(), issued=T0, seq=str(T0 * 1000),
+                  lifetime=10800)
+    out = []
+    for name, keys, policy, family, flags in (("relay", ONION_KEYS[:1], 0x17, b"", 0), ("relay full", ONION_KEYS, 2**32 - 1, bytes(range(16)), 0),
+                                              ("relay private", ONION_KEYS, 0, b"", 0), ("relay withdrawn", [], 0, b"", 1)):
+        out.append(dict(common, name=name, policy=policy, family=family.hex(), withdrawn=flags,
+                        keys=[dict(pk=k.hex(), not_after=end) for k, end in keys], bytes=relay_info(keys, policy, family, flags).hex()))
+    return "tests/vectors", out
+
+
 # Found once by trying from 0 upwards; generate.py only checks them.
 NONCES = {"alice": 645027, "a" * 32: 169564, "b": 400305}
 
@@ -424,6 +444,7 @@ def dht():
                             pos=vx.dht_position(node, ip16(ip)).hex()))
     alice = ed.public(ALICE)
     out += [dict(name="key endpoint", record=endpoint("alice", ADDRS, 3).hex(), key=vx.dht_key("endpoint", alice).hex()),
+            dict(name="key relay info", record=relay_info(ONION_KEYS, 0x17).hex(), key=vx.dht_key("endpoint", alice).hex()),
             dict(name="key service", record=service("web", 80, "http").hex(), key=vx.dht_key("service", alice + b"web").hex()),
             dict(name="key name", record=name_claim("alice").hex(), key=vx.dht_key("name", b"alice").hex())]
     for v in catalogs()[1][:1]:
@@ -467,7 +488,7 @@ def vxs():
 
 
 FILES = {f.__name__: f for f in (rfc8032, rfc7748, rfc5869, siphash, xchacha, argon2id, bip350, padding, hashes, keys, subkey_certs, records,
-                                 name_claims, blinding, catalogs, revocations, hellos, messages, cells, beacons, dht_messages, dht, mux, vxs)}
+                                 name_claims, relay_infos, blinding, catalogs, revocations, hellos, messages, cells, beacons, dht_messages, dht, mux, vxs)}
 
 
 # ---- files ----
@@ -544,8 +565,9 @@ def corpora(made):
         "wire_dht": of("dht_messages"),
         "dht_lookup": dht_events(of("dht_messages")),
         "wire_hello": [(n, b[4:]) for n, b in of("hellos")],
-        "wire_record": of("records") + of("revocations") + of("name_claims") + of("catalogs"),
-        "record_admit": of("records") + of("revocations") + of("name_claims") + of("catalogs"),
+        "wire_record": of("records") + of("revocations") + of("name_claims") + of("catalogs") + of("relay_infos"),
+        "record_admit": of("records") + of("revocations") + of("name_claims") + of("catalogs") + of("relay_infos"),
+        "record_relay_info": of("relay_infos"),
         "record_catalog": [(v["name"], bytes.fromhex(v["list"])) for v in made["catalogs"]],
         "discovery_catalog_file": list(catalog_files()),
         "identity_subkey_cert": of("subkey_certs"),

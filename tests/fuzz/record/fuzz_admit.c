@@ -6,6 +6,7 @@
 #include "record/endpoint.h"
 #include "record/hwm_mem.h"
 #include "record/name_claim.h"
+#include "record/relay_info.h"
 #include "record/service.h"
 
 /* Contents are read whatever the signature says, so that the readers see more than refusals. */
@@ -15,6 +16,7 @@ static void contents(const struct vx6_record *rec)
 	static struct vx6_catalog catalog;
 	struct vx6_service_record s;
 	struct vx6_name_claim c;
+	struct vx6_relay_info i;
 	struct vx6_revocation r;
 	struct vx6_endpoint e;
 
@@ -26,6 +28,8 @@ static void contents(const struct vx6_record *rec)
 	if (vx6_is_ok(vx6_name_claim_read(rec, &vx6_net_default, &c)))
 		FUZZ_CHECK(c.name[0] && memchr(c.name, 0, sizeof c.name) &&
 			   c.work_bits >= VX6_NAME_WORK_BITS);
+	if (vx6_is_ok(vx6_relay_info_read(rec, &i)))
+		FUZZ_CHECK(i.keys_n <= VX6_ONION_KEYS_MAX && i.withdrawn == (i.keys_n == 0));
 	FUZZ_CHECK(!vx6_is_ok(vx6_catalog_open(rec, &key, &vx6_net_default, &catalog)));
 	(void)vx6_is_ok(vx6_revocation_read(&rec->view, &vx6_net_default, &r));
 }

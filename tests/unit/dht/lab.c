@@ -6,6 +6,7 @@
 #include "dht/holder_internal.h"
 #include "record/endpoint.h"
 #include "record/name_claim.h"
+#include "record/relay_info.h"
 #include "record/service.h"
 #include "wire/code.h"
 
@@ -278,6 +279,20 @@ void lab_service(struct lab *l, size_t host, const char *name, uint64_t seq, boo
 
 	vx6_strlcpy(s.name, name, sizeof s.name);
 	assert_ok(vx6_service_build(&s, &l->host[host].id, out->b, &out->n));
+	key_of(out);
+}
+
+void lab_relay(struct lab *l, size_t host, uint64_t seq, struct lab_record *out)
+{
+	struct vx6_relay_info i = {.seq = seq,
+				   .issued_s = l->now.wall_s,
+				   .lifetime_s = VX6_RELAY_INFO_LIFETIME_S,
+				   .policy = VX6_RELAY_MIDDLE,
+				   .keys_n = 1};
+
+	i.keys[0].pk[0] = 9;
+	i.keys[0].not_after_s = UINT32_MAX;
+	assert_ok(vx6_relay_info_build(&i, &l->host[host].id, out->b, &out->n));
 	key_of(out);
 }
 

@@ -56,6 +56,8 @@ struct lab_record {
 void lab_endpoint(struct lab *l, size_t host, uint64_t seq, struct lab_record *out);
 void lab_service(struct lab *l, size_t host, const char *name, uint64_t seq, bool withdrawn,
 		 struct lab_record *out);
+/** Of the same key as the endpoint record. */
+void lab_relay(struct lab *l, size_t host, uint64_t seq, struct lab_record *out);
 /** With enough work, which takes a moment. */
 void lab_claim(struct lab *l, size_t host, const char *name, uint64_t seq, struct lab_record *out);
 /** How many of the hosts that are up hold exactly that record. */

@@ -358,6 +358,83 @@ static void keep__our_key_in_other_hands__we_are_told(void **state)
 	lab_fini(&l);
 }
 
+/* What a lookup of one of two types under a key ends with. */
+struct looked {
+	bool done;
+	vx6_err err;
+	size_t values_n;
+	uint8_t types; /* bits */
+};
+
+static void on_looked(void *user, const struct vx6_dht_result *r)
+{
+	struct looked *o = user;
+
+	o->done = true;
+	o->err = r->err;
+	o->values_n = r->values_n;
+	for (size_t i = 0; i < r->values_n; i++)
+		o->types |= (uint8_t)(1U << r->value[i].record[4]);
+}
+
+static struct looked look_for(struct lab *l, size_t host, const struct vx6_dht_key *key,
+			      uint8_t type, enum vx6_dht_want want)
+{
+	struct vx6_dht_ask ask = {.key = *key, .want = want, .type = type};
+	struct looked o = {0};
+
+	assert_non_null(vx6_dht_look(l->host[host].d, &ask, on_looked, &o, &l->now));
+	lab_run(l, 30 * SECOND);
+	assert_true(o.done);
+	return o;
+}
+
+static void keep__two_types_under_one_key__do_not_disturb_each_other(void **state)
+{
+	enum { ENDPOINT = 1 << VX6_RTYPE_ENDPOINT, RELAY = 1 << VX6_RTYPE_RELAY };
+	static struct lab l;
+	struct owner o = {0}, p = {0};
+	struct vx6_dht_kept *k, *m;
+	struct lab_record r, s;
+	struct looked got;
+
+	start(&l, 16, true);
+	lab_relay(&l, 0, 5, &s);
+	m = keep(&l, 0, &s, &p);
+	lab_run(&l, 2 * SECOND);
+	assert_int_equal(info(m).proved, 8);
+	/* who looks for the other type is not content with this one, but gets it */
+	for (int want = VX6_DHT_WANT_ONE; want <= VX6_DHT_WANT_BEST; want++) {
+		got = look_for(&l, 9, &s.key, VX6_RTYPE_ENDPOINT, (enum vx6_dht_want)want);
+		assert_err(got.err, NOT_FOUND);
+		assert_int_equal(got.types, RELAY);
+		got = look_for(&l, 9, &s.key, VX6_RTYPE_RELAY, (enum vx6_dht_want)want);
+		assert_ok(got.err);
+	}
+	lab_endpoint(&l, 0, 7, &r);
+	assert_memory_equal(&r.key, &s.key, sizeof r.key);
+	k = keep(&l, 0, &r, &o);
+	lab_run(&l, 2 * SECOND);
+	assert_int_equal(info(k).proved, 8);
+	assert_int_equal(lab_holders(&l, &r), 8);
+	assert_int_equal(lab_holders(&l, &s), 8);
+	for (int want = VX6_DHT_WANT_ONE; want <= VX6_DHT_WANT_ALL; want++) {
+		got = look_for(&l, 9, &s.key, VX6_RTYPE_ENDPOINT, (enum vx6_dht_want)want);
+		assert_ok(got.err);
+		assert_int_equal(got.types, ENDPOINT | RELAY);
+	}
+	/* each is renewed, and neither is a clash with the other */
+	lab_relay(&l, 0, 6, &s);
+	vx6_dht_keep_update(m, s.b, s.n, &l.now);
+	lab_run(&l, 65 * MINUTE);
+	assert_int_equal(lab_holders(&l, &r), 8);
+	assert_int_equal(lab_holders(&l, &s), 8);
+	assert_int_equal(o.clashes + p.clashes, 0);
+	vx6_dht_forget(k);
+	vx6_dht_forget(m);
+	lab_fini(&l);
+}
+
 static void keep__forgotten_at_any_moment__nothing_is_left_behind(void **state)
 {
 	struct owner o = {0};
@@ -469,6 +546,7 @@ int main(void)
 		cmocka_unit_test(keep__too_few_take_it__is_tried_again),
 		cmocka_unit_test(keep__somebody_else_claims_the_name__both_are_told),
 		cmocka_unit_test(keep__our_key_in_other_hands__we_are_told),
+		cmocka_unit_test(keep__two_types_under_one_key__do_not_disturb_each_other),
 		cmocka_unit_test(keep__forgotten_at_any_moment__nothing_is_left_behind),
 		cmocka_unit_test(keep__not_a_record__is_null),
 		cmocka_unit_test(keep__expired__is_left_alone_until_a_newer_one_comes),

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "crypto/secret.h"
 #include "discovery/registry.h"
+#include "discovery/registry_row.h"
 #include "discovery/target.h"
 
 static struct vx6_registry *reg;
@@ -119,6 +120,111 @@ static void endpoint__expired__not_given(void **state)
 					   vx6_wall_s() + VX6_ENDPOINT_LIFETIME_S + 1, &e));
 }
 
+/* ---- relays ---- */
+
+static vx6_err give_relay(const struct vx6_identity *id, uint8_t key, uint64_t seq, bool withdrawn)
+{
+	struct vx6_relay_info i = {.seq = seq,
+				   .issued_s = vx6_wall_s(),
+				   .lifetime_s = VX6_RELAY_INFO_LIFETIME_S,
+				   .withdrawn = withdrawn,
+				   .policy = VX6_RELAY_MIDDLE | VX6_RELAY_END,
+				   .keys_n = 1};
+	uint8_t bytes[VX6_RELAY_INFO_MAX];
+	size_t n;
+
+	i.keys[0].pk[0] = key;
+	i.keys[0].not_after_s = UINT32_MAX;
+	assert_true(vx6_is_ok(vx6_relay_info_build(&i, id, bytes, &n)));
+	return vx6_registry_admit(reg, bytes, n, &from_subject, vx6_wall_s(), NULL);
+}
+
+static void count_relay(void *user, const struct vx6_relay_info *info)
+{
+	unsigned *sum = user;
+
+	*sum += info->keys[0].pk[0];
+}
+
+static void relay__known_until_it_expires_or_is_taken_back(void **state)
+{
+	uint64_t now = vx6_wall_s(), later = now + VX6_RELAY_INFO_LIFETIME_S + 1;
+	struct vx6_known_record all[4];
+	struct vx6_relay_info i;
+	struct vx6_endpoint e;
+	unsigned sum = 0;
+
+	assert_false(vx6_registry_relay(reg, &alice.id, now, &i));
+	assert_true(vx6_is_ok(give_endpoint(&alice, "alice", 9)));
+	assert_true(vx6_is_ok(give_relay(&alice, 1, 5, false)));
+	assert_true(vx6_is_ok(give_relay(&mallory, 10, 5, false)));
+	assert_int_equal(give_relay(&alice, 2, 4, false).code, VX6_E_STALE);
+	assert_true(vx6_registry_relay(reg, &alice.id, now, &i));
+	assert_int_equal(i.keys[0].pk[0], 1);
+	assert_int_equal(i.policy, VX6_RELAY_MIDDLE | VX6_RELAY_END);
+	assert_true(vx6_node_id_eq(&i.node, &alice.id));
+	assert_true(vx6_registry_endpoint(reg, &alice.id, now, &e)); /* beside it */
+	assert_int_equal(vx6_registry_records(reg, &alice.id, now, all, 4), 2);
+	assert_int_equal(vx6_registry_since(reg, 0, now, all, 4), 3);
+	vx6_registry_each_relay(reg, now, count_relay, &sum);
+	assert_int_equal(sum, 11);
+	assert_false(vx6_registry_relay(reg, &alice.id, later, &i));
+	assert_true(vx6_is_ok(give_relay(&alice, 1, 6, true)));
+	assert_false(vx6_registry_relay(reg, &alice.id, now, &i));
+	sum = 0;
+	vx6_registry_each_relay(reg, now, count_relay, &sum);
+	assert_int_equal(sum, 10);
+	sum = 0;
+	vx6_registry_each_relay(reg, later, count_relay, &sum);
+	assert_int_equal(sum, 0);
+}
+
+static void on_dirty(void *user, bool soon)
+{
+	++*(unsigned *)user;
+}
+
+static void relay__comes_back_from_the_disk(void **state)
+{
+	struct vx6_registry *again = vx6_registry_new(&vx6_net_default, NULL, NULL);
+	struct vx6_row_batch batch = {0};
+	struct vx6_relay_info i;
+	struct vx6_row row;
+	unsigned dirty = 0;
+	size_t at = 0;
+
+	vx6_registry_on_dirty(reg, on_dirty, &dirty);
+	assert_true(vx6_is_ok(give_relay(&alice, 3, 5, false)));
+	assert_true(dirty > 0);
+	assert_int_equal(vx6_registry_take_rows(reg, true, &batch), 1);
+	while (vx6_row_next(&batch, &at, &row))
+		assert_true(vx6_is_ok(vx6_registry_load_row(again, row.key, VX6_ROW_KEY, row.value,
+							    row.n, vx6_wall_s())));
+	assert_true(vx6_registry_relay(again, &alice.id, vx6_wall_s(), &i));
+	assert_int_equal(i.keys[0].pk[0], 3);
+	vx6_registry_on_dirty(reg, NULL, NULL);
+	vx6_row_batch_fini(&batch);
+	vx6_registry_free(again);
+}
+
+static void endpoint_record__signed_bytes__as_they_came(void **state)
+{
+	const uint8_t *record;
+	struct vx6_record rec;
+	size_t n;
+
+	assert_false(vx6_registry_endpoint_record(reg, &alice.id, vx6_wall_s(), &record, &n));
+	assert_null(record);
+	assert_true(vx6_is_ok(give_endpoint(&alice, "alice", 1)));
+	assert_true(vx6_registry_endpoint_record(reg, &alice.id, vx6_wall_s(), &record, &n));
+	assert_true(vx6_is_ok(vx6_record_parse(record, n, &rec)));
+	assert_int_equal(rec.view.type, VX6_RTYPE_ENDPOINT);
+	assert_true(vx6_node_id_eq(&rec.subject, &alice.id));
+	assert_false(vx6_registry_endpoint_record(reg, &alice.id,
+						  vx6_wall_s() + VX6_ENDPOINT_LIFETIME_S + 1,
+						  &record, &n));
+}
+
 /* ---- targets ---- */
 
 /* A record as a disk would give it: nobody looks at its signature. */
@@ -202,6 +308,9 @@ int main(void)
 		REGISTRY_TEST(admit__garbage__refused),
 		REGISTRY_TEST(services__withdrawn__gone),
 		REGISTRY_TEST(endpoint__expired__not_given),
+		REGISTRY_TEST(relay__known_until_it_expires_or_is_taken_back),
+		REGISTRY_TEST(relay__comes_back_from_the_disk),
+		REGISTRY_TEST(endpoint_record__signed_bytes__as_they_came),
 		REGISTRY_TEST(admit__full_of_strangers__newcomers_and_configured_peers_are_known),
 		REGISTRY_TEST(target__names_and_ids__both_read_and_written),
 		REGISTRY_TEST(target__what_is_none__refused),
