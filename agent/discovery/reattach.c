@@ -52,7 +52,7 @@ static void lost_free(struct lost *l)
 /* @return whether there is still somebody to be found */
 static bool is_wanted(const struct lost *l)
 {
-	return vx6_sessions_adrift(l->r->cfg.sessions, &l->id) != 0 &&
+	return vx6_sessions_adrift(l->r->cfg.sessions, &l->id, 0) != 0 &&
 	       !vx6_sessions_find(l->r->cfg.sessions, &l->id, VX6_DIAL_ANY);
 }
 
@@ -97,7 +97,7 @@ static void on_dialed(void *user, vx6_err err, struct vx6_session *s, const char
 	if (has_ended(l, err)) {
 		VX6_INFO("discovery", "%s has ended: its streams are reset",
 			 vx6_node_id_format_short(&l->id, id));
-		vx6_sessions_give_up(sessions, &l->id, VX6_ERR(CLOSED));
+		vx6_sessions_give_up(sessions, &l->id, 0, VX6_ERR(CLOSED));
 		lost_free(l);
 		return;
 	}
@@ -124,7 +124,7 @@ static void dial(struct lost *l)
 	struct vx6_dial_request req = {.expect_node = true, .node = l->id, .tell_refused = true};
 
 	vx6_known_addrs(cfg->peers, cfg->registry, &l->id, vx6_via_of(cfg->transport), &req);
-	if (!(vx6_sessions_adrift(cfg->sessions, &l->id) & VX6_ADRIFT_OPENED))
+	if (!(vx6_sessions_adrift(cfg->sessions, &l->id, 0) & VX6_ADRIFT_OPENED))
 		leave_strange(cfg, &req);
 	l->dialing = vx6_sessions_dial(cfg->sessions, &req, on_dialed, l);
 	if (!l->dialing) {

@@ -165,11 +165,11 @@ static void on_wanted(void *user, struct vx6_session *s, const struct vx6_node_i
 }
 
 /* Streams wait for a session with a node that there is none with. */
-static void on_adrift(void *user, const struct vx6_node_id *who, unsigned bits)
+static void on_adrift(void *user, const struct vx6_node_id *who, unsigned bits, uint64_t route)
 {
 	struct vx6_node *node = user;
 
-	if (!node->stopping && !node->draining)
+	if (!route && !node->stopping && !node->draining)
 		vx6_reattach_wanted(node->reattach, who, bits);
 }
 
@@ -248,6 +248,7 @@ static void on_revoked(void *user, const struct vx6_node_id *id, const struct vx
 		vx6_dht_link_revoked(node->dht_link, id);
 	/* with new subkeys it may come back: what is cut now are sessions that the old ones opened */
 	vx6_sessions_each(node->sessions, close_revoked, &who);
+	vx6_sessions_each_circuit(node->sessions, close_revoked, &who);
 	tell_node(node, "node.revoked", &who,
 		  r->reason == VX6_REVOKE_SUBKEY ? "older subkeys" : "the node");
 }

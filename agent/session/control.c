@@ -242,8 +242,10 @@ static vx6_err take_ping(struct vx6_session *s, const struct vx6_ctl *m)
 
 	VX6_TRY(vx6_ctl_decode_ping(m, &token));
 	if (m->type == VX6_CTL_PONG) {
-		if (token == s->probe_token)
+		if (token == s->probe_token) {
 			vx6_timer_stop(&s->probe);
+			s->stalled = false;
+		}
 		return VX6_OK;
 	}
 	vx6_wr_init(&w, buf, sizeof buf);

@@ -190,13 +190,14 @@ static const struct vx6_stream_events opening_events = {
 };
 
 static vx6_err opening_begin(struct vx6_opening *o, struct vx6_session *s,
-			     const struct vx6_open *what)
+			     const struct vx6_open *what, const struct vx6_vxs_routes *routes)
 {
 	struct vx6_vxs_via via = resume_via(s);
 
 	if (what->kind == VX6_OPEN_SERVICE && resume_in_force(s)) {
 		/* such a stream says OPEN itself, and may outlive the session */
-		VX6_TRY(vx6_vxs_open(s->m->vxs, &via, what, &opening_events, o, &o->stream));
+		VX6_TRY(vx6_vxs_open(s->m->vxs, &via, what, routes, &opening_events, o,
+				     &o->stream));
 		o->sent = true;
 		return VX6_OK;
 	}
@@ -207,8 +208,24 @@ static vx6_err opening_begin(struct vx6_opening *o, struct vx6_session *s,
 	return VX6_OK;
 }
 
+/* A stream may be where it begins. */
+static bool are_for(const struct vx6_vxs_routes *routes, const struct vx6_session *s)
+{
+	if (s->anonymous && routes->direct)
+		return false;
+	return s->route ? routes->route == s->route : routes->direct;
+}
+
 vx6_err vx6_session_open(struct vx6_session *s, const struct vx6_open *what,
 			 const struct vx6_opening_events *ev, void *user, struct vx6_opening **out)
+{
+	return vx6_session_open_routed(s, what, NULL, ev, user, out);
+}
+
+vx6_err vx6_session_open_routed(struct vx6_session *s, const struct vx6_open *what,
+				const struct vx6_vxs_routes *routes,
+				const struct vx6_opening_events *ev, void *user,
+				struct vx6_opening **out)
 {
 	bool early = s->state == SESSION_HELLO && s->initiator && s->proven;
 	struct vx6_opening *o;
@@ -216,10 +233,12 @@ vx6_err vx6_session_open(struct vx6_session *s, const struct vx6_open *what,
 
 	if (s->state != SESSION_UP && !early)
 		return s->state == SESSION_DRAIN ? VX6_ERR(DRAINING) : VX6_ERR(CLOSED);
+	if (routes && !are_for(routes, s))
+		return VX6_ERR(INVALID);
 	o = vx6_zalloc(sizeof *o);
 	o->ev = ev;
 	o->user = user;
-	err = opening_begin(o, s, what);
+	err = opening_begin(o, s, what, routes);
 	if (!vx6_is_ok(err)) {
 		free(o);
 		return err;

@@ -16,18 +16,26 @@ enum {
 
 bool resume_in_force(const struct vx6_session *s)
 {
+	if (s->circuit)
+		return true; /* HELLO insists on it */
 	return s->has_node && !s->anonymous && (s->features & VX6_FEAT_RESUME);
 }
 
 struct vx6_vxs_via resume_via(const struct vx6_session *s)
 {
-	return (struct vx6_vxs_via){.link = s->link, .peer = &s->node, .binding = s->binding};
+	return (struct vx6_vxs_via){.link = s->link,
+				    .peer = &s->node, /* all zero: anonymous */
+				    .binding = s->binding,
+				    .route = s->route,
+				    .anonymous = s->anonymous};
 }
 
 /* The best session for streams with @p node. */
-static struct vx6_session *best(struct vx6_sessions *m, const struct vx6_node_id *node)
+static struct vx6_session *best(struct vx6_sessions *m, const struct vx6_node_id *node,
+				uint64_t route)
 {
-	struct vx6_session *s = vx6_sessions_find(m, node, VX6_DIAL_ANY);
+	struct vx6_session *s = route ? vx6_sessions_find_route(m, node, route)
+				      : vx6_sessions_find(m, node, VX6_DIAL_ANY);
 
 	return s && resume_in_force(s) ? s : NULL;
 }
@@ -66,16 +74,19 @@ static void adrift_add(void *user, const uint8_t id[static VX6_VXS_ID_BYTES], ui
 		adrift_send(a);
 }
 
-/* Those that the peer opened it has to attach; it may not know yet that they need it. */
+/*
+ * Those that the peer opened it has to attach; it may not know yet that they need it. Never asked of an anonymous peer: what others have
+ * open is none of its business.
+ */
 static void ask_for_attach(struct vx6_session *s)
 {
 	struct adrift *a;
 
-	if (!(vx6_vxs_adrift(s->m->vxs, &s->node) & VX6_VXS_ADRIFT_ACCEPTED))
+	if (!s->has_node)
 		return;
 	a = vx6_zalloc(sizeof *a);
 	a->s = s;
-	vx6_vxs_each_adrift(s->m->vxs, &s->node, adrift_add, a);
+	vx6_vxs_each_adrift(s->m->vxs, &s->node, s->circuit, adrift_add, a);
 	adrift_send(a);
 	free(a);
 }
@@ -103,7 +114,7 @@ vx6_err resume_take_adrift(struct vx6_session *s, const struct vx6_ctl *m)
 		return VX6_OK;
 	while (vx6_ctl_vxs_adrift_next(&r, &note)) {
 		struct vx6_link *was = vx6_vxs_lost(s->m->vxs, &via, note.id, note.epoch);
-		struct vx6_session *dead = was ? sessions_on_link(s->m, &s->node, was) : NULL;
+		struct vx6_session *dead = was ? sessions_on_link(s->m, was) : NULL;
 
 		if (dead)
 			session_fail(dead, VX6_ERR(CLOSED), "the peer has lost it");
@@ -114,7 +125,7 @@ vx6_err resume_take_adrift(struct vx6_session *s, const struct vx6_ctl *m)
 static bool on_aside(void *user, const struct vx6_node_id *peer, struct vx6_link *link,
 		     const uint8_t id[static VX6_VXS_ID_BYTES], uint32_t epoch, uint64_t off)
 {
-	struct vx6_session *s = sessions_on_link(user, peer, link);
+	struct vx6_session *s = sessions_on_link(user, link);
 	struct vx6_vxs_note note = {.epoch = epoch, .off = off};
 	uint8_t buf[VX6_CTL_HEADER + sizeof note];
 	struct vx6_wr w;
@@ -132,32 +143,66 @@ static bool on_aside(void *user, const struct vx6_node_id *peer, struct vx6_link
 
 static bool is_lesser(struct vx6_link *link, void *user)
 {
-	struct vx6_session *kept = user, *s = sessions_on_link(kept->m, &kept->node, link);
+	struct vx6_session *kept = user, *s = sessions_on_link(kept->m, link);
 
-	return !s || s->is_duplicate;
+	if (!s)
+		return true;
+	if (s->circuit != kept->circuit)
+		return s->circuit;
+	return s->is_duplicate || s->leaving;
 }
 
-void resume_on(struct vx6_sessions *m, const struct vx6_node_id *node)
+/* A circuit that was built because others are in doubt. */
+static void flee_to(struct vx6_session *s, const struct vx6_vxs_via *via)
 {
-	struct vx6_session *s = best(m, node);
+	VX6_LIST_EACH(node, &s->m->all)
+	{
+		struct vx6_session *other = VX6_CONTAINER_OF(node, struct vx6_session, all);
+
+		if (other->stalled && other->route == s->route && other->state != SESSION_DEAD)
+			vx6_vxs_flee(s->m->vxs, via, other->link);
+	}
+}
+
+static void resume_on(struct vx6_sessions *m, const struct vx6_node_id *node, uint64_t route)
+{
+	struct vx6_session *s = best(m, node, route);
 	struct vx6_vxs_via via;
 
 	if (!s)
 		return;
 	via = resume_via(s);
 	vx6_vxs_attach(m->vxs, &via, is_lesser, s);
-	ask_for_attach(s);
+	if (!route)
+		ask_for_attach(s);
+	else if (!s->stalled)
+		flee_to(s, &via);
+}
+
+void resume_session_up(struct vx6_session *s)
+{
+	if (!s->circuit || s->initiator)
+		resume_on(s->m, &s->node, s->route);
+	else
+		ask_for_attach(s);
 }
 
 static void on_adrift(void *user, const struct vx6_node_id *peer)
 {
 	struct vx6_sessions *m = user;
-	unsigned bits;
+	struct vx6_session *s = sessions_accepted_circuit(m, peer);
+	uint64_t route = 0;
 
-	resume_on(m, peer);
-	bits = vx6_vxs_adrift(m->vxs, peer);
-	if (bits && !best(m, peer) && !m->draining && m->cfg.events->adrift)
-		m->cfg.events->adrift(m->cfg.user, peer, bits);
+	if (s)
+		ask_for_attach(s);
+	do {
+		unsigned bits;
+
+		resume_on(m, peer, route);
+		bits = vx6_vxs_adrift(m->vxs, peer, route);
+		if (bits && !best(m, peer, route) && !m->draining && m->cfg.events->adrift)
+			m->cfg.events->adrift(m->cfg.user, peer, bits, route);
+	} while (vx6_vxs_next_route(m->vxs, peer, &route));
 }
 
 static bool is_this(struct vx6_link *link, void *user)
@@ -165,11 +210,46 @@ static bool is_this(struct vx6_link *link, void *user)
 	return link == user;
 }
 
+static void tell_doubt(struct vx6_session *s)
+{
+	struct vx6_sessions *m = s->m;
+	uint64_t now_ms = vx6_loop_now_ms(m->cfg.loop);
+
+	if (!m->cfg.events->doubt || m->draining ||
+	    (s->doubt_ms && now_ms - s->doubt_ms < DOUBT_EVERY_MS))
+		return;
+	s->doubt_ms = now_ms;
+	m->cfg.events->doubt(m->cfg.user, &s->node, s->route);
+}
+
+/* Only the opener can go another way; the acceptor finds out whether this one lives. */
+static void on_stalled_circuit(struct vx6_session *s)
+{
+	struct vx6_session *other = sessions_best_route(s->m, &s->node, s->route, s), *direct;
+	struct vx6_vxs_via via;
+
+	if (!s->initiator)
+		return;
+	s->stalled = s->was_up; /* until it answers; before its HELLO nothing was asked */
+	if (other && !other->stalled && !vx6_timer_is_armed(&other->probe)) {
+		via = resume_via(other);
+		vx6_vxs_flee(s->m->vxs, &via, s->link);
+		return;
+	}
+	direct = best(s->m, &s->node, 0);
+	if (direct) {
+		via = resume_via(direct);
+		vx6_vxs_flee(s->m->vxs, &via, s->link);
+	}
+	if (vx6_vxs_rides_on(s->m->vxs, &s->node, s->link))
+		tell_doubt(s);
+}
+
 /* Silence for a while: the session must show that it lives, and if there is another one nobody waits for that. */
 static void on_stalled(void *user, const struct vx6_node_id *peer, struct vx6_link *link)
 {
 	struct vx6_sessions *m = user;
-	struct vx6_session *s = sessions_on_link(m, peer, link), *other;
+	struct vx6_session *s = sessions_on_link(m, link), *other;
 	struct vx6_link_info info;
 	struct vx6_vxs_via via;
 
@@ -177,7 +257,11 @@ static void on_stalled(void *user, const struct vx6_node_id *peer, struct vx6_li
 		return;
 	vx6_link_info(link, &info);
 	vx6_session_probe(s, VX6_MAX((uint32_t)STALL_PROBE_MS, 8 * (info.srtt_us / 1000)));
-	other = best(m, peer);
+	if (s->circuit) {
+		on_stalled_circuit(s);
+		return;
+	}
+	other = best(m, peer, 0);
 	if (!other || other == s || !vx6_timer_is_armed(&s->probe))
 		return;
 	via = resume_via(other);
@@ -212,14 +296,40 @@ _Static_assert((int)VX6_ADRIFT_OPENED == (int)VX6_VXS_ADRIFT_OPENED &&
 		       (int)VX6_ADRIFT_ACCEPTED == (int)VX6_VXS_ADRIFT_ACCEPTED,
 	       "the same bits");
 
-unsigned vx6_sessions_adrift(const struct vx6_sessions *m, const struct vx6_node_id *node)
+unsigned vx6_sessions_adrift(const struct vx6_sessions *m, const struct vx6_node_id *node,
+			     uint64_t route)
 {
-	return vx6_vxs_adrift(m->vxs, node);
+	return vx6_vxs_adrift(m->vxs, node, route);
 }
 
-void vx6_sessions_give_up(struct vx6_sessions *m, const struct vx6_node_id *node, vx6_err why)
+void vx6_sessions_give_up(struct vx6_sessions *m, const struct vx6_node_id *node, uint64_t route,
+			  vx6_err why)
 {
-	vx6_vxs_give_up(m->vxs, node, why);
+	vx6_vxs_give_up(m->vxs, node, route, why);
+}
+
+static void leave_for(struct vx6_session *s, struct vx6_session *to)
+{
+	struct vx6_vxs_via via;
+
+	if (!to)
+		return;
+	via = resume_via(to);
+	vx6_vxs_attach(s->m->vxs, &via, is_this, s->link);
+}
+
+void vx6_sessions_leave(struct vx6_sessions *m, struct vx6_session *s)
+{
+	if (s->state == SESSION_DEAD)
+		return;
+	s->leaving = true;
+	if (s->state == SESSION_UP)
+		s->state = SESSION_DRAIN;
+	if (!resume_in_force(s) || s->route == VX6_ROUTE_ACCEPTED)
+		return;
+	leave_for(s, best(m, &s->node, 0));
+	if (s->route)
+		leave_for(s, best(m, &s->node, s->route));
 }
 
 size_t vx6_sessions_resumable(const struct vx6_sessions *m)

@@ -156,7 +156,7 @@ void session_hello_done(struct vx6_session *s)
 	struct vx6_log_addr_buf buf;
 
 	vx6_timer_stop(&s->timer);
-	s->state = s->m->draining ? SESSION_DRAIN : SESSION_UP;
+	s->state = s->m->draining || s->leaving ? SESSION_DRAIN : SESSION_UP;
 	s->up_since_ms = vx6_wall_ms();
 	s->was_up = true;
 	vx6_link_info(s->link, &info);
@@ -169,8 +169,8 @@ void session_hello_done(struct vx6_session *s)
 	session_tell_up(s);
 	if (s->dialing && s->state != SESSION_DEAD)
 		dialing_session_up(s);
-	if (s->has_node && !s->circuit && s->state != SESSION_DEAD)
-		resume_on(s->m, &s->node);
+	if (s->has_node && s->state != SESSION_DEAD)
+		resume_session_up(s);
 }
 
 /* ---- what others may ask of a session ---- */

@@ -19,6 +19,7 @@
 #include "loop/loop.h"
 #include "record/admit.h"
 #include "transport/transport.h"
+#include "vxs/vxs.h"
 #include "wire/ctl.h"
 #include "wire/hello.h"
 #include "wire/open.h"
@@ -52,10 +53,17 @@ struct vx6_sessions_events {
 			 const struct vx6_open *what, const struct iovec *rest, int rest_n,
 			 bool fin);
 	/**
-	 * Optional: streams with @p node have lost their session, and there is no other: one is to be made. They go on by themselves once it is up.
-	 * @param bits VX6_ADRIFT_OPENED | VX6_ADRIFT_ACCEPTED: by whom they were opened
+	 * Optional: streams with @p node have lost their session, and there is no other that serves them: one is to be made. They go on by themselves
+	 * once it is up.
+	 * @param bits  VX6_ADRIFT_OPENED | VX6_ADRIFT_ACCEPTED: by whom they were opened; over circuits only those that we opened are told of
+	 * @param route over which set of circuits; 0: over none
 	 */
-	void (*adrift)(void *user, const struct vx6_node_id *node, unsigned bits);
+	void (*adrift)(void *user, const struct vx6_node_id *node, unsigned bits, uint64_t route);
+	/**
+	 * Optional: streams are stalled on the only session with @p node over the circuits of @p route: if another comes up before this one has shown
+	 * that it lives, they go on there. At most every 10 s a session.
+	 */
+	void (*doubt)(void *user, const struct vx6_node_id *node, uint64_t route);
 	/**
 	 * Optional: whoever came from @p remote proved to hold this node's own key, and is not this node, which may well have dialled itself. The
 	 * session ends. Must not call back.
@@ -196,10 +204,17 @@ uint64_t vx6_sessions_circuit_ignored(const struct vx6_sessions *m);
 
 /* ---- streams that outlive their session (schemas/wire/vxs.md) ---- */
 
-/** Whether streams with @p node wait for a session: VX6_ADRIFT_*; 0: none do. */
-unsigned vx6_sessions_adrift(const struct vx6_sessions *m, const struct vx6_node_id *node);
+/** Whether streams with @p node wait for a session over the circuits of @p route, or (0) over none: VX6_ADRIFT_*; 0: none do. */
+unsigned vx6_sessions_adrift(const struct vx6_sessions *m, const struct vx6_node_id *node,
+			     uint64_t route);
 /** Ends those that wait: the node is known not to come back. */
-void vx6_sessions_give_up(struct vx6_sessions *m, const struct vx6_node_id *node, vx6_err why);
+void vx6_sessions_give_up(struct vx6_sessions *m, const struct vx6_node_id *node, uint64_t route,
+			  vx6_err why);
+/**
+ * By plan: @p s takes no new streams, and those that can go on elsewhere do: with the best other session of its route or, where they may, without a
+ * circuit; now, or when there is one. It is not closed.
+ */
+void vx6_sessions_leave(struct vx6_sessions *m, struct vx6_session *s);
 /** Resumable streams that are not closed. */
 size_t vx6_sessions_resumable(const struct vx6_sessions *m);
 
@@ -244,6 +259,14 @@ struct vx6_opening_events {
  */
 VX6_RES vx6_session_open(struct vx6_session *s, const struct vx6_open *what,
 			 const struct vx6_opening_events *ev, void *user, struct vx6_opening **out);
+/**
+ * The same, and says where the stream may go on when the session is lost or there is a better one. Only streams of services outlive a session.
+ * @param routes borrowed; @p s must be of one of them; NULL: as @p s is
+ */
+VX6_RES vx6_session_open_routed(struct vx6_session *s, const struct vx6_open *what,
+				const struct vx6_vxs_routes *routes,
+				const struct vx6_opening_events *ev, void *user,
+				struct vx6_opening **out);
 /** The stream, for early bytes by reserve and commit; NULL while not even OPEN has been written. */
 struct vx6_stream *vx6_opening_stream(struct vx6_opening *o);
 /** No outcome follows; the stream is reset. */

@@ -24,8 +24,9 @@ enum {
 	CIRCUIT_HELLO_TIMEOUT_MS = 10000, /* there and back through up to eight others */
 	CTL_OUT_MAX = 256 * 1024,         /* bytes queued for a peer's control stream */
 	DUPLICATE_GRACE_MS = 2000,
-	ARRIVALS_MAX = 1024,        /* streams of one peer whose OPEN is incomplete */
-	EARLY_MAX = 1024 * 1024,    /* bytes of streams that came before the peer's HELLO */
+	ARRIVALS_MAX = 1024,     /* streams of one peer whose OPEN is incomplete */
+	EARLY_MAX = 1024 * 1024, /* bytes of streams that came before the peer's HELLO */
+	DOUBT_EVERY_MS = 10000,
 	ADRIFT_PER_MIN = 60,        /* each may have 800 streams attached */
 	RECORDS_PER_MIN = 2048,     /* of one peer; each costs two signatures to verify */
 	WANTS_PER_MIN = 16,         /* each is answered with all that we publish */
@@ -61,9 +62,12 @@ struct vx6_session {
 	vx6_err why; /* what we closed the link for */
 	uint64_t id;
 	bool initiator, anonymous;
-	bool circuit; /* adopted: the link is a circuit */
-	bool proven;  /* which has proved the peer's onion key */
-	bool early;   /* a stream was opened before the peer's HELLO */
+	bool circuit;      /* adopted: the link is a circuit */
+	bool proven;       /* which has proved the peer's onion key */
+	bool early;        /* a stream was opened before the peer's HELLO */
+	bool leaving;      /* by plan: its streams go on elsewhere */
+	bool stalled;      /* a circuit that has not answered since a stream on it stalled */
+	uint64_t doubt_ms; /* when somebody was last told so; 0: never */
 	uint64_t route;
 	const struct vx6_adopt_events *adopt_ev;
 	void *adopt_user;
@@ -95,8 +99,9 @@ struct vx6_session {
 	bool counted; /* came from elsewhere: `prefix` says from which network */
 	uint8_t prefix[16];
 
-	struct vx6_list all;  /* vx6_sessions.all */
-	struct vx6_list peer; /* node_entry.sessions or .circuits, once up */
+	struct vx6_list all;    /* vx6_sessions.all */
+	UT_hash_handle by_link; /* vx6_sessions.links, until it has failed */
+	struct vx6_list peer;   /* node_entry.sessions or .circuits, once up */
 };
 
 /* All live sessions with one node, the oldest first. */
@@ -124,6 +129,7 @@ struct vx6_sessions {
 	struct vx6_list dialings;
 	size_t count;
 	struct node_entry *nodes;
+	struct vx6_session *links;
 	uint64_t next_id;
 	/* the certificate of the key before this one, for links that began with it; all zero: none */
 	struct vx6_sign_pk retired_key;
@@ -153,8 +159,10 @@ void session_free(struct vx6_session *s);
 void sessions_enter(struct vx6_session *s);
 void sessions_leave(struct vx6_session *s);
 /** The session with @p node on @p link, unless it is over. */
-struct vx6_session *sessions_on_link(struct vx6_sessions *m, const struct vx6_node_id *node,
-				     const struct vx6_link *link);
+struct vx6_session *sessions_on_link(struct vx6_sessions *m, const struct vx6_link *link);
+/** One that @p node made over a circuit, or NULL. */
+struct vx6_session *sessions_accepted_circuit(struct vx6_sessions *m,
+					      const struct vx6_node_id *node);
 
 /** @param but not this one; NULL: any */
 struct vx6_session *sessions_best_route(struct vx6_sessions *m, const struct vx6_node_id *node,
@@ -216,8 +224,8 @@ extern const struct vx6_vxs_events resume_events;
 /** Whether streams of @p s are resumable. */
 bool resume_in_force(const struct vx6_session *s);
 struct vx6_vxs_via resume_via(const struct vx6_session *s);
-/** A session is up, or one has become the lesser of two: streams without a carrier, and those of lesser ones, move to the best. */
-void resume_on(struct vx6_sessions *m, const struct vx6_node_id *node);
+/** @p s is up: streams without a carrier, and those of lesser ones, move to the best of its kind. */
+void resume_session_up(struct vx6_session *s);
 /** Our addresses have changed under @p s: if it does not go on, its streams do so elsewhere. */
 void resume_moved(struct vx6_session *s);
 VX6_RES resume_take_ack(struct vx6_session *s, const struct vx6_ctl *m);

@@ -213,6 +213,7 @@ struct vx6_session *session_new(struct vx6_sessions *m, struct vx6_link *link, b
 	vx6_list_init(&s->openings);
 	vx6_list_init(&s->arrivals);
 	vx6_list_push(&m->all, &s->all);
+	HASH_ADD(by_link, m->links, link, sizeof s->link, s);
 	m->count++;
 	vx6_link_set_events(link, &session_link_events, s);
 	return s;
@@ -346,6 +347,10 @@ void sessions_leave(struct vx6_session *s)
 {
 	struct node_entry *e;
 
+	if (s->by_link.tbl) {
+		HASH_DELETE(by_link, s->m->links, s);
+		s->by_link.tbl = NULL;
+	}
 	if (!vx6_list_is_linked(&s->peer))
 		return;
 	vx6_list_remove(&s->peer);
@@ -358,21 +363,18 @@ void sessions_leave(struct vx6_session *s)
 	}
 }
 
-struct vx6_session *sessions_on_link(struct vx6_sessions *m, const struct vx6_node_id *node,
-				     const struct vx6_link *link)
+struct vx6_session *sessions_on_link(struct vx6_sessions *m, const struct vx6_link *link)
 {
-	struct node_entry *e = node_find(m, node);
+	struct vx6_session *s;
 
-	if (!e)
-		return NULL;
-	VX6_LIST_EACH(n, &e->sessions)
-	{
-		struct vx6_session *s = VX6_CONTAINER_OF(n, struct vx6_session, peer);
+	HASH_FIND(by_link, m->links, &link, sizeof link, s);
+	return s;
+}
 
-		if (s->link == link)
-			return s;
-	}
-	return NULL;
+struct vx6_session *sessions_accepted_circuit(struct vx6_sessions *m,
+					      const struct vx6_node_id *node)
+{
+	return sessions_best_route(m, node, VX6_ROUTE_ACCEPTED, NULL);
 }
 
 static unsigned family_of(const struct vx6_session *s)
@@ -425,7 +427,8 @@ struct vx6_session *vx6_sessions_find(struct vx6_sessions *m, const struct vx6_n
 /* @return whether @p a is better: not in doubt, then the shorter way, then the newer, which is @p a */
 static bool is_better_route(const struct vx6_session *a, const struct vx6_session *b)
 {
-	bool doubt_a = vx6_timer_is_armed(&a->probe), doubt_b = vx6_timer_is_armed(&b->probe);
+	bool doubt_a = a->stalled || vx6_timer_is_armed(&a->probe);
+	bool doubt_b = b->stalled || vx6_timer_is_armed(&b->probe);
 	struct vx6_link_info at_a, at_b;
 
 	if (doubt_a != doubt_b)

@@ -45,26 +45,46 @@ static void ask(struct vxs_stream *v, const struct vx6_vxs_via *via, struct vx6_
 	err = vx6_open_encode(&what, p->out, &p->out_n);
 	VX6_ASSERT(vx6_is_ok(err));
 	v->carrier = carrier;
-	v->base.link = via->link;
+	vxs_set_via(v, via);
 	v->attaching = true;
 	if (!vx6_list_is_linked(&v->afloat)) {
 		v->adrift_ns = p->began_ns;
 		vx6_list_push(&m->adrift, &v->afloat);
 	}
-	vxs_wake_at(m, p->began_ns + VX6_VXS_STALL_MS * VX6_NS_PER_MS);
+	vxs_wake_at(m, p->began_ns + (via->route ? VX6_VXS_STALL_CIRCUIT_MS : VX6_VXS_STALL_MS) *
+					     VX6_NS_PER_MS);
 	vxs_flush(v);
+}
+
+static bool may_attach(const struct vxs_stream *v)
+{
+	return (!v->ended || v->tomb) && !v->fixed && v->opened;
+}
+
+/* Whoever sees both would know that they are one: what was to be hidden by the first session must not come to light on the second. */
+static bool may_ride(const struct vxs_stream *v, const struct vx6_vxs_via *via)
+{
+	if (v->key.role != VXS_OPENER || v->anonymous != via->anonymous)
+		return false;
+	return via->route ? via->route == v->routes.route : v->routes.direct;
 }
 
 static void attach_one(struct vxs_stream *v, const struct vx6_vxs_via *via)
 {
 	struct vx6_stream *carrier;
 
-	if ((v->ended && !v->tomb) || v->fixed || !v->opened)
+	if (!may_attach(v))
 		return;
 	if (v->epoch == UINT32_MAX)
 		vxs_end(v, VX6_ERR(LIMIT), VX6_CODE_RESUME_LOST);
 	else if (vx6_is_ok(vx6_stream_open(via->link, &vxs_carrier_events, v, &carrier)))
 		ask(v, via, carrier);
+}
+
+/* Without a carrier, or not answered there yet; but what has found a session without a circuit does not wait for one. */
+static bool is_waiting(const struct vxs_stream *v, const struct vx6_vxs_via *via)
+{
+	return !v->carrier || (v->attaching && (v->via_route || !via->route));
 }
 
 void vx6_vxs_attach(struct vx6_vxs *m, const struct vx6_vxs_via *via,
@@ -78,9 +98,38 @@ void vx6_vxs_attach(struct vx6_vxs *m, const struct vx6_vxs_via *via,
 	{
 		struct vxs_stream *v = VX6_CONTAINER_OF(node, struct vxs_stream, of_peer);
 
-		if (v->key.role != VXS_OPENER || v->base.link == via->link)
+		if (v->base.link == via->link || !may_ride(v, via))
 			continue;
-		if (!v->carrier || v->attaching || (leave && leave(v->base.link, user)))
+		if (is_waiting(v, via) || (leave && leave(v->base.link, user)))
+			attach_one(v, via);
+	}
+}
+
+static bool may_flee(struct vxs_stream *v)
+{
+	uint64_t now_ns = vxs_now_ns(v->m);
+
+	if (now_ns - v->flee_ns >= 60 * VX6_NS_PER_S) {
+		v->flee_ns = now_ns;
+		v->flees = 0;
+	}
+	if (v->flees >= VX6_VXS_FLEE_PER_MIN)
+		return false;
+	v->flees++;
+	return true;
+}
+
+void vx6_vxs_flee(struct vx6_vxs *m, const struct vx6_vxs_via *via, const struct vx6_link *from)
+{
+	struct vxs_peer *peer = vxs_peer_find(m, via->peer);
+
+	if (!peer || from == via->link)
+		return;
+	VX6_LIST_EACH(node, &peer->streams)
+	{
+		struct vxs_stream *v = VX6_CONTAINER_OF(node, struct vxs_stream, of_peer);
+
+		if (v->base.link == from && may_ride(v, via) && may_attach(v) && may_flee(v))
 			attach_one(v, via);
 	}
 }
@@ -91,7 +140,7 @@ struct vx6_link *vx6_vxs_lost(struct vx6_vxs *m, const struct vx6_vxs_via *via,
 	struct vxs_stream *v = vxs_find(m, via->peer, id, VXS_OPENER);
 	struct vx6_link *was;
 
-	if (!v || v->epoch != epoch || v->attaching)
+	if (!v || v->epoch != epoch || v->attaching || !may_ride(v, via))
 		return NULL;
 	was = v->base.link;
 	attach_one(v, via);
@@ -222,7 +271,7 @@ void vx6_vxs_attached(struct vx6_vxs *m, const struct vx6_vxs_via *via,
 		return;
 	}
 	v->carrier = carrier;
-	v->base.link = via->link;
+	vxs_set_via(v, via);
 	vx6_stream_set_events(carrier, &vxs_carrier_events, v);
 	answer(v, via);
 	vx6_vxs_feed(vxs_as_stream(v), rest, rest_n, fin);

@@ -94,13 +94,30 @@ void vxs_fix(struct vxs_stream *v)
 			v); /* the peer is told from the task: somebody may have a reservation open */
 }
 
+static struct vxs_stream *longest_waiting(struct vx6_vxs *m)
+{
+	struct vxs_stream *longest = NULL;
+
+	for (size_t i = 0; i < VX6_ARRAY_N(m->keeping); i++) {
+		struct vxs_stream *v =
+			VX6_CONTAINER_OF(m->keeping[i].next, struct vxs_stream, keeping);
+
+		if (!vx6_list_is_empty(&m->keeping[i]) &&
+		    (!longest || v->progress_ns < longest->progress_ns))
+			longest = v;
+	}
+	return longest;
+}
+
 /* The stream whose data has waited longest for its ACK gives way. */
 static void make_room(struct vx6_vxs *m)
 {
 	size_t max = m->cfg.keep_max;
 
-	while (m->kept > max && !vx6_list_is_empty(&m->keeping))
-		vxs_fix(VX6_CONTAINER_OF(m->keeping.next, struct vxs_stream, keeping));
+	struct vxs_stream *v;
+
+	while (m->kept > max && (v = longest_waiting(m)) != NULL)
+		vxs_fix(v);
 }
 
 void vxs_keep(struct vxs_stream *v, const uint8_t *p, size_t n)
@@ -108,11 +125,8 @@ void vxs_keep(struct vxs_stream *v, const uint8_t *p, size_t n)
 	struct vx6_vxs *m = v->m;
 	uint64_t off = v->nxt;
 
-	if (!vx6_list_is_linked(&v->keeping)) {
-		v->progress_ns = vxs_now_ns(m);
-		vx6_list_push(&m->keeping, &v->keeping);
-		vxs_wake_at(m, v->progress_ns + VX6_VXS_STALL_MS * VX6_NS_PER_MS);
-	}
+	if (!vx6_list_is_linked(&v->keeping))
+		vxs_keep_watch(v);
 	while (n) {
 		struct vxs_chunk *c = v->last;
 		size_t part;
@@ -172,7 +186,7 @@ vx6_err vxs_take_ack(struct vxs_stream *v, uint64_t off)
 	vx6_list_remove(&v->keeping);
 	if (v->una < v->nxt + (v->fin_sent ? 1 : 0) && !v->fixed) {
 		v->progress_ns = vxs_now_ns(v->m);
-		vx6_list_push(&v->m->keeping, &v->keeping);
+		vx6_list_push(vxs_keeping(v), &v->keeping);
 	}
 	return VX6_OK;
 }

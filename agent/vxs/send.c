@@ -43,11 +43,8 @@ static size_t put_fin(struct vxs_stream *v, uint8_t *at)
 	if (!v->fin_wanted || v->fin_sent || v->sent < v->nxt)
 		return 0;
 	v->fin_sent = true;
-	if (!v->fixed && !vx6_list_is_linked(&v->keeping)) {
-		v->progress_ns = vxs_now_ns(v->m);
-		vx6_list_push(&v->m->keeping, &v->keeping);
-		vxs_wake_at(v->m, v->progress_ns + VX6_VXS_STALL_MS * VX6_NS_PER_MS);
-	}
+	if (!v->fixed && !vx6_list_is_linked(&v->keeping))
+		vxs_keep_watch(v);
 	return vx6_vxs_encode(at, VX6_VXS_FIN, v->nxt);
 }
 

@@ -66,6 +66,8 @@ struct vxs_stream *vxs_new(struct vx6_vxs *m, const struct vx6_vxs_via *via,
 	v = vx6_zalloc(sizeof *v);
 	v->base.ops = &vxs_ops;
 	v->base.link = via->link;
+	v->via_route = via->route;
+	v->anonymous = via->anonymous;
 	v->m = m;
 	v->window = VX6_VXS_WINDOW;
 	memcpy(v->binding, via->binding, sizeof v->binding);
@@ -144,6 +146,44 @@ static void on_task(struct vx6_task *task)
 	}
 }
 
+/* ---- what a session is, to its streams ---- */
+
+uint64_t vxs_circuit_stall_ns(const struct vx6_link *link)
+{
+	struct vx6_link_info info = {.srtt_us = 0};
+
+	if (link)
+		vx6_link_info(link, &info);
+	if (info.srtt_us == 0)
+		return VX6_VXS_STALL_MS * VX6_NS_PER_MS;
+	return VX6_MAX(VX6_VXS_STALL_CIRCUIT_MS * VX6_NS_PER_MS, UINT64_C(4000) * info.srtt_us);
+}
+
+static uint64_t stall_min_ns(const struct vxs_stream *v)
+{
+	return (v->via_route ? VX6_VXS_STALL_CIRCUIT_MS : VX6_VXS_STALL_MS) * VX6_NS_PER_MS;
+}
+
+void vxs_keep_watch(struct vxs_stream *v)
+{
+	v->progress_ns = vxs_now_ns(v->m);
+	vx6_list_push(vxs_keeping(v), &v->keeping);
+	vxs_wake_at(v->m, v->progress_ns + stall_min_ns(v));
+}
+
+/* On a circuit its time begins anew. */
+void vxs_set_via(struct vxs_stream *v, const struct vx6_vxs_via *via)
+{
+	bool anew = (v->via_route || via->route) && vx6_list_is_linked(&v->keeping);
+
+	if (anew)
+		vx6_list_remove(&v->keeping);
+	v->base.link = via->link;
+	v->via_route = via->route;
+	if (anew)
+		vxs_keep_watch(v);
+}
+
 /* ---- the timer ---- */
 
 void vxs_wake_at(struct vx6_vxs *m, uint64_t due_ns)
@@ -195,6 +235,7 @@ struct stalled {
 		struct vx6_link *link;
 	} of[STALLED_MAX];
 	size_t n;
+	uint64_t next_ns; /* when to look at circuits again */
 };
 
 static void stalled_add(struct stalled *s, const struct vxs_stream *v)
@@ -210,17 +251,60 @@ static void stalled_add(struct stalled *s, const struct vxs_stream *v)
 
 static void keeping_due(struct vx6_vxs *m, uint64_t now_ns, struct stalled *s)
 {
-	while (!vx6_list_is_empty(&m->keeping)) {
-		struct vxs_stream *v =
-			VX6_CONTAINER_OF(m->keeping.next, struct vxs_stream, keeping);
+	struct vx6_list *list = &m->keeping[0];
+
+	while (!vx6_list_is_empty(list)) {
+		struct vxs_stream *v = VX6_CONTAINER_OF(list->next, struct vxs_stream, keeping);
 
 		if (v->progress_ns + VX6_VXS_STALL_MS * VX6_NS_PER_MS > now_ns)
 			return;
 		stalled_add(s, v);
 		v->progress_ns = now_ns;
 		vx6_list_remove(&v->keeping);
-		vx6_list_push(&m->keeping, &v->keeping);
+		vx6_list_push(list, &v->keeping);
 	}
+}
+
+/* Each circuit has a time of its own, none less than STALL_CIRCUIT_MS. */
+static void keeping_on_circuits_due(struct vx6_vxs *m, uint64_t now_ns, struct stalled *s)
+{
+	const struct vx6_link *link = NULL; /* the last one that was asked */
+	uint64_t stall_ns = vxs_circuit_stall_ns(NULL);
+
+	VX6_LIST_EACH(node, &m->keeping[1])
+	{
+		struct vxs_stream *v = VX6_CONTAINER_OF(node, struct vxs_stream, keeping);
+		uint64_t earliest_ns = v->progress_ns + VX6_VXS_STALL_CIRCUIT_MS * VX6_NS_PER_MS;
+
+		if (earliest_ns > now_ns) {
+			s->next_ns = VX6_MIN(s->next_ns, earliest_ns);
+			return;
+		}
+		if (v->base.link != link) {
+			link = v->base.link;
+			stall_ns = vxs_circuit_stall_ns(link);
+		}
+		if (v->progress_ns + stall_ns <= now_ns) {
+			stalled_add(s, v);
+			v->progress_ns = now_ns;
+			vx6_list_remove(&v->keeping);
+			vx6_list_push(&m->keeping[1], &v->keeping);
+		}
+		s->next_ns = VX6_MIN(s->next_ns, v->progress_ns + stall_ns);
+	}
+}
+
+/* An attach that is not answered. */
+static void attaching_due(struct vxs_stream *v, uint64_t now_ns, struct stalled *s)
+{
+	uint64_t stall_ns = v->via_route ? vxs_circuit_stall_ns(v->base.link) : stall_min_ns(v);
+
+	if (v->prologue->began_ns + stall_ns <= now_ns) {
+		v->prologue->began_ns = now_ns;
+		stalled_add(s, v);
+	}
+	if (v->via_route)
+		s->next_ns = VX6_MIN(s->next_ns, v->prologue->began_ns + stall_ns);
 }
 
 static void adrift_due(struct vx6_vxs *m, uint64_t now_ns, struct stalled *s)
@@ -236,19 +320,19 @@ static void adrift_due(struct vx6_vxs *m, uint64_t now_ns, struct stalled *s)
 			if (v->carrier)
 				vxs_carrier_drop(v, VX6_CODE_TIMEOUT);
 			vxs_work(v);
-		} else if (v->attaching &&
-			   v->prologue->began_ns + VX6_VXS_STALL_MS * VX6_NS_PER_MS <= now_ns) {
-			v->prologue->began_ns = now_ns;
-			stalled_add(s, v);
+		} else if (v->attaching) {
+			attaching_due(v, now_ns, s);
 		}
 	}
 }
 
-static void rearm(struct vx6_vxs *m, uint64_t now_ns)
+static void rearm(struct vx6_vxs *m, uint64_t now_ns, uint64_t next_ns)
 {
+	if (next_ns != UINT64_MAX)
+		vxs_wake_at(m, next_ns);
 	if (!vx6_list_is_empty(&m->acking))
 		vxs_wake_at(m, VX6_CONTAINER_OF(m->acking.next, struct vxs_stream, acking)->ack_ns);
-	if (!vx6_list_is_empty(&m->keeping) || !vx6_list_is_empty(&m->adrift) || m->spare)
+	if (!vx6_list_is_empty(&m->keeping[0]) || !vx6_list_is_empty(&m->adrift) || m->spare)
 		vxs_wake_at(m, now_ns + VX6_VXS_STALL_MS * VX6_NS_PER_MS);
 }
 
@@ -256,22 +340,24 @@ static void on_timer(struct vx6_timer *timer)
 {
 	struct vx6_vxs *m = timer->user;
 	uint64_t now_ns = vxs_now_ns(m);
-	struct stalled s = {.n = 0};
+	struct stalled s = {.n = 0, .next_ns = UINT64_MAX};
 
 	acks_due(m, now_ns);
 	keeping_due(m, now_ns, &s);
+	keeping_on_circuits_due(m, now_ns, &s);
 	adrift_due(m, now_ns, &s);
 	if (now_ns - m->spare_ns >= VX6_VXS_STALL_MS * VX6_NS_PER_MS)
 		vxs_spare_free(m);
 	for (size_t i = 0; i < s.n && m->cfg.ev->stalled; i++)
 		m->cfg.ev->stalled(m->cfg.user, &s.of[i].peer, s.of[i].link);
-	rearm(m, now_ns);
+	rearm(m, now_ns, s.next_ns);
 }
 
 /* ---- beginnings ---- */
 
 vx6_err vx6_vxs_open(struct vx6_vxs *m, const struct vx6_vxs_via *via, const struct vx6_open *what,
-		     const struct vx6_stream_events *ev, void *user, struct vx6_stream **out)
+		     const struct vx6_vxs_routes *routes, const struct vx6_stream_events *ev,
+		     void *user, struct vx6_stream **out)
 {
 	struct vx6_open open = *what;
 	uint8_t bytes[VX6_OPEN_MAX];
@@ -285,6 +371,8 @@ vx6_err vx6_vxs_open(struct vx6_vxs *m, const struct vx6_vxs_via *via, const str
 	VX6_TRY(vx6_stream_open(via->link, &vxs_carrier_events, NULL, &carrier));
 	v = vxs_new(m, via, open.stream_id, VXS_OPENER);
 	VX6_ASSERT(v); /* 128 random bits */
+	v->routes = routes ? *routes
+			   : (struct vx6_vxs_routes){.route = via->route, .direct = !via->route};
 	v->ev = ev;
 	v->user = user;
 	v->carrier = carrier;
@@ -297,6 +385,33 @@ vx6_err vx6_vxs_open(struct vx6_vxs *m, const struct vx6_vxs_via *via, const str
 	return VX6_OK;
 }
 
+static bool is_nobody(const struct vxs_peer *peer)
+{
+	static const struct vx6_node_id nobody;
+
+	return vx6_node_id_eq(&peer->node, &nobody);
+}
+
+/* All that are anonymous share one place: the stream that has been without a carrier for the longest gives way, so that nobody can take it all. */
+static bool make_way(struct vx6_vxs *m, const struct vxs_peer *peer)
+{
+	if (!is_nobody(peer))
+		return false;
+	VX6_LIST_EACH(node, &m->adrift)
+	{
+		struct vxs_stream *v = VX6_CONTAINER_OF(node, struct vxs_stream, afloat);
+
+		if (v->peer != peer)
+			continue;
+		v->tomb = false;
+		vxs_end(v, VX6_ERR(LIMIT), VX6_CODE_LIMIT);
+		vx6_list_remove(&v->afloat);
+		vxs_work(v);
+		return true;
+	}
+	return false;
+}
+
 vx6_err vx6_vxs_accept(struct vx6_vxs *m, const struct vx6_vxs_via *via,
 		       const struct vx6_open *what, struct vx6_stream *carrier,
 		       struct vx6_stream **out)
@@ -305,7 +420,7 @@ vx6_err vx6_vxs_accept(struct vx6_vxs *m, const struct vx6_vxs_via *via,
 	struct vxs_stream *v;
 
 	/* a link bounds those that ride on it; whoever comes by one after the other leaves the rest adrift */
-	if (peer && peer->n >= VX6_VXS_PEER_MAX)
+	if (peer && peer->n >= m->cfg.peer_max && !make_way(m, peer))
 		return VX6_ERR(FULL);
 	v = vxs_new(m, via, what->stream_id, VXS_ACCEPTOR);
 	if (!v)
@@ -319,7 +434,7 @@ vx6_err vx6_vxs_accept(struct vx6_vxs *m, const struct vx6_vxs_via *via,
 
 /* ---- all together ---- */
 
-void vx6_vxs_each_adrift(struct vx6_vxs *m, const struct vx6_node_id *peer,
+void vx6_vxs_each_adrift(struct vx6_vxs *m, const struct vx6_node_id *peer, bool circuit,
 			 void (*fn)(void *user, const uint8_t id[static VX6_VXS_ID_BYTES],
 				    uint32_t epoch),
 			 void *user)
@@ -332,7 +447,8 @@ void vx6_vxs_each_adrift(struct vx6_vxs *m, const struct vx6_node_id *peer,
 	{
 		struct vxs_stream *v = VX6_CONTAINER_OF(node, struct vxs_stream, of_peer);
 
-		if (v->key.role == VXS_ACCEPTOR && vx6_list_is_linked(&v->afloat))
+		if (v->key.role == VXS_ACCEPTOR && vx6_list_is_linked(&v->afloat) &&
+		    (v->via_route != 0) == circuit)
 			fn(user, v->key.id, v->epoch);
 	}
 }
@@ -354,7 +470,35 @@ bool vx6_vxs_rides_on(const struct vx6_vxs *m, const struct vx6_node_id *peer,
 	return false;
 }
 
-unsigned vx6_vxs_adrift(const struct vx6_vxs *m, const struct vx6_node_id *peer)
+/* Whether a session of @p route is what @p v waits for. */
+static bool is_for_route(const struct vxs_stream *v, uint64_t route)
+{
+	if (v->key.role == VXS_ACCEPTOR)
+		return route == 0 && v->via_route == 0;
+	return v->routes.route == route;
+}
+
+bool vx6_vxs_next_route(const struct vx6_vxs *m, const struct vx6_node_id *peer, uint64_t *route)
+{
+	struct vxs_peer *p = vxs_peer_find(m, peer);
+	uint64_t next = 0;
+
+	if (!p)
+		return false;
+	VX6_LIST_EACH(node, &p->streams)
+	{
+		struct vxs_stream *v = VX6_CONTAINER_OF(node, struct vxs_stream, of_peer);
+
+		if (v->key.role == VXS_OPENER && vx6_list_is_linked(&v->afloat) && !v->tomb &&
+		    !v->carrier && v->routes.route > *route && (!next || v->routes.route < next))
+			next = v->routes.route;
+	}
+	if (next)
+		*route = next;
+	return next != 0;
+}
+
+unsigned vx6_vxs_adrift(const struct vx6_vxs *m, const struct vx6_node_id *peer, uint64_t route)
 {
 	struct vxs_peer *p = vxs_peer_find(m, peer);
 	unsigned bits = 0;
@@ -365,14 +509,15 @@ unsigned vx6_vxs_adrift(const struct vx6_vxs *m, const struct vx6_node_id *peer)
 	{
 		struct vxs_stream *v = VX6_CONTAINER_OF(node, struct vxs_stream, of_peer);
 
-		if (vx6_list_is_linked(&v->afloat) && !v->tomb)
+		if (vx6_list_is_linked(&v->afloat) && !v->tomb && is_for_route(v, route) &&
+		    (!route || !v->carrier))
 			bits |= v->key.role == VXS_OPENER ? VX6_VXS_ADRIFT_OPENED
 							  : VX6_VXS_ADRIFT_ACCEPTED;
 	}
 	return bits;
 }
 
-void vx6_vxs_give_up(struct vx6_vxs *m, const struct vx6_node_id *peer, vx6_err why)
+void vx6_vxs_give_up(struct vx6_vxs *m, const struct vx6_node_id *peer, uint64_t route, vx6_err why)
 {
 	struct vxs_peer *p = vxs_peer_find(m, peer);
 
@@ -382,7 +527,7 @@ void vx6_vxs_give_up(struct vx6_vxs *m, const struct vx6_node_id *peer, vx6_err 
 	{
 		struct vxs_stream *v = VX6_CONTAINER_OF(node, struct vxs_stream, of_peer);
 
-		if (!vx6_list_is_linked(&v->afloat))
+		if (!vx6_list_is_linked(&v->afloat) || !is_for_route(v, route))
 			continue;
 		v->tomb = false;
 		vxs_end(v, why, 0);
@@ -410,7 +555,10 @@ struct vx6_vxs *vx6_vxs_new(const struct vx6_vxs_config *cfg)
 		m->cfg.keep_max = VX6_VXS_KEEP_MAX;
 	if (!m->cfg.grace_ms)
 		m->cfg.grace_ms = VX6_VXS_GRACE_MS;
-	vx6_list_init(&m->keeping);
+	if (!m->cfg.peer_max)
+		m->cfg.peer_max = VX6_VXS_PEER_MAX;
+	vx6_list_init(&m->keeping[0]);
+	vx6_list_init(&m->keeping[1]);
 	vx6_list_init(&m->acking);
 	vx6_list_init(&m->adrift);
 	vx6_list_init(&m->work);

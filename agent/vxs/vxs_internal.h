@@ -70,7 +70,7 @@ struct vxs_stream {
 	struct vxs_key key;
 	UT_hash_handle hh;
 	struct vx6_list of_peer;
-	struct vx6_list keeping; /* vx6_vxs.keeping: something is not acknowledged */
+	struct vx6_list keeping; /* vxs_keeping(): something is not acknowledged */
 	struct vx6_list acking;  /* vx6_vxs.acking: an ACK is due at ack_ns */
 	struct vx6_list afloat;  /* vx6_vxs.adrift: without a carrier, or attaching */
 	struct vx6_list work;    /* vx6_vxs.work: `closed` or the free is due */
@@ -80,6 +80,10 @@ struct vxs_stream {
 	uint8_t binding[VX6_CB_BYTES]; /* of the first session: what the secret is made of */
 	uint32_t epoch;
 	uint64_t adrift_ns;
+	struct vx6_vxs_routes routes; /* ours to open: where it may go on */
+	uint64_t via_route;           /* of the carrier, or of the last one */
+	uint64_t flee_ns;             /* begin of the minute in which it has fled `flees` times */
+	uint8_t flees;
 
 	struct vxs_chunk *first, *last,
 		*resend; /* resend: holds the byte at `sent`, while sent < nxt */
@@ -100,7 +104,8 @@ struct vxs_stream {
 
 	uint32_t code;
 	vx6_err why;
-	bool opened; /* OPEN has left, or came */
+	bool anonymous; /* we are nobody where it began */
+	bool opened;    /* OPEN has left, or came */
 	bool attaching;
 	bool ack_now;
 	bool fin_wanted, fin_sent; /* our end: asked for, written to this carrier */
@@ -118,7 +123,8 @@ struct vx6_vxs {
 	struct vx6_vxs_config cfg;
 	struct vxs_stream *table;
 	struct vxs_peer *peers;
-	struct vx6_list keeping, acking, adrift, work, lost;
+	struct vx6_list keeping[2]; /* on links, on circuits; each by progress_ns */
+	struct vx6_list acking, adrift, work, lost;
 	struct vx6_task task;
 	struct vx6_timer timer;
 	size_t n, kept;
@@ -146,7 +152,19 @@ static inline uint64_t vxs_now_ns(const struct vx6_vxs *m)
 	return vx6_loop_now_ns(m->cfg.loop);
 }
 
+static inline struct vx6_list *vxs_keeping(struct vxs_stream *v)
+{
+	return &v->m->keeping[v->via_route != 0];
+}
+
 /* ---- vxs.c ---- */
+
+/** Something of @p v waits for its ACK from now on. */
+void vxs_keep_watch(struct vxs_stream *v);
+/** The session that its carrier belongs to. */
+void vxs_set_via(struct vxs_stream *v, const struct vx6_vxs_via *via);
+/** For how long a circuit may be silent. */
+uint64_t vxs_circuit_stall_ns(const struct vx6_link *link);
 
 struct vxs_stream *vxs_find(struct vx6_vxs *m, const struct vx6_node_id *peer,
 			    const uint8_t id[static VX6_VXS_ID_BYTES], enum vxs_role role);

@@ -254,7 +254,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	static const struct vx6_vxs_events events = {.adrift = NULL};
 	static const uint8_t binding[VX6_CB_BYTES];
-	struct vx6_vxs_via via = {(struct vx6_link *)&link_base, &peer, binding};
+	struct vx6_vxs_via via = {.link = (struct vx6_link *)&link_base,
+				  .peer = &peer,
+				  .binding = binding};
 	struct vx6_open what = {.kind = VX6_OPEN_SERVICE, .flags = VX6_OPEN_RESUMABLE};
 
 	if (!loop) {

@@ -188,7 +188,26 @@ static void on_incoming(void *user, struct vx6_session *s, struct vx6_stream *st
 		assert_true(vx6_is_ok(vx6_session_answer(stream, n->answer)));
 }
 
+static void on_adrift(void *user, const struct vx6_node_id *node, unsigned bits, uint64_t route)
+{
+	struct test_node *n = user;
+
+	n->adrifts++;
+	n->adrift_bits = bits;
+	n->adrift_route = route;
+}
+
+static void on_doubt(void *user, const struct vx6_node_id *node, uint64_t route)
+{
+	struct test_node *n = user;
+
+	n->doubts++;
+	n->doubt_route = route;
+}
+
 static const struct vx6_sessions_events events = {.up = on_up,
+						  .adrift = on_adrift,
+						  .doubt = on_doubt,
 						  .down = on_down,
 						  .record = on_record,
 						  .wanted = on_wanted,

@@ -39,6 +39,10 @@ struct test_node {
 	const struct test_hooks *hooks;
 	struct vx6_stream *stream; /* the last incoming one */
 	char asked[VX6_LABEL_TEXT];
+	/* streams without a session, and circuits in doubt */
+	int adrifts, doubts;
+	unsigned adrift_bits;
+	uint64_t adrift_route, doubt_route;
 	uint8_t got[4096]; /* bytes of streams with vx_test_stream events */
 	size_t got_n;
 	bool fin;

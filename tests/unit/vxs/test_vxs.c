@@ -123,7 +123,7 @@ static void vxs__peer_forgot__reset_at_once(void **state)
 	world_open(&w, 3000000, 3000000);
 	assert_true(world_until(&w, answered));
 	world_cut(&w, false);
-	vx6_vxs_give_up(w.end[1].vxs, &w.end[0].id,
+	vx6_vxs_give_up(w.end[1].vxs, &w.end[0].id, 0,
 			VX6_ERR(CLOSED)); /* as if it had been restarted */
 	world_link(&w);
 	world_attach(&w, false);
@@ -142,8 +142,8 @@ static void vxs__nobody_attaches__over_after_the_grace(void **state)
 	world_open(&w, 3000000, 3000000);
 	assert_true(world_until(&w, answered));
 	world_cut(&w, false);
-	assert_int_equal(vx6_vxs_adrift(w.end[0].vxs, &w.end[1].id), VX6_VXS_ADRIFT_OPENED);
-	assert_int_equal(vx6_vxs_adrift(w.end[1].vxs, &w.end[0].id), VX6_VXS_ADRIFT_ACCEPTED);
+	assert_int_equal(vx6_vxs_adrift(w.end[0].vxs, &w.end[1].id, 0), VX6_VXS_ADRIFT_OPENED);
+	assert_int_equal(vx6_vxs_adrift(w.end[1].vxs, &w.end[0].id, 0), VX6_VXS_ADRIFT_ACCEPTED);
 	assert_int_equal(w.end[0].adrift, 1);
 	assert_true(world_until(&w, other_closed));
 	assert_int_equal(w.end[0].app.why.code, VX6_E_TIMEOUT);

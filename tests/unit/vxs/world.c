@@ -145,7 +145,7 @@ static void via_of(struct world *w, int side, struct vx6_link *link, uint8_t *bi
 
 struct vx6_vxs_via world_via(struct world *w, int side, uint8_t binding[VX6_CB_BYTES])
 {
-	struct vx6_vxs_via via;
+	struct vx6_vxs_via via = {.link = NULL};
 
 	via_of(w, side, w->end[side].link, binding, &via);
 	return via;
@@ -157,7 +157,7 @@ static void take_open(struct arrival *a, struct vx6_stream *s, const struct vx6_
 	struct end *e = &a->w->end[1];
 	uint8_t binding[VX6_CB_BYTES];
 	struct vx6_stream *stream;
-	struct vx6_vxs_via via;
+	struct vx6_vxs_via via = {.link = NULL};
 
 	via_of(a->w, 1, a->link, binding, &via);
 	if (open->kind == VX6_OPEN_ATTACH) {
@@ -322,8 +322,8 @@ void world_open(struct world *w, uint64_t up, uint64_t down)
 
 	w->end[0].app.total = up;
 	w->end[1].app.total = down;
-	assert_true(vx6_is_ok(vx6_vxs_open(w->end[0].vxs, &via, &what, &app_events, &w->end[0].app,
-					   &w->end[0].app.stream)));
+	assert_true(vx6_is_ok(vx6_vxs_open(w->end[0].vxs, &via, &what, NULL, &app_events,
+					   &w->end[0].app, &w->end[0].app.stream)));
 	if (!w->end[0].app.mute)
 		app_write(w, &w->end[0].app);
 }
@@ -400,7 +400,7 @@ static bool on_aside(void *user, const struct vx6_node_id *peer, struct vx6_link
 	struct end *e = user,
 		   *other = e == &the_world->end[0] ? &the_world->end[1] : &the_world->end[0];
 	uint8_t binding[VX6_CB_BYTES];
-	struct vx6_vxs_via via;
+	struct vx6_vxs_via via = {.link = NULL};
 
 	if (e->refuse_aside || !other->link)
 		return false;
