@@ -49,6 +49,7 @@
 	X(DRAINING, 213, "draining", "shutting down") \
 	X(PEER_UNREACHABLE, 215, "peer_unreachable", "peer cannot be reached") \
 	X(IDLE, 214, "idle", "idle for too long") \
+	X(NO_RELAYS, 216, "no_relays", "too few relays are known for the circuit") \
 	/* resources */                                                                            \
 	X(MEMORY, 300, "memory", "out of memory") \
 	X(IO, 301, "io", "input/output error") \

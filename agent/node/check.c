@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "node/node_internal.h"
+#include "base/util.h"
+#include "node/circuits_internal.h"
 
 enum vx6_resource_kind resource_of(enum vx6_cmd_kind kind)
 {
@@ -103,9 +104,18 @@ static vx6_err check_forward(struct vx6_node *node, struct request *rq, struct f
 {
 	const struct vx6_forward_spec *spec = &rq->cmd->u.forward;
 	char addr[VX6_ADDR_TEXT];
-	vx6_err err = vx6_forwards_prepare(node->forwards, rq->cmd->id[0] ? rq->cmd->id : NULL,
-					   spec, &rq->socket);
+	const char *why =
+		circuits_route_fault(node, spec->to.has_node_id ? &spec->to.node_id : NULL,
+				     &spec->to.route);
+	vx6_err err;
 
+	if (why) {
+		f->pointer = "/route/nodes";
+		vx6_strlcpy(f->detail, why, sizeof f->detail);
+		return VX6_ERR(INVALID);
+	}
+	err = vx6_forwards_prepare(node->forwards, rq->cmd->id[0] ? rq->cmd->id : NULL, spec,
+				   &rq->socket);
 	f->pointer = "/listen";
 	if (err.code == VX6_E_NOT_LOOPBACK)
 		snprintf(f->detail, sizeof f->detail,

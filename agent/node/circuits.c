@@ -30,7 +30,7 @@ vx6_err circuits_build(struct vx6_node *node, const struct vx6_circuit_ask *ask,
 		       char id[static VX6_RESOURCE_ID_MAX], char *detail)
 {
 	snprintf(detail, VX6_DETAIL_MAX, "no relay is known");
-	return VX6_ERR(UNREACHABLE);
+	return VX6_ERR(NO_RELAYS);
 }
 
 vx6_err circuits_rebuild(struct vx6_node *node, const char *id,

@@ -25,8 +25,8 @@ size_t circuits_page_decisions(struct vx6_node *node, const struct vx6_page_ask 
 /**
  * @param id     of the new circuit, on success
  * @param detail for people, VX6_DETAIL_MAX bytes, may be written on failure
- * @return VX6_OK | UNREACHABLE (no path with these relays) | UNSUPPORTED (a node in it takes no circuits) | PEER_UNKNOWN (nothing is known of
- *         the target) | FULL
+ * @return VX6_OK | NO_RELAYS | UNSUPPORTED (a node in it takes no circuits) | PEER_UNKNOWN (nothing is known of a node in it) | UNREACHABLE |
+ *         FULL
  */
 VX6_RES circuits_build(struct vx6_node *node, const struct vx6_circuit_ask *ask,
 		       char id[static VX6_RESOURCE_ID_MAX], char *detail);
@@ -55,7 +55,14 @@ bool circuits_wants_decision(struct vx6_node *node, const struct vx6_page_ask *a
 /** A page of the one circuit, or an empty one. */
 struct vx6_page *circuits_page_of(struct vx6_node *node, const char *id);
 
+/** "alice", "vx1…": a node that is known here. @return false: none is called so, or several are */
+bool circuits_find_node(struct vx6_node *node, const char *text, struct vx6_node_id *out);
+
 /* ---- circuits_ops.c ---- */
+
+/** Why @p route cannot be one of this node to @p target (NULL: nobody yet); NULL: it can, as far as can be told beforehand. */
+const char *circuits_route_fault(const struct vx6_node *node, const struct vx6_node_id *target,
+				 const struct vx6_routing *route);
 
 void circuits_change(struct request *rq);
 

@@ -6,60 +6,66 @@
 #include "node/circuits_internal.h"
 #include "node/discovery_internal.h"
 
-/* "alice", "vx1…": a node that is known here. */
-static vx6_err find_target(struct vx6_node *node, const char *text, struct vx6_node_id *out,
-			   char *detail)
+/* What a route cannot lead through: this node, and its own end. @return the reason; NULL: nothing is wrong */
+const char *circuits_route_fault(const struct vx6_node *node, const struct vx6_node_id *target,
+				 const struct vx6_routing *route)
 {
-	struct vx6_resolve_ask ask = {.local_only = true};
-	struct vx6_resolution found;
-	char service[VX6_TARGET_TEXT];
-
-	if (vx6_is_ok(vx6_node_id_parse(text, out)))
-		return VX6_OK;
-	/* read as the node of some service */
-	snprintf(service, sizeof service, "%s.x", text);
-	if (vx6_is_ok(vx6_target_parse(service, &ask.target)) &&
-	    vx6_is_ok(vx6_resolve_known(node->resolver, &ask, &found)) && found.has_node) {
-		*out = found.node;
-		return VX6_OK;
+	for (size_t i = 0; i < route->nodes_n; i++) {
+		if (vx6_node_id_eq(&route->nodes[i], &node->identity.id))
+			return "a route of this node does not lead through itself";
+		if (target && vx6_node_id_eq(&route->nodes[i], target))
+			return "the target is no relay on the way to itself";
 	}
-	snprintf(detail, VX6_DETAIL_MAX,
-		 "%.64s is not known here; look it up first, or give its node id", text);
-	return VX6_ERR(PEER_UNKNOWN);
+	return NULL;
 }
 
-static vx6_err build(struct request *rq, char id[static VX6_RESOURCE_ID_MAX], char *detail)
+static vx6_err build(struct request *rq, char id[static VX6_RESOURCE_ID_MAX], struct fault *f)
 {
 	struct vx6_circuit_ask ask = {.route = rq->cmd->u.circuit.route};
+	const char *to = rq->cmd->u.circuit.to, *why;
 
-	if (rq->cmd->u.circuit.to[0]) {
-		VX6_TRY(find_target(rq->owner, rq->cmd->u.circuit.to, &ask.target, detail));
-		ask.has_target = true;
+	ask.has_target = to[0] && circuits_find_node(rq->owner, to, &ask.target);
+	if (to[0] && !ask.has_target) {
+		snprintf(f->detail, sizeof f->detail,
+			 "%.64s is not known here; look it up first, or give its node id", to);
+		return VX6_ERR(PEER_UNKNOWN);
 	}
-	return circuits_build(rq->owner, &ask, id, detail);
+	if (ask.has_target && vx6_node_id_eq(&ask.target, &rq->owner->identity.id)) {
+		f->pointer = "/to";
+		snprintf(f->detail, sizeof f->detail, "that is this node");
+		return VX6_ERR(INVALID);
+	}
+	why = circuits_route_fault(rq->owner, ask.has_target ? &ask.target : NULL, &ask.route);
+	if (why) {
+		f->pointer = "/route/nodes";
+		vx6_strlcpy(f->detail, why, sizeof f->detail);
+		return VX6_ERR(INVALID);
+	}
+	return circuits_build(rq->owner, &ask, id, f->detail);
 }
 
 void circuits_change(struct request *rq)
 {
-	char id[VX6_RESOURCE_ID_MAX] = "", detail[VX6_DETAIL_MAX] = "";
+	char id[VX6_RESOURCE_ID_MAX] = "";
+	struct fault f = {.pointer = NULL};
 	struct vx6_answer answer = {.err = VX6_OK};
 	vx6_err err;
 
 	switch (rq->cmd->kind) {
 	case VX6_CMD_CIRCUIT_BUILD:
-		err = build(rq, id, detail);
+		err = build(rq, id, &f);
 		break;
 	case VX6_CMD_CIRCUIT_REBUILD:
-		err = circuits_rebuild(rq->owner, rq->cmd->id, id, detail);
+		err = circuits_rebuild(rq->owner, rq->cmd->id, id, f.detail);
 		break;
 	default:
 		err = circuits_close(rq->owner, rq->cmd->id);
 	}
 	rq->owner->snapshot_dirty = true;
-	if (err.code == VX6_E_NOT_FOUND && !detail[0])
-		vx6_strlcpy(detail, "there is no such circuit, or it is closed", sizeof detail);
+	if (err.code == VX6_E_NOT_FOUND && !f.detail[0])
+		vx6_strlcpy(f.detail, "there is no such circuit, or it is closed", sizeof f.detail);
 	if (!vx6_is_ok(err))
-		request_fail(rq, err, NULL, detail);
+		request_fail(rq, err, f.pointer, f.detail);
 	else if (id[0])
 		page_answer(rq, circuits_page_of(rq->owner, id));
 	else

@@ -1,4 +1,5 @@
 /* Pages of relays, circuits and decisions: what is asked is made exact here, and names are put in. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,6 +56,23 @@ bool circuits_wants_decision(struct vx6_node *node, const struct vx6_page_ask *a
 }
 
 /* ---- names ---- */
+
+bool circuits_find_node(struct vx6_node *node, const char *text, struct vx6_node_id *out)
+{
+	struct vx6_resolve_ask ask = {.local_only = true};
+	struct vx6_resolution found;
+	char service[VX6_TARGET_TEXT];
+
+	if (vx6_is_ok(vx6_node_id_parse(text, out)))
+		return true;
+	/* read as the node of some service */
+	snprintf(service, sizeof service, "%s.x", text);
+	if (!vx6_is_ok(vx6_target_parse(service, &ask.target)) ||
+	    !vx6_is_ok(vx6_resolve_known(node->resolver, &ask, &found)) || !found.has_node)
+		return false;
+	*out = found.node;
+	return true;
+}
 
 static void name_relays(struct vx6_node *node, struct vx6_page *p)
 {
@@ -115,9 +133,11 @@ struct vx6_page *circuits_page_of(struct vx6_node *node, const char *id)
 void circuits_read(struct request *rq)
 {
 	struct vx6_page_ask ask = rq->cmd->u.page;
+	const char *who = ask.kind == VX6_PAGE_RELAYS ? ask.exact : ask.target;
 
-	if (ask.kind == VX6_PAGE_RELAYS && ask.exact[0]) {
-		ask.has_node = discovery_find(rq->owner, ask.exact, &ask.node);
+	who += strncmp(who, "name:", 5) == 0 ? 5 : 0;
+	if (who[0]) {
+		ask.has_node = circuits_find_node(rq->owner, who, &ask.node);
 		if (!ask.has_node) {
 			page_answer(rq, page_new(ask.kind, 0));
 			return;

@@ -16,8 +16,6 @@
 struct vx6_page *page_new(enum vx6_page_kind kind, size_t rows);
 /** A page of anything but operations and catalogs. */
 struct vx6_page *discovery_page(struct vx6_node *node, const struct vx6_page_ask *ask);
-/** "vx1…", or "name:" and what a node calls itself; of several that do, one. @return false: it is neither, or nobody does */
-bool discovery_find(struct vx6_node *node, const char *text, struct vx6_node_id *out);
 /** @return NULL: this node takes no part in it */
 struct vx6_dht *discovery_dht(const struct vx6_node *node);
 /** Whether @p text holds @p q, or @p q is empty; @p node's id begins with it counts too. @param node NULL: none */

@@ -137,25 +137,17 @@ static void take_claim(void *user, const struct vx6_known_record *r)
 	memcpy(((struct vx6_node_id *)user)->b, r->key.subject, VX6_NODE_ID_BYTES);
 }
 
-bool discovery_find(struct vx6_node *node, const char *text, struct vx6_node_id *out)
-{
-	static const struct vx6_node_id nobody;
-
-	*out = nobody;
-	if (strncmp(text, "name:", 5) == 0)
-		vx6_registry_each_claim(node->registry, text + 5, vx6_wall_s(), take_claim, out);
-	else if (!vx6_is_ok(vx6_node_id_parse(text, out)))
-		return false;
-	return !vx6_node_id_eq(out, &nobody);
-}
-
+/* "vx1…", or "name:" and what a node calls itself; of several that do, one. */
 static bool find_node(struct vx6_node *node, const char *text, uint64_t now_s,
 		      struct vx6_known_node *out)
 {
-	struct vx6_node_id id;
+	struct vx6_node_id id = {0};
 
-	return discovery_find(node, text, &id) &&
-	       vx6_registry_node(node->registry, &id, now_s, out);
+	if (strncmp(text, "name:", 5) == 0)
+		vx6_registry_each_claim(node->registry, text + 5, now_s, take_claim, &id);
+	else if (!vx6_is_ok(vx6_node_id_parse(text, &id)))
+		return false;
+	return vx6_registry_node(node->registry, &id, now_s, out);
 }
 
 static struct vx6_page *one_node(struct vx6_node *node, const char *text, uint64_t now_s)

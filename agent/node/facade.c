@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "crypto/secret.h"
-#include "node/node_internal.h"
+#include "node/circuits_internal.h"
 
 static void passphrase_free(char *text)
 {
@@ -138,10 +138,18 @@ static const struct vx6_attach_events attach_events = {.outcome = on_attach_outc
 
 static void attach(struct request *rq)
 {
-	struct attachment *a = vx6_zalloc(sizeof *a);
+	const struct vx6_target *to = &rq->cmd->u.attach.to;
+	const char *why =
+		circuits_route_fault(rq->owner, to->has_node_id ? &to->node_id : NULL, &to->route);
 	int fd = rq->cmd->u.attach.fd;
+	struct attachment *a;
 	vx6_err err;
 
+	if (why) {
+		request_fail(rq, VX6_ERR(INVALID), "?through", why);
+		return;
+	}
+	a = vx6_zalloc(sizeof *a);
 	a->rq = rq;
 	a->ended = rq->cmd->u.attach.ended;
 	a->user = rq->cmd->u.attach.user;

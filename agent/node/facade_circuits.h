@@ -13,6 +13,7 @@
 #include "circuit/relaying.h"
 #include "circuit/routing.h"
 #include "identity/node_id.h"
+#include "record/relay_info.h"
 #include "state/resource.h"
 #include "wire/label.h"
 
@@ -41,16 +42,6 @@ struct vx6_relaying_view {
 
 /* ---- other nodes as relays ---- */
 
-/* What a relay says it does. */
-enum {
-	VX6_MAY_GUARD = 1 << 0,  /* first in a path */
-	VX6_MAY_MIDDLE = 1 << 1, /* further on */
-	VX6_MAY_RENDEZVOUS = 1 << 2,
-	VX6_MAY_INTRODUCE = 1 << 3,
-	VX6_MAY_DHT = 1 << 4, /* asks the DHT for others */
-	VX6_MAY_FORWARD = 1 << 5,
-};
-
 enum vx6_relay_standing {
 	VX6_STANDING_CANDIDATE, /* may be drawn */
 	VX6_STANDING_YOUNG, /* known for too short a time, drawn only while there are few others */
@@ -63,7 +54,7 @@ struct vx6_relay_row {
 	struct vx6_node_id node;
 	char name[VX6_LABEL_TEXT];
 	struct vx6_addr address; /* the first of its endpoint record; family NONE: none known */
-	uint32_t policy;         /* VX6_MAY_* */
+	uint32_t policy;         /* enum vx6_relay_policy, what it says it does */
 	enum vx6_relay_standing standing;
 	uint32_t asn;                         /* 0: not known */
 	uint32_t rtt_us;                      /* measured through circuits; 0: not yet */

@@ -238,6 +238,8 @@ struct vx6_page_ask {
 	bool has_filter;
 	int filter; /* BINDINGS: enum vx6_binding_kind, REPLICAS: enum vx6_rtype, OPERATIONS: enum vx6_op_state,
 		       RELAYS: enum vx6_relay_standing, CIRCUITS: enum vx6_circ_state */
+	char target
+		[VX6_NODE_ID_TEXT]; /* CIRCUITS, DECISIONS, not empty: of this node, by name or id */
 	char circuit[VX6_RESOURCE_ID_MAX]; /* DECISIONS, not empty: of this circuit */
 	uint32_t
 		wait_ms; /* OPERATIONS with exact: answered when it has ended, or after this long */

@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -216,6 +217,43 @@ static vx6_err make_discovery(const struct vx6_settings *s, struct vx6_agent_con
 	return VX6_OK;
 }
 
+/* @param out where the number goes @param said set when there is one */
+static vx6_err make_number(const struct vx6_settings *s, enum vx6_setting which, const char *flag,
+			   uint32_t min, uint32_t max, uint32_t *out, bool *said, char *detail)
+{
+	const char *text = one(s, which);
+	unsigned long n;
+	char why[48];
+
+	if (!text)
+		return VX6_OK;
+	n = strlen(text) < 10 && strspn(text, "0123456789") == strlen(text) && *text
+		    ? strtoul(text, NULL, 10)
+		    : ULONG_MAX;
+	snprintf(why, sizeof why, "it is a number from %u to %u", min, max);
+	if (n < min || n > max)
+		return wrong(detail, flag, text, why);
+	*out = (uint32_t)n;
+	*said = true;
+	return VX6_OK;
+}
+
+static vx6_err make_relay(const struct vx6_settings *s, struct vx6_agent_config *out, char *detail)
+{
+	struct vx6_relaying_change *c = &out->node.relay;
+	const char *mode = one(s, VX6_SETTING_RELAY);
+
+	if (mode && !vx6_relaying_parse(mode, &c->to.mode))
+		return wrong(detail, "relay", mode, "it is public, private or off");
+	c->has_mode = mode != NULL;
+	VX6_TRY(make_number(s, VX6_SETTING_RELAY_CIRCUITS, "relay-circuits", 1,
+			    VX6_RELAYING_CIRCUITS_MAX, &c->to.circuits, &c->has_circuits, detail));
+	VX6_TRY(make_number(s, VX6_SETTING_RELAY_MEMORY, "relay-memory", VX6_RELAYING_MEMORY_MB_MIN,
+			    VX6_RELAYING_MEMORY_MB_MAX, &c->to.memory_mb, &c->has_memory, detail));
+	return make_number(s, VX6_SETTING_RELAY_RATE, "relay-rate", 0, VX6_RELAYING_RATE_MBIT_MAX,
+			   &c->to.rate_mbit, &c->has_rate, detail);
+}
+
 vx6_err vx6_agent_config_make(const struct vx6_settings *s, struct vx6_agent_config *out,
 			      char *detail)
 {
@@ -226,6 +264,7 @@ vx6_err vx6_agent_config_make(const struct vx6_settings *s, struct vx6_agent_con
 	VX6_TRY(make_paths(s, out, detail));
 	VX6_TRY(make_choices(s, out, detail));
 	VX6_TRY(make_discovery(s, out, detail));
+	VX6_TRY(make_relay(s, out, detail));
 	VX6_TRY(make_listen(s, out, detail));
 	VX6_TRY(make_api(s, out, detail));
 	VX6_TRY(make_peers(s, out, detail));

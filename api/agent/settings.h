@@ -33,6 +33,10 @@ enum { VX6_SETTINGS_DETAIL = 320, VX6_SETTINGS_LIST_MAX = 64, VX6_SETTINGS_FILE_
 	X(DIVERSITY, "diversity", false, false)                                                    \
 	X(ASN_MAP, "asn-map", false, false)                                                        \
 	X(LAN, "lan", false, false)                                                                \
+	X(RELAY, "relay", false, false)                                                            \
+	X(RELAY_CIRCUITS, "relay-circuits", false, false)                                          \
+	X(RELAY_MEMORY, "relay-memory", false, false)                                              \
+	X(RELAY_RATE, "relay-rate", false, false)                                                  \
 	X(LOG_LEVEL, "log-level", false, false)                                                    \
 	X(PASSPHRASE_FILE, "passphrase-file", false, false)                                        \
 	X(ALLOW_NON_LOOPBACK, "allow-non-loopback", false, true)

@@ -27,6 +27,8 @@ enum vx6_cli_kind {
 	VX6_ARG_REF,     /* an id, or a name that becomes name:<name> */
 	VX6_ARG_PIN,     /* a name that becomes pin:<name>, unless it says what it is */
 	VX6_ARG_PETNAME, /* petname:<name> */
+	VX6_ARG_NODES,   /* node ids, separated by commas; all of them make one list */
+	VX6_ARG_ABOUT, /* cir_… is for the parameter `circuit`, else the node of alice.web for the argument's own */
 };
 
 enum vx6_cli_place {
@@ -51,6 +53,8 @@ enum vx6_cli_offer {
 	VX6_OFFER_NAMES,  /* petnames and pins */
 	VX6_OFFER_CATALOGS,
 	VX6_OFFER_OPERATIONS,
+	VX6_OFFER_RELAYS, /* node ids of relays */
+	VX6_OFFER_CIRCUITS,
 };
 
 struct vx6_cli_arg {
@@ -61,8 +65,9 @@ struct vx6_cli_arg {
 	enum vx6_cli_kind kind;
 	enum vx6_cli_place place;
 	enum vx6_cli_offer offer;
-	const char *value;   /* word for the value in help; NULL for a switch */
-	const char *field;   /* its name in the request */
+	const char *value; /* word for the value in help; NULL for a switch */
+	const char *
+		field; /* its name in the request; "route.hops" is a member of an object in a body */
 	const char *literal; /* of a switch: JSON text */
 	const char *
 		clears; /* other fields that a patch sets to null along with it, separated by spaces */
@@ -90,6 +95,11 @@ enum vx6_cli_show {
 	VX6_SHOW_ROUND,
 	VX6_SHOW_SHARE, /* of 1, as a percentage */
 	VX6_SHOW_ALARM, /* a flag that is bad when set */
+	VX6_SHOW_FLAG,  /* a flag that is neither */
+	VX6_SHOW_TENTHS,
+	VX6_SHOW_ROUTE,  /* how a forward gets to its target; nothing when that is as usual */
+	VX6_SHOW_COUNTS, /* the members of an object that are not 0 */
+	VX6_SHOW_PATH,   /* the hops of a circuit, from here on */
 };
 
 struct vx6_cli_column {
@@ -148,6 +158,7 @@ int vx6_cli_run_catalog_show(struct vx6_cli *cli, const struct vx6_cli_parsed *p
 int vx6_cli_run_catalog_invite(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_catalog_join(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_catalog_delete(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
+int vx6_cli_run_circuit_show(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_identity(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_identity_export(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_identity_import(struct vx6_cli *cli, const struct vx6_cli_parsed *p);

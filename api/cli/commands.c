@@ -98,6 +98,41 @@ const size_t vx6_cli_globals_n = VX6_ARRAY_N(vx6_cli_globals);
 	 .words = "auto quic tcp",                                                                 \
 	 .help = "auto (both race), quic or tcp"}
 
+/* How to get there. */
+#define ROUTE_RELAYS(place_, in, nodes_)                                                           \
+	{.name = "hops",                                                                           \
+	 .value = "N",                                                                             \
+	 .kind = VX6_ARG_INTEGER,                                                                  \
+	 .place = place_,                                                                          \
+	 .field = in "hops",                                                                       \
+	 .clears = in "nodes",                                                                     \
+	 .help = "relays between, 1 to 8 (3)"},                                                    \
+		{.name = "through",                                                                \
+		 .value = "vx1…,vx1…",                                                             \
+		 .kind = VX6_ARG_NODES,                                                            \
+		 .repeat = true,                                                                   \
+		 .place = place_,                                                                  \
+		 .field = in nodes_,                                                               \
+		 .clears = in "hops",                                                              \
+		 .offer = VX6_OFFER_RELAYS,                                                        \
+		 .help = "these relays in this order, the one next to this node first"},           \
+		{.name = "anonymous",                                                              \
+		 .kind = VX6_ARG_SWITCH,                                                           \
+		 .place = place_,                                                                  \
+		 .field = in "anonymous",                                                          \
+		 .literal = "true",                                                                \
+		 .help = "with relays: the far end does not learn who this node is"}
+#define ROUTE(place_, in, nodes_)                                                                  \
+	{.name = "via",                                                                            \
+	 .value = "HOW",                                                                           \
+	 .place = place_,                                                                          \
+	 .field = in "via",                                                                        \
+	 .clears = in "hops " in "nodes " in "anonymous",                                          \
+	 .offer = VX6_OFFER_WORDS,                                                                 \
+	 .words = "auto direct relay",                                                             \
+	 .help = "auto (relays where there is no other way), direct (never) or relay (always)"},   \
+		ROUTE_RELAYS(place_, in, nodes_)
+
 /* ---- peers ---- */
 
 static const struct vx6_cli_arg peer_list[] = {SEARCH};
@@ -291,6 +326,7 @@ static const struct vx6_cli_arg forward_add[] = {
 	 .help = "local port to open: 127.0.0.1:2222, 2222, 0 (any), or unix:/path"},
 	FAR_END(VX6_IN_BODY),
 	TRANSPORT(VX6_IN_BODY),
+	ROUTE(VX6_IN_BODY, "route.", "nodes"),
 	DISABLE("do not listen yet"),
 	LABELS,
 };
@@ -310,6 +346,7 @@ static const struct vx6_cli_arg forward_update[] = {
 	 .help = "local port to open"},
 	FAR_END(VX6_IN_BODY),
 	TRANSPORT(VX6_IN_BODY),
+	ROUTE(VX6_IN_BODY, "route.", "nodes"),
 	ENABLE,
 	DISABLE("stop listening"),
 	LABELS,
@@ -320,7 +357,9 @@ static const struct vx6_cli_column forward_columns[] = {
 	{"LISTEN", "status.bound|listen"},
 	{"TO", "", VX6_SHOW_DESTINATION},
 	{"STATE", "status.phase", VX6_SHOW_STATE},
+	{"ROUTE", "route", VX6_SHOW_ROUTE, true},
 	{"VIA", "status.path.transport", VX6_SHOW_TEXT, true},
+	{"HOPS", "status.path.hops", VX6_SHOW_TEXT, true},
 	{"RTT", "status.path.rtt_ms", VX6_SHOW_MS, true},
 	{"OPEN", "status.connections.active"},
 	{"TOTAL", "status.connections.total"},
@@ -350,6 +389,8 @@ static const struct vx6_cli_column status_columns[] = {
 	{"Nodes in the network", "status.dht.network_size", VX6_SHOW_ROUND},
 	{"DHT alarm", "status.dht.alarm", VX6_SHOW_ALARM},
 	{"Local network", "status.lan", VX6_SHOW_STATE},
+	{"Relay", "status.relay.mode", VX6_SHOW_STATE},
+	{"Circuits relayed", "status.relay.circuits"},
 	{"Up for", "status.uptime_ms", VX6_SHOW_UPTIME},
 	{"Process", "status.pid"},
 };
@@ -400,6 +441,17 @@ static const struct vx6_cli_arg agent_args[] = {
 	 .offer = VX6_OFFER_WORDS,
 	 .words = "on off",
 	 .help = "on: find and be found on the local network; or off (on)"},
+	{.name = "relay",
+	 .value = "MODE",
+	 .offer = VX6_OFFER_WORDS,
+	 .words = "public private off",
+	 .help = "circuits of others: public (for everybody), private (for those who know of it) "
+		 "or off"},
+	{.name = "relay-circuits", .value = "N", .help = "circuits of others at once (4096)"},
+	{.name = "relay-memory", .value = "MB", .help = "megabytes for their cells (64)"},
+	{.name = "relay-rate",
+	 .value = "MBIT",
+	 .help = "megabits a second for them, both directions together; 0 is no limit (0)"},
 	{.name = "passphrase-file",
 	 .value = "FILE",
 	 .offer = VX6_OFFER_FILES,
@@ -447,6 +499,7 @@ static const struct vx6_cli_arg connect_args[] = {
 	 .offer = VX6_OFFER_NODES,
 	 .help = "accept only this node at the far end"},
 	TRANSPORT(VX6_IN_QUERY),
+	ROUTE(VX6_IN_QUERY, "", "through"),
 	{.name = "listen",
 	 .letter = 'l',
 	 .value = "ADDR",
@@ -524,6 +577,8 @@ static const struct vx6_cli_arg complete_args[] = {
 #define LOOKING "Look at the agent"
 
 #include "api/cli/discovery_rows.h"
+
+#include "api/cli/circuit_rows.h"
 
 #define RUNNING "Run the agent"
 #define SHARING "Share and use services"
@@ -633,7 +688,8 @@ const struct vx6_cli_command vx6_cli_commands[] = {
 	 "Open a local port that leads to a service",
 	 "The far end is named (--to), or asked for at an address (--address and --service).",
 	 {"vx6 forward add --listen 9000 --to alice.web",
-	  "vx6 forward add db --listen 0 --address '[fd00::1]:4242' --service pg --node-id vx1…"},
+	  "vx6 forward add db --listen 0 --address '[fd00::1]:4242' --service pg --node-id vx1…",
+	  "vx6 forward add --listen 9000 --to alice.web --via relay --hops 2"},
 	 LIST(forward_add),
 	 LIST(forward_columns),
 	 .one_of = "to address",
@@ -645,7 +701,8 @@ const struct vx6_cli_command vx6_cli_commands[] = {
 	 "forward_update",
 	 "Change a forward",
 	 NULL,
-	 {"vx6 forward update alice-web --listen 9001", "vx6 forward update alice-web --disable"},
+	 {"vx6 forward update alice-web --listen 9001", "vx6 forward update alice-web --disable",
+	  "vx6 forward update alice-web --via direct"},
 	 LIST(forward_update),
 	 LIST(forward_columns),
 	 .done = "Changed forward",
@@ -671,7 +728,8 @@ const struct vx6_cli_command vx6_cli_commands[] = {
 	 "port for as long as it runs and prints its address.",
 	 {"vx6 connect alice.echo", "ssh -o ProxyCommand='vx6 connect alice.ssh' alice",
 	  "vx6 connect alice.web --listen 9000",
-	  "vx6 connect --address '[fd00::1]:4242' --service ssh"},
+	  "vx6 connect --address '[fd00::1]:4242' --service ssh",
+	  "vx6 connect alice.ssh --via relay --anonymous"},
 	 LIST(connect_args),
 	 .one_of = "NODE.SERVICE address",
 	 .run = vx6_cli_run_connect},
@@ -773,6 +831,8 @@ const struct vx6_cli_command vx6_cli_commands[] = {
 	 LIST(event_columns),
 	 .run = vx6_cli_run_events},
 
+	CIRCUIT_ROWS,
+
 	{TOOLS,
 	 "api",
 	 NULL,
@@ -869,6 +929,8 @@ const struct vx6_cli_command *vx6_cli_default(const char *noun)
 {
 	static const char *const verbs[][2] = {{"identity", "show"},
 					       {"registry", "nodes"},
+					       {"relay", "list"},
+					       {"circuit", "list"},
 					       {"dht", "status"}};
 
 	for (size_t i = 0; i < VX6_ARRAY_N(verbs); i++)

@@ -53,12 +53,14 @@ static void offer_item(const struct vx6_completion *k, enum vx6_cli_offer what,
 
 	if (what == VX6_OFFER_REMOTE)
 		word = vx6_cli_at(item, "full_name");
-	else if (what == VX6_OFFER_NODES)
+	else if (what == VX6_OFFER_NODES || what == VX6_OFFER_RELAYS)
 		word = vx6_cli_at(item, "node_id");
-	else if (what == VX6_OFFER_OPERATIONS)
+	else if (what == VX6_OFFER_OPERATIONS || what == VX6_OFFER_CIRCUITS)
 		word = vx6_cli_at(item, "id");
-	if (what == VX6_OFFER_NODES)
+	if (what == VX6_OFFER_NODES || what == VX6_OFFER_RELAYS)
 		help = vx6_cli_at(item, "name");
+	else if (what == VX6_OFFER_CIRCUITS)
+		help = vx6_cli_at(item, "target_name|target");
 	else if (what == VX6_OFFER_PEERS)
 		help = vx6_cli_at(item, "status.node_name|status.remote");
 	if (vx6_value_string(word))
@@ -74,7 +76,9 @@ static void offer_live(struct vx6_cli *cli, const struct vx6_completion *k, enum
 					  [VX6_OFFER_CATALOGS] = "catalog_list",
 					  [VX6_OFFER_REMOTE] = "registry_service_list",
 					  [VX6_OFFER_NODES] = "registry_node_list",
-					  [VX6_OFFER_OPERATIONS] = "operation_list"};
+					  [VX6_OFFER_OPERATIONS] = "operation_list",
+					  [VX6_OFFER_RELAYS] = "relay_list",
+					  [VX6_OFFER_CIRCUITS] = "circuit_list"};
 	const char *op = ops[what];
 	char *path = vx6_cli_path_add(vx6_strdup(vx6_cli_route(op)->path), "limit", "500");
 	const struct vx6_http_request req = {.method = "GET",

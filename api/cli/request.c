@@ -82,6 +82,16 @@ static char *reference(const char *text)
 		       : concat("name:", text, "");
 }
 
+/* "alice.web": what stands for the node. */
+static char *node_part(const char *text)
+{
+	char *out = vx6_strdup(text);
+
+	if (strchr(out, '.'))
+		*strchr(out, '.') = 0;
+	return out;
+}
+
 static char *plain_text(struct builder *b, const struct vx6_cli_arg *arg, const char *text)
 {
 	if (arg->kind == VX6_ARG_INTEGER && !is_number(text))
@@ -90,6 +100,8 @@ static char *plain_text(struct builder *b, const struct vx6_cli_arg *arg, const 
 		return local_address(text);
 	if ((arg->kind == VX6_ARG_PIN || arg->kind == VX6_ARG_PETNAME) && !strchr(text, ':'))
 		return concat(arg->kind == VX6_ARG_PIN ? "pin:" : "petname:", text, "");
+	if (arg->kind == VX6_ARG_ABOUT)
+		return node_part(text);
 	return arg->kind == VX6_ARG_REF ? reference(text) : vx6_strdup(text);
 }
 
@@ -201,23 +213,99 @@ static void add_peer(struct builder *b, const struct vx6_cli_arg *arg)
 	free(id);
 }
 
+/* The ids of all values of @p arg, one after the other; a mistyped one is told here. @param add called with each */
+static void each_node(struct builder *b, const struct vx6_cli_arg *arg,
+		      void (*add)(void *user, const char *id), void *user)
+{
+	size_t i = 0;
+
+	for (const char *text; (text = each(b, arg, &i));) {
+		char *copy = vx6_strdup(text), *save;
+		struct vx6_node_id id;
+
+		for (char *one = strtok_r(copy, ",", &save); one;
+		     one = strtok_r(NULL, ",", &save)) {
+			if (!vx6_is_ok(vx6_node_id_parse(one, &id)))
+				fault(b, arg, "node ids vx1…, separated by commas", one);
+			add(user, one);
+		}
+		free(copy);
+	}
+}
+
+static void add_to_array(void *user, const char *id)
+{
+	vx6_json_str(user, NULL, id);
+}
+
+static void add_to_list(void *user, const char *id)
+{
+	FILE *to = user;
+
+	fprintf(to, "%s%s", ftell(to) > 0 ? "," : "", id);
+}
+
+static char *joined_nodes(struct builder *b, const struct vx6_cli_arg *arg)
+{
+	char *out = NULL;
+	size_t n = 0;
+	FILE *to = open_memstream(&out, &n);
+
+	VX6_ASSERT(to);
+	each_node(b, arg, add_to_list, to);
+	fclose(to);
+	return out;
+}
+
+/* The name within its object. */
+static const char *member(const char *field)
+{
+	const char *dot = strchr(field, '.');
+
+	return dot ? dot + 1 : field;
+}
+
 static void add_scalar(struct builder *b, const struct vx6_cli_arg *arg)
 {
-	const char *text = text_of(b, arg);
+	const char *text = text_of(b, arg), *field = member(arg->field);
 	char *value;
 
 	if (arg->kind == VX6_ARG_SWITCH) {
-		vx6_json_raw(&b->j, arg->field, arg->literal);
+		vx6_json_raw(&b->j, field, arg->literal);
+		return;
+	}
+	if (arg->nullable && !*text) {
+		vx6_json_str(&b->j, field, NULL);
 		return;
 	}
 	value = plain_text(b, arg, text);
-	if (arg->nullable && !*text)
-		vx6_json_str(&b->j, arg->field, NULL);
-	else if (arg->kind == VX6_ARG_INTEGER)
-		vx6_json_raw(&b->j, arg->field, b->exit == VX6_EXIT_OK ? value : "0");
+	if (arg->kind == VX6_ARG_INTEGER)
+		vx6_json_raw(&b->j, field, b->exit == VX6_EXIT_OK ? value : "0");
 	else
-		vx6_json_str(&b->j, arg->field, value);
+		vx6_json_str(&b->j, field, value);
 	free(value);
+}
+
+static void add_value(struct builder *b, const struct vx6_cli_arg *arg)
+{
+	switch (arg->kind) {
+	case VX6_ARG_LABEL:
+		add_labels(b, arg);
+		break;
+	case VX6_ARG_ALLOW:
+		add_allow(b, arg);
+		break;
+	case VX6_ARG_PEER:
+		add_peer(b, arg);
+		break;
+	case VX6_ARG_NODES:
+		vx6_json_array(&b->j, member(arg->field));
+		each_node(b, arg, add_to_array, &b->j);
+		vx6_json_end_array(&b->j);
+		break;
+	default:
+		add_scalar(b, arg);
+	}
 }
 
 static bool field_given(const struct builder *b, const char *field, size_t n)
@@ -234,30 +322,69 @@ static bool field_given(const struct builder *b, const char *field, size_t n)
 	return false;
 }
 
-/* In a patch, a destination by name takes the place of one by address, and the other way round. */
-static void add_cleared(struct builder *b)
+/* Whether an argument before the @p n-th that is given too clears @p field. */
+static bool cleared_before(const struct builder *b, size_t n, const char *field, size_t field_n)
 {
 	const struct vx6_cli_command *c = b->p->command;
-	const char *done = NULL; /* rows that clear the same fields say it in the same words */
+
+	for (size_t i = 0; i < n; i++)
+		if (c->args[i].place == VX6_IN_BODY && given(b, &c->args[i]) &&
+		    vx6_cli_word_in(c->args[i].clears, field, field_n))
+			return true;
+	return false;
+}
+
+/*
+ * In a patch, a destination by name takes the place of one by address, and the other way round.
+ * @param object of the fields, with its dot: "route."; empty: the body itself
+ */
+static void add_cleared(struct builder *b, const char *object)
+{
+	const struct vx6_cli_command *c = b->p->command;
+	size_t object_n = strlen(object);
 
 	for (size_t i = 0; i < c->args_n; i++) {
 		const struct vx6_cli_arg *a = &c->args[i];
 
 		if (a->place != VX6_IN_BODY || !a->clears || !given(b, a) ||
-		    (done && strcmp(done, a->clears) == 0))
+		    strncmp(a->field, object, object_n) != 0 ||
+		    (object_n == 0 && strchr(a->field, '.')))
 			continue;
-		done = a->clears;
 		for (const char *p = a->clears; *p;) {
 			size_t n = strcspn(p, " ");
 			char field[32];
 
 			snprintf(field, sizeof field, "%.*s", (int)n, p);
-			if (!field_given(b, p, n))
-				vx6_json_str(&b->j, field, NULL);
+			if (!field_given(b, p, n) && !cleared_before(b, i, p, n))
+				vx6_json_str(&b->j, member(field), NULL);
 			p += n;
 			p += *p == ' ';
 		}
 	}
+}
+
+/* All members that are given of the object that @p first is one of, unless they stand there already. @param n of @p first */
+static void add_object(struct builder *b, const struct vx6_cli_arg *first, size_t n)
+{
+	const struct vx6_cli_command *c = b->p->command;
+	size_t dot = (size_t)(member(first->field) - first->field);
+	char object[32];
+
+	snprintf(object, sizeof object, "%.*s", (int)dot, first->field);
+	for (size_t i = 0; i < n; i++)
+		if (c->args[i].place == VX6_IN_BODY && given(b, &c->args[i]) &&
+		    strncmp(c->args[i].field, object, dot) == 0)
+			return;
+	object[dot - 1] = 0;
+	vx6_json_object(&b->j, object);
+	object[dot - 1] = '.';
+	for (size_t i = n; i < c->args_n; i++)
+		if (c->args[i].place == VX6_IN_BODY && given(b, &c->args[i]) &&
+		    strncmp(c->args[i].field, object, dot) == 0)
+			add_value(b, &c->args[i]);
+	if (b->route->merge_patch)
+		add_cleared(b, object);
+	vx6_json_end_object(&b->j);
 }
 
 static char *make_body(struct builder *b)
@@ -272,19 +399,15 @@ static char *make_body(struct builder *b)
 		if (arg->place != VX6_IN_BODY || !given(b, arg))
 			continue;
 		fields++;
-		if (arg->kind == VX6_ARG_LABEL)
-			add_labels(b, arg);
-		else if (arg->kind == VX6_ARG_ALLOW)
-			add_allow(b, arg);
-		else if (arg->kind == VX6_ARG_PEER)
-			add_peer(b, arg);
+		if (strchr(arg->field, '.'))
+			add_object(b, arg, i);
 		else
-			add_scalar(b, arg);
+			add_value(b, arg);
 	}
 	if (b->route->merge_patch)
-		add_cleared(b);
+		add_cleared(b, "");
 	vx6_json_end_object(&b->j);
-	if (fields == 0 && b->exit == VX6_EXIT_OK)
+	if (b->route->merge_patch && fields == 0 && b->exit == VX6_EXIT_OK)
 		b->exit = vx6_cli_fail(b->cli, VX6_EXIT_USAGE, "usage", NULL,
 				       "there is nothing to change: give an option");
 	return vx6_json_take(&b->j);
@@ -310,6 +433,11 @@ static char *replace_template(char *path, const char *field, const char *value)
 	return out;
 }
 
+static bool is_circuit(const struct vx6_cli_arg *arg, const char *text)
+{
+	return arg->kind == VX6_ARG_ABOUT && strncmp(text, "cir_", 4) == 0;
+}
+
 static char *make_path(struct builder *b, const char **if_match)
 {
 	const struct vx6_cli_command *c = b->p->command;
@@ -320,11 +448,16 @@ static char *make_path(struct builder *b, const char **if_match)
 		const char *text = text_of(b, arg);
 		char *value;
 
-		if (!text)
+		if (arg->kind == VX6_ARG_SWITCH && given(b, arg))
+			text = arg->literal;
+		if (!text || arg->place == VX6_IN_BODY)
 			continue;
-		value = plain_text(b, arg, text);
+		value = arg->kind == VX6_ARG_NODES ? joined_nodes(b, arg)
+						   : plain_text(b, arg, text);
 		if (arg->place == VX6_IN_PATH)
 			path = replace_template(path, arg->field, value);
+		else if (arg->place == VX6_IN_QUERY && is_circuit(arg, text))
+			path = vx6_cli_path_add(path, "circuit", text);
 		else if (arg->place == VX6_IN_QUERY)
 			path = vx6_cli_path_add(path, arg->field, value);
 		else if (arg->place == VX6_IN_HEADER)

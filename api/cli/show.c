@@ -87,13 +87,20 @@ static enum vx6_tint state_tint(const char *state)
 		const char *state;
 		enum vx6_tint tint;
 	} known[] = {
-		{"up", VX6_TINT_GOOD},      {"ready", VX6_TINT_GOOD},  {"listening", VX6_TINT_GOOD},
-		{"valid", VX6_TINT_GOOD},   {"done", VX6_TINT_GOOD},   {"running", VX6_TINT_BUSY},
-		{"revoked", VX6_TINT_BAD},  {"expired", VX6_TINT_DIM}, {"canceled", VX6_TINT_DIM},
-		{"yes", VX6_TINT_GOOD},     {"ok", VX6_TINT_GOOD},     {"dialing", VX6_TINT_BUSY},
-		{"backoff", VX6_TINT_BAD},  {"failing", VX6_TINT_BAD}, {"failed", VX6_TINT_BAD},
-		{"fail", VX6_TINT_BAD},     {"no", VX6_TINT_BAD},      {"idle", VX6_TINT_DIM},
-		{"disabled", VX6_TINT_DIM},
+		{"up", VX6_TINT_GOOD},        {"ready", VX6_TINT_GOOD},
+		{"listening", VX6_TINT_GOOD}, {"valid", VX6_TINT_GOOD},
+		{"done", VX6_TINT_GOOD},      {"running", VX6_TINT_BUSY},
+		{"revoked", VX6_TINT_BAD},    {"expired", VX6_TINT_DIM},
+		{"canceled", VX6_TINT_DIM},   {"yes", VX6_TINT_GOOD},
+		{"ok", VX6_TINT_GOOD},        {"dialing", VX6_TINT_BUSY},
+		{"backoff", VX6_TINT_BAD},    {"failing", VX6_TINT_BAD},
+		{"failed", VX6_TINT_BAD},     {"fail", VX6_TINT_BAD},
+		{"no", VX6_TINT_BAD},         {"idle", VX6_TINT_DIM},
+		{"disabled", VX6_TINT_DIM},   {"open", VX6_TINT_GOOD},
+		{"building", VX6_TINT_BUSY},  {"draining", VX6_TINT_BUSY},
+		{"closed", VX6_TINT_DIM},     {"candidate", VX6_TINT_GOOD},
+		{"young", VX6_TINT_DIM},      {"unusable", VX6_TINT_BAD},
+		{"public", VX6_TINT_GOOD},    {"off", VX6_TINT_DIM},
 	};
 
 	for (size_t i = 0; i < VX6_ARRAY_N(known); i++)
@@ -220,11 +227,84 @@ static char *number_text(enum vx6_cli_show show, double n)
 		vx6_cli_ms(n, text);
 	else if (show == VX6_SHOW_UPTIME)
 		vx6_cli_span(n, text);
+	else if (show == VX6_SHOW_TENTHS)
+		snprintf(text, sizeof text, "%.1f", n);
 	else if (show == VX6_SHOW_ROUND)
 		snprintf(text, sizeof text, "about %.0f", n);
 	else
 		snprintf(text, sizeof text, "%.1f %%", show == VX6_SHOW_SHARE ? n * 100 : n);
 	return vx6_strdup(text);
+}
+
+/* "relay x2, anonymous"; what is as usual is nothing. */
+static char *route_text(const struct vx6_value *v)
+{
+	const char *via = vx6_value_string(vx6_value_get(v, "via"));
+	double hops = vx6_value_number(vx6_value_get(v, "hops"));
+	size_t nodes = vx6_value_count(vx6_value_get(v, "nodes"));
+	char text[64], many[16] = "";
+
+	if (nodes > 0)
+		hops = (double)nodes;
+	if (!via || (strcmp(via, "auto") == 0 && hops == 0))
+		return vx6_strdup("");
+	if (hops > 0)
+		snprintf(many, sizeof many, " x%.0f", hops);
+	snprintf(text, sizeof text, "%.16s%s%s", via, many,
+		 vx6_value_bool(vx6_value_get(v, "anonymous"), false) ? ", anonymous" : "");
+	return vx6_strdup(text);
+}
+
+/* "3 key, 41 unreachable" */
+static char *counts_text(const struct vx6_value *v)
+{
+	char *out = NULL;
+	size_t n = 0;
+	FILE *to = open_memstream(&out, &n);
+
+	if (!to)
+		return vx6_strdup("");
+	for (const struct vx6_value *m = vx6_value_first(v); m; m = vx6_value_next(m))
+		if (vx6_value_number(m) > 0)
+			fprintf(to, "%s%.0f %s", ftell(to) > 0 ? ", " : "", vx6_value_number(m),
+				vx6_value_key(m));
+	fclose(to);
+	return out;
+}
+
+/* A name, or the beginning of an id. */
+static void put_hop(FILE *to, const struct vx6_value *hop)
+{
+	const char *name = vx6_value_string(vx6_value_get(hop, "name"));
+	const char *id = vx6_value_string(vx6_value_get(hop, "node_id"));
+	const struct vx6_value *rtt = vx6_value_get(hop, "rtt_ms");
+	bool built = vx6_value_bool(vx6_value_get(hop, "built"), true);
+	char text[VX6_CLI_HUMAN];
+
+	fprintf(to, " ▸ %s", built ? "" : "(");
+	if (name && *name)
+		fputs(name, to);
+	else
+		fprintf(to, "%.10s…", id ? id : "");
+	if (vx6_value_is(rtt, VX6_JT_NUMBER))
+		fprintf(to, " %s", vx6_cli_ms(vx6_value_number(rtt), text));
+	fputs(built ? "" : ")", to);
+}
+
+/* "me ▸ bob 12 ms ▸ alice 31 ms"; hops in brackets are not there yet. */
+static char *path_text(const struct vx6_value *hops)
+{
+	char *out = NULL;
+	size_t n = 0;
+	FILE *to = open_memstream(&out, &n);
+
+	if (!to)
+		return vx6_strdup("");
+	fputs("me", to);
+	for (const struct vx6_value *hop = vx6_value_first(hops); hop; hop = vx6_value_next(hop))
+		put_hop(to, hop);
+	fclose(to);
+	return out;
 }
 
 static char *destination(const struct vx6_value *item)
@@ -249,6 +329,7 @@ static char *cell_text(const struct vx6_cli_column *column, const struct vx6_val
 	case VX6_SHOW_UPTIME:
 	case VX6_SHOW_ROUND:
 	case VX6_SHOW_SHARE:
+	case VX6_SHOW_TENTHS:
 		return vx6_value_is(v, VX6_JT_NUMBER)
 			       ? number_text(column->show, vx6_value_number(v))
 			       : joined(v, ", ");
@@ -263,6 +344,13 @@ static char *cell_text(const struct vx6_cli_column *column, const struct vx6_val
 		return each_text(v, name_text);
 	case VX6_SHOW_REPLICAS:
 		return replicas_text(v);
+	case VX6_SHOW_ROUTE:
+		return route_text(v);
+	case VX6_SHOW_PATH:
+		return path_text(v);
+	case VX6_SHOW_COUNTS:
+		return counts_text(v);
+	case VX6_SHOW_FLAG:
 	case VX6_SHOW_ALARM:
 	case VX6_SHOW_STATE:
 		if (vx6_value_is(v, VX6_JT_BOOL))

@@ -71,6 +71,11 @@ static bool read_target(struct api_request *r, struct vx6_target *to)
 	if (transport)
 		vx6_transport_choice_parse(transport,
 					   &to->transport); /* the schema lists what it takes */
+	api_query_routing(r, &to->route);
+	if (to->address.family != VX6_ADDR_NONE && to->route.via == VX6_ROUTE_RELAY)
+		vx6_fault_add(
+			api_request_faults(r), "?via", "route",
+			"an address is asked directly; name the service to go through relays");
 	if (!r->faults || r->faults->n == 0)
 		return true;
 	api_reply_faults(r, VX6_PROBLEM_INVALID_PARAMETER);

@@ -33,6 +33,7 @@ static void encode_input(struct vx6_json *j, const void *view)
 	api_put_node_id(j, "node_id",
 			to->has_node_id && (direct || to->node[0]) ? &to->node_id : NULL);
 	vx6_json_str(j, "transport", vx6_transport_choice_text(to->transport));
+	api_put_routing(j, "route", &to->route);
 	vx6_json_bool(j, "enabled", spec->enabled);
 }
 
@@ -56,6 +57,8 @@ static void encode_rest(struct vx6_json *j, const void *view, const struct vx6_s
 		vx6_json_str(j, "transport", v->transport);
 		api_put_addr(j, "remote", &v->remote);
 		api_put_rtt(j, v->rtt_us);
+		api_put_text(j, "circuit", v->circuit);
+		api_put_count(j, "hops", v->hops != 0, v->hops);
 		vx6_json_end_object(j);
 	} else {
 		vx6_json_str(j, "path", NULL);
@@ -113,6 +116,11 @@ static void decode(const struct vx6_value *body, struct vx6_cmd *cmd, struct vx6
 	vx6_strlcpy(spec->name, given ? given : "", sizeof spec->name);
 	api_get_addr(body, "listen", &spec->listen, faults);
 	decode_target(body, &spec->to, faults);
+	api_get_routing(vx6_value_get(body, "route"), &spec->to.route, VX6_ROUTE_AUTO, faults);
+	if (spec->to.address.family != VX6_ADDR_NONE && spec->to.route.via == VX6_ROUTE_RELAY)
+		vx6_fault_add(
+			faults, "/route/via", "route",
+			"an address is asked directly; name the service to go through relays");
 	if (transport)
 		vx6_transport_choice_parse(
 			transport, &spec->to.transport); /* the schema lists what it takes */

@@ -82,6 +82,7 @@ static void put_status(struct vx6_json *j, const struct vx6_snapshot *s)
 	vx6_json_u64(j, "streams", n->streams_active);
 	api_put_dht_summary(j, "dht", &n->dht);
 	vx6_json_bool(j, "lan", n->lan);
+	api_put_relaying(j, "relay", &n->relaying);
 	api_put_pair(j, "known", "nodes", n->known_nodes, "records", n->known_records);
 	vx6_json_end_object(j);
 }
@@ -112,6 +113,7 @@ static char *encode_node(const struct vx6_snapshot *s)
 	for (size_t i = 0; i < n->addrs_n; i++)
 		api_put_addr(&j, NULL, &n->addrs[i]);
 	vx6_json_end_array(&j);
+	api_put_budget(&j, "relay", &n->relay);
 	put_status(&j, s);
 	vx6_json_end_object(&j);
 	return vx6_json_take(&j);
@@ -132,7 +134,8 @@ void api_node_get(struct api_request *r)
 
 static void node_update_then(struct api_request *r, struct vx6_answer *a)
 {
-	const struct vx6_value *name = vx6_value_get(r->json, "name");
+	const struct vx6_value *name = vx6_value_get(r->json, "name"),
+			       *relay = vx6_value_get(r->json, "relay");
 	struct vx6_cmd *cmd;
 
 	if (!vx6_is_ok(a->err) || !a->snapshot) {
@@ -145,18 +148,20 @@ static void node_update_then(struct api_request *r, struct vx6_answer *a)
 				  (unsigned long long)a->snapshot->node.generation);
 		return;
 	}
-	if (!name) { /* nothing to change */
+	if (!name && !relay) { /* nothing to change */
 		node_then(r, a);
 		return;
 	}
-	if (!vx6_value_string(name)) {
+	if (name && !vx6_value_string(name)) {
 		vx6_fault_add(api_request_faults(r), "/name", "required",
 			      "a node keeps having a name");
 		api_reply_faults(r, VX6_PROBLEM_INVALID_BODY);
 		return;
 	}
 	cmd = api_cmd_new(r, VX6_CMD_NODE_UPDATE);
-	vx6_strlcpy(cmd->u.node.name, vx6_value_string(name), sizeof cmd->u.node.name);
+	if (name)
+		vx6_strlcpy(cmd->u.node.name, vx6_value_string(name), sizeof cmd->u.node.name);
+	api_get_budget(relay, &cmd->u.node.relay);
 	if (api_if_match(r, a->snapshot->node.generation) == API_MATCH_YES)
 		cmd->if_generation = a->snapshot->node.generation;
 	api_call(r, cmd, API_CALL_MS, node_then);

@@ -1,4 +1,4 @@
-/* Lists that the agent reads row by row, and single rows of them: registry, names, DHT, operations, catalogs. */
+/* Lists that the agent reads row by row, and single rows of them: registry, names, DHT, operations, catalogs, relays, circuits. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,7 +7,8 @@
 
 static const struct api_rows *const all[] = {&api_known_nodes, &api_known_services, &api_conflicts,
 					     &api_bindings,    &api_contacts,       &api_replicas,
-					     &api_lookups,     &api_operations,     &api_catalogs};
+					     &api_lookups,     &api_operations,     &api_catalogs,
+					     &api_relays,      &api_circuits,       &api_decisions};
 
 /* The list that the request's route is about: the longest path that it begins with. */
 static const struct api_rows *rows_of(const struct api_request *r)
@@ -21,28 +22,38 @@ static const struct api_rows *rows_of(const struct api_request *r)
 	return best;
 }
 
-static int filter_of(const char *name)
+static int filter_of(enum vx6_page_kind kind, const char *name)
 {
 	static const struct {
+		enum vx6_page_kind kind;
 		const char *name;
 		int filter;
 	} known[] = {
-		{"petname", VX6_BINDING_PETNAME},
-		{"pin", VX6_BINDING_PIN},
-		{"running", VX6_OP_RUNNING},
-		{"done", VX6_OP_DONE},
-		{"failed", VX6_OP_FAILED},
-		{"canceled", VX6_OP_CANCELED},
-		{"endpoint", VX6_RTYPE_ENDPOINT},
-		{"service", VX6_RTYPE_SERVICE},
-		{"catalog", VX6_RTYPE_CATALOG},
-		{"name", VX6_RTYPE_NAME},
-		{"revocation", VX6_RTYPE_REVOCATION},
-		{"relay", VX6_RTYPE_RELAY},
+		{VX6_PAGE_BINDINGS, "petname", VX6_BINDING_PETNAME},
+		{VX6_PAGE_BINDINGS, "pin", VX6_BINDING_PIN},
+		{VX6_PAGE_OPERATIONS, "running", VX6_OP_RUNNING},
+		{VX6_PAGE_OPERATIONS, "done", VX6_OP_DONE},
+		{VX6_PAGE_OPERATIONS, "failed", VX6_OP_FAILED},
+		{VX6_PAGE_OPERATIONS, "canceled", VX6_OP_CANCELED},
+		{VX6_PAGE_REPLICAS, "endpoint", VX6_RTYPE_ENDPOINT},
+		{VX6_PAGE_REPLICAS, "service", VX6_RTYPE_SERVICE},
+		{VX6_PAGE_REPLICAS, "catalog", VX6_RTYPE_CATALOG},
+		{VX6_PAGE_REPLICAS, "name", VX6_RTYPE_NAME},
+		{VX6_PAGE_REPLICAS, "revocation", VX6_RTYPE_REVOCATION},
+		{VX6_PAGE_REPLICAS, "relay", VX6_RTYPE_RELAY},
+		{VX6_PAGE_RELAYS, "candidate", VX6_STANDING_CANDIDATE},
+		{VX6_PAGE_RELAYS, "young", VX6_STANDING_YOUNG},
+		{VX6_PAGE_RELAYS, "failing", VX6_STANDING_FAILING},
+		{VX6_PAGE_RELAYS, "draining", VX6_STANDING_DRAINING},
+		{VX6_PAGE_RELAYS, "unusable", VX6_STANDING_UNUSABLE},
+		{VX6_PAGE_CIRCUITS, "building", VX6_CIRC_BUILDING},
+		{VX6_PAGE_CIRCUITS, "open", VX6_CIRC_OPEN},
+		{VX6_PAGE_CIRCUITS, "draining", VX6_CIRC_DRAINING},
+		{VX6_PAGE_CIRCUITS, "closed", VX6_CIRC_CLOSED},
 	};
 
 	for (size_t i = 0; i < VX6_ARRAY_N(known); i++)
-		if (strcmp(known[i].name, name) == 0)
+		if (known[i].kind == kind && strcmp(known[i].name, name) == 0)
 			return known[i].filter;
 	return -1;
 }
@@ -50,10 +61,14 @@ static int filter_of(const char *name)
 /* The query's conditions. @return false: the reply is a problem */
 static bool read_conditions(struct api_request *r, struct vx6_page_ask *ask)
 {
-	static const char *const filters[] = {"kind", "state", "type"};
+	static const char *const filters[] = {"kind", "state", "type", "standing"};
 	const char *q = vx6_query_get(&r->query, "q"), *node = vx6_query_get(&r->query, "node");
+	const char *target = vx6_query_get(&r->query, "target"),
+		   *circuit = vx6_query_get(&r->query, "circuit");
 
 	vx6_strlcpy(ask->q, q ? q : "", sizeof ask->q);
+	vx6_strlcpy(ask->target, target ? target : "", sizeof ask->target);
+	vx6_strlcpy(ask->circuit, circuit ? circuit : "", sizeof ask->circuit);
 	ask->has_node = node != NULL;
 	if (node && !api_get_node_id(node, "?node", &ask->node, api_request_faults(r))) {
 		api_reply_faults(r, VX6_PROBLEM_INVALID_PARAMETER);
@@ -65,7 +80,7 @@ static bool read_conditions(struct api_request *r, struct vx6_page_ask *ask)
 		if (!value)
 			continue;
 		ask->has_filter = true;
-		ask->filter = filter_of(value);
+		ask->filter = filter_of(ask->kind, value);
 	}
 	return true;
 }

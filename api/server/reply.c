@@ -145,6 +145,8 @@ static enum vx6_problem_code problem_of(vx6_err err)
 		return VX6_PROBLEM_PIN_MISMATCH;
 	case VX6_E_REVOKED:
 		return VX6_PROBLEM_NODE_REVOKED;
+	case VX6_E_NO_RELAYS:
+		return VX6_PROBLEM_NO_RELAYS;
 	case VX6_E_WRONG_PEER:
 		return VX6_PROBLEM_WRONG_PEER;
 	case VX6_E_UNREACHABLE:
@@ -195,6 +197,7 @@ static enum vx6_problem_code special_problem(const struct vx6_route *route, vx6_
 		enum vx6_problem_code code;
 	} meanings[] = {
 		{VX6_E_UNSUPPORTED, VX6_PROBLEM_DHT_OFF},
+		{VX6_E_UNSUPPORTED, VX6_PROBLEM_PEER_UNREACHABLE}, /* it takes no circuits */
 		{VX6_E_CONFLICT, VX6_PROBLEM_OPERATION_FINISHED},
 		{VX6_E_REFUSED, VX6_PROBLEM_NOT_OWNER},
 		{VX6_E_NOT_FOUND, VX6_PROBLEM_MASTER_KEY_NEEDED},
@@ -221,6 +224,10 @@ void api_reply_failure(struct api_request *r, const struct vx6_answer *answer)
 			      "%s", detail);
 		if (is_field_error(answer->err))
 			code = VX6_PROBLEM_INVALID_BODY;
+	}
+	if (answer->err.code == VX6_E_INVALID && answer->pointer[0] == '?') {
+		vx6_fault_add(api_request_faults(r), answer->pointer, "route", "%s", detail);
+		code = VX6_PROBLEM_INVALID_PARAMETER;
 	}
 	if (code == VX6_PROBLEM_LIMIT_REACHED && !is_promised(r->match.route, code))
 		code = VX6_PROBLEM_UNAVAILABLE; /* the agent's limit, not one on objects */

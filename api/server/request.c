@@ -449,6 +449,15 @@ void api_handle(struct api_request *r)
 	case VX6_OP_CATALOG_INVITE:
 		api_catalog_invite(r);
 		break;
+	case VX6_OP_CIRCUIT_CREATE:
+		api_circuit_create(r);
+		break;
+	case VX6_OP_CIRCUIT_REBUILD:
+		api_circuit_rebuild(r);
+		break;
+	case VX6_OP_CIRCUIT_DELETE:
+		api_circuit_delete(r);
+		break;
 #define LIST(NAME, rows)                                                                           \
 	case VX6_OP_##NAME##_LIST:                                                                 \
 		api_rows_list(r, &(rows));                                                         \
@@ -467,6 +476,9 @@ void api_handle(struct api_request *r)
 		ROWS(LOOKUP, api_lookups);
 		ROWS(OPERATION, api_operations);
 		ROWS(CATALOG, api_catalogs);
+		ROWS(RELAY, api_relays);
+		ROWS(CIRCUIT, api_circuits);
+		LIST(CIRCUIT_DECISION, api_decisions);
 #undef ROWS
 #undef LIST
 #define RESOURCE(NAME, resource)                                                                   \

@@ -253,6 +253,9 @@ void api_catalog_join(struct api_request *r);
 void api_catalog_delete(struct api_request *r);
 void api_catalog_entry(struct api_request *r);
 void api_catalog_invite(struct api_request *r);
+void api_circuit_create(struct api_request *r);
+void api_circuit_rebuild(struct api_request *r);
+void api_circuit_delete(struct api_request *r);
 
 /* ---- pages.c ---- */
 
@@ -264,7 +267,8 @@ struct api_rows {
 	char *(*encode)(const struct vx6_page *p, size_t i); /* owned */
 };
 extern const struct api_rows api_known_nodes, api_known_services, api_bindings, api_conflicts,
-	api_contacts, api_replicas, api_operations, api_lookups, api_catalogs;
+	api_contacts, api_replicas, api_operations, api_lookups, api_catalogs, api_relays,
+	api_circuits, api_decisions;
 
 void api_rows_list(struct api_request *r, const struct api_rows *rows);
 void api_rows_get(struct api_request *r, const struct api_rows *rows);
@@ -329,6 +333,10 @@ void api_put_dht_summary(struct vx6_json *j, const char *key, const struct vx6_d
 void api_put_contact(struct vx6_json *j, const char *key, const struct vx6_dht_contact *c);
 void api_put_conflict(struct vx6_json *j, const char *key, const struct vx6_name_conflict *c);
 const char *api_record_type(uint8_t rtype);
+void api_put_budget(struct vx6_json *j, const char *key, const struct vx6_relaying_budget *b);
+/** @param v what a patch has of it; NULL: nothing */
+void api_get_budget(const struct vx6_value *v, struct vx6_relaying_change *out);
+void api_put_relaying(struct vx6_json *j, const char *key, const struct vx6_relaying_view *v);
 /** "30s", "500ms": at most @p max @return ms */
 uint64_t api_duration(const char *text, uint64_t max);
 /** A field that the schema could not check fully. @return false: a fault was added */
@@ -336,6 +344,15 @@ bool api_get_addr(const struct vx6_value *body, const char *key, struct vx6_addr
 		  struct vx6_faults *faults);
 bool api_get_node_id(const char *text, const char *pointer, struct vx6_node_id *out,
 		     struct vx6_faults *faults);
+
+/* ---- routing.c ---- */
+
+void api_put_routing(struct vx6_json *j, const char *key, const struct vx6_routing *r);
+/** From a body's field `route`; what makes no sense is a fault. @param v NULL: none @param otherwise what it is when `via` is not said */
+void api_get_routing(const struct vx6_value *v, struct vx6_routing *out,
+		     enum vx6_routing_via otherwise, struct vx6_faults *faults);
+/** From the query: via, hops, through, anonymous. */
+void api_query_routing(struct api_request *r, struct vx6_routing *out);
 
 /* ---- select.c: conditions, pages, fields ---- */
 

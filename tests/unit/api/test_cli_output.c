@@ -212,6 +212,60 @@ static void table__forward__shows_where_it_leads(void **state)
 		"db    127.0.0.1:4711  pg@[::1]:1  listening     1     17  1.2 MB  0 B\n");
 }
 
+#define ROUTED(via_, hops_, more_)                                                                 \
+	"{\"name\":\"f\",\"listen\":\"127.0.0.1:1\",\"to\":\"a.b\",\"route\":{\"via\":\"" via_     \
+	"\",\"hops\":" hops_ more_                                                                 \
+	"},\"status\":{\"phase\":\"listening\",\"connections\":{\"active\":0,"                     \
+	"\"total\":0},\"bytes\":{\"rx\":0,\"tx\":0},\"path\":null,\"last_error\":null}}"
+
+/* What is as usual takes no room. */
+static void table__routes_of_forwards__are_words(void **state)
+{
+	const struct vx6_cli cli = {.headers = false, .quiet = true};
+
+	assert_string_equal(show(&cli, "forward", "list",
+				 "{\"items\":[" ROUTED("auto", "null", ",\"nodes\":[]") "]}"),
+			    "f  127.0.0.1:1  a.b  listening  0  0  0 B  0 B\n");
+	assert_string_equal(
+		show(&cli, "forward", "list",
+		     "{\"items\":[" ROUTED("relay", "2", ",\"anonymous\":true") "]}"),
+		"f  127.0.0.1:1  a.b  listening  relay x2, anonymous  0  0  0 B  0 B\n");
+	assert_string_equal(show(&cli, "forward", "list",
+				 "{\"items\":[" ROUTED("relay", "null", ",\"nodes\":[\"x\"]") "]}"),
+			    "f  127.0.0.1:1  a.b  listening  relay x1  0  0  0 B  0 B\n");
+}
+
+static void table__circuit__shows_its_hops(void **state)
+{
+	const struct vx6_cli cli = {.headers = false, .quiet = true, .fields = NULL};
+
+	assert_string_equal(
+		show(&cli, "circuit", "list",
+		     "{\"items\":[{\"id\":\"cir_1\",\"state\":\"building\",\"purpose\":\"route\","
+		     "\"hops\":[{\"name\":\"bob\",\"node_id\":\"vx1b\",\"built\":true,\"rtt_ms\":"
+		     "12},"
+		     "{\"name\":null,\"node_id\":\"vx1q8t44xqps2cs4d7\",\"built\":false,\"rtt_ms\":"
+		     "null}],"
+		     "\"rtt_ms\":null,\"streams\":0,\"bytes\":{\"rx\":0,\"tx\":5},\"opened_at\":"
+		     "null,"
+		     "\"error\":null}]}"),
+		"cir_1  building  route  me ▸ bob 12 ms ▸ (vx1q8t44xq…)  0  0 B  5 B  -\n");
+}
+
+static void lines__relay_status__counts_what_was_refused(void **state)
+{
+	const struct vx6_cli cli = {.headers = true, .quiet = true};
+
+	assert_non_null(
+		strstr(show(&cli, "relay", "status",
+			    "{\"status\":{\"relay\":{\"mode\":\"public\",\"refused\":{\"format\":0,"
+			    "\"key\":3,\"unreachable\":41}}}}"),
+		       "Refused               3 key, 41 unreachable\n"));
+	assert_non_null(strstr(show(&cli, "relay", "status",
+				    "{\"status\":{\"relay\":{\"refused\":{\"key\":0}}}}"),
+			       "Refused               -\n"));
+}
+
 static void table__no_headers_and_fields__are_for_scripts(void **state)
 {
 	const struct vx6_cli cli = {.headers = false, .quiet = true, .fields = "name,status.bound"};
@@ -295,6 +349,9 @@ int main(void)
 		cmocka_unit_test(grid__wide_text__stays_aligned),
 		cmocka_unit_test(grid__colour__does_not_count),
 		cmocka_unit_test(table__forward__shows_where_it_leads),
+		cmocka_unit_test(table__routes_of_forwards__are_words),
+		cmocka_unit_test(table__circuit__shows_its_hops),
+		cmocka_unit_test(lines__relay_status__counts_what_was_refused),
 		cmocka_unit_test(table__no_headers_and_fields__are_for_scripts),
 		cmocka_unit_test(table__empty_list__prints_nothing),
 		cmocka_unit_test(lines__one_object__has_a_line_for_each_value),

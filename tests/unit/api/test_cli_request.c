@@ -127,6 +127,68 @@ static void request__patch__clears_what_it_replaces(void **state)
 	assert_request("peer update p --enable", "/v1/peers/name:p", "{\"enabled\":true}");
 }
 
+#define ALICE "vx1q8t44xqps2cs4d74f0ld8jtyquaqactj70d2vge94upp568hqag35hm33nh"
+#define BOB "vx1q9l90ztnnwnn2js5slnqh87dguptf36phr2ydnupufc4sfuge523kz7d9pf"
+
+static void request__route__is_an_object_of_the_body(void **state)
+{
+	assert_request("forward add --listen 9000 --to alice.web --via relay --hops 2 --anonymous",
+		       "/v1/forwards",
+		       "{\"listen\":\"127.0.0.1:9000\",\"to\":\"alice.web\","
+		       "\"route\":{\"via\":\"relay\",\"hops\":2,\"anonymous\":true}}");
+	assert_request("forward add --through " ALICE
+		       " --listen 9 --via relay --to a.b --through " BOB,
+		       "/v1/forwards",
+		       "{\"listen\":\"127.0.0.1:9\",\"to\":\"a.b\",\"route\":{\"via\":\"relay\","
+		       "\"nodes\":[\"" ALICE "\",\"" BOB "\"]}}");
+	assert_request("circuit build", "/v1/circuits", "{}");
+	assert_request("circuit build --through " ALICE "," BOB " --to carol", "/v1/circuits",
+		       "{\"to\":\"carol\",\"route\":{\"nodes\":[\"" ALICE "\",\"" BOB "\"]}}");
+	assert_int_equal(make("circuit build --through " ALICE ",vx1x"), VX6_EXIT_USAGE);
+	assert_int_equal(make("circuit build --hops two"), VX6_EXIT_USAGE);
+}
+
+/* Another way to get there leaves nothing of the old one; a number of relays is no list of them. */
+static void request__route_in_a_patch__clears_what_it_replaces(void **state)
+{
+	assert_request("forward update f --via direct", "/v1/forwards/name:f",
+		       "{\"route\":{\"via\":\"direct\",\"hops\":null,\"nodes\":null,"
+		       "\"anonymous\":null}}");
+	assert_request("forward update f --hops 2", "/v1/forwards/name:f",
+		       "{\"route\":{\"hops\":2,\"nodes\":null}}");
+	assert_request("forward update f --via relay --through " ALICE " --to a.b",
+		       "/v1/forwards/name:f",
+		       "{\"to\":\"a.b\",\"route\":{\"via\":\"relay\",\"nodes\":[\"" ALICE
+		       "\"],\"hops\":null,\"anonymous\":null},\"address\":null,\"service\":null}");
+	assert_request("relay set --mode off --rate ''", "/v1/node",
+		       "{\"relay\":{\"mode\":\"off\",\"rate_mbit\":null}}");
+	assert_int_equal(make("relay set"), VX6_EXIT_USAGE);
+	assert_int_equal(make("relay set --memory much"), VX6_EXIT_USAGE);
+}
+
+static void request__route_of_connect__is_in_the_query(void **state)
+{
+	assert_request("connect alice.ssh --via relay --anonymous --through " ALICE
+		       " --through " BOB,
+		       "/v1/connect?to=alice.ssh&via=relay&through=" ALICE "," BOB
+		       "&anonymous=true",
+		       NULL);
+	assert_request("connect alice.ssh --hops 2", "/v1/connect?to=alice.ssh&hops=2", NULL);
+	assert_int_equal(make("connect alice.ssh --through vx1nobody"), VX6_EXIT_USAGE);
+}
+
+static void request__why__is_about_a_circuit_or_a_node(void **state)
+{
+	assert_request("circuit why", "/v1/circuits/decisions", NULL);
+	assert_request("circuit why cir_01J9", "/v1/circuits/decisions?circuit=cir_01J9", NULL);
+	assert_request("circuit why alice", "/v1/circuits/decisions?target=alice", NULL);
+	assert_request("circuit why alice.ssh", "/v1/circuits/decisions?target=alice", NULL);
+	assert_request("circuit why " ALICE, "/v1/circuits/decisions?target=" ALICE, NULL);
+	assert_request("relay show alice", "/v1/relays/name:alice", NULL);
+	assert_request("relay show " ALICE, "/v1/relays/" ALICE, NULL);
+	assert_request("circuit close cir_01J9", "/v1/circuits/cir_01J9", NULL);
+}
+
 static void request__nothing_to_change__is_refused(void **state)
 {
 	assert_int_equal(make("peer update p"), VX6_EXIT_USAGE);
@@ -168,6 +230,10 @@ int main(void)
 		cmocka_unit_test(request__peer__takes_a_pin_with_its_address),
 		cmocka_unit_test(request__forward__is_by_name_or_by_address),
 		cmocka_unit_test(request__patch__clears_what_it_replaces),
+		cmocka_unit_test(request__route__is_an_object_of_the_body),
+		cmocka_unit_test(request__route_in_a_patch__clears_what_it_replaces),
+		cmocka_unit_test(request__route_of_connect__is_in_the_query),
+		cmocka_unit_test(request__why__is_about_a_circuit_or_a_node),
 		cmocka_unit_test(request__nothing_to_change__is_refused),
 		cmocka_unit_test(request__if_match__is_a_header),
 		cmocka_unit_test(request__bad_values__are_refused),

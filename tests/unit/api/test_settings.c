@@ -177,6 +177,13 @@ static void config__bad_value__refused_and_named(void **state)
 		{VX6_SETTING_DIVERSITY, "asn", "asn-map"},
 		{VX6_SETTING_ASN_MAP, "/no/such/map", "asn-map"},
 		{VX6_SETTING_LAN, "maybe", "lan"},
+		{VX6_SETTING_RELAY, "on", "relay"},
+		{VX6_SETTING_RELAY_CIRCUITS, "0", "relay-circuits"},
+		{VX6_SETTING_RELAY_CIRCUITS, "65537", "relay-circuits"},
+		{VX6_SETTING_RELAY_MEMORY, "3", "relay-memory"},
+		{VX6_SETTING_RELAY_MEMORY, "64M", "relay-memory"},
+		{VX6_SETTING_RELAY_RATE, "-1", "relay-rate"},
+		{VX6_SETTING_RELAY_RATE, "99999999999999999999", "relay-rate"},
 		{VX6_SETTING_ALLOW_NON_LOOPBACK, "perhaps", "allow-non-loopback"},
 		{VX6_SETTING_PASSPHRASE_FILE, "/nonexistent/pass", "passphrase-file"},
 	};
@@ -222,6 +229,32 @@ static void config__discovery__is_taken_over(void **state)
 	vx6_settings_fini(&told);
 }
 
+static void config__relay__only_what_is_said(void **state)
+{
+	static const char text[] =
+		"state_dir: /tmp/x\nrelay: off\nrelay_memory: 4\nrelay_rate: 0\n";
+	struct vx6_settings told = {0};
+	struct vx6_agent_config config;
+
+	assert_true(vx6_is_ok(vx6_settings_read_text(&told, text, sizeof text - 1, detail)));
+	assert_true(vx6_is_ok(vx6_agent_config_make(&told, &config, detail)));
+	assert_true(config.node.relay.has_mode && config.node.relay.has_memory &&
+		    config.node.relay.has_rate);
+	assert_false(config.node.relay.has_circuits);
+	assert_int_equal(config.node.relay.to.mode, VX6_RELAYING_OFF);
+	assert_int_equal(config.node.relay.to.memory_mb, 4);
+	assert_int_equal(config.node.relay.to.rate_mbit, 0);
+	vx6_agent_config_fini(&config);
+	vx6_settings_clear(&told, VX6_SETTING_RELAY);
+	vx6_settings_clear(&told, VX6_SETTING_RELAY_MEMORY);
+	vx6_settings_clear(&told, VX6_SETTING_RELAY_RATE);
+	assert_true(vx6_is_ok(vx6_agent_config_make(&told, &config, detail)));
+	assert_false(config.node.relay.has_mode || config.node.relay.has_memory ||
+		     config.node.relay.has_rate);
+	vx6_agent_config_fini(&config);
+	vx6_settings_fini(&told);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -237,6 +270,7 @@ int main(void)
 		TEST(file__on_disk__read_or_named_in_the_error),
 		TEST(config__bad_value__refused_and_named),
 		TEST(config__discovery__is_taken_over),
+		TEST(config__relay__only_what_is_said),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
