@@ -182,7 +182,7 @@ static const struct vx6_cli_column decision_columns[] = {
 /* clang-format off */
 #define CIRCUIT_ROWS \
 	{RELAYING, "relay", "list", "relay_list", "List other nodes as relays", \
-	 "GUARD is the place among the few that this node's circuits begin with, SHARE how often a relay would be drawn for the middle of a path.", \
+	 "GUARD is the place among the few that this node's anonymous circuits begin with, SHARE how often a relay would be drawn for the middle of a path.", \
 	 {"vx6 relay list", "vx6 relay list --standing failing"}, \
 	 LIST(relay_list_args), LIST(relay_columns), .run = vx6_cli_run_list}, \
 	{RELAYING, "relay", "show", "relay_get", "Show another node as a relay", NULL, \

@@ -17,6 +17,8 @@ enum vx6_cli_exit vx6_cli_exit_of(int status, const char *code)
 		return VX6_EXIT_OK;
 	if (strcmp(code, "timeout") == 0)
 		return VX6_EXIT_TIMEOUT;
+	if (strcmp(code, "no_relays") == 0)
+		return VX6_EXIT_OPERATION;
 	switch (status) {
 	case 401:
 	case 403:

@@ -241,6 +241,7 @@ static void exit_of__every_problem__is_what_the_manual_says(void **state)
 		{"peer_unreachable", VX6_EXIT_OPERATION},
 		{"wrong_peer", VX6_EXIT_OPERATION},
 		{"target_unreachable", VX6_EXIT_OPERATION},
+		{"no_relays", VX6_EXIT_OPERATION},
 		{"invalid_body", VX6_EXIT_INVALID},
 		{"invalid_json", VX6_EXIT_INVALID},
 		{"internal", VX6_EXIT_FAILURE},
