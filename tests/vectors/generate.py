@@ -546,6 +546,21 @@ def cell_inputs(vectors):
     return out
 
 
+def adopted(messages, vxs):
+    """What a client says at the end of a circuit; see tests/fuzz/session/fuzz_adopted.c."""
+    def step(which, body):
+        return vx.u8(which) + vx.u8(min(len(body), 255)) + body[:255]
+
+    opens = [b for n, b in messages + vxs if n.startswith("open")]
+    rest = [b for n, b in messages if not n.startswith("open")]
+    frames = b"".join(b for n, b in vxs if not n.startswith("open"))
+    for kind, name in ((0, "before"), (1, "anonymous"), (2, "node"), (130, "abrupt")):
+        start = vx.u8(kind)
+        yield name + "_control", start + b"".join(step(0, b) for b in rest)
+        yield name + "_opens", start + b"".join(step(1 + i % 3 | 16, b) for i, b in enumerate(opens))
+        yield name + "_frames", start + b"".join(step(1 + i % 3, b) + step(1 + i % 3 | 16, frames) for i, b in enumerate(opens))
+
+
 def corpora(made):
     """target -> [(file, bytes)]"""
     def of(name):
@@ -560,6 +575,7 @@ def corpora(made):
         "wire_vxs": [("frames", b"".join(b for _, b in of("vxs")[:1] + of("vxs")[2:5])), *of("vxs")],
         "wire_cell": cell_inputs(made["cells"]),
         "wire_ctl": [(n, b) for n, b in of("messages") if not is_open(n)] + of("hellos"),
+        "session_adopted": list(adopted(of("messages"), of("vxs"))),
         "wire_beacon": of("beacons"),
         "dht_serve": [("puts", dht_puts(made))],
         "wire_dht": of("dht_messages"),

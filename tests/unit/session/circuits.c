@@ -78,6 +78,10 @@ static void raw_up(struct vx6_link *link, void *user)
 
 	if (link != c->link[CLIENT])
 		return;
+	if (c->at_up) {
+		c->at_up(c);
+		return;
+	}
 	assert_true(vx6_is_ok(vx6_stream_open(link, &raw_events, c, &c->control)));
 	raw_say(c);
 }
@@ -119,6 +123,12 @@ static void take(struct circuit *c, int side, struct vx6_link *link, struct vx6_
 	else
 		assert_true(
 			vx6_is_ok(vx6_sessions_adopt(c->node[side]->m, link, &how, &c->s[side])));
+}
+
+void circuit_adopt(struct circuit *c, struct vx6_adopt how)
+{
+	c->raw[CLIENT] = false;
+	take(c, CLIENT, c->link[CLIENT], how);
 }
 
 static void on_accept(struct vx6_listener *l, struct vx6_link *link, void *user)

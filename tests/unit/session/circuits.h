@@ -23,12 +23,16 @@ struct circuit {
 	size_t hello_n;
 	struct vx6_stream *control; /* of the raw end */
 	int raw_closed;
+	/* optional: a raw client's link is up, and nothing has happened on it yet */
+	void (*at_up)(struct circuit *c);
 };
 
 /** Nodes are those of the two ends. */
 void circuit_start(struct circuit *c, struct test_node *client, struct test_node *server);
 /** The link begins; both ends are adopted, or raw. @param how for the client; ev and user are set here */
 void circuit_dial(struct circuit *c, struct vx6_adopt how);
+/** A raw client's end becomes a session. */
+void circuit_adopt(struct circuit *c, struct vx6_adopt how);
 /** The usual one: identified, proven, on @p route. */
 struct vx6_adopt circuit_how(const struct test_node *server, uint64_t route);
 /** Both ends up. */

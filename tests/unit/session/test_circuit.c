@@ -65,28 +65,19 @@ static void adopt__anonymous__acceptor_knows_nobody(void **state)
 	circuit_end(&c);
 }
 
-static void on_up_adopt(struct vx6_link *link, void *user)
+static void at_up_adopt(struct circuit *at)
 {
-	struct circuit *at = user;
-	struct vx6_adopt how = circuit_how(&alice, 7);
-
-	at->link[CLIENT] = link;
-	assert_true(vx6_is_ok(vx6_sessions_adopt(bob.m, link, &how, &at->s[CLIENT])));
+	circuit_adopt(at, circuit_how(&alice, 7));
 }
 
 static void adopt__link_that_is_up__works_the_same(void **state)
 {
-	static const struct vx6_link_events events = {.up = on_up_adopt};
-
 	circuit_start(&c, &bob, &alice);
 	c.raw[CLIENT] = true;
+	c.at_up = at_up_adopt;
 	circuit_dial(&c, circuit_how(&alice, 7));
-	vx6_link_set_events(c.link[CLIENT], &events, &c);
-	while (!c.ups[SERVER] || !c.s[CLIENT] || !c.s[CLIENT]->was_up)
-		test_run_ms(1);
+	test_run(circuit_is_up, &c);
 	assert_ptr_equal(vx6_sessions_find_route(bob.m, &alice.id.id, 7), c.s[CLIENT]);
-	vx6_session_close(c.s[CLIENT], VX6_ERR(CLOSED));
-	c.s[CLIENT] = NULL; /* nobody hears of it */
 	circuit_end(&c);
 }
 
@@ -331,28 +322,43 @@ static bool alice_has_fin(void *arg)
 	return alice.fin;
 }
 
+/* Streams opened at the moment when the link is up: HELLO can not have come back. */
+static struct {
+	struct vx6_adopt how;
+	struct outcome o;
+	struct vx6_opening *opening;
+	vx6_err err;
+} early;
+
+static void at_up_open(struct circuit *at)
+{
+	circuit_adopt(at, early.how);
+	assert_int_equal(at->s[CLIENT]->state, SESSION_HELLO);
+	early.err = open_on(at->s[CLIENT], &early.o, &early.opening);
+	if (vx6_is_ok(early.err))
+		stream_write(vx6_opening_stream(early.opening), "early", true);
+}
+
+static void open_early(struct vx6_adopt how)
+{
+	c.raw[CLIENT] = true;
+	c.at_up = at_up_open;
+	early.how = how;
+	circuit_dial(&c, how);
+}
+
 static void open__before_the_peers_hello__right_behind_ours(void **state)
 {
 	for (int anonymous = 0; anonymous < 2; anonymous++) {
 		struct vx6_adopt how = circuit_how(&alice, 7);
-		struct vx6_opening *opening;
-		struct outcome o;
 
 		how.anonymous = anonymous;
 		alice.got_n = 0;
 		alice.fin = false;
 		circuit_start(&c, &bob, &alice);
-		circuit_delay(&c, 30);
-		circuit_dial(&c, how);
-		assert_int_equal(open_on(c.s[CLIENT], &o, &opening).code, VX6_E_CLOSED);
-		while (c.s[CLIENT]->state == SESSION_TLS)
-			test_run_ms(1);
-		assert_int_equal(c.s[CLIENT]->state, SESSION_HELLO);
-		assert_true(vx6_is_ok(open_on(c.s[CLIENT], &o, &opening)));
-		stream_write(vx6_opening_stream(opening), "early", true);
-		assert_int_equal(c.ups[CLIENT], 0);
-		test_run(is_done, &o);
-		assert_true(vx6_is_ok(o.err));
+		open_early(how);
+		test_run(is_done, &early.o);
+		assert_true(vx6_is_ok(early.err) && vx6_is_ok(early.o.err));
 		test_run(alice_has_fin, NULL);
 		assert_memory_equal(alice.got, "early", 5);
 		assert_string_equal(alice.asked, "web");
@@ -369,12 +375,9 @@ static void open__not_proven__waits_for_hello(void **state)
 
 	how.proven = false;
 	circuit_start(&c, &bob, &alice);
-	circuit_delay(&c, 30);
-	circuit_dial(&c, how);
-	while (c.s[CLIENT]->state == SESSION_TLS)
-		test_run_ms(1);
-	assert_int_equal(open_on(c.s[CLIENT], &o, &opening).code, VX6_E_CLOSED);
+	open_early(how);
 	test_run(circuit_is_up, &c);
+	assert_int_equal(early.err.code, VX6_E_CLOSED);
 	assert_true(vx6_is_ok(open_on(c.s[CLIENT], &o, &opening)));
 	test_run(is_done, &o);
 	assert_true(vx6_is_ok(o.err));
@@ -383,19 +386,13 @@ static void open__not_proven__waits_for_hello(void **state)
 
 static void open__early_and_hello_is_wrong__stream_ends(void **state)
 {
-	struct vx6_opening *opening;
-	struct outcome o;
-
 	circuit_start(&c, &bob, &alice);
 	c.raw[SERVER] = true;
 	hello_of(&c, &alice, VX6_ROLE_NODE, NULL);
-	circuit_delay(&c, 30);
-	circuit_dial(&c, circuit_how(&alice, 7));
-	while (c.s[CLIENT]->state == SESSION_TLS)
-		test_run_ms(1);
-	assert_true(vx6_is_ok(open_on(c.s[CLIENT], &o, &opening)));
-	test_run(is_done, &o);
-	assert_int_equal(o.err.code, VX6_E_WRONG_PEER);
+	open_early(circuit_how(&alice, 7));
+	test_run(is_done, &early.o);
+	assert_true(vx6_is_ok(early.err));
+	assert_int_equal(early.o.err.code, VX6_E_WRONG_PEER);
 	test_run(circuit_is_down, &c);
 	assert_int_equal(c.why[CLIENT].code, VX6_E_WRONG_PEER);
 	circuit_end(&c);

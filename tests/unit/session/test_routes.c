@@ -359,7 +359,7 @@ static void stall__no_spare__told_once_and_the_next_one_takes_over(void **state)
 	say("two ");
 	test_run(has_doubt, NULL);
 	assert_int_equal(bob.doubt_route, ROUTE);
-	test_run_ms(600);
+	test_run_ms(300);
 	assert_int_equal(bob.doubts, 1);
 	assert_true(rides_on(&a));
 	circuit_open(&c, &bob, &alice, how(ROUTE, false));
