@@ -1,0 +1,489 @@
+/*
+ * Drawing a path: hops one after the other, by weight out of those that may stand beside what is there already. Where that ends in a corner,
+ * other choices are tried, and then the next rule is relaxed.
+ */
+#include "circuit/path.h"
+
+#include <string.h>
+
+#include "base/util.h"
+#include "circuit/path_internal.h"
+
+enum {
+	TRIES = 12,     /* choices for one hop */
+	STEPS_MIN = 48, /* choices for all hops, under one set of rules */
+	STEPS_MAX = 1024,
+	STEPS_WORK = 65536, /* candidates looked at */
+};
+
+struct candidate {
+	const struct vx6_relay *e;
+	double weight;
+	uint8_t relaxed; /* what has to be relaxed for it */
+};
+
+struct draw {
+	const struct vx6_relays *relays;
+	const struct vx6_guards *guards;
+	const struct vx6_path_view *view;
+	const struct vx6_path_request *req;
+	const struct vx6_rand *rand;
+	bool diverse; /* under the present rules */
+	uint8_t relaxed;
+	struct candidate *c;
+	double *w; /* of the present hop; 0: does not fit */
+	size_t n;
+	const struct vx6_relay *hop[VX6_PATH_MAX];
+	struct vx6_path_reason why[VX6_PATH_MAX];
+	uint8_t order[VX6_PATH_MAX];
+	size_t order_n;
+	unsigned steps;
+	bool no_guard;
+};
+
+static bool is_in(const struct vx6_node_id *v, size_t n, const struct vx6_node_id *node)
+{
+	for (size_t i = 0; i < n; i++)
+		if (vx6_node_id_eq(&v[i], node))
+			return true;
+	return false;
+}
+
+/* ---- who fits ---- */
+
+/* With ourselves and the target. */
+static enum vx6_path_rule outer_clash(const struct draw *d, const struct vx6_relay *e, bool diverse)
+{
+	enum vx6_path_rule rule = path_clash_self(d->view, e, diverse);
+
+	if (rule == VX6_PATH_RULE_NONE && d->req->target)
+		rule = path_clash_end(d->req->target, e, diverse);
+	return rule;
+}
+
+/* With the hops that are there, but for the one at @p place. */
+static enum vx6_path_rule inner_clash(const struct draw *d, const struct vx6_relay *e, size_t place,
+				      bool diverse)
+{
+	enum vx6_path_rule rule = VX6_PATH_RULE_NONE;
+
+	for (size_t i = 0; i < d->req->n && rule == VX6_PATH_RULE_NONE; i++)
+		if (d->hop[i] && i != place)
+			rule = path_clash_relay(d->hop[i], e, diverse);
+	return rule;
+}
+
+static uint32_t needed(const struct draw *d, size_t place)
+{
+	return VX6_RELAY_MIDDLE | d->req->every_may | (place == 0 ? VX6_RELAY_GUARD : 0) |
+	       (place + 1U == d->req->n ? d->req->last_may : 0);
+}
+
+/* The first and the last relay would both be without a history. */
+static bool blind_ends(const struct draw *d, const struct vx6_relay *e, size_t place)
+{
+	size_t last = d->req->n - 1U;
+	const struct vx6_relay *other;
+
+	if (last == 0 || (place != 0 && place != last) || vx6_relay_has_history(e))
+		return false;
+	other = d->hop[place == 0 ? last : 0];
+	return other && !vx6_relay_has_history(other);
+}
+
+static uint8_t relaxed_for(const struct draw *d, const struct vx6_relay *e)
+{
+	uint8_t bits = path_age_missing(e, d->view->now_s);
+
+	if (is_in(d->req->avoid, d->req->avoid_n, &e->node))
+		bits |= VX6_PATH_RELAXED_AVOID;
+	if (vx6_relay_is_failing(e, d->view->now_s))
+		bits |= VX6_PATH_RELAXED_FAILING;
+	return bits;
+}
+
+/* All that could be a hop at all under the present rules. */
+static void gather(struct draw *d)
+{
+	uint32_t may = VX6_RELAY_MIDDLE | d->req->every_may;
+	double median = vx6_relays_median(d->relays, d->view->now_s);
+
+	d->n = 0;
+	for (size_t i = 0; i < vx6_relays_count(d->relays); i++) {
+		const struct vx6_relay *e = vx6_relays_at(d->relays, i);
+		struct candidate *c = &d->c[d->n];
+
+		if (!path_relay_fits(e, may, d->view->now_s) ||
+		    is_in(d->req->exclude, d->req->exclude_n, &e->node))
+			continue;
+		*c = (struct candidate){.e = e, .relaxed = relaxed_for(d, e)};
+		if (c->relaxed & ~d->relaxed || outer_clash(d, e, d->diverse) != VX6_PATH_RULE_NONE)
+			continue;
+		c->weight = vx6_relay_weight(e, median, d->view->now_s);
+		d->n++;
+	}
+}
+
+/* ---- one hop ---- */
+
+static bool was_tried(const struct vx6_relay *const *tried, size_t n, const struct vx6_relay *e)
+{
+	for (size_t i = 0; i < n; i++)
+		if (tried[i] == e)
+			return true;
+	return false;
+}
+
+/* @param sum set to the weight of those that fit @return how many */
+static uint32_t weigh(struct draw *d, size_t place, const struct vx6_relay *const *tried,
+		      size_t tried_n, double *sum)
+{
+	uint32_t may = needed(d, place), n = 0;
+
+	*sum = 0;
+	for (size_t i = 0; i < d->n; i++) {
+		const struct vx6_relay *e = d->c[i].e;
+
+		d->w[i] = 0;
+		if ((e->policy & may) != may || was_tried(tried, tried_n, e) ||
+		    (!(d->relaxed & VX6_PATH_RELAXED_ENDS) && blind_ends(d, e, place)) ||
+		    inner_clash(d, e, place, d->diverse) != VX6_PATH_RULE_NONE)
+			continue;
+		d->w[i] = d->c[i].weight;
+		*sum += d->w[i];
+		n++;
+	}
+	return n;
+}
+
+static size_t draw_index(const struct draw *d, double sum)
+{
+	double at = vx6_rand_unit(d->rand) * sum;
+	size_t last = 0;
+
+	for (size_t i = 0; i < d->n; i++) {
+		if (d->w[i] <= 0)
+			continue;
+		last = i;
+		at -= d->w[i];
+		if (at < 0)
+			break;
+	}
+	return last;
+}
+
+static unsigned draws_for(const struct vx6_path_request *req, size_t place)
+{
+	if (req->purpose == VX6_PATH_PERFORMANCE)
+		return req->n == 1 ? 4 : 2;
+	return place == 0 || place + 1U == req->n ? 1 : 2;
+}
+
+/* @return NULL: nobody fits */
+static const struct vx6_relay *draw_relay(struct draw *d, size_t place,
+					  const struct vx6_relay *const *tried, size_t tried_n)
+{
+	struct vx6_path_reason *why = &d->why[place];
+	const struct vx6_relay *best;
+	size_t best_i;
+	double sum;
+	uint32_t n = weigh(d, place, tried, tried_n, &sum);
+
+	if (n == 0)
+		return NULL;
+	best_i = draw_index(d, sum);
+	best = d->c[best_i].e;
+	*why = (struct vx6_path_reason){.pick = VX6_PATH_DRAWN, .draws = 1, .candidates = n};
+	for (unsigned i = draws_for(d->req, place); i > 1 && best->rtt_us; i--) {
+		size_t other_i = draw_index(d, sum);
+		const struct vx6_relay *other = d->c[other_i].e;
+
+		why->draws++;
+		if (other == best || !other->rtt_us)
+			continue;
+		if (other->rtt_us < best->rtt_us) {
+			why->other_rtt_us = best->rtt_us;
+			best = other;
+			best_i = other_i;
+		} else if (!why->other_rtt_us || other->rtt_us < why->other_rtt_us) {
+			why->other_rtt_us = other->rtt_us;
+		}
+	}
+	why->rtt_us = best->rtt_us;
+	why->share = d->w[best_i] / sum;
+	why->has_history = vx6_relay_has_history(best);
+	why->relaxed = d->c[best_i].relaxed;
+	return best;
+}
+
+/* ---- the guard ---- */
+
+static bool guard_fits(struct draw *d, const struct vx6_guard *g, const struct vx6_relay **out)
+{
+	const struct vx6_relay *e = vx6_relays_find(d->relays, &g->node);
+
+	*out = e;
+	return e && path_relay_fits(e, needed(d, 0), d->view->now_s) &&
+	       !is_in(d->req->exclude, d->req->exclude_n, &e->node) &&
+	       outer_clash(d, e, d->diverse) == VX6_PATH_RULE_NONE &&
+	       inner_clash(d, e, 0, d->diverse) == VX6_PATH_RULE_NONE;
+}
+
+/*
+ * Primary ones that are usable and not to be avoided; usable primary ones; other usable ones. When none is usable we may have been cut off:
+ * the primary ones, and then all.
+ */
+static bool is_of_pass(const struct draw *d, const struct vx6_guard *g, unsigned pass)
+{
+	bool usable = vx6_guard_is_usable(g, d->view->now_s);
+
+	switch (pass) {
+	case 0:
+		return usable && g->primary && !is_in(d->req->avoid, d->req->avoid_n, &g->node);
+	case 1:
+		return usable && g->primary;
+	case 2:
+		return usable;
+	case 3:
+		return g->primary;
+	default:
+		return true;
+	}
+}
+
+static const struct vx6_relay *pick_guard(struct draw *d, const struct vx6_relay *const *tried,
+					  size_t tried_n)
+{
+	const struct vx6_relay *e;
+
+	for (unsigned pass = 0; pass < 5; pass++) {
+		for (size_t i = 0; i < vx6_guards_count(d->guards); i++) {
+			const struct vx6_guard *g = vx6_guards_at(d->guards, i);
+
+			if (!is_of_pass(d, g, pass) || !guard_fits(d, g, &e) ||
+			    was_tried(tried, tried_n, e))
+				continue;
+			d->why[0] = (struct vx6_path_reason){
+				.pick = VX6_PATH_GUARD,
+				.place = (uint8_t)(i + 1),
+				.primary = g->primary,
+				.confirmed = g->confirmed_s != 0,
+				.since_s = g->since_s,
+				.rtt_us = e->rtt_us,
+				.has_history = vx6_relay_has_history(e),
+				.relaxed = relaxed_for(d, e) & VX6_PATH_RELAXED_AVOID,
+			};
+			return e;
+		}
+	}
+	d->no_guard = d->no_guard || tried_n == 0;
+	return NULL;
+}
+
+/* ---- all hops ---- */
+
+static bool has_guard(const struct draw *d)
+{
+	return d->guards && d->req->purpose == VX6_PATH_ANONYMOUS;
+}
+
+static bool place_from(struct draw *d, size_t k)
+{
+	const struct vx6_relay *tried[TRIES];
+	size_t place;
+
+	if (k == d->order_n)
+		return true;
+	place = d->order[k];
+	for (size_t n = 0; n < TRIES && d->steps > 0; n++) {
+		const struct vx6_relay *e = place == 0 && has_guard(d)
+						    ? pick_guard(d, tried, n)
+						    : draw_relay(d, place, tried, n);
+
+		if (!e)
+			return false;
+		d->steps--;
+		if (blind_ends(d, e, place))
+			d->why[place].relaxed |= VX6_PATH_RELAXED_ENDS;
+		d->hop[place] = tried[n] = e;
+		if (place_from(d, k + 1))
+			return true;
+		d->hop[place] = NULL;
+	}
+	return false;
+}
+
+static void set_order(struct draw *d)
+{
+	size_t n = d->req->n;
+
+	d->order_n = 0;
+	if (!d->hop[0])
+		d->order[d->order_n++] = 0;
+	if (n > 1 && !d->hop[n - 1])
+		d->order[d->order_n++] = (uint8_t)(n - 1);
+	for (size_t i = 1; i + 1 < n; i++)
+		if (!d->hop[i])
+			d->order[d->order_n++] = (uint8_t)i;
+}
+
+static bool draw_under(struct draw *d, uint8_t relaxed, bool diverse)
+{
+	d->relaxed = relaxed;
+	d->diverse = diverse && !(relaxed & VX6_PATH_RELAXED_DIVERSITY);
+	gather(d);
+	d->steps = (unsigned)VX6_MIN(VX6_MAX(STEPS_WORK / (d->n + 1), (size_t)STEPS_MIN),
+				     (size_t)STEPS_MAX);
+	return place_from(d, 0);
+}
+
+static bool draw_relaxing(struct draw *d, bool diverse)
+{
+	static const uint8_t steps[] = {
+		VX6_PATH_RELAXED_AVOID, VX6_PATH_RELAXED_ENDS,    VX6_PATH_RELAXED_YOUNG,
+		VX6_PATH_RELAXED_NEW,   VX6_PATH_RELAXED_FAILING, VX6_PATH_RELAXED_DIVERSITY,
+	};
+	uint8_t relaxed =
+		path_age_stage(d->relays, VX6_RELAY_MIDDLE | d->req->every_may, d->view->now_s);
+	bool may_share = diverse && d->req->purpose == VX6_PATH_PERFORMANCE &&
+			 d->view->diversity == VX6_PATH_DIVERSITY_AUTO;
+
+	if (draw_under(d, relaxed, diverse))
+		return true;
+	for (size_t i = 0; i < VX6_ARRAY_N(steps); i++) {
+		if (relaxed & steps[i] || (steps[i] == VX6_PATH_RELAXED_DIVERSITY && !may_share))
+			continue;
+		relaxed |= steps[i];
+		if (draw_under(d, relaxed, diverse))
+			return true;
+	}
+	return false;
+}
+
+/* ---- hops that were asked for ---- */
+
+static vx6_err refuse(struct vx6_path_lack *lack, size_t place, const struct vx6_node_id *node,
+		      enum vx6_path_rule rule, vx6_err err)
+{
+	lack->place = (uint8_t)(place + 1);
+	lack->node = *node;
+	lack->rule = rule;
+	return err;
+}
+
+static vx6_err take_fixed(struct draw *d, bool diverse, struct vx6_path_lack *lack)
+{
+	/* whoever names relays for speed knows where they stand */
+	bool strict = diverse && d->req->purpose == VX6_PATH_ANONYMOUS;
+
+	for (size_t i = 0; i < d->req->n; i++) {
+		const struct vx6_node_id *node = d->req->fixed[i];
+		const struct vx6_relay *e = node ? vx6_relays_find(d->relays, node) : NULL;
+		enum vx6_path_rule rule;
+
+		if (!node)
+			continue;
+		if (vx6_node_id_eq(node, &d->view->self))
+			return refuse(lack, i, node, VX6_PATH_RULE_SELF, VX6_ERR(CONFLICT));
+		if (is_in(d->req->exclude, d->req->exclude_n, node))
+			return refuse(lack, i, node, VX6_PATH_RULE_EXCLUDED, VX6_ERR(CONFLICT));
+		if (!e)
+			return refuse(lack, i, node, VX6_PATH_RULE_NONE, VX6_ERR(NOT_FOUND));
+		if (!path_relay_fits(e, needed(d, i) & ~(uint32_t)VX6_RELAY_GUARD, d->view->now_s))
+			return refuse(lack, i, node, VX6_PATH_RULE_POLICY, VX6_ERR(UNSUPPORTED));
+		rule = outer_clash(d, e, strict);
+		if (rule == VX6_PATH_RULE_NONE)
+			rule = inner_clash(d, e, i, strict);
+		if (rule != VX6_PATH_RULE_NONE)
+			return refuse(lack, i, node, rule, VX6_ERR(CONFLICT));
+		d->hop[i] = e;
+		d->why[i] = (struct vx6_path_reason){
+			.pick = VX6_PATH_FIXED,
+			.rtt_us = e->rtt_us,
+			.has_history = vx6_relay_has_history(e),
+		};
+	}
+	return VX6_OK;
+}
+
+/* ---- the outcome ---- */
+
+static void tell(struct draw *d, bool diverse, struct vx6_path *out)
+{
+	memset(out, 0, sizeof *out);
+	out->n = d->req->n;
+	out->diversity_off = !diverse;
+	for (size_t i = 0; i < d->req->n; i++) {
+		if (diverse && (outer_clash(d, d->hop[i], true) != VX6_PATH_RULE_NONE ||
+				inner_clash(d, d->hop[i], i, true) != VX6_PATH_RULE_NONE))
+			d->why[i].relaxed |= VX6_PATH_RELAXED_DIVERSITY;
+		out->hop[i].node = d->hop[i]->node;
+		out->hop[i].why = d->why[i];
+		out->relaxed |= d->why[i].relaxed;
+	}
+}
+
+/* How many of those allowed may stand in one path together, taken as they come. */
+static uint32_t differing(const struct draw *d, bool diverse)
+{
+	const struct vx6_relay *set[VX6_PATH_MAX * 2];
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < d->n && n < VX6_ARRAY_N(set); i++) {
+		bool clash = false;
+
+		for (size_t k = 0; k < n && !clash; k++)
+			clash = path_clash_relay(set[k], d->c[i].e, diverse) != VX6_PATH_RULE_NONE;
+		if (!clash)
+			set[n++] = d->c[i].e;
+	}
+	return n;
+}
+
+static void count_lack(struct draw *d, bool diverse, struct vx6_path_lack *lack)
+{
+	uint32_t may = VX6_RELAY_MIDDLE | d->req->every_may;
+
+	lack->no_guard = d->no_guard;
+	lack->listed = (uint32_t)vx6_relays_listed(d->relays, d->view->now_s);
+	for (size_t i = 0; i < vx6_relays_count(d->relays); i++) {
+		const struct vx6_relay *e = vx6_relays_at(d->relays, i);
+
+		lack->with_key += path_relay_fits(e, 0, d->view->now_s);
+		lack->willing += path_relay_fits(e, may, d->view->now_s);
+	}
+	d->relaxed = UINT8_MAX;
+	d->diverse = diverse;
+	gather(d);
+	lack->allowed = (uint32_t)d->n;
+	for (size_t i = 0; i < d->n; i++)
+		lack->settled += path_age_missing(d->c[i].e, d->view->now_s) == 0;
+	lack->differing = differing(d, diverse);
+}
+
+vx6_err vx6_path_draw(const struct vx6_relays *relays, const struct vx6_guards *guards,
+		      const struct vx6_path_view *view, const struct vx6_path_request *req,
+		      const struct vx6_rand *rand, struct vx6_path *out, struct vx6_path_lack *lack)
+{
+	struct draw d = {
+		.relays = relays, .guards = guards, .view = view, .req = req, .rand = rand};
+	size_t n = VX6_MAX(vx6_relays_count(relays), (size_t)1);
+	bool diverse = vx6_path_is_diverse(view, relays);
+	vx6_err err;
+
+	*lack = (struct vx6_path_lack){.wanted = req->n};
+	if (req->n < 1 || req->n > VX6_PATH_MAX)
+		return VX6_ERR(INVALID);
+	VX6_TRY(take_fixed(&d, diverse, lack));
+	set_order(&d);
+	d.c = vx6_zalloc(n * sizeof *d.c);
+	d.w = vx6_zalloc(n * sizeof *d.w);
+	err = draw_relaxing(&d, diverse) ? VX6_OK : VX6_ERR(NO_RELAYS);
+	if (vx6_is_ok(err))
+		tell(&d, diverse, out);
+	else
+		count_lack(&d, diverse, lack);
+	free(d.c);
+	free(d.w);
+	return err;
+}
