@@ -85,7 +85,8 @@ static bool blind_ends(const struct draw *d, const struct vx6_relay *e, size_t p
 	size_t last = d->req->n - 1U;
 	const struct vx6_relay *other;
 
-	if (last == 0 || (place != 0 && place != last) || vx6_relay_has_history(e))
+	if (d->req->purpose != VX6_PATH_ANONYMOUS || last == 0 || (place != 0 && place != last) ||
+	    vx6_relay_has_history(e))
 		return false;
 	other = d->hop[place == 0 ? last : 0];
 	return other && !vx6_relay_has_history(other);
@@ -337,14 +338,28 @@ static bool draw_under(struct draw *d, uint8_t relaxed, bool diverse)
 	return place_from(d, 0);
 }
 
+/* What the age of the network and ours in it make impossible from the outset. */
+static uint8_t relaxed_at_first(const struct draw *d)
+{
+	uint32_t may = VX6_RELAY_MIDDLE | d->req->every_may;
+	uint8_t relaxed = path_age_stage(d->relays, may, d->view->now_s);
+
+	for (size_t i = 0; i < vx6_relays_count(d->relays); i++) {
+		const struct vx6_relay *e = vx6_relays_at(d->relays, i);
+
+		if (path_relay_fits(e, may, d->view->now_s) && vx6_relay_has_history(e))
+			return relaxed;
+	}
+	return relaxed | VX6_PATH_RELAXED_ENDS;
+}
+
 static bool draw_relaxing(struct draw *d, bool diverse)
 {
 	static const uint8_t steps[] = {
 		VX6_PATH_RELAXED_AVOID, VX6_PATH_RELAXED_ENDS,    VX6_PATH_RELAXED_YOUNG,
 		VX6_PATH_RELAXED_NEW,   VX6_PATH_RELAXED_FAILING, VX6_PATH_RELAXED_DIVERSITY,
 	};
-	uint8_t relaxed =
-		path_age_stage(d->relays, VX6_RELAY_MIDDLE | d->req->every_may, d->view->now_s);
+	uint8_t relaxed = relaxed_at_first(d);
 	bool may_share = diverse && d->req->purpose == VX6_PATH_PERFORMANCE &&
 			 d->view->diversity == VX6_PATH_DIVERSITY_AUTO;
 

@@ -13,7 +13,7 @@
  *          quick     between the ends, and for performance everywhere: the better round trip of two draws; performance with one relay: the best
  *                    of four. Where the first draw was not measured yet, it stays. So a relay gets at most twice its share of weight there
  *                    (four times), and its weight is at most that of four median relays
- *          ends      the first and the last relay are never both without a history
+ *          ends      anonymous: the first and the last relay are never both without a history, once any relay has one
  *          age       first seen 48 h ago
  * Relaxed  while fewer than 30 relays that fit are that old, 2 h do, and while fewer than 30 are that, any: young and small networks work
  *          at once. When no path is found, one after the other: those to be avoided; ends without a history; age; relays that fail more often

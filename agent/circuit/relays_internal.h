@@ -40,7 +40,7 @@ struct vx6_relays {
 		size_t measured_n;
 		double value;
 		bool valid;
-	} * median; /* what vx6_relays_median() remembers */
+	} *median; /* what vx6_relays_median() remembers */
 };
 
 struct slot *relays_slot(const struct vx6_relays *r, const struct vx6_node_id *node);
