@@ -92,7 +92,7 @@ bool vx6_guard_is_usable(const struct vx6_guard *e, uint64_t now_s)
 static bool has_fit_relay(const struct vx6_relays *relays, const struct vx6_node_id *node,
 			  uint64_t now_s)
 {
-	const struct vx6_relay *e = vx6_relays_find(relays, node);
+	const struct vx6_relay_entry *e = vx6_relays_find(relays, node);
 
 	return e && path_relay_fits(e, VX6_RELAY_GUARD | VX6_RELAY_MIDDLE, now_s);
 }
@@ -138,7 +138,7 @@ static size_t most(const struct vx6_relays *relays, uint64_t now_s)
 }
 
 static bool is_candidate(struct vx6_guards *g, const struct vx6_relays *relays,
-			 const struct vx6_path_view *view, const struct vx6_relay *e,
+			 const struct vx6_path_view *view, const struct vx6_relay_entry *e,
 			 uint8_t relaxed, bool diverse)
 {
 	if (!path_relay_fits(e, VX6_RELAY_GUARD | VX6_RELAY_MIDDLE, view->now_s) ||
@@ -146,7 +146,7 @@ static bool is_candidate(struct vx6_guards *g, const struct vx6_relays *relays,
 	    path_clash_self(view, e, diverse) != VX6_PATH_RULE_NONE)
 		return false;
 	for (size_t i = 0; i < g->n; i++) {
-		const struct vx6_relay *other = vx6_relays_find(relays, &g->v[i].g.node);
+		const struct vx6_relay_entry *other = vx6_relays_find(relays, &g->v[i].g.node);
 
 		if (vx6_node_id_eq(&g->v[i].g.node, &e->node) ||
 		    (other && path_clash_relay(other, e, diverse) != VX6_PATH_RULE_NONE))
@@ -155,7 +155,7 @@ static bool is_candidate(struct vx6_guards *g, const struct vx6_relays *relays,
 	return true;
 }
 
-static void sample(struct vx6_guards *g, const struct vx6_relay *e, uint64_t now_s,
+static void sample(struct vx6_guards *g, const struct vx6_relay_entry *e, uint64_t now_s,
 		   const struct vx6_rand *rand)
 {
 	struct guard *fresh = &g->v[g->n++];
@@ -176,11 +176,11 @@ static bool draw_one(struct vx6_guards *g, const struct vx6_relays *relays,
 {
 	double median = vx6_relays_median(relays, view->now_s), sum = 0, at;
 	size_t n = vx6_relays_count(relays);
-	const struct vx6_relay *last = NULL;
+	const struct vx6_relay_entry *last = NULL;
 	double *w = vx6_zalloc(VX6_MAX(n, (size_t)1) * sizeof *w);
 
 	for (size_t i = 0; i < n; i++) {
-		const struct vx6_relay *e = vx6_relays_at(relays, i);
+		const struct vx6_relay_entry *e = vx6_relays_at(relays, i);
 
 		if (is_candidate(g, relays, view, e, relaxed, diverse))
 			sum += w[i] = vx6_relay_weight(e, median, view->now_s);

@@ -17,7 +17,7 @@ enum {
 };
 
 struct candidate {
-	const struct vx6_relay *e;
+	const struct vx6_relay_entry *e;
 	double weight;
 	uint8_t relaxed; /* what has to be relaxed for it */
 };
@@ -33,7 +33,7 @@ struct draw {
 	struct candidate *c;
 	double *w; /* of the present hop; 0: does not fit */
 	size_t n;
-	const struct vx6_relay *hop[VX6_PATH_MAX];
+	const struct vx6_relay_entry *hop[VX6_PATH_MAX];
 	struct vx6_path_reason why[VX6_PATH_MAX];
 	uint8_t order[VX6_PATH_MAX];
 	size_t order_n;
@@ -52,7 +52,8 @@ static bool is_in(const struct vx6_node_id *v, size_t n, const struct vx6_node_i
 /* ---- who fits ---- */
 
 /* With ourselves and the target. */
-static enum vx6_path_rule outer_clash(const struct draw *d, const struct vx6_relay *e, bool diverse)
+static enum vx6_path_rule outer_clash(const struct draw *d, const struct vx6_relay_entry *e,
+				      bool diverse)
 {
 	enum vx6_path_rule rule = path_clash_self(d->view, e, diverse);
 
@@ -62,8 +63,8 @@ static enum vx6_path_rule outer_clash(const struct draw *d, const struct vx6_rel
 }
 
 /* With the hops that are there, but for the one at @p place. */
-static enum vx6_path_rule inner_clash(const struct draw *d, const struct vx6_relay *e, size_t place,
-				      bool diverse)
+static enum vx6_path_rule inner_clash(const struct draw *d, const struct vx6_relay_entry *e,
+				      size_t place, bool diverse)
 {
 	enum vx6_path_rule rule = VX6_PATH_RULE_NONE;
 
@@ -80,10 +81,10 @@ static uint32_t needed(const struct draw *d, size_t place)
 }
 
 /* The first and the last relay would both be without a history. */
-static bool blind_ends(const struct draw *d, const struct vx6_relay *e, size_t place)
+static bool blind_ends(const struct draw *d, const struct vx6_relay_entry *e, size_t place)
 {
 	size_t last = d->req->n - 1U;
-	const struct vx6_relay *other;
+	const struct vx6_relay_entry *other;
 
 	if (d->req->purpose != VX6_PATH_ANONYMOUS || last == 0 || (place != 0 && place != last) ||
 	    vx6_relay_has_history(e))
@@ -92,7 +93,7 @@ static bool blind_ends(const struct draw *d, const struct vx6_relay *e, size_t p
 	return other && !vx6_relay_has_history(other);
 }
 
-static uint8_t relaxed_for(const struct draw *d, const struct vx6_relay *e)
+static uint8_t relaxed_for(const struct draw *d, const struct vx6_relay_entry *e)
 {
 	uint8_t bits = path_age_missing(e, d->view->now_s);
 
@@ -111,7 +112,7 @@ static void gather(struct draw *d)
 
 	d->n = 0;
 	for (size_t i = 0; i < vx6_relays_count(d->relays); i++) {
-		const struct vx6_relay *e = vx6_relays_at(d->relays, i);
+		const struct vx6_relay_entry *e = vx6_relays_at(d->relays, i);
 		struct candidate *c = &d->c[d->n];
 
 		if (!path_relay_fits(e, may, d->view->now_s) ||
@@ -127,7 +128,8 @@ static void gather(struct draw *d)
 
 /* ---- one hop ---- */
 
-static bool was_tried(const struct vx6_relay *const *tried, size_t n, const struct vx6_relay *e)
+static bool was_tried(const struct vx6_relay_entry *const *tried, size_t n,
+		      const struct vx6_relay_entry *e)
 {
 	for (size_t i = 0; i < n; i++)
 		if (tried[i] == e)
@@ -136,14 +138,14 @@ static bool was_tried(const struct vx6_relay *const *tried, size_t n, const stru
 }
 
 /* @param sum set to the weight of those that fit @return how many */
-static uint32_t weigh(struct draw *d, size_t place, const struct vx6_relay *const *tried,
+static uint32_t weigh(struct draw *d, size_t place, const struct vx6_relay_entry *const *tried,
 		      size_t tried_n, double *sum)
 {
 	uint32_t may = needed(d, place), n = 0;
 
 	*sum = 0;
 	for (size_t i = 0; i < d->n; i++) {
-		const struct vx6_relay *e = d->c[i].e;
+		const struct vx6_relay_entry *e = d->c[i].e;
 
 		d->w[i] = 0;
 		if ((e->policy & may) != may || was_tried(tried, tried_n, e) ||
@@ -181,11 +183,12 @@ static unsigned draws_for(const struct vx6_path_request *req, size_t place)
 }
 
 /* @return NULL: nobody fits */
-static const struct vx6_relay *draw_relay(struct draw *d, size_t place,
-					  const struct vx6_relay *const *tried, size_t tried_n)
+static const struct vx6_relay_entry *draw_relay(struct draw *d, size_t place,
+						const struct vx6_relay_entry *const *tried,
+						size_t tried_n)
 {
 	struct vx6_path_reason *why = &d->why[place];
-	const struct vx6_relay *best;
+	const struct vx6_relay_entry *best;
 	size_t best_i;
 	double sum;
 	uint32_t n = weigh(d, place, tried, tried_n, &sum);
@@ -197,7 +200,7 @@ static const struct vx6_relay *draw_relay(struct draw *d, size_t place,
 	*why = (struct vx6_path_reason){.pick = VX6_PATH_DRAWN, .draws = 1, .candidates = n};
 	for (unsigned i = draws_for(d->req, place); i > 1 && best->rtt_us; i--) {
 		size_t other_i = draw_index(d, sum);
-		const struct vx6_relay *other = d->c[other_i].e;
+		const struct vx6_relay_entry *other = d->c[other_i].e;
 
 		why->draws++;
 		if (other == best || !other->rtt_us)
@@ -219,9 +222,10 @@ static const struct vx6_relay *draw_relay(struct draw *d, size_t place,
 
 /* ---- the guard ---- */
 
-static bool guard_fits(struct draw *d, const struct vx6_guard *g, const struct vx6_relay **out)
+static bool guard_fits(struct draw *d, const struct vx6_guard *g,
+		       const struct vx6_relay_entry **out)
 {
-	const struct vx6_relay *e = vx6_relays_find(d->relays, &g->node);
+	const struct vx6_relay_entry *e = vx6_relays_find(d->relays, &g->node);
 
 	*out = e;
 	return e && path_relay_fits(e, needed(d, 0), d->view->now_s) &&
@@ -252,10 +256,11 @@ static bool is_of_pass(const struct draw *d, const struct vx6_guard *g, unsigned
 	}
 }
 
-static const struct vx6_relay *pick_guard(struct draw *d, const struct vx6_relay *const *tried,
-					  size_t tried_n)
+static const struct vx6_relay_entry *pick_guard(struct draw *d,
+						const struct vx6_relay_entry *const *tried,
+						size_t tried_n)
 {
-	const struct vx6_relay *e;
+	const struct vx6_relay_entry *e;
 
 	for (unsigned pass = 0; pass < 5; pass++) {
 		for (size_t i = 0; i < vx6_guards_count(d->guards); i++) {
@@ -290,16 +295,16 @@ static bool has_guard(const struct draw *d)
 
 static bool place_from(struct draw *d, size_t k)
 {
-	const struct vx6_relay *tried[TRIES];
+	const struct vx6_relay_entry *tried[TRIES];
 	size_t place;
 
 	if (k == d->order_n)
 		return true;
 	place = d->order[k];
 	for (size_t n = 0; n < TRIES && d->steps > 0; n++) {
-		const struct vx6_relay *e = place == 0 && has_guard(d)
-						    ? pick_guard(d, tried, n)
-						    : draw_relay(d, place, tried, n);
+		const struct vx6_relay_entry *e = place == 0 && has_guard(d)
+							  ? pick_guard(d, tried, n)
+							  : draw_relay(d, place, tried, n);
 
 		if (!e)
 			return false;
@@ -345,7 +350,7 @@ static uint8_t relaxed_at_first(const struct draw *d)
 	uint8_t relaxed = path_age_stage(d->relays, may, d->view->now_s);
 
 	for (size_t i = 0; i < vx6_relays_count(d->relays); i++) {
-		const struct vx6_relay *e = vx6_relays_at(d->relays, i);
+		const struct vx6_relay_entry *e = vx6_relays_at(d->relays, i);
 
 		if (path_relay_fits(e, may, d->view->now_s) && vx6_relay_has_history(e))
 			return relaxed;
@@ -393,7 +398,7 @@ static vx6_err take_fixed(struct draw *d, bool diverse, struct vx6_path_lack *la
 
 	for (size_t i = 0; i < d->req->n; i++) {
 		const struct vx6_node_id *node = d->req->fixed[i];
-		const struct vx6_relay *e = node ? vx6_relays_find(d->relays, node) : NULL;
+		const struct vx6_relay_entry *e = node ? vx6_relays_find(d->relays, node) : NULL;
 		enum vx6_path_rule rule;
 
 		if (!node)
@@ -441,7 +446,7 @@ static void tell(struct draw *d, bool diverse, struct vx6_path *out)
 /* How many of those allowed may stand in one path together, taken as they come. */
 static uint32_t differing(const struct draw *d, bool diverse)
 {
-	const struct vx6_relay *set[VX6_PATH_MAX * 2];
+	const struct vx6_relay_entry *set[VX6_PATH_MAX * 2];
 	uint32_t n = 0;
 
 	for (size_t i = 0; i < d->n && n < VX6_ARRAY_N(set); i++) {
@@ -462,7 +467,7 @@ static void count_lack(struct draw *d, bool diverse, struct vx6_path_lack *lack)
 	lack->no_guard = d->no_guard;
 	lack->listed = (uint32_t)vx6_relays_listed(d->relays, d->view->now_s);
 	for (size_t i = 0; i < vx6_relays_count(d->relays); i++) {
-		const struct vx6_relay *e = vx6_relays_at(d->relays, i);
+		const struct vx6_relay_entry *e = vx6_relays_at(d->relays, i);
 
 		lack->with_key += path_relay_fits(e, 0, d->view->now_s);
 		lack->willing += path_relay_fits(e, may, d->view->now_s);

@@ -41,15 +41,15 @@ static enum vx6_path_rule clash(const uint8_t *family_a, const struct vx6_networ
 	return VX6_PATH_RULE_NONE;
 }
 
-enum vx6_path_rule path_clash_relay(const struct vx6_relay *a, const struct vx6_relay *b,
-				    bool diverse)
+enum vx6_path_rule path_clash_relay(const struct vx6_relay_entry *a,
+				    const struct vx6_relay_entry *b, bool diverse)
 {
 	if (vx6_node_id_eq(&a->node, &b->node))
 		return VX6_PATH_RULE_TWICE;
 	return clash(a->family, &a->nets, b->family, &b->nets, diverse);
 }
 
-enum vx6_path_rule path_clash_end(const struct vx6_path_end *a, const struct vx6_relay *b,
+enum vx6_path_rule path_clash_end(const struct vx6_path_end *a, const struct vx6_relay_entry *b,
 				  bool diverse)
 {
 	if (vx6_node_id_eq(&a->node, &b->node))
@@ -57,21 +57,21 @@ enum vx6_path_rule path_clash_end(const struct vx6_path_end *a, const struct vx6
 	return clash(a->family, &a->nets, b->family, &b->nets, diverse);
 }
 
-enum vx6_path_rule path_clash_self(const struct vx6_path_view *view, const struct vx6_relay *e,
-				   bool diverse)
+enum vx6_path_rule path_clash_self(const struct vx6_path_view *view,
+				   const struct vx6_relay_entry *e, bool diverse)
 {
 	if (vx6_node_id_eq(&view->self, &e->node))
 		return VX6_PATH_RULE_SELF;
 	return clash(view->family, &view->nets, e->family, &e->nets, diverse);
 }
 
-bool path_relay_fits(const struct vx6_relay *e, uint32_t may, uint64_t now_s)
+bool path_relay_fits(const struct vx6_relay_entry *e, uint32_t may, uint64_t now_s)
 {
 	return vx6_relay_is_listed(e, now_s) && now_s < e->onion_until_s && !e->draining &&
 	       (e->policy & may) == may;
 }
 
-uint8_t path_age_missing(const struct vx6_relay *e, uint64_t now_s)
+uint8_t path_age_missing(const struct vx6_relay_entry *e, uint64_t now_s)
 {
 	uint64_t age_s = vx6_relay_age_s(e, now_s);
 
@@ -86,7 +86,7 @@ uint8_t path_age_stage(const struct vx6_relays *relays, uint32_t may, uint64_t n
 	size_t old = 0, young = 0;
 
 	for (size_t i = 0; i < vx6_relays_count(relays); i++) {
-		const struct vx6_relay *e = vx6_relays_at(relays, i);
+		const struct vx6_relay_entry *e = vx6_relays_at(relays, i);
 		uint8_t missing;
 
 		if (!path_relay_fits(e, may, now_s))
@@ -106,7 +106,7 @@ bool vx6_path_is_diverse(const struct vx6_path_view *view, const struct vx6_rela
 	if (view->diversity != VX6_PATH_DIVERSITY_AUTO)
 		return view->diversity == VX6_PATH_DIVERSITY_ON;
 	for (size_t i = 0; i < vx6_relays_count(relays); i++) {
-		const struct vx6_relay *e = vx6_relays_at(relays, i);
+		const struct vx6_relay_entry *e = vx6_relays_at(relays, i);
 
 		if (vx6_relay_is_listed(e, view->now_s) && e->nets.prefix_n > 0 &&
 		    e->nets.prefix[0] != VX6_RELAY_PREFIX_PRIVATE)

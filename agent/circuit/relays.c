@@ -67,7 +67,7 @@ void relays_remove(struct vx6_relays *r, struct slot *s)
 
 /* ---- room ---- */
 
-static bool shares_prefix(const struct vx6_relay *a, const struct vx6_relay *b)
+static bool shares_prefix(const struct vx6_relay_entry *a, const struct vx6_relay_entry *b)
 {
 	for (size_t i = 0; i < a->nets.prefix_n; i++)
 		for (size_t k = 0; k < b->nets.prefix_n; k++)
@@ -78,7 +78,7 @@ static bool shares_prefix(const struct vx6_relay *a, const struct vx6_relay *b)
 }
 
 /* Entries without a history in a network of @p e. */
-static size_t neighbours(const struct vx6_relays *r, const struct vx6_relay *e)
+static size_t neighbours(const struct vx6_relays *r, const struct vx6_relay_entry *e)
 {
 	size_t n = 0;
 
@@ -105,7 +105,7 @@ static struct slot *longest_gone(const struct vx6_relays *r, uint64_t now_s)
 	return best;
 }
 
-static struct slot *most_crowded(struct vx6_relays *r, const struct vx6_relay *newcomer)
+static struct slot *most_crowded(struct vx6_relays *r, const struct vx6_relay_entry *newcomer)
 {
 	size_t most = neighbours(r, newcomer) + 1; /* as it would be */
 	struct slot *best = NULL;
@@ -127,7 +127,7 @@ static struct slot *most_crowded(struct vx6_relays *r, const struct vx6_relay *n
 	return best;
 }
 
-static bool room_for(struct vx6_relays *r, const struct vx6_relay *newcomer, uint64_t now_s)
+static bool room_for(struct vx6_relays *r, const struct vx6_relay_entry *newcomer, uint64_t now_s)
 {
 	struct slot *out;
 
@@ -144,7 +144,7 @@ static bool room_for(struct vx6_relays *r, const struct vx6_relay *newcomer, uin
 	return true;
 }
 
-struct slot *relays_make(struct vx6_relays *r, const struct vx6_relay *like, uint64_t now_s)
+struct slot *relays_make(struct vx6_relays *r, const struct vx6_relay_entry *like, uint64_t now_s)
 {
 	struct slot *s;
 
@@ -184,7 +184,7 @@ void vx6_relay_facts_of(const struct vx6_relay_info *info, const struct vx6_endp
 		out->addrs[i] = endpoint->addrs[i].addr;
 }
 
-static void set_facts(struct vx6_relay *e, const struct vx6_relay_facts *f)
+static void set_facts(struct vx6_relay_entry *e, const struct vx6_relay_facts *f)
 {
 	e->node = f->node;
 	e->until_s = f->until_s;
@@ -203,7 +203,7 @@ static void set_facts(struct vx6_relay *e, const struct vx6_relay_facts *f)
 vx6_err vx6_relays_put(struct vx6_relays *r, const struct vx6_relay_facts *f, uint64_t now_s)
 {
 	static const uint8_t none[VX6_ONION_KEY_BYTES];
-	struct vx6_relay fresh = {0};
+	struct vx6_relay_entry fresh = {0};
 	struct slot *s;
 
 	if (f->addrs_n == 0 || f->addrs[0].family != VX6_ADDR_IP || f->policy == 0 ||
@@ -261,7 +261,7 @@ void vx6_relays_seen_draining(struct vx6_relays *r, const struct vx6_node_id *no
 void vx6_relays_expire(struct vx6_relays *r, uint64_t now_s)
 {
 	for (size_t i = r->n; i-- > 0;) {
-		const struct vx6_relay *e = &r->v[i]->e;
+		const struct vx6_relay_entry *e = &r->v[i]->e;
 		uint64_t gone_s = now_s - VX6_MIN(e->last_listed_s, now_s);
 
 		if (!vx6_relay_is_listed(e, now_s) &&
@@ -272,7 +272,8 @@ void vx6_relays_expire(struct vx6_relays *r, uint64_t now_s)
 
 /* ---- to look at ---- */
 
-const struct vx6_relay *vx6_relays_find(const struct vx6_relays *r, const struct vx6_node_id *node)
+const struct vx6_relay_entry *vx6_relays_find(const struct vx6_relays *r,
+					      const struct vx6_node_id *node)
 {
 	const struct slot *s = relays_slot(r, node);
 
@@ -284,7 +285,7 @@ size_t vx6_relays_count(const struct vx6_relays *r)
 	return r->n;
 }
 
-const struct vx6_relay *vx6_relays_at(const struct vx6_relays *r, size_t i)
+const struct vx6_relay_entry *vx6_relays_at(const struct vx6_relays *r, size_t i)
 {
 	VX6_ASSERT(i < r->n);
 	return &r->v[i]->e;
@@ -304,7 +305,7 @@ uint64_t vx6_relays_version(const struct vx6_relays *r)
 	return r->version;
 }
 
-bool vx6_relay_is_listed(const struct vx6_relay *e, uint64_t now_s)
+bool vx6_relay_is_listed(const struct vx6_relay_entry *e, uint64_t now_s)
 {
 	return now_s < e->until_s;
 }

@@ -72,7 +72,7 @@ void vx6_relay_facts_of(const struct vx6_relay_info *info, const struct vx6_endp
 			uint64_t now_s, struct vx6_relay_facts *out);
 
 /** An entry, to be read. */
-struct vx6_relay {
+struct vx6_relay_entry {
 	struct vx6_node_id node;
 	/* what records say; zero when none holds since the start */
 	uint64_t until_s;
@@ -141,33 +141,34 @@ void vx6_relays_seen_bytes(struct vx6_relays *r, const struct vx6_node_id *node,
 /* ---- to look at; pointers hold until the next call that changes the pool ---- */
 
 /** @return NULL: not known */
-const struct vx6_relay *vx6_relays_find(const struct vx6_relays *r, const struct vx6_node_id *node);
+const struct vx6_relay_entry *vx6_relays_find(const struct vx6_relays *r,
+					      const struct vx6_node_id *node);
 /** All entries, those that are not listed too. */
 size_t vx6_relays_count(const struct vx6_relays *r);
 /** @param i below vx6_relays_count(); in no particular order */
-const struct vx6_relay *vx6_relays_at(const struct vx6_relays *r, size_t i);
+const struct vx6_relay_entry *vx6_relays_at(const struct vx6_relays *r, size_t i);
 /** How many are listed. */
 size_t vx6_relays_listed(const struct vx6_relays *r, uint64_t now_s);
 /** Changes whenever an entry, what is said of it, or a measurement does. */
 uint64_t vx6_relays_version(const struct vx6_relays *r);
 
-bool vx6_relay_is_listed(const struct vx6_relay *e, uint64_t now_s);
-bool vx6_relay_has_history(const struct vx6_relay *e);
+bool vx6_relay_is_listed(const struct vx6_relay_entry *e, uint64_t now_s);
+bool vx6_relay_has_history(const struct vx6_relay_entry *e);
 /** Seconds since it was first seen. */
-uint64_t vx6_relay_age_s(const struct vx6_relay *e, uint64_t now_s);
+uint64_t vx6_relay_age_s(const struct vx6_relay_entry *e, uint64_t now_s);
 /** Decayed to @p now_s. */
-void vx6_relay_score(const struct vx6_relay *e, uint64_t now_s, double *successes,
+void vx6_relay_score(const struct vx6_relay_entry *e, uint64_t now_s, double *successes,
 		     double *failures);
 /** (s + 1) / (s + f + 1) */
-double vx6_relay_success(const struct vx6_relay *e, uint64_t now_s);
+double vx6_relay_success(const struct vx6_relay_entry *e, uint64_t now_s);
 /** It fails more often than it works, and has failed at least three times lately. */
-bool vx6_relay_is_failing(const struct vx6_relay *e, uint64_t now_s);
+bool vx6_relay_is_failing(const struct vx6_relay_entry *e, uint64_t now_s);
 /** Bytes/s, decayed; 0: not measured. */
-double vx6_relay_capacity(const struct vx6_relay *e, uint64_t now_s);
+double vx6_relay_capacity(const struct vx6_relay_entry *e, uint64_t now_s);
 /** Median capacity of the listed ones that were measured; 0: none was. Kept for a minute. */
 double vx6_relays_median(const struct vx6_relays *r, uint64_t now_s);
 /** See the head of this file. @param median vx6_relays_median() @return above 0 */
-double vx6_relay_weight(const struct vx6_relay *e, double median, uint64_t now_s);
+double vx6_relay_weight(const struct vx6_relay_entry *e, double median, uint64_t now_s);
 
 /* ---- rows ---- */
 

@@ -19,7 +19,7 @@ enum {
 };
 
 struct slot {
-	struct vx6_relay e;
+	struct vx6_relay_entry e;
 	size_t at; /* its place in vx6_relays.v */
 	bool dirty;
 	UT_hash_handle hh;
@@ -45,7 +45,7 @@ struct vx6_relays {
 
 struct slot *relays_slot(const struct vx6_relays *r, const struct vx6_node_id *node);
 /** Makes an entry, and room for it. @param like its prefixes @return NULL: no room */
-struct slot *relays_make(struct vx6_relays *r, const struct vx6_relay *like, uint64_t now_s);
+struct slot *relays_make(struct vx6_relays *r, const struct vx6_relay_entry *like, uint64_t now_s);
 void relays_remove(struct vx6_relays *r, struct slot *s);
 /** A row of it is to be written. */
 void relays_touch(struct vx6_relays *r, struct slot *s);

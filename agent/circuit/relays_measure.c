@@ -28,17 +28,18 @@ static uint64_t since(uint64_t then_s, uint64_t now_s)
 	return now_s - VX6_MIN(then_s, now_s);
 }
 
-bool vx6_relay_has_history(const struct vx6_relay *e)
+bool vx6_relay_has_history(const struct vx6_relay_entry *e)
 {
 	return e->uses >= VX6_RELAY_PROVEN_USES;
 }
 
-uint64_t vx6_relay_age_s(const struct vx6_relay *e, uint64_t now_s)
+uint64_t vx6_relay_age_s(const struct vx6_relay_entry *e, uint64_t now_s)
 {
 	return since(e->first_seen_s, now_s);
 }
 
-void vx6_relay_score(const struct vx6_relay *e, uint64_t now_s, double *successes, double *failures)
+void vx6_relay_score(const struct vx6_relay_entry *e, uint64_t now_s, double *successes,
+		     double *failures)
 {
 	uint64_t s = since(e->score_s, now_s);
 
@@ -46,7 +47,7 @@ void vx6_relay_score(const struct vx6_relay *e, uint64_t now_s, double *successe
 	*failures = relays_decay(e->failures, s, RELAY_SCORE_HALF_S);
 }
 
-double vx6_relay_success(const struct vx6_relay *e, uint64_t now_s)
+double vx6_relay_success(const struct vx6_relay_entry *e, uint64_t now_s)
 {
 	double s, f;
 
@@ -54,7 +55,7 @@ double vx6_relay_success(const struct vx6_relay *e, uint64_t now_s)
 	return (s + 1) / (s + f + 1);
 }
 
-bool vx6_relay_is_failing(const struct vx6_relay *e, uint64_t now_s)
+bool vx6_relay_is_failing(const struct vx6_relay_entry *e, uint64_t now_s)
 {
 	double s, f;
 
@@ -62,7 +63,7 @@ bool vx6_relay_is_failing(const struct vx6_relay *e, uint64_t now_s)
 	return f > s && f > 2.5; /* three, a little while ago */
 }
 
-double vx6_relay_capacity(const struct vx6_relay *e, uint64_t now_s)
+double vx6_relay_capacity(const struct vx6_relay_entry *e, uint64_t now_s)
 {
 	return relays_decay(e->capacity, since(e->capacity_s, now_s), RELAY_CAPACITY_HALF_S);
 }
@@ -101,7 +102,7 @@ double vx6_relays_median(const struct vx6_relays *r, uint64_t now_s)
 	return m->value;
 }
 
-double vx6_relay_weight(const struct vx6_relay *e, double median, uint64_t now_s)
+double vx6_relay_weight(const struct vx6_relay_entry *e, double median, uint64_t now_s)
 {
 	double success = vx6_relay_success(e, now_s), w;
 
@@ -117,7 +118,7 @@ double vx6_relay_weight(const struct vx6_relay *e, double median, uint64_t now_s
 
 /* ---- what happened ---- */
 
-static void score(struct vx6_relay *e, double successes, double failures, uint64_t now_s)
+static void score(struct vx6_relay_entry *e, double successes, double failures, uint64_t now_s)
 {
 	double s, f;
 

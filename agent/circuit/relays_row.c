@@ -32,7 +32,7 @@ static uint64_t whole(double v)
 	return v >= 0x1p53 ? UINT64_C(1) << 53 : (uint64_t)(v + 0.5);
 }
 
-static size_t encode(const struct vx6_relay *e, uint8_t out[static VX6_CIRCUIT_ROW_MAX])
+static size_t encode(const struct vx6_relay_entry *e, uint8_t out[static VX6_CIRCUIT_ROW_MAX])
 {
 	struct vx6_wr w;
 
@@ -76,7 +76,7 @@ size_t vx6_relays_save(struct vx6_relays *r, const struct vx6_circuit_store *to,
 	return done;
 }
 
-static vx6_err decode(struct vx6_rd *rd, struct vx6_relay *out)
+static vx6_err decode(struct vx6_rd *rd, struct vx6_relay_entry *out)
 {
 	out->first_seen_s = vx6_rd_u64(rd);
 	out->last_listed_s = vx6_rd_u64(rd);
@@ -99,7 +99,7 @@ static void not_later(uint64_t *s, uint64_t now_s)
 }
 
 /* Its record came in first. */
-static vx6_err remember(struct vx6_relays *r, struct slot *s, const struct vx6_relay *old)
+static vx6_err remember(struct vx6_relays *r, struct slot *s, const struct vx6_relay_entry *old)
 {
 	if (s->e.last_used_s)
 		return VX6_ERR(EXISTS);
@@ -120,7 +120,7 @@ static vx6_err remember(struct vx6_relays *r, struct slot *s, const struct vx6_r
 vx6_err vx6_relays_load(struct vx6_relays *r, const uint8_t *key, size_t key_n,
 			const uint8_t *value, size_t n, uint64_t now_s)
 {
-	struct vx6_relay e = {0};
+	struct vx6_relay_entry e = {0};
 	struct vx6_rd rd;
 	struct slot *s;
 

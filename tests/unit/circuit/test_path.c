@@ -41,7 +41,7 @@ static vx6_err draw(const struct vx6_path_request *req)
 	return vx6_path_draw(pool, NULL, &view, req, &rnd.rand, &path, &lack);
 }
 
-static const struct vx6_relay *hop(size_t i)
+static const struct vx6_relay_entry *hop(size_t i)
 {
 	return vx6_relays_find(pool, &path.hop[i].node);
 }
@@ -64,7 +64,7 @@ static void assert_differ(const struct vx6_path_end *target)
 	static const uint8_t none[VX6_RELAY_FAMILY_BYTES];
 
 	for (size_t i = 0; i < path.n; i++) {
-		const struct vx6_relay *a = hop(i);
+		const struct vx6_relay_entry *a = hop(i);
 
 		assert_false(vx6_node_id_eq(&a->node, &view.self));
 		assert_false(shares(&a->nets, &view.nets));

@@ -27,7 +27,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-static const struct vx6_relay *at(uint32_t n)
+static const struct vx6_relay_entry *at(uint32_t n)
 {
 	struct vx6_node_id id = pool_id(n);
 
@@ -255,7 +255,7 @@ static void relays_rows__saved_and_loaded__what_was_measured_is_there(void **sta
 	struct vx6_circuit_store store = {disk_row, &disk};
 	struct vx6_relays *other = vx6_relays_new();
 	struct vx6_node_id id = pool_id(3);
-	const struct vx6_relay *e;
+	const struct vx6_relay_entry *e;
 
 	pool_add(pool, 1, 20, POOL_T0);
 	pool_use(pool, 3, 7, 23000, MIB, POOL_T0 + 50);
