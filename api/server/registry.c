@@ -22,11 +22,9 @@ static void put_features(struct vx6_json *j, uint64_t features)
 	static const struct {
 		uint64_t bit;
 		const char *name;
-	} known[] = {{VX6_FEAT_SERVICE, "service"},
-		     {VX6_FEAT_RECORDS, "records"},
-		     {VX6_FEAT_DHT, "dht"},
-		     {VX6_FEAT_EXCHANGE, "exchange"},
-		     {VX6_FEAT_RESUME, "resume"}};
+	} known[] = {{VX6_FEAT_SERVICE, "service"}, {VX6_FEAT_RECORDS, "records"},
+		     {VX6_FEAT_DHT, "dht"},         {VX6_FEAT_EXCHANGE, "exchange"},
+		     {VX6_FEAT_RESUME, "resume"},   {VX6_FEAT_CIRCUIT, "circuit"}};
 
 	vx6_json_array(j, "features");
 	for (size_t i = 0; i < VX6_ARRAY_N(known); i++)

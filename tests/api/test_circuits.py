@@ -1,10 +1,14 @@
-"""Routes of forwards and connections, relays, circuits, and the node's part as a relay, as far as one agent alone shows them."""
+"""Routes of forwards and connections, relays, circuits, and the node's part as a relay, as far as one agent alone shows them; and what the
+command line makes of those that a scripted API tells of."""
 import json
+import os
+import subprocess
 import tempfile
 
 import pytest
 
-from conftest import ROOT, Agent
+from conftest import BIN, ROOT, Agent
+from fake_api import FakeApi
 
 ALICE = "vx1q8t44xqps2cs4d74f0ld8jtyquaqactj70d2vge94upp568hqag35hm33nh"
 BOB = "vx1q9l90ztnnwnn2js5slnqh87dguptf36phr2ydnupufc4sfuge523kz7d9pf"
@@ -299,3 +303,72 @@ def test_events_of_circuits_are_described():
 	for event in ("built", "failed", "closed", "moved"):
 		assert described[f"circuit.{event}"] == "circuit"
 	assert described["relay.budget"] == described["relay.draining"] == "relay" and described["guard.changed"] == "guard"
+
+
+# ---- the command line ----
+
+def example(name, **more):
+	return {**json.loads((ROOT / "schemas" / "api" / f"{name}.json").read_text())["examples"][0], **more}
+
+
+@pytest.fixture
+def told(tmp_path):
+	"""told(argv) -> what the command prints when the API answers with the examples of the contract."""
+	answers = {"/v1/relays": "Relay", "/v1/circuits/decisions": "CircuitDecision", "/v1/circuits": "Circuit"}
+
+	def answer(request):
+		path = request.path.split("?")[0]
+		if path in answers and request.method == "GET":
+			return 200, {"items": [example(answers[path])], "next_cursor": None, "index": 1}
+		kind = next(v for k, v in answers.items() if path.startswith(k))
+		if request.method == "DELETE":
+			return 204, None
+		return (200 if request.method == "GET" else 202), example(kind)
+
+	server = FakeApi(tmp_path / "api.sock", answer)
+	env = {k: v for k, v in os.environ.items() if not k.startswith("VX6_")} | {"NO_COLOR": "1"}
+
+	def run(*argv):
+		done = subprocess.run([BIN, "--socket", tmp_path / "api.sock", *argv], capture_output=True, text=True, env=env, timeout=20)
+		assert done.returncode == 0, done.stderr
+		return done.stdout
+
+	run.server = server
+	yield run
+	server.close()
+
+
+def test_relays_as_tables(told):
+	head, row = told("relay", "list").splitlines()
+	assert head.split()[:4] == ["NAME", "STANDING", "GUARD", "SHARE"]
+	assert row.startswith("alice  candidate      1  2.1 %") and ALICE in row
+	assert "capacity_bytes_per_s" in told("relay", "show", ALICE)
+	assert json.loads(told("relay", "list", "--json"))["items"][0] == example("Relay")
+
+
+def test_circuits_as_tables(told):
+	head, row = told("circuit", "list", "--state", "open").splitlines()
+	assert head.startswith("ID ") and "me ▸ bob 12 ms ▸ alice 30 ms" in row
+	assert told.server.requests[-1].path.startswith("/v1/circuits?state=open")
+	shown = told("circuit", "show", NOBODY)
+	lines, hops = shown.split("\n\n")
+	assert "Path            me ▸ bob 12 ms ▸ alice 30 ms" in lines and "Anonymous       no" in lines
+	assert [h.split()[:2] for h in hops.splitlines()[1:]] == [["bob", "guard"], ["alice", "target"]]
+	assert json.loads(told("circuit", "show", NOBODY, "--json")) == example("Circuit")
+	assert told("circuit", "show", NOBODY, "--fields", "state", "--no-headers") == "open\n"
+
+
+def test_why(told):
+	assert "the relay bob no longer answers" in told("circuit", "why", "alice.ssh")
+	assert told.server.requests[-1].path.startswith("/v1/circuits/decisions?target=alice&")
+	told("circuit", "why", NOBODY, "--limit", "1")
+	assert f"circuit={NOBODY}" in told.server.requests[-1].path and "limit=1" in told.server.requests[-1].path
+
+
+def test_circuits_by_hand_from_the_command_line(told):
+	assert "me ▸ bob" in told("circuit", "build", "--to", "alice", "--hops", "2")
+	assert json.loads(told.server.requests[-1].body) == {"to": "alice", "route": {"hops": 2}}
+	told("circuit", "rebuild", NOBODY)
+	assert (told.server.requests[-1].method, told.server.requests[-1].path) == ("POST", f"/v1/circuits/{NOBODY}:rebuild")
+	told("circuit", "close", NOBODY)
+	assert told.server.requests[-1].method == "DELETE"

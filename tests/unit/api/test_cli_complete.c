@@ -83,6 +83,12 @@ static void complete__values__of_an_option(void **state)
 	assert_true(offers("events --types peer", "peer.up"));
 	assert_true(offers("service add x --allow ", "any"));
 	assert_string_equal(complete("service add x --target "), "");
+	assert_string_equal(complete("forward add --via "), "auto\ndirect\nrelay\n");
+	assert_string_equal(complete("connect alice.ssh --via r"), "relay\n");
+	assert_string_equal(complete("relay set --mode p"), "public\nprivate\n");
+	assert_string_equal(complete("circuit list --state o"), "open\n");
+	assert_string_equal(complete("agent --relay o"), "off\n");
+	assert_true(offers("events --types circuit", "circuit.moved"));
 }
 
 static void complete__positionals__have_their_own_words(void **state)

@@ -81,6 +81,16 @@ static void on_recovered(void *user, const char *id)
 	recovered_n++;
 }
 
+static uint32_t carrier_hops; /* 0: links are no circuits */
+
+static void on_carrier(void *user, const struct vx6_link *link,
+		       char circuit[static VX6_CARRIER_TEXT], uint32_t *hops)
+{
+	assert_ptr_equal(link, rig.a.link);
+	vx6_strlcpy(circuit, carrier_hops ? "cir_1" : "", VX6_CARRIER_TEXT);
+	*hops = carrier_hops;
+}
+
 /* Where a test may listen on a unix socket. */
 static const char *unix_path(void)
 {
@@ -94,10 +104,12 @@ static int start(void **state)
 {
 	struct vx6_forwards_config cfg = {.failed = on_failed,
 					  .recovered = on_recovered,
+					  .carrier = on_carrier,
 					  .connections_max = 3};
 
 	attempts_n = cancelled_n = failed_n = recovered_n = 0;
 	give_early = false;
+	carrier_hops = 0;
 	rig_start(&rig, &vx6_transport_mem, NULL, NULL);
 	rig_connect(&rig);
 	rig.b.echo = true;
@@ -164,6 +176,11 @@ static bool none_left(void *arg)
 	return vx6_forwards_connections(forwards) == 0;
 }
 
+static bool has_second_attempt(void *arg)
+{
+	return attempts_n == 2;
+}
+
 static void assert_echo(struct app *a)
 {
 	app_send(a, 999999, true);
@@ -187,11 +204,34 @@ static void connection__reached_later__bytes_both_ways(void **state)
 	succeed(0, open_stream());
 	assert_int_equal(status().stats.total, 1);
 	assert_string_equal(status().transport, "mem");
+	assert_string_equal(status().circuit, "");
 	assert_echo(&a);
 	assert_int_equal(status().stats.active, 0);
 	assert_int_equal(status().stats.rx_bytes, 1000000);
 	assert_int_equal(status().stats.tx_bytes, 1000000);
 	assert_int_equal(status().stats.refused, 0);
+}
+
+/* What carried the last connection: a circuit, and then none again. */
+static void connection__over_a_circuit__says_which(void **state)
+{
+	uint16_t at = forward();
+	struct app a, b;
+
+	carrier_hops = 3;
+	app_start(&a, rig.loop, tcp_dial(at));
+	assert_true(rig_until(&rig, has_attempt, NULL, 1000));
+	succeed(0, open_stream());
+	assert_string_equal(status().circuit, "cir_1");
+	assert_int_equal(status().hops, 3);
+	assert_echo(&a);
+	carrier_hops = 0;
+	app_start(&b, rig.loop, tcp_dial(at));
+	assert_true(rig_until(&rig, has_second_attempt, NULL, 1000));
+	succeed(1, open_stream());
+	assert_string_equal(status().circuit, "");
+	assert_int_equal(status().hops, 0);
+	assert_echo(&b);
 }
 
 static bool far_has_a_byte(void *arg)
@@ -521,6 +561,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(connection__reached_later__bytes_both_ways),
+		CASE(connection__over_a_circuit__says_which),
 		CASE(connection__early_stream__bytes_go_before_the_outcome),
 		CASE(connection__early_bytes_lost__client_is_reset),
 		CASE(connection__not_reached__client_is_reset_and_the_reason_kept),
