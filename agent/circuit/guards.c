@@ -213,14 +213,16 @@ static void fill(struct vx6_guards *g, const struct vx6_relays *relays,
 		 const struct vx6_path_view *view, const struct vx6_rand *rand)
 {
 	size_t max = most(relays, view->now_s), have = available(g, view->now_s);
-	size_t want = VX6_MIN(max, (size_t)VX6_GUARDS_WANTED);
+	size_t want = VX6_MIN(max, (size_t)VX6_GUARDS_WANTED), listed = 0;
 	bool diverse = vx6_path_is_diverse(view, relays);
 	uint8_t relaxed;
 
-	if (have >= want || g->n >= max)
+	for (size_t i = 0; i < g->n; i++)
+		listed += !g->v[i].g.unlisted_s;
+	if (have >= want || listed >= max || g->n == VX6_GUARDS_MAX)
 		return;
 	relaxed = path_age_stage(relays, VX6_RELAY_GUARD | VX6_RELAY_MIDDLE, view->now_s);
-	for (; have < want && g->n < max; have++)
+	for (; have < want && listed < max && g->n < VX6_GUARDS_MAX; have++, listed++)
 		if (!draw_one(g, relays, view, relaxed, diverse, rand))
 			return;
 }

@@ -7,7 +7,8 @@
  * Shape:   an ordered *sample* of the pool: confirmed guards in the order of their confirmation, then the others in the order they were drawn.
  *          The first three that are listed are *primary*; a circuit begins at the first that can be used
  * Rules:   sample    drawn by weight: 20, or a fifth of the pool if that is fewer (at least 3), of relays in different networks and families;
- *                    it grows by as many as are missing when guards of it cannot be had, never beyond 60 and a fifth of the pool
+ *                    it grows by as many as are missing when guards of it cannot be had, never beyond 60, nor beyond a fifth of the pool
+ *                    with those that are listed
  *          leaves    not listed for 20 days; or 120 days after it was drawn, but not before 60 days after it was confirmed.
  *                    These dates are random by a tenth, and no date on the disk is finer than a day but those of retries
  *          retry     of one that could not be reached: primary ones every 10 min for 6 h, 90 min for 90 h, 4 h for 3 days, then 9 h;

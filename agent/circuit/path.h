@@ -172,6 +172,16 @@ VX6_RES vx6_path_draw(const struct vx6_relays *relays, const struct vx6_guards *
 		      const struct vx6_rand *rand, struct vx6_path *out,
 		      struct vx6_path_lack *lack);
 
+/** What a relay is good for, to be shown. */
+enum vx6_path_standing {
+	VX6_PATH_CANDIDATE, /* may be drawn */
+	VX6_PATH_YOUNG,     /* below 48 h: drawn while there are few others */
+	VX6_PATH_FAILING,
+	VX6_PATH_DRAINING,
+	VX6_PATH_UNUSABLE, /* not listed, no valid key, or it does not pass on */
+};
+enum vx6_path_standing vx6_path_standing(const struct vx6_relay_entry *e, uint64_t now_s);
+
 /** Whether networks and autonomous systems count here and now. */
 bool vx6_path_is_diverse(const struct vx6_path_view *view, const struct vx6_relays *relays);
 

@@ -71,6 +71,17 @@ bool path_relay_fits(const struct vx6_relay_entry *e, uint32_t may, uint64_t now
 	       (e->policy & may) == may;
 }
 
+enum vx6_path_standing vx6_path_standing(const struct vx6_relay_entry *e, uint64_t now_s)
+{
+	if (vx6_relay_is_listed(e, now_s) && e->draining)
+		return VX6_PATH_DRAINING;
+	if (!path_relay_fits(e, VX6_RELAY_MIDDLE, now_s))
+		return VX6_PATH_UNUSABLE;
+	if (vx6_relay_is_failing(e, now_s))
+		return VX6_PATH_FAILING;
+	return path_age_missing(e, now_s) ? VX6_PATH_YOUNG : VX6_PATH_CANDIDATE;
+}
+
 uint8_t path_age_missing(const struct vx6_relay_entry *e, uint64_t now_s)
 {
 	uint64_t age_s = vx6_relay_age_s(e, now_s);

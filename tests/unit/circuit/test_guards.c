@@ -177,6 +177,22 @@ static void guards_update__unlisted__leaves_after_twenty_days(void **state)
 	assert_int_equal(vx6_guards_place(guards, &first), 0);
 }
 
+/* Three guards, all there may be, are gone for good: others take their place before twenty days are over. */
+static void guards_update__small_network_lost_them_all__new_ones(void **state)
+{
+	pool_add(pool, 1, 6, OLD);
+	update(POOL_T0);
+	for (size_t i = 0; i < 3; i++) {
+		struct vx6_node_id id = node(i);
+
+		vx6_relays_drop(pool, &id);
+	}
+	update(POOL_T0 + HOUR);
+	assert_int_equal(vx6_guards_count(guards), 6);
+	for (size_t i = 0; i < 6; i++)
+		assert_int_equal(vx6_guards_at(guards, i)->primary, i >= 3);
+}
+
 /* A node that has just started knows nobody: that says nothing of its guards. */
 static void guards_update__empty_pool__nobody_leaves(void **state)
 {
@@ -359,6 +375,7 @@ int main(void)
 		TEST(guards_down__primary__schedule_of_retries),
 		TEST(guards_up__after_a_break__all_primaries_may_be_tried),
 		TEST(guards_update__unlisted__leaves_after_twenty_days),
+		TEST(guards_update__small_network_lost_them_all__new_ones),
 		TEST(guards_update__empty_pool__nobody_leaves),
 		TEST(guards_update__old__leaves_confirmed_later),
 		TEST(guards_beyond__a_third_fails__one_is_set_aside),

@@ -46,6 +46,13 @@ static const struct vx6_relay_entry *hop(size_t i)
 	return vx6_relays_find(pool, &path.hop[i].node);
 }
 
+static enum vx6_path_standing standing(uint32_t n)
+{
+	struct vx6_node_id id = pool_id(n);
+
+	return vx6_path_standing(vx6_relays_find(pool, &id), POOL_T0);
+}
+
 static bool shares(const struct vx6_networks *a, const struct vx6_networks *b)
 {
 	for (size_t i = 0; i < a->prefix_n; i++)
@@ -388,6 +395,23 @@ static void path_draw__wanted_policy__of_the_last_one(void **state)
 	}
 }
 
+static void path_standing__each_kind__told_apart(void **state)
+{
+	struct vx6_node_id four = pool_id(4), five = pool_id(5), six = pool_id(6);
+
+	pool_add(pool, 1, 1, POOL_T0);
+	pool_add(pool, 2, 6, OLD);
+	for (int i = 0; i < 3; i++)
+		vx6_relays_seen_failure(pool, &four, VX6_RELAY_DIED, POOL_T0);
+	vx6_relays_seen_draining(pool, &five);
+	vx6_relays_drop(pool, &six);
+	assert_int_equal(standing(1), VX6_PATH_YOUNG);
+	assert_int_equal(standing(2), VX6_PATH_CANDIDATE);
+	assert_int_equal(standing(4), VX6_PATH_FAILING);
+	assert_int_equal(standing(5), VX6_PATH_DRAINING);
+	assert_int_equal(standing(6), VX6_PATH_UNUSABLE);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -405,6 +429,7 @@ int main(void)
 		TEST(path_draw__hops_asked_for__taken_or_refused),
 		TEST(path_draw__exclude_and_avoid__hard_and_soft),
 		TEST(path_draw__wanted_policy__of_the_last_one),
+		TEST(path_standing__each_kind__told_apart),
 	};
 
 	if (!vx6_is_ok(vx6_crypto_init()))
