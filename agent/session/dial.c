@@ -100,6 +100,7 @@ static void attempt_begin(struct vx6_dialing *d, unsigned i)
 	a->session->dialing = d;
 	a->session->attempt = i;
 	a->session->anonymous = d->req.anonymous;
+	a->session->for_others = d->req.for_others;
 	a->session->expect_node = d->req.expect_node;
 	a->session->expected = d->req.node;
 	a->session->dialed = a->addr;

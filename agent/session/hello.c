@@ -11,7 +11,9 @@
 #include "session/session_internal.h"
 
 /* what this program speaks; what the peer speaks as well is in force */
-#define FEATURES (VX6_FEAT_SERVICE | VX6_FEAT_RECORDS | VX6_FEAT_EXCHANGE | VX6_FEAT_RESUME)
+#define FEATURES                                                                                   \
+	(VX6_FEAT_SERVICE | VX6_FEAT_RECORDS | VX6_FEAT_EXCHANGE | VX6_FEAT_RESUME |               \
+	 VX6_FEAT_CIRCUIT)
 
 /* and over a circuit, which is for streams. Resumable ones are never in doubt there: who opens one early has not heard yet what the peer speaks */
 #define CIRCUIT_FEATURES (VX6_FEAT_SERVICE | VX6_FEAT_RESUME)

@@ -132,7 +132,7 @@ void session_fail(struct vx6_session *s, vx6_err why, const char *detail)
 		return;
 	vx6_link_info(s->link, &info);
 	/* an attempt that was not needed any more failed nobody */
-	if (!s->was_up && why.code != VX6_E_DUPLICATE &&
+	if (!s->was_up && !s->for_others && why.code != VX6_E_DUPLICATE &&
 	    vx6_log_allow(&s->m->complaints, "session", 20, 10000))
 		VX6_INFO("session", "%s %s via %s not accepted: %s (%s)",
 			 s->initiator ? "dial to" : "link from", where(s, &info, &buf),

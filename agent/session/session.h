@@ -142,6 +142,7 @@ struct vx6_dial_request {
 	bool expect_node; /* the peer must be `node` */
 	struct vx6_node_id node;
 	bool anonymous; /* present neither key nor node id */
+	bool for_others; /* at the request of a circuit's client: who is dialled is named in no log */
 	bool tell_refused; /* REFUSED rather than UNREACHABLE if nobody listens at any of the addresses */
 };
 

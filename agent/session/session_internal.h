@@ -62,6 +62,7 @@ struct vx6_session {
 	vx6_err why; /* what we closed the link for */
 	uint64_t id;
 	bool initiator, anonymous;
+	bool for_others;   /* vx6_dial_request.for_others */
 	bool circuit;      /* adopted: the link is a circuit */
 	bool proven;       /* which has proved the peer's onion key */
 	bool early;        /* a stream was opened before the peer's HELLO */
