@@ -420,6 +420,11 @@ size_t vx6_hop_bytes(const struct vx6_hop *hop)
 	return (hop->rx.n + hop->tx.n) * sizeof(struct hop_cell);
 }
 
+size_t vx6_hop_waiting(const struct vx6_hop *hop)
+{
+	return hop->rx.n + hop->tx.n;
+}
+
 size_t vx6_hop_queued(const struct vx6_hop *hop)
 {
 	return hop->tx.n;

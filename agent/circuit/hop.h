@@ -102,6 +102,8 @@ void vx6_hop_close(struct vx6_hop *hop, uint16_t code);
 struct vx6_link *vx6_hop_link(const struct vx6_hop *hop);
 /** Bytes that wait here, in both directions. */
 size_t vx6_hop_bytes(const struct vx6_hop *hop);
+/** Cells that wait here, in both directions. */
+size_t vx6_hop_waiting(const struct vx6_hop *hop);
 /** Cells that are queued, and not sent yet. */
 size_t vx6_hop_queued(const struct vx6_hop *hop);
 uint64_t vx6_hop_rx_cells(const struct vx6_hop *hop);

@@ -1,0 +1,421 @@
+/* Cells of circuits: what is passed on, what is for this node, and what it says itself. */
+#include <string.h>
+
+#include "base/util.h"
+#include "circuit/relay_internal.h"
+#include "crypto/secret.h"
+
+enum { REFILL_MS = 10, TOKENS_MS = 100 /* so much may be saved up */ };
+
+/* ---- the rate ---- */
+
+void relay_refill(struct vx6_relay *r)
+{
+	uint64_t now_ns = vx6_loop_now_ns(r->cfg.loop);
+	int64_t per_ms = (int64_t)r->cfg.budget.rate_mbit * 125;
+	int64_t most = VX6_MAX(per_ms * TOKENS_MS, (int64_t)VX6_HOP_TURN * VX6_CELL_BYTES);
+	uint64_t ms = (now_ns - r->tokens_ns) / 1000000;
+
+	r->tokens_ns += ms * 1000000;
+	r->tokens = ms > TOKENS_MS ? most : VX6_MIN(r->tokens + per_ms * (int64_t)ms, most);
+}
+
+/* Whether one more cell may be relayed now. One that may not stays where it is. */
+static bool may_relay(struct relay_circ *c)
+{
+	struct vx6_relay *r = c->r;
+
+	if (r->cfg.budget.rate_mbit == 0)
+		return true;
+	if (r->tokens < VX6_CELL_BYTES)
+		relay_refill(r);
+	if (r->tokens >= VX6_CELL_BYTES)
+		return true;
+	if (!vx6_list_is_linked(&c->throttled)) {
+		/* those who had nothing since the last time come first next time */
+		if (c->took > 0)
+			vx6_list_push(&r->throttled, &c->throttled);
+		else
+			vx6_list_push(r->throttled.next, &c->throttled);
+		c->took = 0;
+	}
+	if (!vx6_timer_is_armed(&r->refill))
+		vx6_timer_in_ms(&r->refill, REFILL_MS);
+	return false;
+}
+
+static void relayed(struct relay_circ *c)
+{
+	if (c->r->cfg.budget.rate_mbit == 0)
+		return;
+	c->r->tokens -= VX6_CELL_BYTES;
+	c->took++;
+}
+
+/* ---- what this node says to the client ---- */
+
+static uint8_t *own_begin(struct relay_circ *c)
+{
+	uint8_t *cell = vx6_hop_room(c->prev);
+
+	return cell ? cell + VX6_CELL_PAYLOAD_AT : NULL;
+}
+
+/* @param used bytes of the payload that are in place */
+static void own_send(struct relay_circ *c, uint8_t *payload, size_t used)
+{
+	uint8_t *cell = payload - VX6_CELL_PAYLOAD_AT;
+
+	if (used < VX6_CELL_PAYLOAD)
+		vx6_random_bytes(payload + used, VX6_CELL_PAYLOAD - used);
+	cell[0] = VX6_CELL_RELAY;
+	relay_crypt_own(c->crypt, cell);
+	vx6_hop_commit(c->prev);
+	c->cells_back++;
+	c->r->st.cells_back++;
+}
+
+void circ_flush_due(struct relay_circ *c)
+{
+	uint8_t *p;
+
+	while (c->due && (p = own_begin(c)) != NULL) {
+		if (c->due & DUE_ANSWER) {
+			c->due &= (uint8_t)~DUE_ANSWER;
+			memcpy(p, c->answer, VX6_CELL_PAYLOAD);
+			own_send(c, p, VX6_CELL_PAYLOAD);
+			VX6_FREE(c->answer);
+			if (c->next)
+				vx6_hop_resume(c->next); /* may have waited for this */
+		} else if (c->due & DUE_PONG) {
+			c->due &= (uint8_t)~DUE_PONG;
+			own_send(c, p, vx6_payload_put_token(p, VX6_PAYLOAD_PONG, c->pong));
+		} else {
+			c->due &= (uint8_t)~DUE_DRAIN;
+			own_send(c, p,
+				 vx6_payload_put_code(p, VX6_PAYLOAD_DRAIN, VX6_CODE_DRAINING));
+		}
+	}
+}
+
+/* ---- the end of a circuit that ends here ---- */
+
+static uint8_t *on_end_room(void *user, size_t *cap)
+{
+	struct relay_circ *c = user;
+	uint8_t *p = own_begin(c);
+
+	*cap = p ? VX6_PAYLOAD_MAX : 0;
+	return p ? p + VX6_PAYLOAD_HEADER : NULL;
+}
+
+static void on_end_send(void *user, size_t n)
+{
+	struct relay_circ *c = user;
+	uint8_t *p = own_begin(c); /* the same room again */
+
+	own_send(c, p, vx6_payload_seal(p, VX6_PAYLOAD_STREAMS, n));
+}
+
+static void on_end_close(void *user, vx6_err why)
+{
+	(void)why;
+	circ_end_soon(user);
+}
+
+static const struct vx6_endlink_io end_io = {
+	.room = on_end_room,
+	.send = on_end_send,
+	.close = on_end_close,
+};
+
+static bool end_begin(struct relay_circ *c)
+{
+	struct vx6_endlink_config cfg = {.loop = c->r->cfg.loop, .io = &end_io, .user = c};
+	struct vx6_relay_end end = {.circuit = c->id, .prev_is_anonymous = !c->prev_known};
+
+	memcpy(cfg.binding, relay_crypt_binding(c->crypt), sizeof cfg.binding);
+	c->end = vx6_endlink_new(&cfg);
+	circ_set_state(c, CIRC_END);
+	end.link = vx6_endlink_link(c->end);
+	if (!c->r->cfg.events->end(c->r->cfg.user, &end)) {
+		circ_close(c, VX6_CODE_CIRC_POLICY, 0);
+		return false;
+	}
+	c->r->st.end_total++;
+	return true;
+}
+
+static void take_streams(struct relay_circ *c, const struct vx6_payload *p)
+{
+	if (c->state == CIRC_HERE && !c->answer) {
+		if (!end_begin(c))
+			return;
+	} else if (c->state != CIRC_END) {
+		circ_violation(c);
+		return;
+	}
+	if (!vx6_is_ok(vx6_endlink_input(c->end, p->data, p->n)))
+		circ_violation(c);
+}
+
+/* ---- for this node ---- */
+
+static void take_ping(struct relay_circ *c, const struct vx6_payload *p)
+{
+	uint64_t token;
+
+	if (!vx6_is_ok(vx6_payload_get_token(p, &token))) {
+		circ_violation(c);
+		return;
+	}
+	c->pong = token; /* pings that come faster than answers leave share one */
+	c->due |= DUE_PONG;
+	circ_flush_due(c);
+}
+
+static void take_own(struct relay_circ *c, const uint8_t *cell)
+{
+	struct vx6_payload p;
+
+	/* from here on others are called, who write to streams of their own */
+	vx6_hop_settle(c->r->cfg.sched);
+	if (!vx6_is_ok(vx6_payload_decode(cell + VX6_CELL_PAYLOAD_AT, &p))) {
+		circ_violation(c);
+		return;
+	}
+	switch (p.type) {
+	case VX6_PAYLOAD_EXTEND:
+		build_extend(c, &p);
+		break;
+	case VX6_PAYLOAD_STREAMS:
+		take_streams(c, &p);
+		break;
+	case VX6_PAYLOAD_PING:
+		take_ping(c, &p);
+		break;
+	case VX6_PAYLOAD_PAD:
+		break;
+	default: /* what only hops say */
+		circ_violation(c);
+	}
+}
+
+/* ---- cells that come ---- */
+
+static void count_forward(struct relay_circ *c)
+{
+	c->last_ms = vx6_loop_now_ms(c->r->cfg.loop);
+	c->cells_forward++;
+	c->r->st.cells_forward++;
+}
+
+/* @return false: no room at the next hop */
+static bool pass_forward(struct relay_circ *c, uint8_t *cell)
+{
+	uint8_t *room = vx6_hop_room_here(c->next);
+
+	if (!room)
+		return false;
+	memcpy(room, cell, VX6_CELL_BYTES);
+	count_forward(c);
+	if (!relay_crypt_forward(c->crypt, room)) {
+		vx6_hop_commit(c->next);
+		relayed(c);
+		return true;
+	}
+	memcpy(cell, room, VX6_CELL_BYTES);
+	take_own(c, cell);
+	return true;
+}
+
+static bool on_prev_cell(struct vx6_hop *hop, uint8_t cell[static VX6_CELL_BYTES], void *user)
+{
+	struct relay_circ *c = user;
+
+	(void)hop;
+	if (cell[0] == VX6_CELL_PAD)
+		return true;
+	if (c->state == CIRC_FRESH) {
+		vx6_hop_settle(c->r->cfg.sched);
+		if (cell[0] == VX6_CELL_CREATE)
+			build_create(c, cell);
+		else
+			circ_violation(c);
+		return true;
+	}
+	if (cell[0] != VX6_CELL_RELAY || c->state == CIRC_NESTING) {
+		circ_violation(c);
+		return true;
+	}
+	if (c->state == CIRC_MIDDLE)
+		return may_relay(c) && pass_forward(c, cell);
+	count_forward(c);
+	if (relay_crypt_forward(c->crypt, cell))
+		take_own(c, cell);
+	else
+		circ_violation(c);
+	return true;
+}
+
+static bool on_next_cell(struct vx6_hop *hop, uint8_t cell[static VX6_CELL_BYTES], void *user)
+{
+	struct relay_circ *c = user;
+	uint8_t *room;
+
+	(void)hop;
+	if (cell[0] == VX6_CELL_PAD)
+		return true;
+	if (c->state == CIRC_NESTING || c->state == CIRC_EXTENDING) {
+		vx6_hop_settle(c->r->cfg.sched);
+		if (cell[0] == VX6_CELL_CREATED)
+			build_created(c, cell);
+		else
+			build_refuse(c, VX6_RELAY_EXTEND_PEER, VX6_CODE_CIRC_PROTO);
+		return true;
+	}
+	if (cell[0] != VX6_CELL_RELAY) {
+		circ_violation(c);
+		return true;
+	}
+	if ((c->due & DUE_ANSWER) || !may_relay(c))
+		return false;
+	room = vx6_hop_room_here(c->prev);
+	if (!room)
+		return false;
+	memcpy(room, cell, VX6_CELL_BYTES);
+	relay_crypt_back(c->crypt, room);
+	vx6_hop_commit(c->prev);
+	relayed(c);
+	c->last_ms = vx6_loop_now_ms(c->r->cfg.loop);
+	c->cells_back++;
+	c->r->st.cells_back++;
+	return true;
+}
+
+static void on_prev_batch_end(struct vx6_hop *hop, void *user)
+{
+	struct relay_circ *c = user;
+
+	(void)hop;
+	if (c->end)
+		vx6_endlink_batch_end(c->end);
+}
+
+/* ---- room again ---- */
+
+static void on_prev_writable(struct vx6_hop *hop, void *user)
+{
+	struct relay_circ *c = user;
+
+	(void)hop;
+	circ_flush_due(c);
+	if (c->next)
+		vx6_hop_resume(c->next);
+	if (c->end)
+		vx6_endlink_writable(c->end);
+}
+
+static void on_next_writable(struct vx6_hop *hop, void *user)
+{
+	struct relay_circ *c = user;
+
+	(void)hop;
+	vx6_hop_resume(c->prev);
+}
+
+/* ---- silence, and ends ---- */
+
+enum { PROBE_MIN_MS = 200 };
+
+static void probe(struct relay_circ *c, uint64_t session, uint32_t srtt_us)
+{
+	struct vx6_session *s = vx6_sessions_by_id(c->r->cfg.sessions, session);
+
+	if (s)
+		vx6_session_probe(s, VX6_MAX((uint32_t)PROBE_MIN_MS, srtt_us / 1000 * 4));
+}
+
+static void on_prev_silent(struct vx6_hop *hop, uint32_t srtt_us, void *user)
+{
+	struct relay_circ *c = user;
+
+	(void)hop;
+	probe(c, c->prev_session, srtt_us);
+}
+
+static void on_next_silent(struct vx6_hop *hop, uint32_t srtt_us, void *user)
+{
+	struct relay_circ *c = user;
+
+	(void)hop;
+	probe(c, c->next_session, srtt_us);
+}
+
+static void on_prev_closed(struct vx6_hop *hop, vx6_err why, uint32_t code, void *user)
+{
+	struct relay_circ *c = user;
+
+	(void)why;
+	(void)code;
+	c->r->st.cells_dropped += vx6_hop_waiting(hop);
+	c->prev = NULL;
+	if (code == VX6_CODE_CIRC_OOM && why.code == VX6_E_FULL)
+		c->r->st.oom++;
+	circ_close(c, 0, VX6_CODE_CIRC_DESTROYED);
+}
+
+/* Codes of a next hop that refuses which help the client to do better. Others say only that it did. */
+static uint16_t refusal_code(uint32_t code)
+{
+	switch (code) {
+	case VX6_CODE_STALE:
+	case VX6_CODE_LIMIT:
+	case VX6_CODE_DRAINING:
+	case VX6_CODE_CIRC_REPLAY:
+	case VX6_CODE_CIRC_POLICY:
+	case VX6_CODE_CIRC_PROTO:
+	case VX6_CODE_CIRC_OOM:
+	case VX6_CODE_TIMEOUT:
+		return (uint16_t)code;
+	default:
+		return VX6_CODE_CIRC_UNREACHABLE;
+	}
+}
+
+static void on_next_closed(struct vx6_hop *hop, vx6_err why, uint32_t code, void *user)
+{
+	struct relay_circ *c = user;
+
+	c->r->st.cells_dropped += vx6_hop_waiting(hop);
+	c->next = NULL;
+	if (c->state == CIRC_NESTING || c->state == CIRC_EXTENDING) {
+		build_refuse(c,
+			     why.code == VX6_E_RESET ? VX6_RELAY_EXTEND_PEER
+						     : VX6_RELAY_EXTEND_UNREACHABLE,
+			     why.code == VX6_E_RESET ? refusal_code(code)
+						     : VX6_CODE_CIRC_UNREACHABLE);
+		return;
+	}
+	if (code == VX6_CODE_CIRC_OOM && why.code == VX6_E_FULL) {
+		c->r->st.oom++;
+		circ_close(c, VX6_CODE_CIRC_OOM, 0);
+		return;
+	}
+	circ_close(c, VX6_CODE_CIRC_DESTROYED, 0);
+}
+
+const struct vx6_hop_events relay_prev_events = {
+	.cell = on_prev_cell,
+	.batch_end = on_prev_batch_end,
+	.writable = on_prev_writable,
+	.silent = on_prev_silent,
+	.closed = on_prev_closed,
+};
+
+const struct vx6_hop_events relay_next_events = {
+	.cell = on_next_cell,
+	.writable = on_next_writable,
+	.silent = on_next_silent,
+	.closed = on_next_closed,
+};
