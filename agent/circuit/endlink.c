@@ -15,6 +15,7 @@
 #include "base/util.h"
 #include "crypto/secret.h"
 #include "transport/mux/mux.h"
+#include "wire/code.h"
 
 enum {
 	OUT_FRAMES = 16,
@@ -48,6 +49,7 @@ struct vx6_endlink {
 	enum endlink_state state;
 	bool initiator;
 	bool blocked; /* the carrier has no room */
+	bool silent;  /* the other end left first */
 	vx6_err why;
 	uint8_t binding[VX6_CB_BYTES];
 	struct vx6_transport_limits limits;
@@ -190,6 +192,8 @@ static const struct mux_io endlink_mux_io = {.room = on_room,
 
 /* ---- in ---- */
 
+static void fail(struct vx6_endlink *e, vx6_err why);
+
 /* Frame by frame into the multiplexer, which keeps pointers into @p p until they are handed up. */
 static vx6_err input_frames(struct vx6_endlink *e, const uint8_t *p, size_t left)
 {
@@ -249,6 +253,11 @@ void vx6_endlink_batch_end(struct vx6_endlink *e)
 		return;
 	mux_deliver(&e->mux);
 	VX6_FREE(e->in);
+	/* the other end has left for good, and waits for the end of the circuit */
+	if (e->state == ENDLINK_UP && e->mux.goaway_rx && e->mux.goaway_code != VX6_CODE_DRAINING) {
+		fail(e, mux_end_reason(&e->mux));
+		e->silent = true;
+	}
 }
 
 /* ---- life ---- */
@@ -269,8 +278,10 @@ static void leave(struct vx6_endlink *e)
 
 	e->state = ENDLINK_LEFT;
 	vx6_timer_stop(&e->watch);
-	put(e, frame, mux_goodbye(frame, e->why));
-	flush(e);
+	if (!e->silent) {
+		put(e, frame, mux_goodbye(frame, e->why));
+		flush(e);
+	}
 	e->io->close(e->io_user, e->why);
 }
 

@@ -39,7 +39,7 @@ struct vx6_endlink_io {
 	/** Sends the first @p n bytes of the last room. */
 	void (*send)(void *user, size_t n);
 	/**
-	 * The link has ended, by its user or for silence: end the circuit once what was sent has left. vx6_endlink_down() may be called from
+	 * The link has ended, by its user, by the other end or for silence: end the circuit once what was sent has left. vx6_endlink_down() may be called from
 	 * inside, or later.
 	 */
 	void (*close)(void *user, vx6_err why);

@@ -131,9 +131,9 @@ static void run_once(void)
 
 static size_t payload_raw(uint8_t p[static VX6_ENDLINK_PAYLOAD])
 {
-	size_t n = VX6_MIN((size_t)take() * 4, in_n);
+	size_t n = (size_t)take() * 4;
 
-	n = VX6_MIN(n, (size_t)VX6_ENDLINK_PAYLOAD);
+	n = VX6_MIN(n, VX6_MIN(in_n, (size_t)VX6_ENDLINK_PAYLOAD));
 	for (size_t i = 0; i < n; i++)
 		p[i] = take() == 0xee ? 0 : in[-1];
 	return n;

@@ -1,0 +1,1048 @@
+/* Circuits from the client's end, over sessions of the in-memory transport, with hops that do right and hops that do not. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/util.h"
+#include "crypto/hash.h"
+#include "crypto/secret.h"
+#include "tests/unit/circuit/tnode.h"
+#include "transport/mem/mem.h"
+#include "wire/code.h"
+
+static struct test_node me;
+static struct vx6_hop_sched *sched;
+static struct vx6_origin *origin;
+
+/* ---- a circuit and what was heard of it ---- */
+
+struct heard {
+	struct vx6_circuit *c; /* NULL once it is down */
+	int built, down, refused, draining, pong;
+	vx6_err why;
+	int fault, drain_hop, pong_hop;
+	uint16_t drain_code;
+};
+
+static void on_built(void *user, struct vx6_circuit *c)
+{
+	struct heard *h = user;
+
+	assert_ptr_equal(h->c, c);
+	h->built++;
+}
+
+static void on_refused(void *user, struct vx6_circuit *c, vx6_err why)
+{
+	struct heard *h = user;
+
+	h->refused++;
+	h->why = why;
+}
+
+static void on_draining(void *user, struct vx6_circuit *c, int hop, uint16_t code)
+{
+	struct heard *h = user;
+
+	h->draining++;
+	h->drain_hop = hop;
+	h->drain_code = code;
+}
+
+static void on_pong(void *user, struct vx6_circuit *c, int hop, uint32_t rtt_us)
+{
+	struct heard *h = user;
+
+	h->pong++;
+	h->pong_hop = hop;
+	assert_true(rtt_us > 0);
+}
+
+static void on_down(void *user, struct vx6_circuit *c, vx6_err why, int hop)
+{
+	struct heard *h = user;
+
+	assert_ptr_equal(h->c, c);
+	h->c = NULL;
+	h->down++;
+	h->why = why;
+	h->fault = hop;
+}
+
+static const struct vx6_circuit_events events = {.built = on_built,
+						 .refused = on_refused,
+						 .draining = on_draining,
+						 .pong = on_pong,
+						 .down = on_down};
+
+static void hop_of(const struct tnode *t, struct vx6_circuit_hop *out)
+{
+	*out = (struct vx6_circuit_hop){.node = t->n.id.id,
+					.record = t->record,
+					.record_n = t->record_n};
+	memcpy(out->onion_key, t->key.pk, sizeof out->onion_key);
+}
+
+static void plan_of(int n, struct vx6_circuit_plan *p)
+{
+	*p = (struct vx6_circuit_plan){.hops_n = (uint8_t)n, .timeout_ms = 3000};
+	for (int i = 0; i < n; i++)
+		hop_of(&tnodes[i], &p->hop[i]);
+}
+
+static void build_plan(struct heard *h, const struct vx6_circuit_plan *p)
+{
+	memset(h, 0, sizeof *h);
+	assert_true(vx6_is_ok(vx6_circuit_build(origin, p, &events, h, &h->c)));
+	assert_int_equal(h->built + h->down, 0); /* never from inside */
+}
+
+static bool is_decided(void *arg)
+{
+	struct heard *h = arg;
+
+	return h->built || h->down;
+}
+
+static bool is_down(void *arg)
+{
+	return ((struct heard *)arg)->down > 0;
+}
+
+static void build(struct heard *h, int n, bool nest)
+{
+	struct vx6_circuit_plan p;
+
+	plan_of(n, &p);
+	p.nest = nest;
+	build_plan(h, &p);
+	test_run(is_decided, h);
+}
+
+static void expect_down(struct heard *h, int code, int fault)
+{
+	if (!h->down)
+		test_run(is_down, h);
+	assert_string_equal(vx6_err_name(h->why), vx6_err_name((vx6_err){code}));
+	assert_int_equal(h->fault, fault);
+	assert_int_equal(h->down, 1);
+}
+
+static bool nodes_idle(void *arg)
+{
+	for (int i = 0; i < tnodes_n; i++)
+		if (tnodes[i].circuits_n)
+			return false;
+	return true;
+}
+
+/* ---- the application: sends a pattern, and checks that what comes back is its beginning ---- */
+
+struct app {
+	struct vx6_stream *s;
+	uint64_t goal, tx, rx;
+	struct vx6_hash_state tx_hash, rx_hash;
+	bool fin, corrupt, freeze;
+	uint64_t owed;
+	int closed, down;
+	vx6_err why, down_why;
+};
+
+static uint8_t pattern(uint64_t at)
+{
+	return (uint8_t)(at * 131 + (at >> 8) * 29 + (at >> 16) * 7);
+}
+
+static void app_pump(struct app *a)
+{
+	size_t cap;
+	uint8_t *to;
+
+	while (a->s && a->tx < a->goal && (to = vx6_stream_reserve(a->s, &cap)) != NULL) {
+		size_t n = (size_t)VX6_MIN((uint64_t)cap, a->goal - a->tx);
+
+		for (size_t i = 0; i < n; i++)
+			to[i] = pattern(a->tx + i);
+		vx6_hash_update(&a->tx_hash, to, n);
+		a->tx += n;
+		vx6_stream_commit(a->s, n, a->tx == a->goal);
+	}
+}
+
+static void on_data(struct vx6_stream *s, const struct iovec *iov, int n, bool fin, void *user)
+{
+	struct app *a = user;
+	size_t bytes = 0;
+
+	for (int i = 0; i < n; i++) {
+		const uint8_t *p = iov[i].iov_base;
+
+		for (size_t j = 0; j < iov[i].iov_len; j++)
+			a->corrupt |= p[j] != pattern(a->rx + bytes + j);
+		vx6_hash_update(&a->rx_hash, p, iov[i].iov_len);
+		bytes += iov[i].iov_len;
+	}
+	a->rx += bytes;
+	a->fin |= fin;
+	if (a->freeze)
+		a->owed += bytes;
+	else
+		vx6_stream_consume(s, bytes);
+}
+
+static void on_writable(struct vx6_stream *s, void *user)
+{
+	app_pump(user);
+}
+
+static void on_closed(struct vx6_stream *s, vx6_err why, uint32_t code, void *user)
+{
+	struct app *a = user;
+
+	a->s = NULL;
+	a->closed++;
+	a->why = why;
+}
+
+static const struct vx6_stream_events stream_events = {.data = on_data,
+						       .writable = on_writable,
+						       .closed = on_closed};
+
+static void on_link_down(struct vx6_link *link, vx6_err why, void *user)
+{
+	struct app *a = user;
+
+	assert_null(a->s);
+	a->down++;
+	a->down_why = why;
+}
+
+static const struct vx6_link_events link_events = {.down = on_link_down};
+
+static void app_start(struct app *a, struct vx6_circuit *c, uint64_t goal)
+{
+	struct vx6_link *link = vx6_circuit_link(c);
+
+	memset(a, 0, sizeof *a);
+	assert_non_null(link);
+	assert_ptr_equal(vx6_circuit_link(c), link);
+	vx6_link_set_events(link, &link_events, a);
+	vx6_hash_init(&a->tx_hash, "test");
+	vx6_hash_init(&a->rx_hash, "test");
+	assert_true(vx6_is_ok(vx6_stream_open(link, &stream_events, a, &a->s)));
+	a->goal = goal;
+	app_pump(a);
+}
+
+static bool app_has_all(void *arg)
+{
+	struct app *a = arg;
+
+	return a->rx == a->goal && a->closed;
+}
+
+static void assert_echoed(struct app *a)
+{
+	struct vx6_hash tx, rx;
+
+	vx6_hash_final(&a->tx_hash, &tx);
+	vx6_hash_final(&a->rx_hash, &rx);
+	assert_memory_equal(tx.b, rx.b, sizeof tx.b);
+	assert_false(a->corrupt);
+	assert_true(a->fin);
+}
+
+/* ---- every test begins with nine nodes and one that builds ---- */
+
+static int setup(void **state)
+{
+	test_loop_start();
+	tnodes_start(TNODES_MAX);
+	node_start(&me);
+	sched = vx6_hop_sched_new(test_loop, 64 << 20);
+	origin = vx6_origin_new(&(struct vx6_origin_config){
+		.loop = test_loop, .sessions = me.m, .sched = sched, .net = &vx6_net_default});
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	vx6_origin_free(origin);
+	tnodes_stop();
+	node_stop(&me);
+	vx6_hop_sched_free(sched);
+	test_loop_end();
+	return 0;
+}
+
+/* ---- building ---- */
+
+static void build__hop_by_hop__floor_of_round_trips(void **state)
+{
+	static const int lengths[] = {1, 2, 3, 9};
+
+	for (size_t k = 0; k < VX6_ARRAY_N(lengths); k++) {
+		int n = lengths[k], before = tnode_crossings();
+		struct vx6_circuit_info info;
+		uint8_t kh[VX6_CB_BYTES];
+		static struct heard h;
+
+		build(&h, n, false);
+		assert_int_equal(h.built, 1);
+		vx6_circuit_info(h.c, &info);
+		assert_int_equal(info.state, VX6_CIRCUIT_OPEN);
+		assert_int_equal(info.built_n, n);
+		for (int i = 0; i < n; i++) {
+			assert_memory_equal(info.hop[i].node.b, tnodes[i].n.id.id.b, 32);
+			assert_true(info.hop[i].rtt_us > 0);
+		}
+		assert_true(vx6_circuit_binding(h.c, kh));
+		assert_memory_equal(kh, tnodes[n - 1].kh, sizeof kh);
+		/* one cell to hop i and one back crosses i links each way: no other cell was needed. What comes back to us is not counted there */
+		assert_int_equal(tnode_crossings() - before + n, n * (n + 1));
+		assert_int_equal(info.tx_cells, n);
+		assert_int_equal(info.rx_cells, n);
+		vx6_circuit_close(h.c, VX6_OK);
+		test_run(nodes_idle, NULL);
+		assert_int_equal(h.down, 0);
+	}
+}
+
+static void build__nested__one_cell_each_way(void **state)
+{
+	static const int lengths[] = {1, 2, 3, 9};
+
+	for (size_t k = 0; k < VX6_ARRAY_N(lengths); k++) {
+		int n = lengths[k], before = tnode_crossings();
+		struct vx6_circuit_info info;
+		uint8_t kh[VX6_CB_BYTES];
+		static struct heard h;
+		static struct app a;
+
+		build(&h, n, true);
+		assert_int_equal(h.built, 1);
+		vx6_circuit_info(h.c, &info);
+		assert_int_equal(info.built_n, n);
+		assert_int_equal(tnode_crossings() - before + 1, 2 * n);
+		assert_int_equal(info.tx_cells, 1);
+		assert_int_equal(info.rx_cells, 1);
+		assert_true(vx6_circuit_binding(h.c, kh));
+		assert_memory_equal(kh, tnodes[n - 1].kh, sizeof kh);
+		app_start(&a, h.c, 50000);
+		test_run(app_has_all, &a);
+		assert_echoed(&a);
+		vx6_circuit_close(h.c, VX6_OK);
+		test_run(nodes_idle, NULL);
+	}
+}
+
+static void build__one_knows_nothing_of_nesting__goes_on_one_by_one(void **state)
+{
+	static struct heard h;
+
+	tnodes[1].wrong = T_NO_NEST;
+	build(&h, 4, true);
+	assert_int_equal(h.built, 1);
+}
+
+static void build__one_refuses_in_a_nested_build__is_asked_again_with_the_record(void **state)
+{
+	struct vx6_circuit_plan p;
+	static struct heard h;
+
+	tnodes[1].wrong = T_REFUSE;
+	plan_of(3, &p);
+	p.nest = true;
+	build_plan(&h, &p);
+	expect_down(&h, VX6_E_REFUSED, 2);
+	assert_int_equal(tnodes[1].extends, 1);
+}
+
+static void build__plans_that_make_no_sense__invalid(void **state)
+{
+	struct vx6_circuit_plan p;
+	struct vx6_circuit *c;
+
+	plan_of(2, &p);
+	p.hops_n = 0;
+	assert_int_equal(vx6_circuit_build(origin, &p, &events, NULL, &c).code, VX6_E_INVALID);
+	p.hops_n = 10;
+	assert_int_equal(vx6_circuit_build(origin, &p, &events, NULL, &c).code, VX6_E_INVALID);
+	plan_of(2, &p);
+	p.hop[1] = p.hop[0];
+	assert_int_equal(vx6_circuit_build(origin, &p, &events, NULL, &c).code, VX6_E_INVALID);
+	plan_of(2, &p);
+	p.hop[0].record_n = 50;
+	assert_int_equal(vx6_circuit_build(origin, &p, &events, NULL, &c).code, VX6_E_INVALID);
+	plan_of(2, &p);
+	p.hop[1].record_n = VX6_ENDPOINT_MAX + 1;
+	assert_int_equal(vx6_circuit_build(origin, &p, &events, NULL, &c).code, VX6_E_INVALID);
+}
+
+static void build__onion_key_that_is_none__ends_at_that_hop(void **state)
+{
+	for (int bad = 0; bad < 2; bad++) {
+		struct vx6_circuit_plan p;
+		static struct heard h;
+
+		plan_of(2, &p);
+		memset(p.hop[bad].onion_key, 0, sizeof p.hop[bad].onion_key);
+		build_plan(&h, &p);
+		expect_down(&h, VX6_E_KEY, bad);
+		test_run(nodes_idle, NULL);
+	}
+}
+
+/* ---- hops that do wrong while it is built ---- */
+
+static void build__a_hop_does_wrong__ends_and_says_which(void **state)
+{
+	static const struct {
+		enum twrong wrong;
+		int at, why, fault;
+		bool nest;
+	} cases[] = {
+		{T_AUTH, 0, VX6_E_WRONG_PEER, 0, false},
+		{T_AUTH, 1, VX6_E_WRONG_PEER, 1, false},
+		{T_AUTH, 2, VX6_E_WRONG_PEER, 2, false},
+		{T_AUTH, 0, VX6_E_WRONG_PEER, 0, true},
+		{T_AUTH, 1, VX6_E_WRONG_PEER, 1, true},
+		{T_AUTH, 2, VX6_E_WRONG_PEER, 2, true},
+		{T_REPLAY, 0, VX6_E_WRONG_PEER, 0, false},
+		{T_REPLAY, 1, VX6_E_WRONG_PEER, 1, false},
+		{T_REPLAY, 2, VX6_E_WRONG_PEER, 2, true},
+		{T_NO_OPEN, 0, VX6_E_FULL, 0, false},
+		{T_NO_OPEN, 1, VX6_E_UNREACHABLE, 1, false},
+		{T_NO_OPEN, 2, VX6_E_UNREACHABLE, 2, false},
+		{T_REFUSE, 0, VX6_E_REFUSED, 1, false},
+		{T_REFUSE, 1, VX6_E_REFUSED, 2, false},
+		{T_RESET_CREATE, 0, VX6_E_PROTOCOL, 0, false},
+		{T_RESET_CREATE, 1, VX6_E_PROTOCOL, 1, false},
+		{T_RESET_CREATE, 2, VX6_E_PROTOCOL, 2, false},
+		{T_RESET_EXTEND, 0, VX6_E_FULL, 1, false},
+		{T_RESET_EXTEND, 1, VX6_E_FULL, 2, false},
+		{T_LINK_CREATE, 0, VX6_E_CLOSED, 0, false},
+		{T_LINK_CREATE, 1, VX6_E_CLOSED, 1, false},
+		{T_LINK_CREATE, 2, VX6_E_CLOSED, 2, false},
+		{T_LINK_EXTEND, 0, VX6_E_CLOSED, 0, false},
+		{T_LINK_EXTEND, 1, VX6_E_CLOSED, 2, false},
+		{T_LIE_INNER, 0, VX6_E_PROTOCOL, 0, false},
+		{T_LIE_INNER, 2, VX6_E_PROTOCOL, 2, false},
+		{T_LIE_INNER, 2, VX6_E_PROTOCOL, 2, true},
+		{T_CREATED_TWICE, 0, VX6_E_PROTOCOL, 0, false},
+		{T_EXTENDED_TWICE, 0, VX6_E_PROTOCOL, 0, false},
+		{T_EXTENDED_TWICE, 1, VX6_E_PROTOCOL, 1, false},
+		{T_SAY_STREAMS, 0, VX6_E_PROTOCOL, 0, false},
+		{T_FLIP_FWD, 0, VX6_E_PROTOCOL, 1, false},
+		{T_FLIP_BACK, 0, VX6_E_PROTOCOL, VX6_CIRCUIT_NO_HOP, false},
+		{T_FLIP_BACK, 1, VX6_E_PROTOCOL, VX6_CIRCUIT_NO_HOP, false},
+		{T_FLIP_CMD, 0, VX6_E_PROTOCOL, 0, false},
+		{T_DUP_BACK, 0, VX6_E_PROTOCOL, VX6_CIRCUIT_NO_HOP, false},
+	};
+
+	static struct heard first;
+
+	build(&first, 3, false); /* for those that repeat what they said before */
+	vx6_circuit_close(first.c, VX6_OK);
+	for (size_t i = 0; i < VX6_ARRAY_N(cases); i++) {
+		struct vx6_circuit_plan p;
+		static struct heard h;
+
+		tnodes[cases[i].at].wrong = cases[i].wrong;
+		tnodes[cases[i].at].wrong_at = 0;
+		for (int k = 0; k < 3; k++)
+			tnodes[k].fwd_n = tnodes[k].back_n = 0;
+		plan_of(3, &p);
+		p.nest = cases[i].nest;
+		build_plan(&h, &p);
+		test_run(is_decided, &h);
+		if (!h.down || h.why.code != cases[i].why || h.fault != cases[i].fault)
+			printf("case %zu: %s at hop %d\n", i, vx6_err_name(h.why), h.fault);
+		expect_down(&h, cases[i].why, cases[i].fault);
+		test_run(nodes_idle, NULL);
+		tnodes[cases[i].at].wrong = T_HONEST;
+	}
+}
+
+static void build__a_hop_says_nothing__timeout_at_that_hop(void **state)
+{
+	static const struct {
+		enum twrong wrong;
+		int at, fault;
+	} cases[] = {{T_DEAF, 0, 0},
+		     {T_DEAF, 1, 1},
+		     {T_DEAF, 2, 2},
+		     {T_DEAF_EXTEND, 0, 1},
+		     {T_DEAF_EXTEND, 1, 2}};
+
+	for (size_t i = 0; i < VX6_ARRAY_N(cases); i++) {
+		struct vx6_circuit_plan p;
+		static struct heard h;
+
+		build(&h, 3, false); /* links are there: what follows is quick */
+		vx6_circuit_close(h.c, VX6_OK);
+		tnodes[cases[i].at].wrong = cases[i].wrong;
+		plan_of(3, &p);
+		p.timeout_ms = 300;
+		build_plan(&h, &p);
+		expect_down(&h, VX6_E_TIMEOUT, cases[i].fault);
+		test_run(nodes_idle, NULL);
+		tnodes[cases[i].at].wrong = T_HONEST;
+	}
+}
+
+static void build__nobody_listens__unreachable_at_the_first_hop(void **state)
+{
+	struct vx6_circuit_plan p;
+	static struct heard h;
+
+	plan_of(1, &p);
+	p.addrs_n = 1;
+	p.addr[0] = tnodes[0].n.at;
+	p.addr[0].port = 60000;
+	build_plan(&h, &p);
+	expect_down(&h, VX6_E_UNREACHABLE, 0);
+	p.addr[0] = tnodes[1].n.at;
+	build_plan(&h, &p);
+	expect_down(&h, VX6_E_WRONG_PEER, 0);
+}
+
+/* ---- streams ---- */
+
+static void streams__bulk_through_hops__comes_back_with_the_same_hash(void **state)
+{
+	static const int lengths[] = {1, 2, 3};
+
+	for (size_t k = 0; k < VX6_ARRAY_N(lengths); k++) {
+		uint64_t began, ns;
+		struct vx6_circuit_info info;
+		static struct heard h;
+		static struct app a;
+
+		build(&h, lengths[k], false);
+		app_start(&a, h.c, 4000001);
+		began = vx6_now_ns();
+		test_run(app_has_all, &a);
+		ns = vx6_now_ns() - began;
+		assert_echoed(&a);
+		vx6_circuit_info(h.c, &info);
+		assert_true(info.tx_bytes > a.goal && info.rx_bytes > a.goal);
+		assert_true(info.tx_cells < a.goal / 996 + 200);
+		assert_true(info.srtt_us > 0);
+		printf("%d hops: %.1f MB/s each way, all nodes on this core\n", lengths[k],
+		       (double)a.goal * 1000 / (double)ns);
+		vx6_circuit_close(h.c, VX6_OK);
+		test_run(nodes_idle, NULL);
+	}
+}
+
+static void streams__reader_at_the_end_stops__bounded_and_goes_on(void **state)
+{
+	static struct heard h;
+	static struct app a;
+
+	tnodes[2].freeze = true;
+	build(&h, 3, false);
+	app_start(&a, h.c, 50 << 20);
+	test_run_ms(300);
+	assert_true(a.tx >= 256 * 1024 && a.tx <= (1 << 20) + 64 * 1024);
+	assert_true(tnodes[2].rx <= 1 << 20);
+	assert_int_equal(h.down, 0);
+	vx6_circuit_ping(h.c, 2); /* the circuit itself is not stopped */
+	test_run_ms(50);
+	assert_int_equal(h.pong, 1);
+}
+
+static bool rx_stands(void *arg)
+{
+	struct app *a = arg;
+
+	return a->rx >= 256 * 1024;
+}
+
+static void streams__own_reader_stops__bounded_and_goes_on(void **state)
+{
+	static struct heard h;
+	static struct app a;
+
+	build(&h, 3, false);
+	app_start(&a, h.c, 8 << 20);
+	a.freeze = true;
+	test_run(rx_stands, &a);
+	test_run_ms(100);
+	assert_true(a.rx <= 2 << 20);
+	assert_true(a.rx < a.goal);
+	a.freeze = false;
+	vx6_stream_consume(a.s, a.owed);
+	a.owed = 0;
+	test_run(app_has_all, &a);
+	assert_echoed(&a);
+}
+
+/* A cell is changed on its way, at each link, in each direction, early and late: nothing of it is handed up, and the circuit ends. */
+static void streams__a_cell_is_changed__ends_and_no_wrong_byte_is_seen(void **state)
+{
+	static const int when[] = {4, 60};
+
+	for (int k = 0; k < 12; k++) {
+		int at = k % 3, cell = when[k / 6];
+		bool fwd = k / 3 % 2;
+		static struct heard h;
+		static struct app a;
+
+		build(&h, 3, false);
+		for (int i = 0; i < 3; i++)
+			tnodes[i].fwd_n = tnodes[i].back_n = tnodes[i].refused_n = 0;
+		tnodes[at].wrong = fwd ? T_FLIP_FWD : T_FLIP_BACK;
+		tnodes[at].wrong_at = cell;
+		app_start(&a, h.c, 1 << 20);
+		expect_down(&h, VX6_E_PROTOCOL, VX6_CIRCUIT_NO_HOP);
+		assert_false(a.corrupt);
+		assert_true(a.rx < a.goal);
+		assert_int_equal(a.closed, 1);
+		assert_int_equal(a.down, 1);
+		/* the last hop is who cannot recognise it, in the other direction it is us */
+		assert_int_equal(tnodes[2].refused_n, fwd ? 1 : 0);
+		assert_int_equal(tnodes[0].refused_n + tnodes[1].refused_n, 0);
+		test_run(nodes_idle, NULL);
+		tnodes[at].wrong = T_HONEST;
+	}
+}
+
+static void streams__cells_repeated_or_out_of_order__end(void **state)
+{
+	static const enum twrong wrongs[] = {T_DUP_BACK, T_SWAP_BACK, T_FLIP_CMD};
+
+	for (int k = 0; k < 9; k++) {
+		int at = k % 3;
+		static struct heard h;
+		static struct app a;
+
+		build(&h, 3, false);
+		for (int i = 0; i < 3; i++)
+			tnodes[i].back_n = 0;
+		tnodes[at].wrong = wrongs[k / 3];
+		tnodes[at].wrong_at = 20;
+		if (at && tnodes[at].wrong == T_FLIP_CMD)
+			tnodes[at].wrong = T_SWAP_BACK; /* the hop before would not pass it on */
+		app_start(&a, h.c, 1 << 20);
+		test_run(is_down, &h);
+		assert_int_equal(h.why.code, VX6_E_PROTOCOL);
+		assert_false(a.corrupt);
+		test_run(nodes_idle, NULL);
+		tnodes[at].wrong = T_HONEST;
+	}
+}
+
+static void messages__that_a_hop_may_not_send__end_with_that_hop_at_fault(void **state)
+{
+	static const enum twrong wrongs[] = {T_SAY_EXTEND, T_SAY_JUNK, T_SAY_PONG};
+
+	for (int k = 0; k < 9; k++) {
+		static struct heard h;
+
+		build(&h, 3, false);
+		tnodes[k % 3].wrong = wrongs[k / 3];
+		vx6_circuit_ping(h.c, k % 3);
+		expect_down(&h, VX6_E_PROTOCOL, k % 3);
+		test_run(nodes_idle, NULL);
+		tnodes[k % 3].wrong = T_HONEST;
+	}
+	for (int at = 0; at < 3; at++) {
+		static struct heard h;
+
+		build(&h, 3, false);
+		/* the last hop, too: we have not spoken of streams yet */
+		tnode_say(&tnodes[at], VX6_PAYLOAD_STREAMS, "\6\0\0\0\0\0\0\0", 8);
+		expect_down(&h, VX6_E_PROTOCOL, at);
+		test_run(nodes_idle, NULL);
+	}
+	for (int at = 0; at < 3; at++) {
+		static struct heard h;
+		static struct app a;
+
+		build(&h, 3, false);
+		app_start(&a, h.c, 1000);
+		test_run(app_has_all, &a);
+		/* frames that cannot be, from the last hop; any at all from the others */
+		tnode_say(&tnodes[at], VX6_PAYLOAD_STREAMS, "\6\0\0\0\0\0\0", at == 2 ? 7 : 8);
+		expect_down(&h, VX6_E_PROTOCOL, at);
+		assert_int_equal(a.down, 1);
+		test_run(nodes_idle, NULL);
+	}
+}
+
+/* ---- a session on the link, as an agent has it ---- */
+
+static void on_outcome(void *user, vx6_err err, struct vx6_stream *stream, const struct iovec *rest,
+		       int rest_n, bool fin)
+{
+	struct app *a = user;
+
+	assert_true(vx6_is_ok(err));
+	a->s = stream;
+	vx6_stream_set_events(stream, &stream_events, a);
+	on_data(stream, rest, rest_n, fin, a);
+	app_pump(a);
+}
+
+static const struct vx6_opening_events opening_events = {.outcome = on_outcome};
+
+static void session__over_a_circuit__service_answers_and_echoes(void **state)
+{
+	struct vx6_open what = {.kind = VX6_OPEN_SERVICE,
+				.flags = VX6_OPEN_RESUMABLE,
+				.name = "echo"};
+	struct vx6_adopt how = {.initiator = true,
+				.anonymous = true,
+				.proven = true,
+				.expect_node = true,
+				.node = tnodes[2].n.id.id,
+				.route = 7};
+	struct vx6_opening *opening;
+	struct vx6_session *s;
+	static struct heard h;
+	static struct app a;
+
+	tnodes[2].adopt = true;
+	build(&h, 3, true);
+	assert_true(vx6_is_ok(vx6_sessions_adopt(me.m, vx6_circuit_link(h.c), &how, &s)));
+	memset(&a, 0, sizeof a);
+	a.goal = 1000001;
+	vx6_hash_init(&a.tx_hash, "test");
+	vx6_hash_init(&a.rx_hash, "test");
+	assert_true(vx6_is_ok(vx6_session_open(s, &what, &opening_events, &a, &opening)));
+	test_run(app_has_all, &a);
+	assert_echoed(&a);
+	assert_int_equal(tnodes[2].streams_n, 1);
+	vx6_session_close(s, VX6_ERR(IDLE));
+	expect_down(&h, VX6_E_IDLE, VX6_CIRCUIT_NO_HOP);
+	test_run(nodes_idle, NULL);
+}
+
+static void messages__pad__is_nothing(void **state)
+{
+	static struct heard h;
+	static struct app a;
+
+	build(&h, 3, false);
+	for (int at = 0; at < 3; at++)
+		tnode_say(&tnodes[at], VX6_PAYLOAD_PAD, "anything", 8);
+	app_start(&a, h.c, 100000);
+	test_run(app_has_all, &a);
+	assert_int_equal(h.down, 0);
+}
+
+/* ---- what can be asked and heard ---- */
+
+static void ping__every_hop__answers(void **state)
+{
+	struct vx6_circuit_info info;
+	static struct heard h;
+
+	build(&h, 3, true);
+	for (int at = 0; at < 3; at++) {
+		h.pong = 0;
+		vx6_circuit_ping(h.c, at);
+		vx6_circuit_ping(h.c, at); /* one is under way */
+		test_run_ms(20);
+		assert_int_equal(h.pong, 1);
+		assert_int_equal(h.pong_hop, at);
+	}
+	vx6_circuit_info(h.c, &info);
+	for (int at = 0; at < 3; at++)
+		assert_true(info.hop[at].rtt_us > 0);
+}
+
+static void drain__from_a_hop__told_once(void **state)
+{
+	struct vx6_circuit_info info;
+	static struct heard h;
+	static struct app a;
+
+	build(&h, 3, false);
+	tnode_say(&tnodes[1], VX6_PAYLOAD_DRAIN, "\0\7", 2);
+	tnode_say(&tnodes[1], VX6_PAYLOAD_DRAIN, "\0\7", 2);
+	test_run_ms(20);
+	assert_int_equal(h.draining, 1);
+	assert_int_equal(h.drain_hop, 1);
+	assert_int_equal(h.drain_code, VX6_CODE_DRAINING);
+	vx6_circuit_info(h.c, &info);
+	assert_int_equal(info.state, VX6_CIRCUIT_DRAINING);
+	assert_true(info.hop[1].draining);
+	app_start(&a, h.c, 10000); /* what is there goes on */
+	test_run(app_has_all, &a);
+}
+
+static void extend__before_the_link__adds_a_hop(void **state)
+{
+	struct vx6_circuit_hop hop;
+	struct vx6_circuit_info info;
+	static struct heard h;
+	static struct app a;
+
+	build(&h, 2, false);
+	hop_of(&tnodes[1], &hop);
+	assert_int_equal(vx6_circuit_extend(h.c, &hop, 1000).code, VX6_E_INVALID);
+	hop_of(&tnodes[5], &hop);
+	assert_true(vx6_is_ok(vx6_circuit_extend(h.c, &hop, 1000)));
+	assert_null(vx6_circuit_link(h.c));
+	assert_int_equal(vx6_circuit_extend(h.c, &hop, 1000).code, VX6_E_CONFLICT);
+	h.built = 0;
+	test_run(is_decided, &h);
+	assert_int_equal(h.built, 1);
+	vx6_circuit_info(h.c, &info);
+	assert_int_equal(info.built_n, 3);
+	assert_int_equal(info.tx_cells, 3);
+	app_start(&a, h.c, 100000);
+	test_run(app_has_all, &a);
+	assert_echoed(&a);
+	assert_int_equal(tnodes[5].streams_n, 1);
+	hop_of(&tnodes[6], &hop);
+	assert_int_equal(vx6_circuit_extend(h.c, &hop, 1000).code, VX6_E_CONFLICT);
+}
+
+static bool was_refused(void *arg)
+{
+	return ((struct heard *)arg)->refused > 0;
+}
+
+static void extend__refused__circuit_stays_and_another_hop_can_be_added(void **state)
+{
+	struct vx6_circuit_hop hop;
+	struct vx6_circuit_info info;
+	static struct heard h;
+
+	build(&h, 2, false);
+	tnodes[5].wrong = T_NO_OPEN;
+	hop_of(&tnodes[5], &hop);
+	assert_true(vx6_is_ok(vx6_circuit_extend(h.c, &hop, 1000)));
+	test_run(was_refused, &h);
+	assert_int_equal(h.why.code, VX6_E_UNREACHABLE);
+	vx6_circuit_info(h.c, &info);
+	assert_int_equal(info.state, VX6_CIRCUIT_OPEN);
+	assert_int_equal(info.hops_n, 2);
+	hop_of(&tnodes[6], &hop);
+	assert_true(vx6_is_ok(vx6_circuit_extend(h.c, &hop, 1000)));
+	h.built = 0;
+	test_run(is_decided, &h);
+	assert_int_equal(h.built, 1);
+	assert_int_equal(h.down, 0);
+}
+
+static void extend__ninth_relay__limit(void **state)
+{
+	struct vx6_circuit_hop hop = {.node.b = {1}};
+	static struct heard h;
+
+	build(&h, 9, false);
+	assert_int_equal(vx6_circuit_extend(h.c, &hop, 1000).code, VX6_E_LIMIT);
+}
+
+/* ---- who the first hop sees ---- */
+
+static void anonymous__first_hop_sees_nobody_and_circuits_share_the_link(void **state)
+{
+	struct vx6_circuit_plan p;
+	static struct heard h[4];
+
+	plan_of(2, &p);
+	p.anonymous = true;
+	build_plan(&h[0], &p);
+	build_plan(&h[1], &p);
+	test_run(is_decided, &h[0]);
+	test_run(is_decided, &h[1]);
+	assert_int_equal(h[0].built + h[1].built, 2);
+	assert_false(tnodes[0].peer_known);
+	assert_true(tnodes[1].peer_known); /* relays know each other */
+	build_plan(&h[2], &p);
+	test_run(is_decided, &h[2]);
+	assert_int_equal(tnodes[0].nobody_n, 1);
+	p.anonymous = false;
+	build_plan(&h[3], &p);
+	test_run(is_decided, &h[3]);
+	assert_int_equal(h[3].built, 1);
+	assert_true(tnodes[0].peer_known);
+	assert_int_equal(tnodes[0].nobody_n, 1);
+}
+
+static void identified__live_session__is_used(void **state)
+{
+	char detail[VX6_DIAL_DETAIL_MAX];
+	struct vx6_circuit_info info;
+	static struct heard h[2];
+
+	assert_true(vx6_is_ok(node_dial(&me, &tnodes[0].n, NULL, false, detail)));
+	build(&h[0], 1, false);
+	build(&h[1], 2, false);
+	assert_int_equal(me.ups, 1);
+	vx6_circuit_info(h[1].c, &info);
+	assert_int_equal(info.session_id, vx6_session_id(me.session));
+}
+
+/* ---- ends ---- */
+
+static void close__with_a_link__other_end_hears_why(void **state)
+{
+	static struct heard h;
+	static struct app a;
+
+	build(&h, 3, false);
+	app_start(&a, h.c, 1000);
+	test_run(app_has_all, &a);
+	vx6_circuit_close(h.c, VX6_ERR(DUPLICATE));
+	assert_int_equal(a.down, 0);
+	test_run(nodes_idle, NULL);
+	assert_int_equal(a.down, 1);
+	assert_int_equal(a.down_why.code, VX6_E_DUPLICATE);
+	assert_int_equal(tnodes[2].ends_n, 1);
+	assert_int_equal(tnodes[2].end_why.code, VX6_E_DUPLICATE);
+	assert_int_equal(h.down, 0);
+}
+
+static void close__of_the_link__ends_the_circuit(void **state)
+{
+	static struct heard h;
+	static struct app a;
+
+	build(&h, 3, false);
+	app_start(&a, h.c, 1 << 20);
+	vx6_link_close(vx6_circuit_link(h.c), VX6_ERR(IDLE));
+	expect_down(&h, VX6_E_IDLE, VX6_CIRCUIT_NO_HOP);
+	assert_int_equal(a.down, 1);
+	assert_int_equal(a.down_why.code, VX6_E_IDLE);
+	test_run(nodes_idle, NULL);
+}
+
+static void link_lost__in_mid_stream__ends_with_the_place(void **state)
+{
+	static struct heard h;
+	static struct app a;
+
+	build(&h, 3, false);
+	app_start(&a, h.c, 4 << 20);
+	a.freeze = true;
+	test_run(rx_stands, &a);
+	vx6_session_close(me.session, VX6_ERR(IDLE));
+	expect_down(&h, VX6_E_IDLE, 0);
+	assert_int_equal(a.down, 1);
+	assert_false(a.corrupt);
+	test_run(nodes_idle, NULL);
+
+	build(&h, 3, false);
+	app_start(&a, h.c, 4 << 20);
+	a.freeze = true;
+	test_run(rx_stands, &a);
+	vx6_session_close(tnodes[2].n.session, VX6_ERR(CLOSED));
+	expect_down(&h, VX6_E_CLOSED, VX6_CIRCUIT_NO_HOP);
+	test_run(nodes_idle, NULL);
+}
+
+static void link_dead__cells_wait__found_out_soon(void **state)
+{
+	static struct heard h;
+	static struct app a;
+
+	build(&h, 2, false);
+	vx6_mem_set_dead(tnodes[0].n.t, true);
+	app_start(&a, h.c, 1 << 20);
+	expect_down(&h, VX6_E_TIMEOUT, 0);
+}
+
+static void free__in_every_state__everything_is_told_and_gone(void **state)
+{
+	for (int step = 0; step < 14; step++) {
+		struct vx6_circuit_plan p;
+		static struct heard h[3];
+		static struct app a;
+
+		plan_of(3, &p);
+		p.anonymous = step % 2;
+		build_plan(&h[0], &p);
+		p.nest = true;
+		build_plan(&h[1], &p);
+		for (int i = 0; i < step; i++)
+			test_run_ms(0); /* a turn of the loop: one link further */
+		build(&h[2], 3, false);
+		app_start(&a, h[2].c, 1 << 20);
+		vx6_origin_free(origin);
+		for (int i = 0; i < 3; i++) {
+			assert_int_equal(h[i].down, 1);
+			assert_int_equal(h[i].why.code, VX6_E_CLOSED);
+		}
+		assert_int_equal(a.down, 1);
+		origin = vx6_origin_new(&(struct vx6_origin_config){.loop = test_loop,
+								    .sessions = me.m,
+								    .sched = sched,
+								    .net = &vx6_net_default});
+		test_run(nodes_idle, NULL);
+	}
+}
+
+static void close__in_every_state__nothing_more_is_heard(void **state)
+{
+	for (int step = 0; step < 14; step++) {
+		struct vx6_circuit_plan p;
+		static struct heard h;
+		int built;
+
+		plan_of(3, &p);
+		p.anonymous = step % 2;
+		p.nest = step % 4 > 1;
+		build_plan(&h, &p);
+		for (int i = 0; i < step; i++)
+			test_run_ms(0);
+		built = h.built;
+		vx6_circuit_close(h.c, VX6_OK);
+		test_run_ms(30);
+		assert_int_equal(h.built, built);
+		assert_int_equal(h.down, 0);
+		test_run(nodes_idle, NULL);
+	}
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(build__hop_by_hop__floor_of_round_trips),
+		T(build__nested__one_cell_each_way),
+		T(build__one_knows_nothing_of_nesting__goes_on_one_by_one),
+		T(build__one_refuses_in_a_nested_build__is_asked_again_with_the_record),
+		T(build__plans_that_make_no_sense__invalid),
+		T(build__onion_key_that_is_none__ends_at_that_hop),
+		T(build__a_hop_does_wrong__ends_and_says_which),
+		T(build__a_hop_says_nothing__timeout_at_that_hop),
+		T(build__nobody_listens__unreachable_at_the_first_hop),
+		T(streams__bulk_through_hops__comes_back_with_the_same_hash),
+		T(streams__reader_at_the_end_stops__bounded_and_goes_on),
+		T(streams__own_reader_stops__bounded_and_goes_on),
+		T(streams__a_cell_is_changed__ends_and_no_wrong_byte_is_seen),
+		T(streams__cells_repeated_or_out_of_order__end),
+		T(messages__that_a_hop_may_not_send__end_with_that_hop_at_fault),
+		T(session__over_a_circuit__service_answers_and_echoes),
+		T(messages__pad__is_nothing),
+		T(ping__every_hop__answers),
+		T(drain__from_a_hop__told_once),
+		T(extend__before_the_link__adds_a_hop),
+		T(extend__refused__circuit_stays_and_another_hop_can_be_added),
+		T(extend__ninth_relay__limit),
+		T(anonymous__first_hop_sees_nobody_and_circuits_share_the_link),
+		T(identified__live_session__is_used),
+		T(close__with_a_link__other_end_hears_why),
+		T(close__of_the_link__ends_the_circuit),
+		T(link_lost__in_mid_stream__ends_with_the_place),
+		T(link_dead__cells_wait__found_out_soon),
+		T(free__in_every_state__everything_is_told_and_gone),
+		T(close__in_every_state__nothing_more_is_heard),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
