@@ -376,3 +376,8 @@ void vx6_dht_link_incoming(struct vx6_dht_link *l, struct vx6_session *s, struct
 	else /* a refusal is never AGAIN: it is a reset */
 		(void)!vx6_is_ok(vx6_session_answer(stream, VX6_ERR(UNSUPPORTED)));
 }
+
+uint32_t vx6_dht_link_asn(const struct vx6_dht_link *l, const struct vx6_addr *a)
+{
+	return l->asn ? vx6_asn_lookup(l->asn, a) : 0;
+}

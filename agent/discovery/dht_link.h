@@ -57,6 +57,9 @@ void vx6_dht_link_free(struct vx6_dht_link *l);
 struct vx6_dht *vx6_dht_link_dht(struct vx6_dht_link *l);
 void vx6_dht_link_now(const struct vx6_dht_link *l, struct vx6_dht_now *out);
 
+/** The autonomous system that an address belongs to, by the map. @return 0: not known, or there is no map */
+uint32_t vx6_dht_link_asn(const struct vx6_dht_link *l, const struct vx6_addr *a);
+
 /** To be told of every session, anonymous ones included, and of every endpoint record that was admitted (of peers and of others). */
 void vx6_dht_link_session_up(struct vx6_dht_link *l, struct vx6_session *s);
 void vx6_dht_link_session_down(struct vx6_dht_link *l, struct vx6_session *s, vx6_err why);

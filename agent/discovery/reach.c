@@ -4,6 +4,9 @@
  *   resolve -> session live -> OPEN sent -> answer
  *           -> no session  -> way (one dial for all who want the same node or address) -> OPEN sent -> answer
  *                                \-> no address, or none that answers: the DHT is asked afresh, once -> way
+ *                          -> circuit (at once where the route says so; else when dialling takes long, or has failed) -> OPEN sent -> answer
+ *
+ * Whichever way is there first is taken. A dial that a circuit has overtaken goes on: once its session is up, streams that may move to it.
  *
  * An attempt without an answer for PATIENCE_MS has its session probed, so that a peer that died silently is found out in seconds; after
  * OPEN_TIMEOUT_MS it ends. One that failed with its session, before its owner could write early bytes, is made once more.
@@ -23,6 +26,7 @@ enum {
 	PATIENCE_MS = 1500,
 	PROBE_MS = 2000,
 	OPEN_TIMEOUT_MS = 10000,
+	HEAD_START_MS = 400, /* that dialling has before a circuit is built as well */
 	TRIES_MAX = 2,
 	WAITING_MAX = 65536, /* attempts under way */
 };
@@ -47,8 +51,11 @@ static void stop(struct vx6_reaching *r)
 		vx6_opening_cancel(r->opening);
 	if (r->resolving)
 		vx6_resolve_cancel(r->resolving);
+	if (r->circuit)
+		vx6_circuits_wait_cancel(r->circuit);
 	r->opening = NULL;
 	r->resolving = NULL;
+	r->circuit = NULL;
 }
 
 static void give_up(struct vx6_reaching *r)
@@ -88,6 +95,31 @@ static struct vx6_session *live_session(const struct vx6_reaching *r)
 }
 
 static void start_open(struct vx6_reaching *r, struct vx6_session *s);
+static void start_circuit(struct vx6_reaching *r);
+
+/* It waits for nothing in a way any more; the dial there goes on for others. */
+static void leave_way(struct vx6_reaching *r)
+{
+	if (!r->dialing)
+		return;
+	r->dialing = false;
+	vx6_list_remove(&r->node);
+	vx6_list_push(&r->reach->all, &r->node);
+}
+
+/* Dialling has led nowhere: a circuit may. */
+static void direct_over(struct vx6_reaching *r, vx6_err err)
+{
+	r->direct_over = true;
+	r->err = err;
+	if (err.code == VX6_E_DRAINING || err.code == VX6_E_WRONG_PEER || !r->routes.route ||
+	    r->circuit_over) {
+		fail_later(r, err);
+		return;
+	}
+	if (!r->circuit)
+		start_circuit(r);
+}
 
 /* Whoever moved may have said so since: its addresses are asked for again before this is given up. */
 static void dial_failed(struct vx6_reaching *r, vx6_err err, uint64_t seq)
@@ -97,7 +129,7 @@ static void dial_failed(struct vx6_reaching *r, vx6_err err, uint64_t seq)
 	r->err = is_final || err.code == VX6_E_WRONG_PEER ? err : VX6_ERR(PEER_UNREACHABLE);
 	r->dialed_seq = seq;
 	if (is_final || !reach_ask_where(r))
-		fail_later(r, r->err);
+		direct_over(r, r->err);
 }
 
 static void on_way_dialed(void *user, vx6_err err, struct vx6_session *s, const char *detail)
@@ -116,6 +148,7 @@ static void on_way_dialed(void *user, vx6_err err, struct vx6_session *s, const 
 		struct vx6_reaching *r = VX6_CONTAINER_OF(node, struct vx6_reaching, node);
 
 		vx6_list_push(&reach->all, &r->node);
+		r->dialing = false;
 		vx6_strlcpy(r->detail, detail, sizeof r->detail);
 		/* a callback of another attempt may have closed it meanwhile */
 		s = id ? vx6_sessions_by_id(reach->cfg.sessions, id) : NULL;
@@ -178,11 +211,73 @@ static void start_dial(struct vx6_reaching *r)
 		r->err = VX6_ERR(PEER_UNREACHABLE);
 		snprintf(r->detail, sizeof r->detail, "no address is known for that node");
 		if (!reach_ask_where(r))
-			fail_later(r, r->err);
+			direct_over(r, r->err);
 		return;
 	}
 	vx6_list_remove(&r->node);
 	vx6_list_push(&w->waiting, &r->node);
+	r->dialing = true;
+}
+
+/* ---- circuits ---- */
+
+static void on_circuit(void *user, vx6_err err, struct vx6_session *s, const char *detail)
+{
+	struct vx6_reaching *r = user;
+
+	r->circuit = NULL;
+	vx6_timer_stop(&r->timer);
+	if (s) {
+		leave_way(r);
+		if (r->resolving)
+			vx6_resolve_cancel(r->resolving);
+		r->resolving = NULL;
+		start_open(r, s);
+		return;
+	}
+	r->circuit_over = true;
+	if (r->routes.direct && !r->direct_over)
+		return; /* a dial is still under way */
+	if (!r->routes.direct || !r->detail[0])
+		vx6_strlcpy(r->detail, detail, sizeof r->detail);
+	fail_later(r,
+		   r->routes.direct || err.code == VX6_E_UNREACHABLE || err.code == VX6_E_NOT_FOUND
+			   ? VX6_ERR(PEER_UNREACHABLE)
+			   : err);
+}
+
+static void start_circuit(struct vx6_reaching *r)
+{
+	vx6_timer_stop(&r->timer);
+	r->circuit = vx6_circuits_want(r->reach->cfg.circuits, r->routes.route, on_circuit, r);
+	if (r->circuit)
+		return;
+	r->circuit_over = true;
+	if (!r->routes.direct || r->direct_over)
+		fail_later(r, VX6_ERR(PEER_UNREACHABLE));
+}
+
+/* @return false: the route cannot be, and r->err says why */
+static bool find_routes(struct vx6_reaching *r)
+{
+	struct vx6_circuits *circuits = r->reach->cfg.circuits;
+	const struct vx6_routing *how = &r->to.route;
+
+	if (r->routed)
+		return true;
+	r->routed = true;
+	r->routes.direct = how->via != VX6_ROUTE_RELAY;
+	if (how->via != VX6_ROUTE_DIRECT && r->has_node && circuits &&
+	    vx6_circuits_may(circuits, &r->id, how))
+		r->routes.route = vx6_circuits_route(circuits, &r->id, how);
+	if (r->routes.direct || r->routes.route)
+		return true;
+	r->err = VX6_ERR(PEER_UNREACHABLE);
+	vx6_strlcpy(r->detail,
+		    r->has_node ? "no relays are known, or the node takes no circuits"
+				: "a route through relays needs the node's name or id",
+		    sizeof r->detail);
+	return false;
 }
 
 /* ---- opening ---- */
@@ -244,6 +339,10 @@ static void on_timer(struct vx6_timer *timer)
 	struct vx6_reaching *r = timer->user;
 	struct vx6_session *s = vx6_sessions_by_id(r->reach->cfg.sessions, r->session);
 
+	if (!r->opening) {
+		start_circuit(r);
+		return;
+	}
 	if (vx6_loop_now_ns(r->reach->cfg.loop) < r->deadline_ns) {
 		if (s)
 			vx6_session_probe(s, PROBE_MS);
@@ -264,7 +363,7 @@ static void start_open(struct vx6_reaching *r, struct vx6_session *s)
 
 	vx6_strlcpy(what.name, r->service, sizeof what.name);
 	r->session = vx6_session_id(s);
-	err = vx6_session_open(s, &what, &opening_events, r, &r->opening);
+	err = vx6_session_open_routed(s, &what, &r->routes, &opening_events, r, &r->opening);
 	if (vx6_is_ok(err)) {
 		r->deadline_ns =
 			vx6_loop_now_ns(r->reach->cfg.loop) + OPEN_TIMEOUT_MS * VX6_NS_PER_MS;
@@ -276,21 +375,51 @@ static void start_open(struct vx6_reaching *r, struct vx6_session *s)
 	fail_later(r, err);
 }
 
+static struct vx6_session *session_at_hand(const struct vx6_reaching *r)
+{
+	struct vx6_session *s = r->routes.direct ? live_session(r) : NULL;
+
+	if (!s && r->routes.route)
+		s = vx6_circuits_session(r->reach->cfg.circuits, r->routes.route);
+	return s;
+}
+
 static void begin(struct vx6_reaching *r)
 {
-	struct vx6_session *s = live_session(r);
+	struct vx6_session *s;
 
 	r->tries++;
-	if (s)
+	r->direct_over = r->circuit_over = false;
+	if (!find_routes(r)) {
+		fail_later(r, r->err);
+		return;
+	}
+	s = session_at_hand(r);
+	if (s) {
+		/* a circuit will do for now; the stream moves when the node answers itself */
+		if (r->routes.direct && vx6_session_is_circuit(s) && !way_find(r))
+			(void)way_make(r);
 		start_open(r, s);
-	else
-		start_dial(r);
+		return;
+	}
+	if (!r->routes.direct) {
+		start_circuit(r);
+		return;
+	}
+	if (r->routes.route && !r->circuit)
+		vx6_timer_in_ms(&r->timer, HEAD_START_MS);
+	start_dial(r);
 }
 
 void reach_resolved(struct vx6_reaching *r, vx6_err err)
 {
 	if (vx6_is_ok(err)) {
 		begin(r);
+		return;
+	}
+	/* newer addresses are not to be had; who it is was clear before */
+	if (r->routed && err.code != VX6_E_REVOKED) {
+		direct_over(r, err);
 		return;
 	}
 	r->err = err;

@@ -1,7 +1,7 @@
 /**
  * @file reach.h
  * Opens a stream to a service, whatever that takes: resolves the name, takes the live session or dials one (QUIC and TCP in the
- * happy-eyeballs way), sends OPEN and waits for the answer.
+ * happy-eyeballs way), or has a circuit built, as the target's route wants it; sends OPEN and waits for the answer.
  *
  * Layer:   discovery
  * Threads: the loop's thread
@@ -14,6 +14,7 @@
 #include "transport/transport.h"
 
 struct vx6_reach;
+struct vx6_circuits;
 struct vx6_names;
 struct vx6_peers;
 struct vx6_registry;
@@ -28,6 +29,7 @@ struct vx6_reach_config {
 	struct vx6_names *names;
 	struct vx6_resolver *resolver;
 	struct vx6_peers *peers;
+	struct vx6_circuits *circuits;       /* NULL: there are none */
 	enum vx6_transport_choice transport; /* for targets that leave it open */
 };
 

@@ -9,6 +9,7 @@
 #define VX6_DISCOVERY_REACH_INTERNAL_H
 
 #include "base/list.h"
+#include "circuit/circuits.h"
 #include "discovery/reach.h"
 #include "discovery/resolve.h"
 #include "loop/loop.h"
@@ -38,7 +39,12 @@ struct vx6_reaching {
 	bool to_pin; /* and came from a name that the node gave itself: pinned once it worked */
 	bool asked;  /* for newer addresses of `id`: once */
 	struct vx6_node_id id;
-	uint64_t dialed_seq; /* of the endpoint record that led nowhere */
+	uint64_t dialed_seq;               /* of the endpoint record that led nowhere */
+	struct vx6_vxs_routes routes;      /* where its stream may go, now and later */
+	struct vx6_circuits_wait *circuit; /* a circuit is being built for it */
+	bool routed;                       /* `routes` is filled in */
+	bool direct_over, circuit_over;    /* that way led nowhere */
+	bool dialing;                      /* it waits in a way */
 	struct vx6_resolving *resolving;
 	uint64_t session;
 	struct vx6_opening *opening;

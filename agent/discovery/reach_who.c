@@ -53,7 +53,7 @@ static void on_who(void *user, const struct vx6_resolution *res)
 
 vx6_err reach_who(struct vx6_reaching *r)
 {
-	const struct vx6_resolve_ask ask = {.target = r->to};
+	const struct vx6_resolve_ask ask = {.target = r->to, .anonymous = r->to.route.anonymous};
 	struct vx6_resolver *resolver = r->reach->cfg.resolver;
 	struct vx6_resolution res;
 	vx6_err err;
@@ -88,7 +88,11 @@ static void on_where(void *user, const struct vx6_resolution *res)
 
 bool reach_ask_where(struct vx6_reaching *r)
 {
-	struct vx6_resolve_ask ask = {.target = r->to, .fresh = true};
+	struct vx6_resolve_ask ask = {
+		.target = r->to,
+		.fresh = true,
+		.anonymous = r->to.route.anonymous,
+	};
 
 	if (!r->has_node || r->asked || r->to.address.family != VX6_ADDR_NONE)
 		return false;

@@ -24,6 +24,7 @@ struct lost {
 	struct vx6_list node;
 	struct vx6_reattach *r;
 	struct vx6_node_id id;
+	uint64_t route; /* of the streams: they may go on over a circuit as well; 0: they may not */
 	struct vx6_dialing *dialing;
 	struct vx6_timer timer; /* next try, or the end of this one */
 	uint32_t retry_ms, try_ms;
@@ -52,7 +53,7 @@ static void lost_free(struct lost *l)
 /* @return whether there is still somebody to be found */
 static bool is_wanted(const struct lost *l)
 {
-	return vx6_sessions_adrift(l->r->cfg.sessions, &l->id, 0) != 0 &&
+	return vx6_sessions_adrift(l->r->cfg.sessions, &l->id, l->route) != 0 &&
 	       !vx6_sessions_find(l->r->cfg.sessions, &l->id, VX6_DIAL_ANY);
 }
 
@@ -97,7 +98,7 @@ static void on_dialed(void *user, vx6_err err, struct vx6_session *s, const char
 	if (has_ended(l, err)) {
 		VX6_INFO("discovery", "%s has ended: its streams are reset",
 			 vx6_node_id_format_short(&l->id, id));
-		vx6_sessions_give_up(sessions, &l->id, 0, VX6_ERR(CLOSED));
+		vx6_sessions_give_up(sessions, &l->id, l->route, VX6_ERR(CLOSED));
 		lost_free(l);
 		return;
 	}
@@ -124,7 +125,7 @@ static void dial(struct lost *l)
 	struct vx6_dial_request req = {.expect_node = true, .node = l->id, .tell_refused = true};
 
 	vx6_known_addrs(cfg->peers, cfg->registry, &l->id, vx6_via_of(cfg->transport), &req);
-	if (!(vx6_sessions_adrift(cfg->sessions, &l->id, 0) & VX6_ADRIFT_OPENED))
+	if (!(vx6_sessions_adrift(cfg->sessions, &l->id, l->route) & VX6_ADRIFT_OPENED))
 		leave_strange(cfg, &req);
 	l->dialing = vx6_sessions_dial(cfg->sessions, &req, on_dialed, l);
 	if (!l->dialing) {
@@ -162,19 +163,31 @@ static bool has_just_moved(const struct vx6_reattach *r)
 	return r->moved_ms && vx6_loop_now_ms(r->cfg.loop) - r->moved_ms < MOVED_MS;
 }
 
-void vx6_reattach_wanted(struct vx6_reattach *r, const struct vx6_node_id *node, unsigned bits)
+static bool is_there(const struct vx6_reattach *r, const struct vx6_node_id *node, uint64_t route)
+{
+	VX6_LIST_EACH(n, (struct vx6_list *)&r->all)
+	{
+		const struct lost *l = VX6_CONTAINER_OF(n, struct lost, node);
+
+		if (l->route == route && vx6_node_id_eq(&l->id, node))
+			return true;
+	}
+	return false;
+}
+
+void vx6_reattach_wanted(struct vx6_reattach *r, const struct vx6_node_id *node, unsigned bits,
+			 uint64_t route)
 {
 	bool at_once = (bits & VX6_ADRIFT_OPENED) || has_just_moved(r);
 	struct lost *l;
 
-	VX6_LIST_EACH(n, &r->all)
-	if (vx6_node_id_eq(&VX6_CONTAINER_OF(n, struct lost, node)->id, node))
-		return;
-	if (r->n >= LOST_MAX || (!at_once && r->accepted_n >= ACCEPTED_MAX))
+	if (is_there(r, node, route) || r->n >= LOST_MAX ||
+	    (!at_once && r->accepted_n >= ACCEPTED_MAX))
 		return;
 	l = vx6_zalloc(sizeof *l);
 	l->r = r;
 	l->id = *node;
+	l->route = route;
 	vx6_timer_init(r->cfg.loop, &l->timer, on_timer, l);
 	vx6_list_push(&r->all, &l->node);
 	r->n++;

@@ -34,8 +34,9 @@ struct vx6_reattach *vx6_reattach_new(const struct vx6_reattach_config *cfg);
 /** Before the sessions are freed. Accepts NULL. */
 void vx6_reattach_free(struct vx6_reattach *r);
 
-/** Streams with @p node have no session. @param bits VX6_ADRIFT_* */
-void vx6_reattach_wanted(struct vx6_reattach *r, const struct vx6_node_id *node, unsigned bits);
+/** Streams with @p node have no session. @param bits VX6_ADRIFT_* @param route theirs; 0: they use no circuits */
+void vx6_reattach_wanted(struct vx6_reattach *r, const struct vx6_node_id *node, unsigned bits,
+			 uint64_t route);
 /** Own addresses changed: whoever is being dialled is dialled anew, from where we are now. */
 void vx6_reattach_moved(struct vx6_reattach *r);
 

@@ -25,10 +25,10 @@ enum {
 		12, /* jobs with lookups; the others wait their turn, for the DHT has other users too */
 };
 
-enum what { NAME, ENDPOINT, SERVICE, REVOCATION, WHATS };
-static const char *const what_text[WHATS] = {"name", "endpoint", "service", "revocation"};
+enum what { NAME, ENDPOINT, SERVICE, REVOCATION, RELAY, WHATS };
+static const char *const what_text[WHATS] = {"name", "endpoint", "service", "revocation", "relay"};
 static const uint8_t what_type[WHATS] = {VX6_RTYPE_NAME, VX6_RTYPE_ENDPOINT, VX6_RTYPE_SERVICE,
-					 VX6_RTYPE_REVOCATION};
+					 VX6_RTYPE_REVOCATION, VX6_RTYPE_RELAY};
 
 struct heard {
 	struct heard *next;
@@ -134,6 +134,7 @@ static void key_of(const struct job *j, enum what what, struct vx6_dht_key *out)
 		vx6_dht_key_name(net, j->ask.target.node, out);
 		break;
 	case ENDPOINT:
+	case RELAY:
 		vx6_dht_key_endpoint(net, &j->node_asked, out);
 		break;
 	case SERVICE:
@@ -148,6 +149,7 @@ static void probe_start(struct job *j, enum what what)
 {
 	struct probe *p = &j->probe[what];
 	struct vx6_dht_ask ask = {.want = VX6_DHT_WANT_ONE, .type = what_type[what]};
+	const struct resolver_way *way = resolver_way(j->r, j->ask.anonymous);
 	struct vx6_dht_now now;
 
 	if (what == NAME)
@@ -159,8 +161,8 @@ static void probe_start(struct job *j, enum what what)
 		ask.trace = on_trace;
 	p->done = false;
 	j->asked = true;
-	j->r->dht_now(j->r->dht_user, &now);
-	p->lookup = vx6_dht_look(j->r->dht, &ask, on_looked, p, &now);
+	way->now(way->user, &now);
+	p->lookup = vx6_dht_look(way->dht, &ask, on_looked, p, &now);
 	p->done = !p->lookup;
 	j->refused |= !p->lookup;
 }
@@ -269,7 +271,7 @@ static void job_finish(struct job *j)
 
 static bool wants_where(const struct job *j)
 {
-	if (j->expired || j->ask.local_only || !resolver_has_network(j->r))
+	if (j->expired || j->ask.local_only || !resolver_has_network(j->r, j->ask.anonymous))
 		return false;
 	return j->ask.fresh || !j->res.has_endpoint || !j->res.service_known;
 }
@@ -282,6 +284,8 @@ static void begin_where(struct job *j, const struct vx6_node_id *node)
 	probe_start(j, REVOCATION);
 	if (j->ask.want_service && j->res.service[0])
 		probe_start(j, SERVICE);
+	if (j->ask.want_relay)
+		probe_start(j, RELAY);
 }
 
 /* The name means another node than the one that was asked after in the meantime. */
@@ -316,7 +320,7 @@ static void keep_conflict(struct job *j)
 
 static void decide_who(struct job *j, const struct vx6_claims *claims)
 {
-	(void)resolve_who(j->r, &j->ask.target, claims, &j->probe[NAME].asked, &j->res);
+	(void)resolve_who(j->r, &j->ask, claims, &j->probe[NAME].asked, &j->res);
 	j->who_done = true;
 	keep_conflict(j);
 	if (vx6_is_ok(j->res.err) && j->res.by == VX6_BY_PIN)
@@ -344,7 +348,8 @@ static bool waits_for_where(struct job *j)
 {
 	if (!j->where_begun && wants_where(j))
 		begin_where(j, &j->res.node);
-	return is_running(j, ENDPOINT) || is_running(j, SERVICE) || waits_for_revocation(j);
+	return is_running(j, ENDPOINT) || is_running(j, SERVICE) || is_running(j, RELAY) ||
+	       waits_for_revocation(j);
 }
 
 static void on_advance(struct vx6_task *task)
@@ -391,7 +396,7 @@ static void job_begin(struct job *j)
 {
 	struct vx6_resolver *r = j->r;
 	const struct vx6_target *to = &j->ask.target;
-	bool network = !j->ask.local_only && resolver_has_network(r);
+	bool network = !j->ask.local_only && resolver_has_network(r, j->ask.anonymous);
 	struct vx6_name_binding pin;
 	vx6_err err = vx6_resolve_known(r, &j->ask, &j->res);
 	bool by_name = err.code == VX6_E_AGAIN ||
@@ -457,7 +462,8 @@ static struct job *job_find(struct vx6_resolver *r, const struct vx6_resolve_ask
 		const struct vx6_resolve_ask *a = &j->ask;
 
 		if (a->trace || a->local_only != ask->local_only || a->fresh != ask->fresh ||
-		    a->want_service != ask->want_service ||
+		    a->want_service != ask->want_service || a->want_relay != ask->want_relay ||
+		    a->anonymous != ask->anonymous ||
 		    a->target.has_node_id != ask->target.has_node_id ||
 		    strcmp(a->target.node, ask->target.node) != 0 ||
 		    strcmp(a->target.catalog, ask->target.catalog) != 0)
@@ -499,20 +505,31 @@ void vx6_resolver_free(struct vx6_resolver *r)
 	free(r);
 }
 
-void vx6_resolver_set_dht(struct vx6_resolver *r, struct vx6_dht *dht,
-			  void (*now)(void *user, struct vx6_dht_now *out), void *user)
+static void set_way(struct vx6_resolver *r, bool anonymous, const struct resolver_way *to)
 {
 	VX6_LIST_EACH(node, &r->jobs)
 	{
 		struct job *j = VX6_CONTAINER_OF(node, struct job, node);
 
+		if (j->ask.anonymous != anonymous)
+			continue;
 		probes_stop(j);
 		if (j->begun)
 			vx6_loop_defer(r->cfg.loop, &j->advance);
 	}
-	r->dht = dht;
-	r->dht_now = now;
-	r->dht_user = user;
+	*(anonymous ? &r->hidden : &r->open) = *to;
+}
+
+void vx6_resolver_set_dht(struct vx6_resolver *r, struct vx6_dht *dht,
+			  void (*now)(void *user, struct vx6_dht_now *out), void *user)
+{
+	set_way(r, false, &(struct resolver_way){.dht = dht, .now = now, .user = user});
+}
+
+void vx6_resolver_set_anonymous_dht(struct vx6_resolver *r, struct vx6_dht *dht,
+				    void (*now)(void *user, struct vx6_dht_now *out), void *user)
+{
+	set_way(r, true, &(struct resolver_way){.dht = dht, .now = now, .user = user});
 }
 
 struct vx6_resolving *vx6_resolve(struct vx6_resolver *r, const struct vx6_resolve_ask *ask,

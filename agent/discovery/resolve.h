@@ -46,6 +46,10 @@ void vx6_resolver_free(struct vx6_resolver *r);
 void vx6_resolver_set_dht(struct vx6_resolver *r, struct vx6_dht *dht,
 			  void (*now)(void *user, struct vx6_dht_now *out), void *user);
 
+/** The same, for those who ask anonymously: a DHT whose queries go over circuits. */
+void vx6_resolver_set_anonymous_dht(struct vx6_resolver *r, struct vx6_dht *dht,
+				    void (*now)(void *user, struct vx6_dht_now *out), void *user);
+
 enum vx6_resolved_by {
 	VX6_BY_ID, /* a literal node id */
 	VX6_BY_PETNAME,
@@ -60,7 +64,9 @@ struct vx6_resolve_ask {
 	bool local_only;   /* the registry's answer or none */
 	bool fresh;        /* ask the DHT even when the registry knows */
 	bool want_service; /* also make sure that the node publishes target.service */
-	/** Optional: each step of the DHT lookups. @p what: "name", "endpoint", "service", "revocation" */
+	bool want_relay; /* also look for what the node says of itself as a relay: it goes into the registry */
+	bool anonymous; /* nobody who is asked may learn who asks: over circuits, or not at all */
+	/** Optional: each step of the DHT lookups. @p what: "name", "endpoint", "service", "revocation", "relay" */
 	void (*trace)(void *user, const char *what, const struct vx6_dht_trace *t);
 };
 

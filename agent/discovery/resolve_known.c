@@ -13,13 +13,14 @@
 
 enum { SUCCESSORS_MAX = 8 };
 
-bool resolver_has_network(const struct vx6_resolver *r)
+bool resolver_has_network(const struct vx6_resolver *r, bool anonymous)
 {
+	const struct resolver_way *way = resolver_way(r, anonymous);
 	struct vx6_dht_info info;
 
-	if (!r->dht)
+	if (!way->dht)
 		return false;
-	vx6_dht_info(r->dht, &info);
+	vx6_dht_info(way->dht, &info);
 	return info.contacts + info.candidates > 0;
 }
 
@@ -207,15 +208,17 @@ static void fail_claims(struct vx6_resolver *r, const char *name, enum vx6_verdi
 			 "no node called %s is known; add one with `vx6 peer add`", name);
 }
 
-bool resolve_who(struct vx6_resolver *r, const struct vx6_target *to, const struct vx6_claims *c,
-		 const struct vx6_claims_asked *asked, struct vx6_resolution *out)
+bool resolve_who(struct vx6_resolver *r, const struct vx6_resolve_ask *ask,
+		 const struct vx6_claims *c, const struct vx6_claims_asked *asked,
+		 struct vx6_resolution *out)
 {
+	const struct vx6_target *to = &ask->target;
 	const struct vx6_claims_asked nobody = {.network = false};
 	const struct vx6_name_claim_seen *seen;
 	struct vx6_name_binding pin;
 	struct vx6_node_id node;
 	enum vx6_verdict verdict;
-	bool pinned, may_ask = !asked && resolver_has_network(r);
+	bool pinned, may_ask = !asked && resolver_has_network(r, ask->anonymous);
 
 	pinned = vx6_names_find(r->cfg.names, VX6_BINDING_PIN, to->node, &pin);
 	if (pinned && fail_revoked(r, &pin.node, out))
@@ -304,7 +307,7 @@ vx6_err vx6_resolve_known(struct vx6_resolver *r, const struct vx6_resolve_ask *
 	out->from_registry = true;
 	if (!resolve_users_word(r, &ask->target, out)) {
 		resolve_claims(r, ask->target.node, &claims);
-		if (!resolve_who(r, &ask->target, &claims, ask->local_only ? &nobody : NULL, out))
+		if (!resolve_who(r, ask, &claims, ask->local_only ? &nobody : NULL, out))
 			return VX6_ERR(AGAIN);
 	}
 	if (vx6_is_ok(out->err))

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/util.h"
-#include "node/node_internal.h"
+#include "node/circuits_internal.h"
 #include "wire/hello.h"
 #include "wire/record.h"
 
@@ -84,6 +84,7 @@ void announce_serving(void *user, bool serving)
 		return;
 	node->serving = serving;
 	announce_endpoint(node);
+	circuits_announce(node);
 	vx6_json_object(&j, NULL);
 	vx6_json_bool(&j, "serving", serving);
 	vx6_json_end_object(&j);
@@ -140,7 +141,8 @@ void announce_endpoint(struct vx6_node *node)
 {
 	struct vx6_endpoint_addr own[VX6_ENDPOINT_ADDRS_MAX] = {0};
 	size_t n = announce_own_addrs(node, own);
-	uint64_t features = VX6_FEAT_SERVICE | VX6_FEAT_RECORDS | VX6_FEAT_EXCHANGE;
+	uint64_t features =
+		VX6_FEAT_SERVICE | VX6_FEAT_RECORDS | VX6_FEAT_EXCHANGE | VX6_FEAT_CIRCUIT;
 
 	if (node->serving)
 		features |= VX6_FEAT_DHT;
@@ -172,6 +174,8 @@ void announce_network_changed(void *user)
 	VX6_INFO("node", "addresses of this host changed");
 	vx6_sessions_rebind(node->sessions);
 	vx6_reattach_moved(node->reattach);
+	vx6_guards_moved(node->guards);
+	vx6_circuits_moved(node->circuits);
 	announce_endpoint(node);
 	vx6_peers_hurry(node->peers);
 	vx6_entry_hurry(node->entry);

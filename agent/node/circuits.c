@@ -1,62 +1,311 @@
-/* The node's circuits, and its part as a relay of others' circuits. */
+/*
+ * The node's circuits: the parts are made and connected here, fed with what the registry knows, and asked about routes.
+ * circuits_relay.c is this node as a relay of others; circuits_rows.c shows all of it; circuits_store.c keeps what must outlive a restart.
+ */
 #include "node/circuits_internal.h"
 
 #include <stdio.h>
+#include <string.h>
 
+#include "base/clock.h"
 #include "base/util.h"
+#include "discovery/known.h"
 
-size_t circuits_page_relays(struct vx6_node *node, const struct vx6_page_ask *ask,
-			    struct vx6_relay_row *out, size_t max, bool *more)
+enum { UPKEEP_MS = 5000 };
+
+/* ---- what is known of other nodes ---- */
+
+static bool known_node(void *user, const struct vx6_node_id *who, struct vx6_circuits_node *out)
 {
-	*more = false;
-	return 0;
+	struct vx6_node *node = user;
+	uint64_t now_s = vx6_wall_s();
+
+	return vx6_registry_relay(node->registry, who, now_s, &out->info) &&
+	       vx6_registry_endpoint_record(node->registry, who, now_s, &out->endpoint,
+					    &out->endpoint_n);
 }
 
-size_t circuits_page_circuits(struct vx6_node *node, const struct vx6_page_ask *ask,
-			      struct vx6_circuit_row *out, size_t max, bool *more)
+static uint32_t asn_of(const struct vx6_node *node, const struct vx6_addr *a)
 {
-	*more = false;
-	return 0;
+	return node->dht_link ? vx6_dht_link_asn(node->dht_link, a) : 0;
 }
 
-size_t circuits_page_decisions(struct vx6_node *node, const struct vx6_page_ask *ask,
-			       struct vx6_decision_row *out, size_t max, bool *more)
+static void known_end(void *user, const struct vx6_node_id *who, struct vx6_path_end *out)
 {
-	*more = false;
-	return 0;
+	struct vx6_node *node = user;
+	struct vx6_relay_info info;
+	struct vx6_endpoint e;
+
+	*out = (struct vx6_path_end){.node = *who};
+	if (vx6_registry_relay(node->registry, who, vx6_wall_s(), &info) && info.has_family)
+		memcpy(out->family, info.family, sizeof out->family);
+	if (!vx6_registry_endpoint(node->registry, who, vx6_wall_s(), &e))
+		return;
+	for (size_t i = 0; i < e.n_addrs; i++)
+		vx6_networks_add(&out->nets, &e.addrs[i].addr, asn_of(node, &e.addrs[i].addr));
 }
 
-vx6_err circuits_build(struct vx6_node *node, const struct vx6_circuit_ask *ask,
-		       char id[static VX6_RESOURCE_ID_MAX], char *detail)
+static void own_view(void *user, struct vx6_path_view *out)
 {
-	snprintf(detail, VX6_DETAIL_MAX, "no relay is known");
-	return VX6_ERR(NO_RELAYS);
+	struct vx6_node *node = user;
+	struct vx6_endpoint_addr own[VX6_ENDPOINT_ADDRS_MAX] = {0};
+	size_t n = announce_own_addrs(node, own);
+
+	*out = (struct vx6_path_view){.now_s = vx6_wall_s(), .self = node->identity.id};
+	switch (node->cfg.diversity) {
+	case VX6_DIVERSITY_OFF:
+		out->diversity = VX6_PATH_DIVERSITY_OFF;
+		break;
+	case VX6_DIVERSITY_AUTO:
+		out->diversity = VX6_PATH_DIVERSITY_AUTO;
+		break;
+	default:
+		out->diversity = VX6_PATH_DIVERSITY_ON;
+	}
+	for (size_t i = 0; i < n; i++)
+		vx6_networks_add(&out->nets, &own[i].addr, asn_of(node, &own[i].addr));
 }
 
-vx6_err circuits_rebuild(struct vx6_node *node, const char *id,
-			 char new_id[static VX6_RESOURCE_ID_MAX], char *detail)
+/* ---- relays come and go ---- */
+
+static void put_relay(struct vx6_node *node, const struct vx6_relay_info *info)
 {
-	return VX6_ERR(NOT_FOUND);
+	struct vx6_relay_facts f;
+	struct vx6_endpoint e;
+	size_t n = 0;
+
+	if (vx6_node_id_eq(&info->node, &node->identity.id) ||
+	    !vx6_registry_endpoint(node->registry, &info->node, vx6_wall_s(), &e))
+		return;
+	/* one that only says where its services are is no relay */
+	if (!(info->policy & (VX6_RELAY_GUARD | VX6_RELAY_MIDDLE))) {
+		vx6_relays_drop(node->relays, &info->node);
+		return;
+	}
+	for (size_t i = 0; i < e.n_addrs; i++)
+		if (vx6_known_may_dial(node->sessions, &e.addrs[i].addr))
+			e.addrs[n++] = e.addrs[i];
+	e.n_addrs = (uint8_t)n;
+	if (n == 0)
+		return;
+	vx6_relay_facts_of(info, &e, vx6_wall_s(), &f);
+	for (size_t i = 0; i < f.addrs_n; i++)
+		f.asns[i] = asn_of(node, &f.addrs[i]);
+	(void)vx6_is_ok(vx6_relays_put(node->relays, &f, vx6_wall_s()));
 }
 
-vx6_err circuits_close(struct vx6_node *node, const char *id)
+static void put_each(void *user, const struct vx6_relay_info *info)
 {
-	return VX6_ERR(NOT_FOUND);
+	put_relay(user, info);
 }
 
-void circuits_relaying_view(struct vx6_node *node, struct vx6_relaying_view *out)
+void circuits_heard(struct vx6_node *node, const struct vx6_registry_change *c)
 {
-	*out = (struct vx6_relaying_view){.wanted = vx6_relaying_whole(&node->stored.relay)};
+	struct vx6_relay_info info;
+
+	if (c->record->key.type != VX6_RTYPE_RELAY && c->record->key.type != VX6_RTYPE_ENDPOINT)
+		return;
+	if (vx6_registry_relay(node->registry, &c->subject, vx6_wall_s(), &info))
+		put_relay(node, &info);
+	else if (c->record->key.type == VX6_RTYPE_RELAY)
+		vx6_relays_drop(node->relays, &c->subject);
+	vx6_circuits_learned(node->circuits, &c->subject);
 }
 
-void circuits_set_budget(struct vx6_node *node, const struct vx6_relaying_budget *budget)
+void circuits_revoked(struct vx6_node *node, const struct vx6_node_id *who)
 {
-	node->snapshot_dirty = true; /* nothing leads through here that would have to go */
+	vx6_relays_forget(node->relays, who);
+}
+
+/* ---- asking for what is not known ---- */
+
+static void on_asked(void *user, const struct vx6_resolution *res)
+{
+	struct circuits_ask *a = user;
+	struct vx6_node *node = a->node;
+	struct vx6_node_id who = a->who;
+	struct vx6_circuits_node known;
+	vx6_err err = res->err;
+
+	vx6_list_remove(&a->of_node);
+	free(a);
+	if (node->stopping)
+		return;
+	if (known_node(node, &who, &known)) {
+		vx6_circuits_learned(node->circuits, &who);
+		return;
+	}
+	vx6_circuits_unknown(node->circuits, &who, vx6_is_ok(err) ? VX6_ERR(NOT_FOUND) : err);
+}
+
+static void ask(void *user, const struct vx6_node_id *who, bool anonymous)
+{
+	struct vx6_node *node = user;
+	struct vx6_resolve_ask how = {.fresh = true, .want_relay = true, .anonymous = anonymous};
+	struct circuits_ask *a;
+
+	VX6_LIST_EACH(n, &node->circuit_asks)
+	if (vx6_node_id_eq(&VX6_CONTAINER_OF(n, struct circuits_ask, of_node)->who, who))
+		return;
+	how.target.has_node_id = true;
+	how.target.node_id = *who;
+	a = vx6_zalloc(sizeof *a);
+	a->node = node;
+	a->who = *who;
+	vx6_list_push(&node->circuit_asks, &a->of_node);
+	a->resolving = vx6_resolve(node->resolver, &how, on_asked, a);
+	if (a->resolving)
+		return;
+	vx6_list_remove(&a->of_node);
+	free(a);
+}
+
+static void stop_asking(struct vx6_node *node)
+{
+	VX6_LIST_EACH(n, &node->circuit_asks)
+	{
+		struct circuits_ask *a = VX6_CONTAINER_OF(n, struct circuits_ask, of_node);
+
+		vx6_resolve_cancel(a->resolving);
+		vx6_list_remove(&a->of_node);
+		free(a);
+	}
+}
+
+/* ---- news ---- */
+
+static void on_news(void *user, enum vx6_circuits_news what, const char *id,
+		    const struct vx6_node_id *target, const char *why)
+{
+	static const char *const type[] = {
+		[VX6_NEWS_BUILT] = "circuit.built",
+		[VX6_NEWS_FAILED] = "circuit.failed",
+		[VX6_NEWS_CLOSED] = "circuit.closed",
+		[VX6_NEWS_MOVED] = "circuit.moved",
+	};
+	struct vx6_node *node = user;
+
+	if (!node->stopping)
+		circuits_tell(node, type[what], id, target, why);
 }
 
 void circuits_path(void *user, const struct vx6_link *link, char id[static VX6_RESOURCE_ID_MAX],
 		   uint32_t *hops)
 {
-	id[0] = 0;
+	struct vx6_node *node = user;
+
+	id[0] = '\0';
 	*hops = 0;
+	if (node->circuits)
+		vx6_circuits_of_link(node->circuits, link, id, hops);
+}
+
+/* ---- by hand ---- */
+
+static void explain(vx6_err err, const char *why, char *detail)
+{
+	if (!vx6_is_ok(err))
+		vx6_strlcpy(detail, why[0] ? why : vx6_err_text(err), VX6_DETAIL_MAX);
+}
+
+vx6_err circuits_build(struct vx6_node *node, const struct vx6_circuit_ask *ask,
+		       char id[static VX6_RESOURCE_ID_MAX], char *detail)
+{
+	char made[VX6_CIRCUIT_ID_TEXT] = "", why[VX6_CIRCUIT_WHY] = "";
+	vx6_err err = vx6_circuits_build(node->circuits, ask->has_target ? &ask->target : NULL,
+					 &ask->route, made, why);
+
+	/* what is not known of the target is being asked for now; whoever asks again may have more luck */
+	if (err.code == VX6_E_AGAIN)
+		err = VX6_ERR(PEER_UNKNOWN);
+	explain(err, why, detail);
+	vx6_strlcpy(id, made, VX6_RESOURCE_ID_MAX);
+	return err;
+}
+
+vx6_err circuits_rebuild(struct vx6_node *node, const char *id,
+			 char new_id[static VX6_RESOURCE_ID_MAX], char *detail)
+{
+	char made[VX6_CIRCUIT_ID_TEXT] = "", why[VX6_CIRCUIT_WHY] = "";
+	vx6_err err = vx6_circuits_rebuild(node->circuits, id, made, why);
+
+	explain(err, why, detail);
+	vx6_strlcpy(new_id, made, VX6_RESOURCE_ID_MAX);
+	return err;
+}
+
+vx6_err circuits_close(struct vx6_node *node, const char *id)
+{
+	return vx6_circuits_close(node->circuits, id);
+}
+
+/* ---- life ---- */
+
+static void on_upkeep(struct vx6_timer *timer)
+{
+	struct vx6_node *node = timer->user;
+	struct vx6_path_view view;
+
+	own_view(node, &view);
+	vx6_relays_expire(node->relays, view.now_s);
+	if (vx6_guards_count(node->guards) > 0)
+		vx6_guards_update(node->guards, node->relays, &view, &vx6_rand_system);
+	circuits_save(node);
+	circuits_relay_upkeep(node);
+	vx6_timer_in_ms(timer, UPKEEP_MS);
+}
+
+void circuits_start(struct vx6_node *node, const struct vx6_state_image *img)
+{
+	vx6_list_init(&node->circuit_asks);
+	node->relays = vx6_relays_new();
+	node->guards = vx6_guards_new();
+	node->build_times = vx6_build_times_new();
+	circuits_load(node, img);
+	circuits_relay_start(node);
+	node->origin = vx6_origin_new(&(struct vx6_origin_config){
+		.loop = node->loop,
+		.sessions = node->sessions,
+		.sched = node->hop_sched,
+		.net = &node->identity.net,
+	});
+	node->circuits = vx6_circuits_new(&(struct vx6_circuits_config){
+		.loop = node->loop,
+		.sessions = node->sessions,
+		.origin = node->origin,
+		.relays = node->relays,
+		.guards = node->guards,
+		.times = node->build_times,
+		.self = node->identity.id,
+		.node = known_node,
+		.ask = ask,
+		.view = own_view,
+		.end = known_end,
+		.news = on_news,
+		.user = node,
+	});
+	vx6_registry_each_relay(node->registry, vx6_wall_s(), put_each, node);
+	vx6_timer_init(node->loop, &node->circuit_upkeep, on_upkeep, node);
+	vx6_timer_in_ms(&node->circuit_upkeep, UPKEEP_MS);
+}
+
+void circuits_stop(struct vx6_node *node)
+{
+	if (!node->circuits)
+		return;
+	vx6_timer_stop(&node->circuit_upkeep);
+	stop_asking(node);
+	vx6_circuits_free(node->circuits);
+	vx6_origin_free(node->origin);
+	circuits_relay_stop(node);
+	circuits_save(node);
+	node->circuits = NULL;
+}
+
+void circuits_fini(struct vx6_node *node)
+{
+	circuits_relay_fini(node);
+	vx6_build_times_free(node->build_times);
+	vx6_guards_free(node->guards);
+	vx6_relays_free(node->relays);
 }

@@ -42,6 +42,41 @@ void circuits_set_budget(struct vx6_node *node, const struct vx6_relaying_budget
 void circuits_path(void *user, const struct vx6_link *link, char id[static VX6_RESOURCE_ID_MAX],
 		   uint32_t *hops);
 
+/** Makes the parts and loads what is stored. Sessions, registry, publisher and resolver are there. */
+void circuits_start(struct vx6_node *node, const struct vx6_state_image *img);
+/** Every circuit ends. Before the sessions are freed. */
+void circuits_stop(struct vx6_node *node);
+/** After them. */
+void circuits_fini(struct vx6_node *node);
+/** A record was admitted: of a relay, perhaps. */
+void circuits_heard(struct vx6_node *node, const struct vx6_registry_change *c);
+void circuits_revoked(struct vx6_node *node, const struct vx6_node_id *who);
+
+/* Relay info and endpoint record of a node are being looked for. */
+struct circuits_ask {
+	struct vx6_list of_node; /* vx6_node.circuit_asks */
+	struct vx6_node *node;
+	struct vx6_node_id who;
+	struct vx6_resolving *resolving;
+};
+
+/* ---- circuits_relay.c: this node in others' circuits ---- */
+
+void circuits_relay_start(struct vx6_node *node);
+void circuits_relay_stop(struct vx6_node *node);
+void circuits_relay_fini(struct vx6_node *node);
+void circuits_relay_upkeep(struct vx6_node *node);
+/** What we say of ourselves as a relay has changed, or may have. */
+void circuits_announce(struct vx6_node *node);
+/** No new circuits; those of others are asked to go elsewhere, and end after @p ms. */
+void circuits_drain(struct vx6_node *node, uint32_t ms);
+
+/* ---- circuits_store.c ---- */
+
+void circuits_load(struct vx6_node *node, const struct vx6_state_image *img);
+/** What has changed since goes to the database. */
+void circuits_save(struct vx6_node *node);
+
 /* ---- circuits_read.c ---- */
 
 void circuits_read(struct request *rq);

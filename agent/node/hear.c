@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/util.h"
-#include "node/node_internal.h"
+#include "node/circuits_internal.h"
 #include "record/name_claim.h"
 #include "wire/record.h"
 
@@ -68,7 +68,9 @@ static void on_incoming(void *user, struct vx6_session *s, struct vx6_stream *st
 	if (what->kind == VX6_OPEN_SERVICE)
 		vx6_services_incoming(node->services, stream, vx6_session_node(s), what, rest,
 				      rest_n, fin);
-	else if (what->kind == VX6_OPEN_DHT && node->dht_link)
+	else if (what->kind == VX6_OPEN_CIRCUIT && !vx6_session_is_circuit(s))
+		vx6_relay_incoming(node->relay, s, stream, rest, rest_n, fin);
+	else if (what->kind == VX6_OPEN_DHT && node->dht_link && !vx6_session_is_circuit(s))
 		vx6_dht_link_incoming(node->dht_link, s, stream, rest, rest_n, fin);
 	else /* a refusal is never AGAIN: it is a reset */
 		(void)!vx6_is_ok(vx6_session_answer(stream, VX6_ERR(UNSUPPORTED)));
@@ -169,14 +171,28 @@ static void on_adrift(void *user, const struct vx6_node_id *who, unsigned bits, 
 {
 	struct vx6_node *node = user;
 
-	if (!route && !node->stopping && !node->draining)
-		vx6_reattach_wanted(node->reattach, who, bits);
+	if (node->stopping || node->draining)
+		return;
+	if (route)
+		vx6_circuits_adrift(node->circuits, route);
+	if (!route || vx6_circuits_may_direct(node->circuits, route))
+		vx6_reattach_wanted(node->reattach, who, bits, route);
+}
+
+static void on_doubt(void *user, const struct vx6_node_id *who, uint64_t route)
+{
+	struct vx6_node *node = user;
+
+	(void)who;
+	if (!node->stopping && !node->draining)
+		vx6_circuits_doubt(node->circuits, route);
 }
 
 const struct vx6_sessions_events hear_session_events = {
 	.up = on_session_up,
 	.down = on_session_down,
 	.adrift = on_adrift,
+	.doubt = on_doubt,
 	.record = on_record,
 	.have = on_have,
 	.get = on_get,
@@ -211,6 +227,7 @@ static void on_changed(void *user, const struct vx6_registry_change *c)
 	if (c->moved)
 		vx6_entry_learned(node->entry);
 	naming_heard(node, c);
+	circuits_heard(node, c);
 	if (c->new_node && c->record->key.type != VX6_RTYPE_CATALOG)
 		tell_node(node, "registry.node_new", &c->subject, NULL);
 }
@@ -246,6 +263,7 @@ static void on_revoked(void *user, const struct vx6_node_id *id, const struct vx
 	vx6_exchange_changed(node->exchange, c->record, node->hearing);
 	if (node->dht_link)
 		vx6_dht_link_revoked(node->dht_link, id);
+	circuits_revoked(node, id);
 	/* with new subkeys it may come back: what is cut now are sessions that the old ones opened */
 	vx6_sessions_each(node->sessions, close_revoked, &who);
 	vx6_sessions_each_circuit(node->sessions, close_revoked, &who);

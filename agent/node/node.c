@@ -340,6 +340,7 @@ static void begin_stop(struct vx6_node *node)
 	node->draining = true;
 	node->snapshot_dirty = true;
 	vx6_forwards_drain(node->forwards);
+	circuits_drain(node, node->cfg.drain_ms ? node->cfg.drain_ms : DRAIN_DEFAULT_MS);
 	vx6_sessions_drain(node->sessions);
 	node->drain_deadline_ms = vx6_loop_now_ms(node->loop) +
 				  (node->cfg.drain_ms ? node->cfg.drain_ms : DRAIN_DEFAULT_MS);

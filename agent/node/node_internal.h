@@ -15,6 +15,9 @@
 #include "base/json.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "circuit/circuits.h"
+#include "circuit/onion_keys.h"
+#include "circuit/relay.h"
 #include "discovery/catalogs.h"
 #include "discovery/clash.h"
 #include "discovery/clone.h"
@@ -100,6 +103,18 @@ struct vx6_node {
 	struct vx6_forwards *forwards;
 	struct vx6_netwatch *netwatch;
 	struct vx6_clone *clone;
+	/* circuits: own ones, and those of others (node/circuits_internal.h) */
+	struct vx6_hop_sched *hop_sched;
+	struct vx6_onion_keys *onion_keys;
+	struct vx6_relay *relay;
+	struct vx6_relays *relays;
+	struct vx6_guards *guards;
+	struct vx6_build_times *build_times;
+	struct vx6_origin *origin;
+	struct vx6_circuits *circuits;
+	struct vx6_list circuit_asks; /* struct circuits_ask */
+	struct vx6_timer circuit_upkeep;
+	uint64_t relay_oom; /* circuits ended for want of memory, as last told */
 
 	struct row_table service_rows, forward_rows, peer_rows;
 	struct vx6_list mutations; /* struct request, waiting their turn */

@@ -291,6 +291,7 @@ static void make_parts(struct vx6_node *node, const struct vx6_state_image *img)
 		.own = naming_own_claim,
 		.user = node,
 	});
+	circuits_start(node, img);
 	node->reach = vx6_reach_new(&(struct vx6_reach_config){
 		.loop = node->loop,
 		.sessions = node->sessions,
@@ -298,6 +299,7 @@ static void make_parts(struct vx6_node *node, const struct vx6_state_image *img)
 		.names = node->names,
 		.resolver = node->resolver,
 		.peers = node->peers,
+		.circuits = node->circuits,
 		.transport = node->cfg.transport,
 	});
 	node->forwards = vx6_forwards_new(&(struct vx6_forwards_config){
@@ -327,6 +329,7 @@ vx6_err wiring_start(struct vx6_node *node, const struct vx6_state_image *img, c
 		    vx6_netwatch_new(node->loop, announce_network_changed, node, &node->netwatch)))
 		VX6_WARN("node", "cannot watch this host's addresses");
 	announce_endpoint(node);
+	circuits_announce(node);
 	make_lan(node);
 	return VX6_OK;
 }
@@ -339,6 +342,7 @@ void wiring_stop(struct vx6_node *node)
 	vx6_forwards_free(node->forwards);
 	vx6_reach_free(node->reach);
 	vx6_reattach_free(node->reattach);
+	circuits_stop(node);
 	vx6_clash_free(node->clash);
 	vx6_resolver_free(node->resolver);
 	vx6_catalogs_free(node->catalogs);
@@ -351,6 +355,7 @@ void wiring_stop(struct vx6_node *node)
 	vx6_entry_free(node->entry);
 	/* peers hear of their sessions' end; they do not dial any more once sessions drain */
 	vx6_sessions_free(node->sessions);
+	circuits_fini(node);
 	vx6_peers_free(node->peers);
 	vx6_exchange_free(node->exchange);
 	vx6_registry_db_close(node->registry_db);

@@ -141,6 +141,8 @@ void vx6_write_delete(struct vx6_write *w, enum vx6_resource_kind kind, const ch
 /** @param key at most VX6_STATE_KEY_MAX with its NUL @param n at most VX6_STATE_VALUE_MAX */
 void vx6_write_put_value(struct vx6_write *w, const char *key, const void *value, size_t n);
 void vx6_write_put_u64(struct vx6_write *w, const char *key, uint64_t value);
+/** A missing row is no error. */
+void vx6_write_delete_value(struct vx6_write *w, const char *key);
 void vx6_write_put_name(struct vx6_write *w, const struct vx6_name_binding *b);
 /** A missing row is no error. */
 void vx6_write_delete_name(struct vx6_write *w, enum vx6_binding_kind kind, const char *name);

@@ -245,6 +245,13 @@ void vx6_write_put_u64(struct vx6_write *w, const char *key, uint64_t value)
 	vx6_write_put_value(w, key, be, sizeof be);
 }
 
+void vx6_write_delete_value(struct vx6_write *w, const char *key)
+{
+	struct state_op *op = add(w, "DELETE FROM kv WHERE key = ?", true);
+
+	put_text(w, op, key);
+}
+
 void vx6_write_put_name(struct vx6_write *w, const struct vx6_name_binding *b)
 {
 	struct state_op *op = add(w,

@@ -1,0 +1,176 @@
+/**
+ * @file circuits.h
+ * This node's own circuits: which there are, through whom, and why. Keeps sessions with nodes that are reached through relays.
+ *
+ * Spec:    docs/concepts.md (routes), schemas/wire/circuit.md
+ * Layer:   circuit
+ * Shape:   a *route* is a target together with how it is to be reached (circuit/routing.h). It has *legs*: circuits with a session to the target at
+ *          their end. One leg carries the streams; while there are any, a second one stands by (a warm spare), through other relays as far as
+ *          there are others. A *pool* holds circuits that lead nowhere yet, as many as were lately wanted, so that a new target costs one
+ *          round trip
+ * Limits:  VX6_CIRCUITS_MAX circuits, VX6_CIRCUITS_ROUTES_MAX routes; one build at a time and route, a second one when the first is slow
+ * Threads: the loop's thread
+ * Upcalls: never from inside a call down
+ */
+#ifndef VX6_CIRCUIT_CIRCUITS_H
+#define VX6_CIRCUIT_CIRCUITS_H
+
+#include "circuit/build_time.h"
+#include "circuit/guards.h"
+#include "circuit/origin.h"
+#include "circuit/path.h"
+#include "circuit/relays.h"
+#include "circuit/routing.h"
+#include "record/relay_info.h"
+#include "session/session.h"
+
+enum {
+	VX6_CIRCUITS_MAX = 1024,
+	VX6_CIRCUITS_ROUTES_MAX = 4096,
+	VX6_CIRCUITS_POOL_MAX = 8,
+	VX6_CIRCUITS_DECISIONS = 256,
+	VX6_CIRCUITS_CLOSED = 64, /* circuits that are over, kept to say why */
+	VX6_CIRCUIT_ID_TEXT = 40,
+	VX6_CIRCUIT_WHY = 192,
+};
+
+struct vx6_circuits;
+
+enum vx6_circuit_purpose {
+	VX6_PURPOSE_POOL,
+	VX6_PURPOSE_ROUTE,
+	VX6_PURPOSE_SPARE,
+	VX6_PURPOSE_LOOKUP,
+};
+
+/** What this node knows of another, as far as a hop needs it. */
+struct vx6_circuits_node {
+	struct vx6_relay_info info;
+	const uint8_t *endpoint; /* its signed record, borrowed until the loop is returned to */
+	size_t endpoint_n;
+};
+
+enum vx6_circuits_news {
+	VX6_NEWS_BUILT,
+	VX6_NEWS_FAILED, /* could not be built */
+	VX6_NEWS_CLOSED,
+	VX6_NEWS_MOVED, /* streams go another way now */
+};
+
+struct vx6_circuits_config {
+	struct vx6_loop *loop; /* borrowed, like all below */
+	struct vx6_sessions *sessions;
+	struct vx6_origin *origin;
+	struct vx6_relays *relays;
+	struct vx6_guards *guards;
+	struct vx6_build_times *times;
+	struct vx6_node_id self;
+	/** What is known of @p node. @return false: not enough for a hop */
+	bool (*node)(void *user, const struct vx6_node_id *node, struct vx6_circuits_node *out);
+	/** Asks around for a node's relay info and endpoint record; vx6_circuits_learned() when they came, vx6_circuits_unknown() when not. */
+	void (*ask)(void *user, const struct vx6_node_id *node, bool anonymous);
+	/** Where we stand, and how different nodes must be. */
+	void (*view)(void *user, struct vx6_path_view *out);
+	/** What is known of the addresses and operator of @p node; its id at least. */
+	void (*end)(void *user, const struct vx6_node_id *node, struct vx6_path_end *out);
+	/** Optional. @param id of the circuit */
+	void (*news)(void *user, enum vx6_circuits_news what, const char *id,
+		     const struct vx6_node_id *target, const char *why);
+	void *user;
+};
+
+/** @return owned; vx6_circuits_free() */
+struct vx6_circuits *vx6_circuits_new(const struct vx6_circuits_config *cfg);
+/** Closes every circuit. Before the sessions are freed. Accepts NULL. */
+void vx6_circuits_free(struct vx6_circuits *c);
+
+/**
+ * The number of a route: what sessions over its circuits carry (vx6_adopt.route), and streams that may use them.
+ * @return 0: too many, or no circuits (DIRECT)
+ */
+uint64_t vx6_circuits_route(struct vx6_circuits *c, const struct vx6_node_id *target,
+			    const struct vx6_routing *how);
+/** The session that a new stream of the route begins on; NULL: none is up. */
+struct vx6_session *vx6_circuits_session(struct vx6_circuits *c, uint64_t route);
+
+struct vx6_circuits_wait;
+/** @param s up; NULL on failure @param detail for people, borrowed */
+typedef void vx6_circuits_cb(void *user, vx6_err err, struct vx6_session *s, const char *detail);
+/**
+ * Sees to it that the route has a session.
+ * @param cb once, never inside this call, unless cancelled: OK | NOT_FOUND (it is not known that the target takes circuits) | UNREACHABLE |
+ *           errors of vx6_path_draw() | TIMEOUT | DRAINING
+ * @return owned until then; NULL: no such route
+ */
+struct vx6_circuits_wait *vx6_circuits_want(struct vx6_circuits *c, uint64_t route,
+					    vx6_circuits_cb *cb, void *user);
+void vx6_circuits_wait_cancel(struct vx6_circuits_wait *w);
+/** Whether a route could be tried at all: enough relays are known. */
+bool vx6_circuits_may(const struct vx6_circuits *c, const struct vx6_node_id *target,
+		      const struct vx6_routing *how);
+
+/** Whether streams of @p route may use sessions without a circuit, too. */
+bool vx6_circuits_may_direct(const struct vx6_circuits *c, uint64_t route);
+/** Streams of @p route have no session. */
+void vx6_circuits_adrift(struct vx6_circuits *c, uint64_t route);
+/** The leg that carries them is in doubt, and there is no other. */
+void vx6_circuits_doubt(struct vx6_circuits *c, uint64_t route);
+/** Relay info and endpoint record of @p node are known now, or are not to be had. */
+void vx6_circuits_learned(struct vx6_circuits *c, const struct vx6_node_id *node);
+void vx6_circuits_unknown(struct vx6_circuits *c, const struct vx6_node_id *node, vx6_err err);
+/** Own addresses changed: links to first relays may be dead. */
+void vx6_circuits_moved(struct vx6_circuits *c);
+
+/* ---- by hand ---- */
+
+/** @param target NULL: one for the pool @param id written on success @param detail VX6_CIRCUIT_WHY bytes, on failure */
+VX6_RES vx6_circuits_build(struct vx6_circuits *c, const struct vx6_node_id *target,
+			   const struct vx6_routing *how, char id[static VX6_CIRCUIT_ID_TEXT],
+			   char *detail);
+/** Another one takes its place, and then its streams. @return VX6_OK | NOT_FOUND | those of vx6_circuits_build() */
+VX6_RES vx6_circuits_rebuild(struct vx6_circuits *c, const char *id,
+			     char new_id[static VX6_CIRCUIT_ID_TEXT], char *detail);
+VX6_RES vx6_circuits_close(struct vx6_circuits *c, const char *id);
+
+/* ---- to look at ---- */
+
+struct vx6_circuit_hop_show {
+	struct vx6_node_id node;
+	bool is_target, is_guard;
+	uint32_t rtt_us, built_us; /* 0: not measured */
+	char why[VX6_CIRCUIT_WHY];
+};
+struct vx6_circuit_show {
+	char id[VX6_CIRCUIT_ID_TEXT];
+	enum vx6_circuit_purpose purpose;
+	bool is_open, is_draining, is_closed;
+	bool has_target, anonymous, single_pass;
+	struct vx6_node_id target;
+	struct vx6_circuit_hop_show hop[VX6_ROUTE_HOPS_MAX + 1];
+	uint32_t hops_n, built_n;
+	uint32_t rtt_us, build_us, streams;
+	uint64_t rx_bytes, tx_bytes, rx_cells, tx_cells;
+	uint64_t opened_ms, closed_ms; /* wall clock */
+	vx6_err err;
+	char reason[VX6_CIRCUIT_WHY];
+};
+/** Calls @p fn for each circuit, those that are over too, oldest id first; it returns false to stop. */
+void vx6_circuits_each(const struct vx6_circuits *c,
+		       bool (*fn)(void *user, const struct vx6_circuit_show *row), void *user);
+
+struct vx6_decision {
+	uint64_t seq, wall_ms;
+	bool has_target;
+	struct vx6_node_id target;
+	char circuit[VX6_CIRCUIT_ID_TEXT];
+	const char *what; /* static */
+	char why[VX6_CIRCUIT_WHY];
+};
+/** Which circuit @p link is the end of. @param id empty: of none @param relays in it */
+void vx6_circuits_of_link(const struct vx6_circuits *c, const struct vx6_link *link,
+			  char id[static VX6_CIRCUIT_ID_TEXT], uint32_t *relays);
+/** The latest first. */
+void vx6_circuits_decisions(const struct vx6_circuits *c,
+			    bool (*fn)(void *user, const struct vx6_decision *d), void *user);
+
+#endif

@@ -1,0 +1,195 @@
+/**
+ * @file circuits_internal.h
+ * Routes and their legs, as the files of the circuit manager share them.
+ *
+ * Layer:   circuit
+ * Threads: the loop's thread
+ *
+ *   circuits.c       the table of routes, who waits, what others ask for
+ *   circuits_leg.c   one circuit: drawn, built, given a session, ended
+ *   circuits_keep.c  what a route needs: a leg, a spare, a better one; what is idle goes
+ *   circuits_show.c  rows to look at, decisions
+ */
+#ifndef VX6_CIRCUIT_CIRCUITS_INTERNAL_H
+#define VX6_CIRCUIT_CIRCUITS_INTERNAL_H
+
+#include "base/list.h"
+#include "base/log.h"
+#include "circuit/circuits.h"
+#include "crypto/table.h"
+
+enum {
+	TICK_MS = 1000,
+	WAIT_MS = 20000,       /* how long somebody waits for a session at the most */
+	TRIES_MAX = 6,         /* builds that fail before those who wait are told */
+	BACKOFF_FIRST_MS = 50, /* after a build that failed */
+	BACKOFF_MAX_MS = 10000,
+	SPARE_AFTER_MS = 300, /* a connection that lasts so long gets a spare */
+	SPARE_IDLE_MS = 30000,
+	LEG_IDLE_MS = 600000,
+	LEG_AGE_MS = 3600000, /* of an anonymous route: new streams begin on a newer one */
+	POOL_IDLE_MS = 1800000,
+	POOL_WINDOW_MS = 600000, /* uses within this long say how many are kept */
+	BETTER_MS = 60000,       /* between moves to a quicker leg */
+	SUSPECT_MS = 30000,      /* relays of a circuit that died are left out for so long */
+	SUSPECTS_MAX = 64,
+	NEST_OFF_MS = 600000,
+};
+
+struct leg;
+
+/* Everything that makes a route another one. Compared as bytes: zeroed first. */
+struct route_key {
+	uint8_t target[VX6_NODE_ID_BYTES];
+	uint8_t via, relays, anonymous, nodes_n;
+	uint8_t nodes[VX6_ROUTE_HOPS_MAX][VX6_NODE_ID_BYTES];
+};
+
+struct route {
+	struct vx6_circuits *c;
+	struct route_key key;
+	struct vx6_node_id target;
+	struct vx6_routing how;
+	uint64_t id;
+	UT_hash_handle hh, hh_id;
+	struct vx6_list lru; /* vx6_circuits.routes, least recently used first */
+	struct vx6_list legs, waiting;
+	bool adrift;   /* streams have no session */
+	bool in_doubt; /* the only leg does not answer */
+	bool asked;    /* for the target's relay info */
+	unsigned failed_n;
+	uint64_t retry_ms;      /* no build before */
+	uint64_t used_ms;       /* last time that a leg had streams, or somebody asked */
+	uint64_t busy_since_ms; /* streams without a break since; 0: none */
+	uint64_t moved_ms;      /* last move to a quicker leg */
+	uint64_t nest_off_ms;   /* single-pass building failed: not before */
+	vx6_err err;            /* of the last build that failed */
+	char detail[VX6_CIRCUIT_WHY];
+};
+
+struct leg {
+	struct vx6_list all;      /* vx6_circuits.legs or .closed */
+	struct vx6_list of_route; /* route.legs */
+	struct vx6_circuits *c;
+	struct route *route;         /* NULL: of the pool */
+	struct vx6_circuit *circuit; /* NULL: over */
+	const struct vx6_link *link; /* its end, for comparing; NULL: not made */
+	char id[VX6_CIRCUIT_ID_TEXT];
+	enum vx6_circuit_purpose purpose;
+	struct vx6_path path;
+	bool has_target, anonymous, nest;
+	struct vx6_node_id target;
+	bool open;                           /* built */
+	bool leaving;                        /* another one is to take its place */
+	bool is_drain;                       /* a relay of it asked for that */
+	bool keep;                           /* made by hand: not closed for being idle */
+	uint64_t session;                    /* 0: none */
+	uint64_t began_ms, open_ms, idle_ms; /* of the loop; idle_ms: since when no stream */
+	uint64_t seen_bytes, seen_ms; /* what had gone through it when that was last looked at */
+	uint32_t streams;
+	bool extended;                /* came from the pool */
+	struct vx6_circuit_show last; /* what it was, once it is over */
+	uint64_t opened_wall_ms;
+	char reason[VX6_CIRCUIT_WHY];
+};
+
+struct vx6_circuits_wait {
+	struct vx6_list node; /* route.waiting or vx6_circuits.due */
+	struct vx6_circuits *c;
+	struct route *route;
+	vx6_circuits_cb *cb;
+	void *user;
+	uint64_t until_ms;
+	vx6_err err; /* due: the outcome, when there is no session */
+	char detail[VX6_CIRCUIT_WHY];
+};
+
+struct suspect {
+	struct vx6_node_id node;
+	uint64_t until_ms;
+};
+
+/* How often circuits of a kind were wanted lately. */
+struct demand {
+	uint8_t relays;
+	bool anonymous;
+	uint64_t used_ms[VX6_CIRCUITS_POOL_MAX]; /* a ring */
+	unsigned next;
+};
+
+struct vx6_circuits {
+	struct vx6_circuits_config cfg;
+	struct route *by_key, *by_id;
+	struct vx6_list routes;
+	size_t routes_n;
+	uint64_t next_route;
+	struct vx6_list legs, closed;
+	size_t legs_n, closed_n;
+	struct vx6_list due; /* waits whose outcome is to be told */
+	struct vx6_task tell;
+	struct vx6_timer tick;
+	uint64_t tick_due_ms;
+	struct suspect suspect[SUSPECTS_MAX];
+	unsigned suspect_next;
+	struct demand demand[4];
+	uint64_t pool_retry_ms;
+	unsigned pool_failed_n;         /* in a row */
+	struct vx6_decision *decisions; /* a ring of VX6_CIRCUITS_DECISIONS */
+	uint64_t decisions_n;
+	uint64_t id_ms, id_low; /* ids ascend */
+	struct vx6_ratelimit complaints;
+	bool stopping;
+};
+
+static inline uint64_t circuits_now_ms(const struct vx6_circuits *c)
+{
+	return vx6_loop_now_ms(c->cfg.loop);
+}
+
+/* ---- circuits.c ---- */
+
+/** Those who wait on @p r get the session of one of its legs, if one is open. */
+void route_serve(struct route *r);
+/** They get @p err instead. */
+void route_refuse(struct route *r, vx6_err err, const char *detail);
+/** The tick comes no later than in @p ms. */
+void circuits_wake(struct vx6_circuits *c, uint64_t ms);
+
+/* ---- circuits_leg.c ---- */
+
+/** Draws a path and begins to build. @param why what for @param out optional @return errors of vx6_path_draw(), PEER_UNKNOWN (asked for), FULL */
+VX6_RES leg_begin(struct vx6_circuits *c, struct route *r, const struct vx6_routing *how,
+		  enum vx6_circuit_purpose purpose, const char *why, struct leg **out,
+		  char detail[static VX6_CIRCUIT_WHY]);
+/** A circuit of the pool that fits gets the route's target as its last hop. @return false: there is none */
+bool leg_from_pool(struct route *r, enum vx6_circuit_purpose purpose, const char *why);
+void leg_close(struct leg *l, vx6_err err, const char *why);
+/** Frees what is over. */
+void leg_free(struct leg *l);
+struct vx6_session *leg_session(const struct leg *l);
+/** Open, not being left, and its session is not in doubt. */
+bool leg_is_good(const struct leg *l);
+struct leg *leg_find(const struct vx6_circuits *c, const char *id);
+void leg_refresh(struct leg *l, uint64_t now_ms);
+
+/* ---- circuits_keep.c ---- */
+
+/** A build has failed: the next one waits. */
+void route_failed(struct route *r, vx6_err err, const char *detail);
+/** Begins what the route is missing, ends what it has too much. */
+void route_keep(struct route *r);
+void circuits_keep(struct vx6_circuits *c);
+/** A circuit for the pool could not be built: the next one waits. */
+void pool_failed(struct vx6_circuits *c);
+/** A circuit of this kind was wanted. */
+void circuits_wanted(struct vx6_circuits *c, uint8_t relays, bool anonymous);
+
+/* ---- circuits_show.c ---- */
+
+void circuits_new_id(struct vx6_circuits *c, char out[static VX6_CIRCUIT_ID_TEXT]);
+void leg_show(const struct leg *l, struct vx6_circuit_show *out);
+/** Remembers why something was done. */
+void circuits_decide(struct vx6_circuits *c, const struct vx6_node_id *target, const char *circuit,
+		     const char *what, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+#endif

@@ -1,0 +1,358 @@
+/*
+ * What a route needs, looked at when something happened to it and once a second while there are circuits:
+ *
+ *   somebody waits, or streams are adrift, or its leg is in doubt  -> a leg is built; a second one beside it when the first is slow
+ *   streams run                                                    -> a spare is built, through other relays
+ *   another leg is quicker by far, a relay drains, a leg is old    -> streams move, then the old leg goes
+ *   nothing runs                                                   -> spares go, later legs, last those of the pool
+ */
+#include "circuit/circuits_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/util.h"
+
+/* What a route has. */
+struct census {
+	unsigned good, building;
+	uint32_t streams;
+	uint64_t building_ms; /* when the latest build began */
+};
+
+static void count(const struct route *r, struct census *out)
+{
+	*out = (struct census){0};
+	VX6_LIST_EACH(node, (struct vx6_list *)&r->legs)
+	{
+		const struct leg *l = VX6_CONTAINER_OF(node, struct leg, of_route);
+
+		if (l->circuit && !l->open) {
+			out->building++;
+			out->building_ms = VX6_MAX(out->building_ms, l->began_ms);
+		} else if (leg_is_good(l)) {
+			out->good++;
+		}
+		out->streams += l->circuit ? l->streams : 0;
+	}
+}
+
+static bool is_wanted(const struct route *r)
+{
+	return !vx6_list_is_empty(&r->waiting) || r->adrift;
+}
+
+/* ---- building ---- */
+
+void route_failed(struct route *r, vx6_err err, const char *detail)
+{
+	uint64_t wait = (uint64_t)BACKOFF_FIRST_MS << VX6_MIN(r->failed_n, 8U);
+
+	r->failed_n++;
+	r->err = err;
+	vx6_strlcpy(r->detail, detail, sizeof r->detail);
+	r->retry_ms = circuits_now_ms(r->c) + VX6_MIN(wait, (uint64_t)BACKOFF_MAX_MS);
+	circuits_wake(r->c, wait);
+}
+
+/* @return false: it cannot be tried now */
+static bool build(struct route *r, enum vx6_circuit_purpose purpose, const char *why)
+{
+	char detail[VX6_CIRCUIT_WHY] = "";
+	vx6_err err;
+
+	if (leg_from_pool(r, purpose, why))
+		return true;
+	err = leg_begin(r->c, r, &r->how, purpose, why, NULL, detail);
+	if (vx6_is_ok(err))
+		return true;
+	if (err.code == VX6_E_AGAIN) {
+		r->asked = true; /* circuits_learned() or _unknown() goes on from here */
+		return false;
+	}
+	circuits_decide(r->c, &r->target, "", "route", "not built: %s", detail);
+	route_failed(r, err, detail);
+	if (purpose == VX6_PURPOSE_ROUTE && (r->failed_n >= TRIES_MAX || err.code != VX6_E_FULL))
+		route_refuse(r, err, detail);
+	return false;
+}
+
+static void keep_wanted(struct route *r, const struct census *now, uint64_t now_ms)
+{
+	uint32_t slow_ms = vx6_build_times_stagger(r->c->cfg.times, r->how.hops + 1U);
+
+	if (now->building == 0)
+		(void)build(r, VX6_PURPOSE_ROUTE,
+			    r->adrift ? "streams have lost their circuit" : "a connection waits");
+	else if (now->building == 1 && now_ms - now->building_ms >= slow_ms)
+		(void)build(r, VX6_PURPOSE_ROUTE, "the first one is slow");
+	else if (now->building == 1)
+		circuits_wake(r->c, now->building_ms + slow_ms - now_ms);
+}
+
+static void keep_spare(struct route *r, const struct census *now, uint64_t now_ms)
+{
+	if (!r->busy_since_ms)
+		r->busy_since_ms = now_ms;
+	if (now->good >= 2 || now->building > 0)
+		return;
+	if (now_ms - r->busy_since_ms < SPARE_AFTER_MS) {
+		circuits_wake(r->c, SPARE_AFTER_MS);
+		return;
+	}
+	(void)build(r, VX6_PURPOSE_SPARE, "stands by for the one in use");
+}
+
+/* ---- moving ---- */
+
+static uint32_t rtt_of(const struct leg *l)
+{
+	struct vx6_session *s = leg_session(l);
+	struct vx6_link_info info;
+
+	if (!s)
+		return 0;
+	vx6_session_info(s, &info);
+	return info.srtt_us;
+}
+
+static struct leg *other_good(const struct route *r, const struct leg *but)
+{
+	VX6_LIST_EACH(node, (struct vx6_list *)&r->legs)
+	{
+		struct leg *l = VX6_CONTAINER_OF(node, struct leg, of_route);
+
+		if (l != but && leg_is_good(l))
+			return l;
+	}
+	return NULL;
+}
+
+static void move(struct route *r, struct leg *from, struct leg *to, const char *why)
+{
+	struct vx6_circuits *c = r->c;
+	struct vx6_session *s = leg_session(from);
+
+	circuits_decide(c, &r->target, to->id, "move", "from %s: %s", from->id, why);
+	from->leaving = true;
+	to->purpose = VX6_PURPOSE_ROUTE;
+	r->moved_ms = circuits_now_ms(c);
+	if (s)
+		vx6_sessions_leave(c->cfg.sessions, s);
+	if (c->cfg.news)
+		c->cfg.news(c->cfg.user, VX6_NEWS_MOVED, to->id, &r->target, why);
+}
+
+static bool is_old(const struct leg *l, uint64_t now_ms)
+{
+	return l->anonymous && l->open && now_ms - l->open_ms >= LEG_AGE_MS;
+}
+
+/* A leg that has to be left waits until another one is there: make before break. */
+static void keep_leaving(struct route *r, uint64_t now_ms)
+{
+	VX6_LIST_EACH(node, &r->legs)
+	{
+		struct leg *l = VX6_CONTAINER_OF(node, struct leg, of_route), *to;
+
+		if (!l->open || !leg_session(l) ||
+		    !(l->is_drain || l->leaving || is_old(l, now_ms)))
+			continue;
+		if (l->streams == 0) {
+			leg_close(l, VX6_OK, l->is_drain ? "a relay of it is draining" : "left");
+			continue;
+		}
+		to = other_good(r, l);
+		if (to && !l->leaving)
+			move(r, l, to, l->is_drain ? "a relay of it is draining" : "it is old");
+		else if (to)
+			vx6_sessions_leave(r->c->cfg.sessions, leg_session(l));
+	}
+}
+
+static void keep_quick(struct route *r, uint64_t now_ms)
+{
+	struct leg *busy = NULL, *other;
+	uint32_t now_us, then_us;
+	char why[VX6_CIRCUIT_WHY];
+
+	if (now_ms - r->moved_ms < BETTER_MS)
+		return;
+	VX6_LIST_EACH(node, &r->legs)
+	{
+		struct leg *l = VX6_CONTAINER_OF(node, struct leg, of_route);
+
+		if (leg_is_good(l) && l->streams > 0)
+			busy = l;
+	}
+	if (!busy || now_ms - busy->open_ms < BETTER_MS / 4)
+		return;
+	other = other_good(r, busy);
+	if (!other || now_ms - other->open_ms < BETTER_MS / 4)
+		return;
+	now_us = rtt_of(busy);
+	then_us = rtt_of(other);
+	if (!now_us || !then_us || now_us - VX6_MIN(now_us, 2000U) <= then_us + then_us / 2)
+		return;
+	snprintf(why, sizeof why, "round trip of %.1f ms against %.1f ms", then_us / 1000.0,
+		 now_us / 1000.0);
+	move(r, busy, other, why);
+}
+
+/* ---- what is idle ---- */
+
+static void keep_idle(struct leg *l, uint64_t now_ms)
+{
+	uint64_t idle_ms = now_ms - l->idle_ms;
+
+	if (!l->circuit || !l->open || l->streams > 0 || l->keep)
+		return;
+	if (l->route && l->purpose == VX6_PURPOSE_SPARE && idle_ms >= SPARE_IDLE_MS &&
+	    !l->route->busy_since_ms)
+		leg_close(l, VX6_OK, "nothing runs that it would stand by for");
+	else if (idle_ms >= (l->route ? (uint64_t)LEG_IDLE_MS : (uint64_t)POOL_IDLE_MS))
+		leg_close(l, VX6_OK, "unused for long");
+}
+
+/* ---- one route ---- */
+
+void route_keep(struct route *r)
+{
+	uint64_t now_ms = circuits_now_ms(r->c);
+	struct census now;
+
+	if (r->c->stopping)
+		return;
+	count(r, &now);
+	if (r->adrift && !vx6_sessions_adrift(r->c->cfg.sessions, &r->target, r->id))
+		r->adrift = false;
+	if (now.good > 1)
+		r->in_doubt = false;
+	if (now.streams == 0)
+		r->busy_since_ms = 0;
+	if (is_wanted(r) || now.building)
+		circuits_wake(r->c, TICK_MS);
+	if (r->asked || now_ms < r->retry_ms)
+		return;
+	if (is_wanted(r) && now.good == 0)
+		keep_wanted(r, &now, now_ms);
+	else if (r->in_doubt && now.building == 0)
+		(void)build(r, VX6_PURPOSE_SPARE, "the one in use does not answer");
+	else if (now.streams > 0)
+		keep_spare(r, &now, now_ms);
+}
+
+static void give_up_late(struct route *r, uint64_t now_ms)
+{
+	VX6_LIST_EACH(node, &r->waiting)
+	{
+		struct vx6_circuits_wait *w =
+			VX6_CONTAINER_OF(node, struct vx6_circuits_wait, node);
+
+		if (now_ms < w->until_ms)
+			return;
+		route_refuse(r, r->failed_n ? r->err : VX6_ERR(TIMEOUT),
+			     r->failed_n ? r->detail : "no circuit could be built in time");
+		return;
+	}
+}
+
+/* ---- the pool ---- */
+
+static struct demand *demand_of(struct vx6_circuits *c, uint8_t relays, bool anonymous)
+{
+	struct demand *oldest = &c->demand[0];
+
+	for (size_t i = 0; i < VX6_ARRAY_N(c->demand); i++) {
+		struct demand *d = &c->demand[i];
+
+		if (d->relays == relays && d->anonymous == anonymous)
+			return d;
+		if (d->used_ms[0] < oldest->used_ms[0])
+			oldest = d;
+	}
+	*oldest = (struct demand){.relays = relays, .anonymous = anonymous};
+	return oldest;
+}
+
+void circuits_wanted(struct vx6_circuits *c, uint8_t relays, bool anonymous)
+{
+	struct demand *d = demand_of(c, relays, anonymous);
+
+	d->used_ms[d->next++ % VX6_CIRCUITS_POOL_MAX] = circuits_now_ms(c) + 1;
+	circuits_wake(c, TICK_MS);
+}
+
+static unsigned predicted(const struct demand *d, uint64_t now_ms)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < VX6_CIRCUITS_POOL_MAX; i++)
+		n += d->used_ms[i] && now_ms - VX6_MIN(d->used_ms[i], now_ms) < POOL_WINDOW_MS;
+	return n;
+}
+
+static bool is_of_kind(const struct leg *l, const struct demand *d)
+{
+	return !l->route && l->circuit && l->path.n == d->relays && l->anonymous == d->anonymous;
+}
+
+void pool_failed(struct vx6_circuits *c)
+{
+	uint64_t wait = (uint64_t)TICK_MS << VX6_MIN(++c->pool_failed_n, 8U);
+
+	c->pool_retry_ms = circuits_now_ms(c) + wait;
+}
+
+/* One build at a time: a pool is for later. */
+static void pool_keep(struct vx6_circuits *c, uint64_t now_ms)
+{
+	char detail[VX6_CIRCUIT_WHY];
+
+	for (size_t i = 0; i < VX6_ARRAY_N(c->demand); i++) {
+		const struct demand *d = &c->demand[i];
+		unsigned have = 0, building = 0, want = d->relays ? predicted(d, now_ms) : 0;
+		struct vx6_routing how = {.via = VX6_ROUTE_RELAY,
+					  .hops = d->relays,
+					  .anonymous = d->anonymous};
+
+		VX6_LIST_EACH(node, &c->legs)
+		{
+			const struct leg *l = VX6_CONTAINER_OF(node, struct leg, all);
+
+			have += is_of_kind(l, d);
+			building += is_of_kind(l, d) && !l->open;
+		}
+		if (have < want && building == 0 && now_ms >= c->pool_retry_ms &&
+		    !vx6_is_ok(leg_begin(c, NULL, &how, VX6_PURPOSE_POOL,
+					 "as many were lately wanted", NULL, detail)))
+			pool_failed(c);
+	}
+}
+
+/* ---- all ---- */
+
+void circuits_keep(struct vx6_circuits *c)
+{
+	uint64_t now_ms = circuits_now_ms(c);
+
+	VX6_LIST_EACH(node, &c->legs)
+	leg_refresh(VX6_CONTAINER_OF(node, struct leg, all), now_ms);
+	VX6_LIST_EACH(node, &c->routes)
+	{
+		struct route *r = VX6_CONTAINER_OF(node, struct route, lru);
+
+		if (vx6_list_is_empty(&r->legs) && vx6_list_is_empty(&r->waiting) && !r->adrift)
+			continue;
+		keep_leaving(r, now_ms);
+		keep_quick(r, now_ms);
+		route_keep(r);
+		give_up_late(r, now_ms);
+	}
+	VX6_LIST_EACH(node, &c->legs)
+	keep_idle(VX6_CONTAINER_OF(node, struct leg, all), now_ms);
+	pool_keep(c, now_ms);
+	if (!vx6_list_is_empty(&c->legs))
+		circuits_wake(c, TICK_MS);
+}

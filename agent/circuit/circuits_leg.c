@@ -1,0 +1,660 @@
+/*
+ * One circuit of ours, from the draw of its path to its end.
+ *
+ *   drawn -> building -> open (of the pool: no link yet; else a session to the target at its end) -> over, kept for a while to say why
+ */
+#include "circuit/circuits_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/util.h"
+
+static const struct vx6_circuit_events circuit_events;
+static const struct vx6_adopt_events session_events;
+
+/* ---- what is known of a leg ---- */
+
+struct vx6_session *leg_session(const struct leg *l)
+{
+	return l->session ? vx6_sessions_by_id(l->c->cfg.sessions, l->session) : NULL;
+}
+
+bool leg_is_good(const struct leg *l)
+{
+	return l->circuit && l->open && !l->leaving && !l->is_drain && leg_session(l) != NULL;
+}
+
+struct leg *leg_find(const struct vx6_circuits *c, const char *id)
+{
+	VX6_LIST_EACH(node, (struct vx6_list *)&c->legs)
+	{
+		struct leg *l = VX6_CONTAINER_OF(node, struct leg, all);
+
+		if (strcmp(l->id, id) == 0)
+			return l;
+	}
+	return NULL;
+}
+
+/* What went through since the last look says what its relays can carry. */
+static void measure(struct leg *l, uint64_t now_ms)
+{
+	struct vx6_circuit_info info;
+	uint64_t bytes;
+
+	if (!l->open)
+		return;
+	vx6_circuit_info(l->circuit, &info);
+	bytes = info.rx_bytes + info.tx_bytes;
+	for (size_t i = 0; l->seen_ms && i < l->path.n; i++)
+		vx6_relays_seen_bytes(l->c->cfg.relays, &l->path.hop[i].node, bytes - l->seen_bytes,
+				      (uint32_t)(now_ms - l->seen_ms), vx6_wall_s());
+	l->seen_bytes = bytes;
+	l->seen_ms = now_ms;
+}
+
+void leg_refresh(struct leg *l, uint64_t now_ms)
+{
+	struct vx6_session *s = leg_session(l);
+	struct vx6_link_info info;
+
+	l->streams = 0;
+	measure(l, now_ms);
+	if (s) {
+		vx6_session_info(s, &info);
+		/* the control stream is nobody's */
+		l->streams = info.streams > 0 ? info.streams - 1 : 0;
+	}
+	if (l->streams > 0)
+		l->idle_ms = now_ms;
+}
+
+static void show_hops(const struct leg *l, const struct vx6_circuit_info *info,
+		      struct vx6_circuit_show *out)
+{
+	out->hops_n = info->hops_n;
+	out->built_n = info->built_n;
+	for (size_t i = 0; i < info->hops_n; i++) {
+		struct vx6_circuit_hop_show *h = &out->hop[i];
+
+		h->node = info->hop[i].node;
+		h->rtt_us = info->hop[i].rtt_us;
+		h->built_us = info->hop[i].built_us;
+		h->is_target = l->has_target && i + 1 == info->hops_n;
+		if (i < l->path.n) {
+			h->is_guard = l->path.hop[i].why.pick == VX6_PATH_GUARD;
+			vx6_path_reason_format(&l->path.hop[i].why, h->why);
+		}
+	}
+}
+
+void leg_show(const struct leg *l, struct vx6_circuit_show *out)
+{
+	struct vx6_circuit_info info;
+
+	*out = (struct vx6_circuit_show){
+		.purpose = l->purpose,
+		.is_open = l->open,
+		.is_draining = l->leaving || l->is_drain,
+		.has_target = l->has_target,
+		.anonymous = l->anonymous,
+		.single_pass = l->nest,
+		.target = l->target,
+		.streams = l->streams,
+		.opened_ms = l->opened_wall_ms,
+	};
+	vx6_strlcpy(out->id, l->id, sizeof out->id);
+	vx6_strlcpy(out->reason, l->reason, sizeof out->reason);
+	vx6_circuit_info(l->circuit, &info);
+	show_hops(l, &info, out);
+	out->rtt_us = info.srtt_us;
+	out->build_us = (uint32_t)(info.built_ms * 1000);
+	out->rx_bytes = info.rx_bytes;
+	out->tx_bytes = info.tx_bytes;
+	out->rx_cells = info.rx_cells;
+	out->tx_cells = info.tx_cells;
+}
+
+/* ---- the end ---- */
+
+void leg_free(struct leg *l)
+{
+	struct vx6_circuits *c = l->c;
+
+	if (l->circuit) {
+		vx6_circuit_close(l->circuit, VX6_ERR(DRAINING));
+		c->legs_n--;
+	} else {
+		c->closed_n--;
+	}
+	vx6_list_remove(&l->all);
+	vx6_list_remove(&l->of_route);
+	free(l);
+}
+
+/* Its row stays for a while. The circuit is gone, or about to be. */
+static void leg_over(struct leg *l, vx6_err err, const char *why)
+{
+	struct vx6_circuits *c = l->c;
+
+	leg_show(l, &l->last);
+	l->last.is_closed = true;
+	l->last.closed_ms = vx6_wall_ms();
+	l->last.err = err;
+	vx6_strlcpy(l->last.reason, why, sizeof l->last.reason);
+	l->circuit = NULL;
+	l->link = NULL;
+	l->session = 0;
+	l->streams = 0;
+	vx6_list_remove(&l->of_route);
+	l->route = NULL;
+	vx6_list_remove(&l->all);
+	c->legs_n--;
+	vx6_list_push(&c->closed, &l->all);
+	if (++c->closed_n > VX6_CIRCUITS_CLOSED)
+		leg_free(VX6_CONTAINER_OF(c->closed.next, struct leg, all));
+}
+
+static void tell(struct leg *l, enum vx6_circuits_news what, const char *why)
+{
+	struct vx6_circuits *c = l->c;
+
+	if (c->cfg.news && !c->stopping)
+		c->cfg.news(c->cfg.user, what, l->id, l->has_target ? &l->target : NULL, why);
+}
+
+void leg_close(struct leg *l, vx6_err err, const char *why)
+{
+	struct vx6_circuit *circuit = l->circuit;
+	struct route *r = l->route;
+
+	circuits_decide(l->c, l->has_target ? &l->target : NULL, l->id, "close", "%s", why);
+	tell(l, VX6_NEWS_CLOSED, why);
+	leg_over(l, err, why);
+	vx6_circuit_close(circuit, vx6_is_ok(err) ? VX6_ERR(CLOSED) : err);
+	if (r)
+		route_keep(r);
+}
+
+/* ---- relays that failed ---- */
+
+static void suspect(struct vx6_circuits *c, const struct vx6_node_id *node)
+{
+	struct suspect *s = &c->suspect[c->suspect_next++ % SUSPECTS_MAX];
+
+	s->node = *node;
+	s->until_ms = circuits_now_ms(c) + SUSPECT_MS;
+}
+
+static size_t suspects(const struct vx6_circuits *c, struct vx6_node_id out[static SUSPECTS_MAX])
+{
+	uint64_t now_ms = circuits_now_ms(c);
+	size_t n = 0;
+
+	for (size_t i = 0; i < SUSPECTS_MAX; i++)
+		if (c->suspect[i].until_ms > now_ms)
+			out[n++] = c->suspect[i].node;
+	return n;
+}
+
+static bool has_guard(const struct leg *l)
+{
+	return l->path.n > 0 && l->path.hop[0].why.pick == VX6_PATH_GUARD;
+}
+
+static enum vx6_relay_failure failure_of(vx6_err why, bool was_open)
+{
+	switch (why.code) {
+	case VX6_E_TIMEOUT:
+		return VX6_RELAY_TIMEOUT;
+	case VX6_E_PROTOCOL:
+	case VX6_E_SIGNATURE:
+	case VX6_E_FORMAT:
+		return VX6_RELAY_PROTOCOL;
+	case VX6_E_REFUSED:
+	case VX6_E_LIMIT:
+	case VX6_E_DRAINING:
+		return VX6_RELAY_REFUSED;
+	default:
+		return was_open ? VX6_RELAY_DIED : VX6_RELAY_UNREACHABLE;
+	}
+}
+
+/*
+ * Whose fault it was decides who is drawn less. Where that cannot be known all behind the first are left out for a while: one of them is likely
+ * dead.
+ */
+static void blame(struct leg *l, vx6_err why, int hop)
+{
+	struct vx6_circuits *c = l->c;
+
+	for (size_t i = 0; i < l->path.n; i++) {
+		const struct vx6_node_id *node = &l->path.hop[i].node;
+
+		if (hop >= 0 ? (size_t)hop != i : (i == 0 && l->path.n > 1))
+			continue;
+		vx6_relays_seen_failure(c->cfg.relays, node,
+					hop < 0 ? VX6_RELAY_TIMEOUT : failure_of(why, l->open),
+					vx6_wall_s());
+		suspect(c, node);
+	}
+}
+
+static void blame_guard(struct leg *l, int hop)
+{
+	struct vx6_circuits *c = l->c;
+	const struct vx6_node_id *guard = &l->path.hop[0].node;
+
+	if (!has_guard(l) || l->open)
+		return;
+	if (hop == 0)
+		vx6_guards_down(c->cfg.guards, guard, vx6_wall_s(), &vx6_rand_system);
+	else if (vx6_guards_beyond(c->cfg.guards, guard, false, vx6_wall_s(), &vx6_rand_system))
+		circuits_decide(c, NULL, l->id, "guard",
+				"the first relay is set aside: too many circuits fail behind it");
+}
+
+static void on_down(void *user, struct vx6_circuit *circuit, vx6_err why, int hop)
+{
+	struct leg *l = user;
+	struct vx6_circuits *c = l->c;
+	struct route *r = l->route;
+	char text[VX6_CIRCUIT_WHY], id[VX6_NODE_ID_SHORT];
+	bool was_open = l->open;
+
+	(void)circuit;
+	if (hop >= 0 && (size_t)hop < l->path.n)
+		snprintf(text, sizeof text, "%s at hop %d, %s", vx6_err_text(why), hop + 1,
+			 vx6_node_id_format_short(&l->path.hop[hop].node, id));
+	else
+		snprintf(text, sizeof text, "%s%s", vx6_err_text(why),
+			 hop >= 0 ? " at the target" : "");
+	circuits_decide(c, l->has_target ? &l->target : NULL, l->id, was_open ? "close" : "build",
+			"%s%s", was_open ? "" : "failed: ", text);
+	blame(l, why, hop);
+	blame_guard(l, hop);
+	if (!was_open) {
+		if (why.code == VX6_E_TIMEOUT)
+			vx6_build_times_timed_out(c->cfg.times, l->path.n + l->has_target);
+		if (r && l->nest)
+			r->nest_off_ms = circuits_now_ms(c) + NEST_OFF_MS;
+	}
+	tell(l, was_open ? VX6_NEWS_CLOSED : VX6_NEWS_FAILED, text);
+	if (!r && !was_open)
+		pool_failed(c);
+	leg_over(l, why, text);
+	if (r && !was_open)
+		route_failed(r, why, text);
+	if (r)
+		route_keep(r);
+}
+
+/* ---- open ---- */
+
+static vx6_err adopt(struct leg *l)
+{
+	const struct vx6_adopt how = {
+		.initiator = true,
+		.anonymous = l->anonymous,
+		.proven = true,
+		.expect_node = true,
+		.node = l->target,
+		.route = l->route->id,
+		.ev = &session_events,
+		.user = l,
+	};
+	struct vx6_link *link = vx6_circuit_link(l->circuit);
+	struct vx6_session *s;
+
+	if (!link)
+		return VX6_ERR(CLOSED);
+	l->link = link;
+	VX6_TRY(vx6_sessions_adopt(l->c->cfg.sessions, link, &how, &s));
+	l->session = vx6_session_id(s);
+	return VX6_OK;
+}
+
+static void note_built(struct leg *l)
+{
+	struct vx6_circuits *c = l->c;
+	struct vx6_circuit_info info;
+	uint32_t before_us = 0, adds_us;
+
+	vx6_circuit_info(l->circuit, &info);
+	if (!l->extended)
+		vx6_build_times_built(c->cfg.times, info.built_n,
+				      (uint32_t)(circuits_now_ms(c) - l->began_ms));
+	for (size_t i = 0; i < l->path.n && i < info.hops_n; i++) {
+		/* in one pass no single hop was timed */
+		adds_us = l->nest ? 0 : info.hop[i].rtt_us - VX6_MIN(before_us, info.hop[i].rtt_us);
+		before_us = info.hop[i].rtt_us;
+		vx6_relays_seen_success(c->cfg.relays, &l->path.hop[i].node, adds_us, vx6_wall_s());
+	}
+	if (!has_guard(l))
+		return;
+	vx6_guards_up(c->cfg.guards, &l->path.hop[0].node, vx6_wall_s(), &vx6_rand_system);
+	(void)vx6_guards_beyond(c->cfg.guards, &l->path.hop[0].node, true, vx6_wall_s(),
+				&vx6_rand_system);
+}
+
+static void on_built(void *user, struct vx6_circuit *circuit)
+{
+	struct leg *l = user;
+	struct vx6_circuits *c = l->c;
+	uint64_t now_ms = circuits_now_ms(c);
+	vx6_err err = VX6_OK;
+
+	(void)circuit;
+	note_built(l);
+	if (!l->route)
+		c->pool_failed_n = 0;
+	l->open = true;
+	l->open_ms = l->idle_ms = now_ms;
+	circuits_decide(c, l->has_target ? &l->target : NULL, l->id, "build", "open after %llu ms",
+			(unsigned long long)(now_ms - l->began_ms));
+	if (l->route)
+		err = adopt(l);
+	if (!vx6_is_ok(err)) {
+		leg_close(l, err, "no session could be made over it");
+		return;
+	}
+	tell(l, VX6_NEWS_BUILT, l->reason);
+	if (l->route) {
+		l->route->failed_n = 0;
+		route_serve(l->route);
+		route_keep(l->route);
+	}
+	circuits_wake(c, TICK_MS);
+}
+
+/* The target of a circuit of the pool could not be reached from there: another one may. */
+static void on_refused(void *user, struct vx6_circuit *circuit, vx6_err why)
+{
+	struct leg *l = user;
+	struct route *r = l->route;
+	char text[VX6_CIRCUIT_WHY];
+
+	(void)circuit;
+	snprintf(text, sizeof text, "the target could not be reached: %s", vx6_err_text(why));
+	leg_close(l, why, text);
+	if (r)
+		route_failed(r, why, text);
+}
+
+static void on_draining(void *user, struct vx6_circuit *circuit, int hop, uint16_t code)
+{
+	struct leg *l = user;
+
+	(void)circuit;
+	(void)code;
+	l->is_drain = true;
+	if (hop >= 0 && (size_t)hop < l->path.n)
+		suspect(l->c, &l->path.hop[hop].node);
+	if (l->route)
+		route_keep(l->route);
+	circuits_wake(l->c, 0);
+}
+
+static const struct vx6_circuit_events circuit_events = {
+	.built = on_built,
+	.refused = on_refused,
+	.draining = on_draining,
+	.down = on_down,
+};
+
+static void on_session_down(void *user, struct vx6_session *s, vx6_err why)
+{
+	struct leg *l = user;
+
+	(void)s;
+	l->session = 0;
+	l->streams = 0;
+	/* its circuit follows: the link was its end. `down` of the circuit tells the rest */
+	if (why.code == VX6_E_DRAINING || why.code == VX6_E_REVOKED)
+		l->leaving = true;
+}
+
+static const struct vx6_adopt_events session_events = {.down = on_session_down};
+
+/* ---- building ---- */
+
+static bool key_of(const struct vx6_relay_info *info, uint64_t now_s, uint8_t out[static 32])
+{
+	for (size_t i = 0; i < info->keys_n; i++) {
+		if (info->keys[i].not_after_s <= now_s)
+			continue;
+		memcpy(out, info->keys[i].pk, VX6_ONION_KEY_BYTES);
+		return true;
+	}
+	return false;
+}
+
+/* @return AGAIN: asked for */
+static vx6_err plan_hop(struct vx6_circuits *c, const struct vx6_node_id *node, bool anonymous,
+			struct vx6_circuit_hop *out, uint32_t *policy)
+{
+	struct vx6_circuits_node known;
+
+	if (!c->cfg.node(c->cfg.user, node, &known) ||
+	    !key_of(&known.info, vx6_wall_s(), out->onion_key)) {
+		c->cfg.ask(c->cfg.user, node, anonymous);
+		return VX6_ERR(AGAIN);
+	}
+	out->node = *node;
+	out->record = known.endpoint;
+	out->record_n = known.endpoint_n;
+	*policy &= known.info.policy;
+	return VX6_OK;
+}
+
+static vx6_err plan(struct leg *l, const struct vx6_routing *how, struct vx6_circuit_plan *out)
+{
+	struct vx6_circuits *c = l->c;
+	uint32_t policy = UINT32_MAX;
+
+	*out = (struct vx6_circuit_plan){.anonymous = how->anonymous};
+	for (size_t i = 0; i < l->path.n; i++)
+		VX6_TRY(plan_hop(c, &l->path.hop[i].node, how->anonymous, &out->hop[out->hops_n++],
+				 &policy));
+	if (l->has_target)
+		VX6_TRY(plan_hop(c, &l->target, how->anonymous, &out->hop[out->hops_n++], &policy));
+	out->timeout_ms = vx6_build_times_timeout(c->cfg.times, out->hops_n);
+	out->nest = out->hops_n > 1 && (policy & VX6_RELAY_NEST) &&
+		    !(l->route && circuits_now_ms(c) < l->route->nest_off_ms);
+	l->nest = out->nest;
+	return VX6_OK;
+}
+
+/* A spare that dies with the one it stands by for is none: other relays, if there are any. */
+static size_t shared(const struct leg *l, struct vx6_node_id *out, size_t max)
+{
+	size_t n = 0;
+
+	if (!l->route)
+		return 0;
+	VX6_LIST_EACH(node, &l->route->legs)
+	{
+		const struct leg *o = VX6_CONTAINER_OF(node, struct leg, of_route);
+
+		for (size_t i = has_guard(o) ? 1 : 0; o != l && i < o->path.n && n < max; i++)
+			out[n++] = o->path.hop[i].node;
+	}
+	return n;
+}
+
+static vx6_err draw(struct leg *l, const struct vx6_routing *how,
+		    char detail[static VX6_CIRCUIT_WHY])
+{
+	struct vx6_circuits *c = l->c;
+	struct vx6_node_id avoid[SUSPECTS_MAX + 4 * VX6_ROUTE_HOPS_MAX];
+	struct vx6_path_request ask = {
+		.purpose = how->anonymous ? VX6_PATH_ANONYMOUS : VX6_PATH_PERFORMANCE,
+		.n = vx6_routing_relays(how),
+		.avoid = avoid,
+	};
+	struct vx6_path_view view;
+	struct vx6_path_end end;
+	struct vx6_path_lack lack;
+	vx6_err err;
+
+	for (size_t i = 0; i < how->nodes_n; i++)
+		ask.fixed[i] = &how->nodes[i];
+	ask.avoid_n = suspects(c, avoid);
+	ask.avoid_n += shared(l, avoid + ask.avoid_n, VX6_ARRAY_N(avoid) - ask.avoid_n);
+	c->cfg.view(c->cfg.user, &view);
+	if (l->has_target) {
+		c->cfg.end(c->cfg.user, &l->target, &end);
+		ask.target = &end;
+	}
+	if (how->anonymous)
+		vx6_guards_update(c->cfg.guards, c->cfg.relays, &view, &vx6_rand_system);
+	err = vx6_path_draw(c->cfg.relays, c->cfg.guards, &view, &ask, &vx6_rand_system, &l->path,
+			    &lack);
+	if (!vx6_is_ok(err))
+		vx6_path_lack_format(err, &lack, detail);
+	return err;
+}
+
+static struct leg *leg_new(struct vx6_circuits *c, struct route *r, bool anonymous,
+			   enum vx6_circuit_purpose purpose, const char *why)
+{
+	struct leg *l = vx6_zalloc(sizeof *l);
+
+	l->c = c;
+	l->route = r;
+	l->purpose = purpose;
+	l->anonymous = anonymous;
+	l->has_target = r != NULL;
+	if (r)
+		l->target = r->target;
+	l->began_ms = l->idle_ms = circuits_now_ms(c);
+	l->opened_wall_ms = vx6_wall_ms();
+	vx6_strlcpy(l->reason, why, sizeof l->reason);
+	circuits_new_id(c, l->id);
+	return l;
+}
+
+vx6_err leg_begin(struct vx6_circuits *c, struct route *r, const struct vx6_routing *how,
+		  enum vx6_circuit_purpose purpose, const char *why, struct leg **out,
+		  char detail[static VX6_CIRCUIT_WHY])
+{
+	struct vx6_circuit_plan p;
+	struct leg *l;
+	vx6_err err;
+
+	if (c->legs_n >= VX6_CIRCUITS_MAX) {
+		vx6_strlcpy(detail, "too many circuits", VX6_CIRCUIT_WHY);
+		return VX6_ERR(FULL);
+	}
+	l = leg_new(c, r, how->anonymous, purpose, why);
+	detail[0] = '\0';
+	err = draw(l, how, detail);
+	if (vx6_is_ok(err))
+		err = plan(l, how, &p);
+	if (vx6_is_ok(err))
+		err = vx6_circuit_build(c->cfg.origin, &p, &circuit_events, l, &l->circuit);
+	if (!vx6_is_ok(err)) {
+		if (!detail[0])
+			vx6_strlcpy(detail, vx6_err_text(err), VX6_CIRCUIT_WHY);
+		free(l);
+		return err;
+	}
+	vx6_list_push(&c->legs, &l->all);
+	c->legs_n++;
+	if (r)
+		vx6_list_push(&r->legs, &l->of_route);
+	circuits_decide(c, r ? &r->target : NULL, l->id, "build", "%u relays: %s",
+			(unsigned)l->path.n, why);
+	circuits_wake(c, TICK_MS);
+	if (out)
+		*out = l;
+	return VX6_OK;
+}
+
+/* ---- from the pool ---- */
+
+static bool shares_network(const struct vx6_networks *a, const struct vx6_networks *b)
+{
+	for (size_t i = 0; i < a->prefix_n; i++)
+		for (size_t k = 0; k < b->prefix_n; k++)
+			if (a->prefix[i] == b->prefix[k])
+				return true;
+	for (size_t i = 0; i < a->asn_n; i++)
+		for (size_t k = 0; k < b->asn_n; k++)
+			if (a->asn[i] == b->asn[k])
+				return true;
+	return false;
+}
+
+static bool is_far(const struct vx6_relay_entry *e, const struct vx6_path_end *end, bool diverse)
+{
+	static const uint8_t none[VX6_RELAY_FAMILY_BYTES];
+
+	if (vx6_node_id_eq(&e->node, &end->node) ||
+	    (memcmp(e->family, none, sizeof none) != 0 &&
+	     memcmp(e->family, end->family, sizeof none) == 0))
+		return false;
+	return !diverse || !shares_network(&e->nets, &end->nets);
+}
+
+/* The path was drawn before the target was known: it keeps to the rules with that, too. */
+static bool suits(const struct leg *l, const struct route *r)
+{
+	struct vx6_circuits *c = r->c;
+	struct vx6_path_view view;
+	struct vx6_path_end end;
+	bool diverse;
+
+	c->cfg.view(c->cfg.user, &view);
+	c->cfg.end(c->cfg.user, &r->target, &end);
+	diverse = vx6_path_is_diverse(&view, c->cfg.relays);
+	for (size_t i = 0; i < l->path.n; i++) {
+		const struct vx6_relay_entry *e =
+			vx6_relays_find(c->cfg.relays, &l->path.hop[i].node);
+
+		if (!e || !is_far(e, &end, diverse))
+			return false;
+	}
+	return true;
+}
+
+static bool fits(const struct leg *l, const struct route *r)
+{
+	return !l->route && l->open && !l->leaving && !l->is_drain && !l->has_target &&
+	       r->how.nodes_n == 0 && l->path.n == r->how.hops &&
+	       l->anonymous == r->how.anonymous && suits(l, r);
+}
+
+bool leg_from_pool(struct route *r, enum vx6_circuit_purpose purpose, const char *why)
+{
+	struct vx6_circuits *c = r->c;
+	struct vx6_circuit_hop hop;
+	uint32_t policy = 0;
+
+	VX6_LIST_EACH(node, &c->legs)
+	{
+		struct leg *l = VX6_CONTAINER_OF(node, struct leg, all);
+
+		if (!fits(l, r) ||
+		    !vx6_is_ok(plan_hop(c, &r->target, r->how.anonymous, &hop, &policy)) ||
+		    !vx6_is_ok(vx6_circuit_extend(l->circuit, &hop,
+						  vx6_build_times_timeout(c->cfg.times, 1))))
+			continue;
+		l->open = false;
+		l->route = r;
+		l->purpose = purpose;
+		l->has_target = true;
+		l->target = r->target;
+		l->keep = false;
+		l->extended = true;
+		l->began_ms = circuits_now_ms(c);
+		vx6_strlcpy(l->reason, why, sizeof l->reason);
+		vx6_list_push(&r->legs, &l->of_route);
+		circuits_decide(c, &r->target, l->id, "build", "from the pool: %s", why);
+		return true;
+	}
+	return false;
+}

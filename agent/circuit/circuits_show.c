@@ -1,0 +1,98 @@
+/* Rows to look at, ids, and the memory of what was decided. */
+#include "circuit/circuits_internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/util.h"
+#include "crypto/secret.h"
+
+/* ---- ids: "cir_" and a ULID, ascending ---- */
+
+void circuits_new_id(struct vx6_circuits *c, char out[static VX6_CIRCUIT_ID_TEXT])
+{
+	static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
+	uint64_t ms = VX6_MAX(vx6_wall_ms(), c->id_ms), low;
+
+	c->id_low = ms == c->id_ms ? c->id_low + 1 : vx6_random_u64() >> 1;
+	c->id_ms = ms;
+	low = c->id_low;
+	memcpy(out, "cir_", 4);
+	for (int i = 9; i >= 0; i--, ms >>= 5)
+		out[4 + i] = digits[ms & 31];
+	for (int i = 15; i >= 0; i--, low >>= 5)
+		out[14 + i] = digits[low & 31];
+	out[30] = '\0';
+}
+
+/* ---- decisions ---- */
+
+void circuits_decide(struct vx6_circuits *c, const struct vx6_node_id *target, const char *circuit,
+		     const char *what, const char *fmt, ...)
+{
+	struct vx6_decision *d;
+	va_list ap;
+
+	if (!c->decisions)
+		c->decisions = vx6_zalloc(VX6_CIRCUITS_DECISIONS * sizeof *c->decisions);
+	d = &c->decisions[c->decisions_n % VX6_CIRCUITS_DECISIONS];
+	*d = (struct vx6_decision){
+		.seq = ++c->decisions_n,
+		.wall_ms = vx6_wall_ms(),
+		.what = what,
+		.has_target = target != NULL,
+	};
+	if (target)
+		d->target = *target;
+	vx6_strlcpy(d->circuit, circuit, sizeof d->circuit);
+	va_start(ap, fmt);
+	vsnprintf(d->why, sizeof d->why, fmt, ap);
+	va_end(ap);
+}
+
+void vx6_circuits_decisions(const struct vx6_circuits *c,
+			    bool (*fn)(void *user, const struct vx6_decision *d), void *user)
+{
+	uint64_t n = VX6_MIN(c->decisions_n, (uint64_t)VX6_CIRCUITS_DECISIONS);
+
+	for (uint64_t i = 0; i < n; i++)
+		if (!fn(user, &c->decisions[(c->decisions_n - 1 - i) % VX6_CIRCUITS_DECISIONS]))
+			return;
+}
+
+/* ---- circuits ---- */
+
+void vx6_circuits_each(const struct vx6_circuits *c,
+		       bool (*fn)(void *user, const struct vx6_circuit_show *row), void *user)
+{
+	struct vx6_circuit_show row;
+
+	VX6_LIST_EACH(node, (struct vx6_list *)&c->closed)
+	if (!fn(user, &VX6_CONTAINER_OF(node, struct leg, all)->last))
+		return;
+	VX6_LIST_EACH(node, (struct vx6_list *)&c->legs)
+	{
+		leg_show(VX6_CONTAINER_OF(node, struct leg, all), &row);
+		if (!fn(user, &row))
+			return;
+	}
+}
+
+void vx6_circuits_of_link(const struct vx6_circuits *c, const struct vx6_link *link,
+			  char id[static VX6_CIRCUIT_ID_TEXT], uint32_t *relays)
+{
+	id[0] = '\0';
+	*relays = 0;
+	VX6_LIST_EACH(node, (struct vx6_list *)&c->legs)
+	{
+		const struct leg *l = VX6_CONTAINER_OF(node, struct leg, all);
+
+		if (!link || l->link != link)
+			continue;
+		memcpy(id, l->id, VX6_CIRCUIT_ID_TEXT);
+		*relays = l->path.n;
+		return;
+	}
+}

@@ -1,0 +1,229 @@
+/* This node as a part of others' circuits: its onion keys, what it takes on, and what it says of that in its relay info. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "node/circuits_internal.h"
+
+/* ---- what is said of it ---- */
+
+/* A node that others can not reach is of no use as a relay. That it serves the DHT is the proof that they can. */
+static bool is_reachable(const struct vx6_node *node)
+{
+	return node->cfg.listen_n > 0 && (node->serving || node->cfg.dht == VX6_DHT_MODE_OFF);
+}
+
+static uint32_t policy_of(const struct vx6_node *node)
+{
+	uint32_t policy = VX6_RELAY_END | VX6_RELAY_NEST;
+
+	if (node->stored.relay.mode == VX6_RELAYING_PUBLIC && is_reachable(node)) {
+		policy |= VX6_RELAY_GUARD | VX6_RELAY_MIDDLE;
+		if (node->dht_link)
+			policy |= VX6_RELAY_DHT_PROXY;
+	}
+	if (node->draining)
+		policy |= VX6_RELAY_DRAINING;
+	return policy;
+}
+
+void circuits_announce(struct vx6_node *node)
+{
+	struct vx6_onion_keys_view keys;
+	struct vx6_relay_info info = {.policy = policy_of(node)};
+
+	if (!node->onion_keys || node->stopping)
+		return;
+	vx6_onion_keys_view(node->onion_keys, &keys);
+	for (size_t i = 0; i < keys.n && i < VX6_ONION_KEYS_MAX; i++) {
+		memcpy(info.keys[i].pk, keys.key[i].pk.b, sizeof info.keys[i].pk);
+		info.keys[i].not_after_s = (uint32_t)keys.key[i].not_after_s;
+	}
+	info.keys_n = (uint8_t)VX6_MIN(keys.n, (size_t)VX6_ONION_KEYS_MAX);
+	vx6_publisher_set_relay(node->publisher, &info);
+}
+
+static void on_rotated(void *user)
+{
+	circuits_announce(user);
+}
+
+/* ---- what the relay asks ---- */
+
+static bool on_end(void *user, const struct vx6_relay_end *end)
+{
+	static const struct vx6_adopt_events nobody;
+	struct vx6_node *node = user;
+	const struct vx6_adopt how = {.ev = &nobody, .user = node};
+	struct vx6_session *s;
+
+	return !node->draining &&
+	       vx6_is_ok(vx6_sessions_adopt(node->sessions, end->link, &how, &s));
+}
+
+static vx6_err on_learn(void *user, const struct vx6_node_id *who, const uint8_t *record, size_t n)
+{
+	static const struct vx6_source from = {.kind = VX6_SOURCE_DHT};
+	struct vx6_node *node = user;
+	struct vx6_record_view view;
+	vx6_err err;
+
+	VX6_TRY(vx6_record_decode(record, n, &view));
+	if (view.type != VX6_RTYPE_ENDPOINT || memcmp(view.subject, who->b, sizeof who->b) != 0)
+		return VX6_ERR(MISMATCH);
+	err = hear_record(node, NULL, record, n, &from);
+	/* a newer one is known: it serves as well. A full table is no fault of the record's */
+	if (err.code == VX6_E_STALE || err.code == VX6_E_FULL)
+		return VX6_OK;
+	return err;
+}
+
+static bool known_endpoint(void *user, const struct vx6_node_id *who, struct vx6_endpoint *out)
+{
+	const struct vx6_node *node = user;
+
+	return vx6_registry_endpoint(node->registry, who, vx6_wall_s(), out);
+}
+
+static size_t own_addrs(void *user, struct vx6_addr *out, size_t cap)
+{
+	struct vx6_endpoint_addr own[VX6_ENDPOINT_ADDRS_MAX] = {0};
+	size_t n = VX6_MIN(announce_own_addrs(user, own), cap);
+
+	for (size_t i = 0; i < n; i++)
+		out[i] = own[i].addr;
+	return n;
+}
+
+static bool is_peer(void *user, const struct vx6_node_id *who)
+{
+	const struct vx6_node *node = user;
+
+	return vx6_peers_has_node(node->peers, who);
+}
+
+static const struct vx6_relay_events relay_events = {
+	.end = on_end,
+	.learn = on_learn,
+	.endpoint = known_endpoint,
+	.own_addrs = own_addrs,
+	.is_peer = is_peer,
+};
+
+/* ---- the budget ---- */
+
+static size_t memory_of(const struct vx6_relaying_budget *wanted)
+{
+	struct vx6_relaying_budget whole = vx6_relaying_whole(wanted);
+
+	return (size_t)whole.memory_mb * 1024 * 1024;
+}
+
+void circuits_set_budget(struct vx6_node *node, const struct vx6_relaying_budget *budget)
+{
+	struct vx6_relay_stats now;
+
+	node->snapshot_dirty = true;
+	vx6_hop_sched_set_memory(node->hop_sched, memory_of(budget));
+	vx6_relay_stats(node->relay, &now);
+	vx6_relay_set_budget(node->relay, budget);
+	if (budget->mode == VX6_RELAYING_OFF && now.middle > 0)
+		circuits_tell_draining(node, now.middle);
+	circuits_announce(node);
+}
+
+void circuits_relay_upkeep(struct vx6_node *node)
+{
+	struct vx6_hop_sched_stats s;
+
+	vx6_hop_sched_stats(node->hop_sched, &s);
+	if (s.oom > node->relay_oom)
+		circuits_tell_budget(node, s.bytes_peak, (uint32_t)(s.oom - node->relay_oom));
+	node->relay_oom = s.oom;
+}
+
+void circuits_relaying_view(struct vx6_node *node, struct vx6_relaying_view *out)
+{
+	struct vx6_onion_keys_view keys;
+	struct vx6_hop_sched_stats mem;
+	struct vx6_relay_stats s;
+
+	*out = (struct vx6_relaying_view){.wanted = vx6_relaying_whole(&node->stored.relay)};
+	if (!node->relay)
+		return;
+	vx6_relay_stats(node->relay, &s);
+	vx6_hop_sched_stats(node->hop_sched, &mem);
+	vx6_onion_keys_view(node->onion_keys, &keys);
+	out->announced = policy_of(node) & VX6_RELAY_MIDDLE;
+	out->draining = s.draining;
+	out->circuits = s.circuits;
+	out->half_built = s.half;
+	out->ending = s.end;
+	out->circuits_total = s.circuits_total;
+	out->cells = s.cells_forward + s.cells_back;
+	out->bytes = out->cells * VX6_CELL_BYTES;
+	out->memory_bytes = mem.bytes;
+	out->memory_peak = mem.bytes_peak;
+	out->creates = s.creates_ok;
+	out->extends = s.extends_ok;
+	out->refused_format = s.creates_refused[VX6_RELAY_CREATE_FORMAT] +
+			      s.extends_refused[VX6_RELAY_EXTEND_RECORD];
+	out->refused_replay = s.creates_refused[VX6_RELAY_CREATE_REPLAY];
+	out->refused_key = s.creates_refused[VX6_RELAY_CREATE_KEY];
+	out->refused_limit = s.creates_refused[VX6_RELAY_CREATE_LIMIT] +
+			     s.extends_refused[VX6_RELAY_EXTEND_LIMIT];
+	out->refused_rate = s.creates_refused[VX6_RELAY_CREATE_RATE];
+	out->refused_policy = s.creates_refused[VX6_RELAY_CREATE_POLICY] +
+			      s.extends_refused[VX6_RELAY_EXTEND_POLICY];
+	out->refused_unreachable = s.extends_refused[VX6_RELAY_EXTEND_UNREACHABLE] +
+				   s.extends_refused[VX6_RELAY_EXTEND_UNKNOWN] +
+				   s.extends_refused[VX6_RELAY_EXTEND_TIMEOUT];
+	out->protocol_errors = s.violations;
+	out->closed_for_memory = s.oom;
+	out->cells_dropped = s.cells_dropped;
+	if (keys.n > 0)
+		out->key_until_ms = keys.key[0].not_after_s * 1000;
+}
+
+/* ---- life ---- */
+
+void circuits_relay_start(struct vx6_node *node)
+{
+	node->hop_sched = vx6_hop_sched_new(node->loop, memory_of(&node->stored.relay));
+	node->onion_keys = vx6_onion_keys_new(&(struct vx6_onion_keys_config){
+		.loop = node->loop,
+		.rotated = on_rotated,
+		.user = node,
+	});
+	node->relay = vx6_relay_new(&(struct vx6_relay_config){
+		.loop = node->loop,
+		.identity = &node->identity,
+		.sessions = node->sessions,
+		.sched = node->hop_sched,
+		.keys = node->onion_keys,
+		.events = &relay_events,
+		.user = node,
+		.budget = node->stored.relay,
+	});
+}
+
+void circuits_drain(struct vx6_node *node, uint32_t ms)
+{
+	if (!node->relay)
+		return;
+	circuits_announce(node);
+	vx6_relay_drain(node->relay, ms);
+}
+
+void circuits_relay_stop(struct vx6_node *node)
+{
+	vx6_relay_free(node->relay);
+	node->relay = NULL;
+}
+
+void circuits_relay_fini(struct vx6_node *node)
+{
+	vx6_hop_sched_free(node->hop_sched);
+	vx6_onion_keys_free(node->onion_keys);
+}
