@@ -104,6 +104,17 @@ static const struct vx6_stream_events echo_events = {.data = on_echo_data,
 						     .writable = on_echo_writable,
 						     .closed = on_echo_closed};
 
+void tnode_echo(struct tnode *t, struct vx6_stream *s, const struct iovec *rest, int n, bool fin)
+{
+	struct echo *e = vx6_zalloc(sizeof *e);
+
+	e->t = t;
+	t->streams_n++;
+	vx6_stream_set_events(s, &echo_events, e);
+	assert_true(vx6_is_ok(vx6_session_answer(s, VX6_OK)));
+	on_echo_data(s, rest, n, fin, e);
+}
+
 static void on_end_stream(struct vx6_link *link, struct vx6_stream *s, void *user)
 {
 	struct echo *e = vx6_zalloc(sizeof *e);
@@ -618,13 +629,7 @@ static void on_incoming(struct test_node *n, struct vx6_session *s, struct vx6_s
 	struct tcirc *c;
 
 	if (what->kind == VX6_OPEN_SERVICE) {
-		struct echo *e = vx6_zalloc(sizeof *e);
-
-		e->t = t;
-		t->streams_n++;
-		vx6_stream_set_events(stream, &echo_events, e);
-		assert_true(vx6_is_ok(vx6_session_answer(stream, VX6_OK)));
-		on_echo_data(stream, rest, rest_n, fin, e);
+		tnode_echo(t, stream, rest, rest_n, fin);
 		return;
 	}
 	assert_int_equal(what->kind, VX6_OPEN_CIRCUIT);

@@ -72,5 +72,7 @@ void tnodes_stop(void);
 /** Says DRAIN, PING and the like on every circuit of @p t. */
 void tnode_say(struct tnode *t, uint8_t type, const void *data, size_t n);
 int tnode_crossings(void);
+/** Answers a stream that a session brought, and sends back what comes on it. */
+void tnode_echo(struct tnode *t, struct vx6_stream *s, const struct iovec *rest, int n, bool fin);
 
 #endif
