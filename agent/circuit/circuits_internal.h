@@ -30,8 +30,9 @@ enum {
 	LEG_AGE_MS = 3600000, /* of an anonymous route: new streams begin on a newer one */
 	POOL_IDLE_MS = 1800000,
 	POOL_WINDOW_MS = 600000, /* uses within this long say how many are kept */
-	BETTER_MS = 60000,       /* between moves to a quicker leg */
-	SUSPECT_MS = 30000,      /* relays of a circuit that died are left out for so long */
+	PING_MS = 30000,    /* between looks at how far away the hops of a circuit in use are */
+	BETTER_MS = 60000,  /* between moves to a quicker leg */
+	SUSPECT_MS = 30000, /* relays of a circuit that died are left out for so long */
 	SUSPECTS_MAX = 64,
 	NEST_OFF_MS = 600000,
 };
@@ -87,7 +88,9 @@ struct leg {
 	uint64_t began_ms, open_ms, idle_ms; /* of the loop; idle_ms: since when no stream */
 	uint64_t seen_bytes, seen_ms; /* what had gone through it when that was last looked at */
 	uint32_t streams;
-	bool extended;                /* came from the pool */
+	uint64_t pinged_ms;
+	uint32_t timed; /* hops whose round trip was told to the pool of relays, a bit each */
+	bool extended;  /* came from the pool */
 	struct vx6_circuit_show last; /* what it was, once it is over */
 	uint64_t opened_wall_ms;
 	char reason[VX6_CIRCUIT_WHY];
@@ -166,6 +169,8 @@ bool leg_from_pool(struct route *r, enum vx6_circuit_purpose purpose, const char
 void leg_close(struct leg *l, vx6_err err, const char *why);
 /** Frees what is over. */
 void leg_free(struct leg *l);
+/** Asks each hop for a sign of life, to know how far away it is. */
+void leg_ping(struct leg *l);
 struct vx6_session *leg_session(const struct leg *l);
 /** Open, not being left, and its session is not in doubt. */
 bool leg_is_good(const struct leg *l);

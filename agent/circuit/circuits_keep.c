@@ -338,7 +338,13 @@ void circuits_keep(struct vx6_circuits *c)
 	uint64_t now_ms = circuits_now_ms(c);
 
 	VX6_LIST_EACH(node, &c->legs)
-	leg_refresh(VX6_CONTAINER_OF(node, struct leg, all), now_ms);
+	{
+		struct leg *l = VX6_CONTAINER_OF(node, struct leg, all);
+
+		leg_refresh(l, now_ms);
+		if (l->open && l->streams > 0 && now_ms - l->pinged_ms >= PING_MS)
+			leg_ping(l);
+	}
 	VX6_LIST_EACH(node, &c->routes)
 	{
 		struct route *r = VX6_CONTAINER_OF(node, struct route, lru);

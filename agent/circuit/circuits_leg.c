@@ -361,6 +361,7 @@ static void on_built(void *user, struct vx6_circuit *circuit)
 		leg_close(l, err, "no session could be made over it");
 		return;
 	}
+	leg_ping(l);
 	tell(l, VX6_NEWS_BUILT, l->reason);
 	if (l->route) {
 		l->route->failed_n = 0;
@@ -398,8 +399,37 @@ static void on_draining(void *user, struct vx6_circuit *circuit, int hop, uint16
 	circuits_wake(l->c, 0);
 }
 
+/* What the hop adds to the one before it is what is told of its relay. */
+static void on_pong(void *user, struct vx6_circuit *circuit, int hop, uint32_t rtt_us)
+{
+	struct leg *l = user;
+	struct vx6_circuit_info info;
+	uint32_t before_us;
+
+	if (hop < 0 || (size_t)hop >= l->path.n || !l->nest || l->timed & 1U << hop)
+		return;
+	vx6_circuit_info(circuit, &info);
+	before_us = hop > 0 ? info.hop[hop - 1].rtt_us : 0;
+	if (hop > 0 && !before_us)
+		return;
+	l->timed |= 1U << hop;
+	vx6_relays_seen_success(l->c->cfg.relays, &l->path.hop[hop].node,
+				rtt_us - VX6_MIN(before_us, rtt_us), vx6_wall_s());
+}
+
+void leg_ping(struct leg *l)
+{
+	struct vx6_circuit_info info;
+
+	vx6_circuit_info(l->circuit, &info);
+	for (int i = 0; i < info.built_n; i++)
+		vx6_circuit_ping(l->circuit, i);
+	l->pinged_ms = circuits_now_ms(l->c);
+}
+
 static const struct vx6_circuit_events circuit_events = {
 	.built = on_built,
+	.pong = on_pong,
 	.refused = on_refused,
 	.draining = on_draining,
 	.down = on_down,

@@ -10,15 +10,18 @@
 
 static enum vx6_relay_standing standing_of(const struct vx6_relay_entry *e, uint64_t now_s)
 {
-	if (e->draining)
-		return VX6_STANDING_DRAINING;
-	if (!vx6_relay_is_listed(e, now_s) || !(e->policy & VX6_RELAY_MIDDLE) ||
-	    e->onion_until_s <= now_s)
-		return VX6_STANDING_UNUSABLE;
-	if (vx6_relay_is_failing(e, now_s))
+	switch (vx6_path_standing(e, now_s)) {
+	case VX6_PATH_CANDIDATE:
+		return VX6_STANDING_CANDIDATE;
+	case VX6_PATH_YOUNG:
+		return VX6_STANDING_YOUNG;
+	case VX6_PATH_FAILING:
 		return VX6_STANDING_FAILING;
-	return vx6_relay_age_s(e, now_s) < VX6_PATH_AGE_S ? VX6_STANDING_YOUNG
-							  : VX6_STANDING_CANDIDATE;
+	case VX6_PATH_DRAINING:
+		return VX6_STANDING_DRAINING;
+	default:
+		return VX6_STANDING_UNUSABLE;
+	}
 }
 
 static int by_node(const void *a, const void *b)
