@@ -15,6 +15,15 @@
 #include "transport/mem/mem.h"
 #include "wire/code.h"
 
+void patient_run(bool (*done)(void *arg), void *arg)
+{
+	uint64_t until_ms = vx6_now_ms() + 30000;
+
+	while (!done(arg) && vx6_now_ms() < until_ms)
+		test_run_ms(1);
+	assert_true(done(arg));
+}
+
 /* ---- relays ---- */
 
 static struct relay_node *relay_of(void *node)
@@ -338,7 +347,7 @@ void client_open(struct client *c, struct vx6_session *s)
 	const struct vx6_open what = {.kind = VX6_OPEN_CIRCUIT};
 
 	assert_true(vx6_is_ok(vx6_session_open(s, &what, &opening_events, c, &c->opening)));
-	test_run(is_open, c);
+	patient_run(is_open, c);
 }
 
 void client_cell(struct client *c, const uint8_t cell[static VX6_CELL_BYTES])
@@ -369,7 +378,7 @@ void client_create(struct client *c, struct vx6_session *s, const struct relay_n
 	assert_int_equal(c->closed, 0);
 	assert_true(vx6_is_ok(vx6_cell_put_create(cell, &create, &used)));
 	client_cell(c, cell);
-	test_run(has_created, c);
+	patient_run(has_created, c);
 	assert_int_equal(c->closed, 0);
 	created = (struct vx6_created){.hs = c->created_hs, .hs_n = c->created_n};
 	assert_int_equal(client_layer(c, h, &created, sm), 0);
@@ -427,7 +436,7 @@ struct got *client_wait(struct client *c, int index)
 {
 	struct waiting_for w = {c, index};
 
-	test_run(has_come, &w);
+	patient_run(has_come, &w);
 	return c->got_n > index ? &c->got[index % GOT_MAX] : NULL;
 }
 
@@ -442,6 +451,8 @@ uint32_t client_extend_with(struct client *c, const struct relay_node *to, const
 	uint8_t sm[VX6_SM_MAX];
 	uint16_t code;
 
+	while (g && g->type == VX6_PAYLOAD_PONG) /* of before */
+		g = client_wait(c, ++index);
 	if (!g) {
 		handshake_free(h);
 		return c->code;
@@ -482,6 +493,6 @@ static bool has_closed(void *arg)
 
 uint32_t client_wait_closed(struct client *c)
 {
-	test_run(has_closed, c);
+	patient_run(has_closed, c);
 	return c->code;
 }

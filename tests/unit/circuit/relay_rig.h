@@ -22,6 +22,9 @@ struct relay_node {
 	size_t record_n;
 };
 
+/** As test_run(), with patience: thousands of cells take their time on a machine that is busy. */
+void patient_run(bool (*done)(void *arg), void *arg);
+
 /** @param at where it listens, and says so in its record */
 void relay_start(struct relay_node *r, const char *at, const struct vx6_relaying_budget *budget);
 /** The same with other times than the real ones. */

@@ -1,0 +1,146 @@
+/*
+ * A relay against a client that says anything. Steps, each with a first byte that says which, a second one for details and, for those that send
+ * something, a length and bytes:
+ *   0 a raw cell, `details` its command · 1 a message for the relay, `details` its type, encrypted as it must be · 2 CREATE that is right ·
+ *   3 EXTEND that is right, to the second relay · 4 a message for the second · 5 a turn of the loop · 6 the client reads no more, or again
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "tests/fuzz/fuzz.h"
+#include "tests/unit/circuit/relay_rig.h"
+
+enum { TURN_MS = 1 };
+
+static struct relay_node near, far;
+static struct test_node from;
+static struct client c;
+
+static const uint8_t *at;
+static size_t left;
+static int creates_n;
+
+static uint8_t next(void)
+{
+	if (left == 0)
+		return 0;
+	left--;
+	return *at++;
+}
+
+static size_t take(uint8_t *out, size_t cap)
+{
+	size_t n = next() * 4u;
+
+	n = VX6_MIN(VX6_MIN(n, left), cap);
+	if (n)
+		memcpy(out, at, n);
+	at += n;
+	left -= n;
+	return n;
+}
+
+static void raw(uint8_t cmd)
+{
+	uint8_t cell[VX6_CELL_BYTES] = {cmd};
+
+	take(cell + 1, VX6_CELL_BODY);
+	if (vx6_hop_room(c.hop))
+		client_cell(&c, cell);
+}
+
+static void message(int to, uint8_t type)
+{
+	uint8_t payload[VX6_CELL_PAYLOAD] = {type};
+	size_t n = take(payload + VX6_PAYLOAD_HEADER, VX6_PAYLOAD_MAX);
+
+	payload[1] = (uint8_t)(n >> 8);
+	payload[2] = (uint8_t)n;
+	if (c.layers_n > to && vx6_hop_room(c.hop))
+		client_payload(&c, to, payload);
+}
+
+static void create(void)
+{
+	uint8_t cell[VX6_CELL_BYTES] = {0}, sm[VX6_SM_MAX];
+	struct vx6_create msg;
+	struct handshake *h = handshake_begin(&near, NULL, 0, &msg);
+	struct vx6_created created;
+	size_t n;
+
+	FUZZ_CHECK(vx6_is_ok(vx6_cell_put_create(cell, &msg, &n)));
+	if (vx6_hop_room(c.hop))
+		client_cell(&c, cell);
+	for (int i = 0; i < 5 && !c.created && !c.closed; i++)
+		test_run_ms(TURN_MS);
+	created = (struct vx6_created){.hs = c.created_hs, .hs_n = c.created_n};
+	if (creates_n++ == 0 && c.created) /* the answer to another one proves nothing here */
+		FUZZ_CHECK(client_layer(&c, h, &created, sm) == 0);
+	else
+		handshake_free(h);
+}
+
+static void step(uint8_t which, uint8_t details)
+{
+	switch (which % 7) {
+	case 0:
+		raw(details);
+		break;
+	case 1:
+		message(0, details);
+		break;
+	case 2:
+		create();
+		break;
+	case 3:
+		if (c.layers_n == 1 && !c.stopped && relay_stats(&near).resting == 1)
+			client_extend(&c, &far);
+		break;
+	case 4:
+		message(1, details);
+		break;
+	case 5:
+		test_run_ms(TURN_MS);
+		break;
+	default:
+		c.stopped = !c.stopped;
+		if (!c.stopped)
+			vx6_hop_resume(c.hop);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	char detail[VX6_DIAL_DETAIL_MAX];
+
+	vx6_log_set_level(VX6_LOG_ERROR);
+	at = data;
+	left = n;
+	creates_n = 0;
+	test_loop_start();
+	node_start_at(&from, "[2001:db8:1::1]:0");
+	relay_start(&near, "[2001:db8:2::1]:0", NULL);
+	relay_start(&far, "[2001:db8:3::1]:0", NULL);
+	FUZZ_CHECK(vx6_is_ok(node_dial(&from, &near.n, NULL, false, detail)));
+	client_init(&c);
+	client_open(&c, from.session);
+	while (left > 0 && c.hop) {
+		uint8_t which = next();
+
+		step(which, next());
+	}
+	test_run_ms(TURN_MS);
+	if (c.closed) /* however it went: nothing of it is left */
+		FUZZ_CHECK(relay_stats(&near).circuits == 0);
+	client_free(&c);
+	relay_stop(&near);
+	relay_stop(&far);
+	node_stop(&from);
+	test_loop_end();
+	return 0;
+}
