@@ -122,32 +122,35 @@ void circ_set_state(struct relay_circ *c, enum circ_state state)
 
 /* ---- ends ---- */
 
+static void close_hop(struct vx6_relay *r, struct vx6_hop **hop, uint16_t code)
+{
+	if (!*hop)
+		return;
+	r->st.cells_dropped += vx6_hop_waiting(*hop);
+	vx6_hop_close(*hop, code);
+	*hop = NULL;
+}
+
 void circ_close(struct relay_circ *c, uint16_t to_prev, uint16_t to_next)
 {
 	struct vx6_relay *r = c->r;
-	struct vx6_endlink *end = c->end;
 
 	building_free(c->b);
-	if (c->prev) {
-		r->st.cells_dropped += vx6_hop_waiting(c->prev);
-		vx6_hop_close(c->prev, to_prev);
-	}
-	if (c->next) {
-		r->st.cells_dropped += vx6_hop_waiting(c->next);
-		vx6_hop_close(c->next, to_next);
-	}
+	close_hop(r, &c->prev, to_prev);
+	close_hop(r, &c->next, to_next);
 	leave_state(c);
 	vx6_list_remove(&c->all);
 	vx6_list_remove(&c->throttled);
-	vx6_list_remove(&c->ending);
 	c->source->circuits--;
 	limits_put(r, c->source);
 	r->st.circuits--;
+	/* hands up what it still has, whose receivers may want to answer: there is no room any more */
+	if (c->end)
+		vx6_endlink_down(c->end, VX6_ERR(CLOSED));
+	vx6_list_remove(&c->ending);
 	relay_crypt_free(c->crypt);
 	free(c->answer);
 	free(c);
-	if (end)
-		vx6_endlink_down(end, VX6_ERR(CLOSED));
 }
 
 void circ_violation(struct relay_circ *c)

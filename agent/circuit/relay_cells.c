@@ -56,7 +56,7 @@ static void relayed(struct relay_circ *c)
 
 static uint8_t *own_begin(struct relay_circ *c)
 {
-	uint8_t *cell = vx6_hop_room(c->prev);
+	uint8_t *cell = c->prev ? vx6_hop_room(c->prev) : NULL;
 
 	return cell ? cell + VX6_CELL_PAYLOAD_AT : NULL;
 }

@@ -525,7 +525,8 @@ static void relay__ninth_extend__ends_the_circuit(void **state)
 /* ---- the end ---- */
 
 static struct vx6_endlink *own_end;
-static int own_at; /* payloads that it was given */
+static bool own_breaks; /* what it sends is followed by a cell that may not be */
+static int own_at;      /* payloads that it was given */
 
 static uint8_t end_data[VX6_PAYLOAD_MAX];
 
@@ -537,7 +538,11 @@ static uint8_t *on_own_room(void *user, size_t *cap)
 
 static void on_own_send(void *user, size_t n)
 {
+	uint8_t bad[VX6_CELL_BYTES] = {VX6_CELL_CREATE};
+
 	client_send(&c, c.layers_n - 1, VX6_PAYLOAD_STREAMS, end_data, n);
+	if (own_breaks)
+		client_cell(&c, bad);
 }
 
 static void on_own_close(void *user, vx6_err why)
@@ -613,6 +618,21 @@ static void relay__streams_at_the_last_hop__make_a_session(void **state)
 	handshake_free(h);
 	assert_int_equal(relay_stats(&r2).violations, 1);
 	patient_run(second_has_closed, NULL);
+	vx6_endlink_down(own_end, VX6_ERR(CLOSED));
+}
+
+/* What came right before a violation is still handed up, and answers to it have nowhere to go. */
+static void relay__violation_right_behind_streams__ends_both(void **state)
+{
+	struct vx6_session *s;
+
+	first();
+	own_breaks = true;
+	own_begin(&r1, &s);
+	assert_int_equal(client_wait_closed(&c), VX6_CODE_CIRC_PROTO);
+	own_breaks = false;
+	assert_int_equal(r1.ends, 1);
+	assert_int_equal(relay_stats(&r1).circuits, 0);
 	vx6_endlink_down(own_end, VX6_ERR(CLOSED));
 }
 
@@ -1104,6 +1124,7 @@ int main(void)
 		TEST(relay__ninth_extend__ends_the_circuit),
 		TEST(relay__circuit_inside_of_a_circuit__is_refused),
 		TEST(relay__streams_at_the_last_hop__make_a_session),
+		TEST(relay__violation_right_behind_streams__ends_both),
 		TEST(relay__end_is_not_wanted__circuit_ends),
 		TEST(relay__reader_stops__each_relay_holds_a_window_at_most),
 		TEST(relay__forward_reader_stops__client_halts),
