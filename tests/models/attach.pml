@@ -10,8 +10,9 @@
  * belongs to (REPLAYS, together). He does not have the secret RS. What he cannot make is left out: an answer that fails its mac ends the stream,
  * as it should when a session's own peer says nonsense.
  *
- * Protections that can be taken away: NO_EPOCH, NO_MAC, NO_CB, NO_ROLE, NO_OFFSET (the acceptor goes on with
- * what it has not sent yet), FROM_ACKED (with what was not acknowledged on the old carrier), NO_ASK (an opener that lost its carrier does not ask). REACH asks for a run that shows the model is alive.
+ * Protections that can be taken away: NO_EPOCH, NO_MAC, NO_CB, NO_ROLE, NO_OFFSET (the acceptor goes on with what it has not sent yet), FROM_ACKED
+ * (both, with what was not acknowledged on the old carrier), NO_ASK (an opener that lost its carrier does not ask). REACH asks for a run that shows
+ * that the model is alive.
  */
 #ifndef CUTS
 #define CUTS 1

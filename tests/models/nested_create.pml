@@ -12,10 +12,14 @@
  * LINKS says what links are: OPEN, the attacker reads and moves all that is sent; SEALED, he has only what is sent to his relay, as it is
  * with TLS. The first is for agreement and secrecy, which must not need sealed links, the second for what a relay learns.
  *
- * Protections, each of which can be taken away: NO_FILTER NO_ID NO_MAC NO_AUTH NO_TIMER, LATE_FILTER (the next node is dialled before the
- * filter is asked), SPLIT_FILTER (asked first, told later), KEEP_KEY (a relay that starts again has its old key), PLAIN (the message is not
- * encrypted), NO_EPHEMERAL (keys depend on the onion key alone). THEFT: all onion keys are stolen when the builds are over; PATH_AFTER_THEFT
- * asks whether paths are still hidden then. REACH asks for a run that shows the model is alive.
+ * More of the world: OWN, how many CREATEs the attacker makes, for honest relays, with any other inside; TAMPER, he also changes the message
+ * of those that he has; ALL_ANSWERS, see there; RESTART, a relay starts again; THEFT, all onion keys are stolen when the builds are over; ENDS, at
+ * some time nothing arrives any more, and what is left is up to timers.
+ *
+ * Protections, each of which can be taken away: NO_FILTER, LATE_FILTER (the next node is dialled before the filter is asked), SPLIT_FILTER (asked
+ * first, told later), KEEP_KEY (a relay that starts again has its old key), NO_ID, NO_MAC, NO_AUTH, NO_TIMER, PLAIN (the message is not
+ * encrypted), NO_EPHEMERAL (keys depend on the onion key alone). PATH_AFTER_THEFT asks whether paths are still hidden after a theft, which they
+ * are not; REACH for a run that shows that the model is alive.
  */
 #define CLIENT 0
 #define HOPS 3
