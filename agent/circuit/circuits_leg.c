@@ -274,6 +274,9 @@ static void on_down(void *user, struct vx6_circuit *circuit, vx6_err why, int ho
 			 hop >= 0 ? " at the target" : "");
 	circuits_decide(c, l->has_target ? &l->target : NULL, l->id, was_open ? "close" : "build",
 			"%s%s", was_open ? "" : "failed: ", text);
+	/* built in one pass all hops wait at once, and the first to lose patience speaks: that says little of who it was */
+	if (!was_open && l->nest && why.code == VX6_E_TIMEOUT && hop != 0)
+		hop = VX6_CIRCUIT_NO_HOP;
 	blame(l, why, hop);
 	blame_guard(l, hop);
 	if (!was_open) {

@@ -71,9 +71,27 @@ void vx6_relay_free(struct vx6_relay *r)
 	free(r);
 }
 
+/* Those that lead on from here are asked to go elsewhere; nobody is cut off. */
+static void send_away(struct vx6_relay *r)
+{
+	for (struct vx6_list *node = r->all.next, *next; node != &r->all; node = next) {
+		struct relay_circ *c = VX6_CONTAINER_OF(node, struct relay_circ, all);
+
+		next = node->next;
+		if (c->state != CIRC_MIDDLE)
+			continue;
+		c->due |= DUE_DRAIN;
+		circ_flush_due(c);
+	}
+}
+
 void vx6_relay_set_budget(struct vx6_relay *r, const struct vx6_relaying_budget *budget)
 {
+	bool was_on = r->cfg.budget.mode != VX6_RELAYING_OFF;
+
 	r->cfg.budget = vx6_relaying_whole(budget);
+	if (was_on && r->cfg.budget.mode == VX6_RELAYING_OFF)
+		send_away(r);
 	if (!vx6_list_is_empty(&r->throttled))
 		vx6_timer_in_ms(&r->refill, 0);
 }

@@ -87,7 +87,7 @@ struct vx6_relay_config {
 struct vx6_relay *vx6_relay_new(const struct vx6_relay_config *cfg);
 /** Ends every circuit. Before the sessions are freed. Accepts NULL. */
 void vx6_relay_free(struct vx6_relay *r);
-/** Circuits that exist stay. */
+/** Circuits that exist stay; when none may lead through here any more, those that do are asked to go elsewhere. */
 void vx6_relay_set_budget(struct vx6_relay *r, const struct vx6_relaying_budget *budget);
 
 /** A stream whose OPEN is of kind CIRCUIT, as struct vx6_sessions_events.incoming gives it. Taken; it is answered here. */

@@ -1077,6 +1077,21 @@ static void relay__drain__tells_clients_and_takes_no_more(void **state)
 	client_free(&d);
 }
 
+static void relay__mode_off__those_it_leads_on_are_asked_to_leave(void **state)
+{
+	struct vx6_relaying_budget off = {.mode = VX6_RELAYING_OFF};
+	struct got *g;
+
+	two_hops();
+	vx6_relay_set_budget(r1.relay, &off);
+	g = client_wait(&c, 0 + c.got_n);
+	assert_non_null(g);
+	assert_int_equal(g->from, 0);
+	assert_int_equal(g->type, VX6_PAYLOAD_DRAIN);
+	assert_true(client_ping(&c, 1)); /* nobody is cut off */
+	assert_int_equal(relay_stats(&r1).middle, 1);
+}
+
 static bool count_row(void *user, const struct vx6_relay_circuit_show *row)
 {
 	assert_string_equal(vx6_relay_role_name(row->role), "middle");
@@ -1139,6 +1154,7 @@ int main(void)
 		TEST_WITH(relay__nothing_comes__ends, &hasty),
 		TEST_WITH(relay__next_hop_never_answers__is_a_timeout, &hasty),
 		TEST(relay__drain__tells_clients_and_takes_no_more),
+		TEST(relay__mode_off__those_it_leads_on_are_asked_to_leave),
 		TEST(relay__rows__show_no_names),
 	};
 
