@@ -25,7 +25,7 @@ struct vx6_onion_keypair {
 	struct vx6_kx_sk sk;
 	uint8_t id[VX6_CREATE_KEY_ID];
 	uint64_t born_ms;
-	uint64_t not_after_s;
+	uint64_t since_s, not_after_s;
 	struct vx6_siphash_key hash[2];
 	struct spent_entry *spent;
 	size_t spent_n, spent_cap;
@@ -48,7 +48,8 @@ static struct vx6_onion_keypair *keypair_new(struct vx6_onion_keys *k)
 	vx6_ntor3_key_id(&key->pk, key->id);
 	vx6_random_bytes(key->hash, sizeof key->hash);
 	key->born_ms = vx6_loop_now_ms(k->cfg.loop);
-	key->not_after_s = vx6_wall_s() + 2 * k->cfg.rotate_ms / 1000;
+	key->since_s = vx6_wall_s();
+	key->not_after_s = key->since_s + 2 * k->cfg.rotate_ms / 1000;
 	key->spent_cap = SPENT_FIRST;
 	key->spent = vx6_zalloc(key->spent_cap * sizeof *key->spent);
 	return key;
@@ -136,6 +137,7 @@ void vx6_onion_keys_view(const struct vx6_onion_keys *k, struct vx6_onion_keys_v
 	out->early = k->early;
 	for (size_t i = 0; i < VX6_ARRAY_N(k->key) && k->key[i]; i++) {
 		out->key[i].pk = k->key[i]->pk;
+		out->key[i].since_s = k->key[i]->since_s;
 		out->key[i].not_after_s = k->key[i]->not_after_s;
 		out->key[i].spent = k->key[i]->spent_n;
 		out->n++;

@@ -50,7 +50,7 @@ void vx6_onion_keys_rotate(struct vx6_onion_keys *k);
 struct vx6_onion_keys_view {
 	struct {
 		struct vx6_kx_pk pk;
-		uint64_t not_after_s; /* unix seconds: accepted until then */
+		uint64_t since_s, not_after_s; /* unix seconds: accepted until then */
 		size_t spent;
 	} key[2]; /* the current one first */
 	size_t n;

@@ -182,8 +182,10 @@ void circuits_relaying_view(struct vx6_node *node, struct vx6_relaying_view *out
 	out->protocol_errors = s.violations;
 	out->closed_for_memory = s.oom;
 	out->cells_dropped = s.cells_dropped;
-	if (keys.n > 0)
+	if (keys.n > 0) {
+		out->key_since_ms = keys.key[0].since_s * 1000;
 		out->key_until_ms = keys.key[0].not_after_s * 1000;
+	}
 }
 
 /* ---- life ---- */
