@@ -62,6 +62,7 @@ static void own_view(void *user, struct vx6_path_view *out)
 	default:
 		out->diversity = VX6_PATH_DIVERSITY_ON;
 	}
+	memcpy(out->family, node->relay_family, sizeof out->family);
 	for (size_t i = 0; i < n; i++)
 		vx6_networks_add(&out->nets, &own[i].addr, asn_of(node, &own[i].addr));
 }

@@ -4,6 +4,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "crypto/hash.h"
+#include "crypto/secret.h"
 #include "node/circuits_internal.h"
 
 /* ---- what is said of it ---- */
@@ -35,6 +37,8 @@ void circuits_announce(struct vx6_node *node)
 
 	if (!node->onion_keys || node->stopping)
 		return;
+	memcpy(info.family, node->relay_family, sizeof info.family);
+	info.has_family = !vx6_ct_is_zero(info.family, sizeof info.family);
 	vx6_onion_keys_view(node->onion_keys, &keys);
 	for (size_t i = 0; i < keys.n && i < VX6_ONION_KEYS_MAX; i++) {
 		memcpy(info.keys[i].pk, keys.key[i].pk.b, sizeof info.keys[i].pk);
@@ -190,8 +194,22 @@ void circuits_relaying_view(struct vx6_node *node, struct vx6_relaying_view *out
 
 /* ---- life ---- */
 
+/* Only those who know the text can say that they are of the family. */
+static void choose_family(struct vx6_node *node)
+{
+	const char *text = node->cfg.relay_family;
+	struct vx6_hash h;
+
+	if (!text)
+		return;
+	vx6_hash_personal("VX6-family", text, strlen(text), &h);
+	memcpy(node->relay_family, h.b, sizeof node->relay_family);
+	node->cfg.relay_family = NULL;
+}
+
 void circuits_relay_start(struct vx6_node *node)
 {
+	choose_family(node);
 	node->hop_sched = vx6_hop_sched_new(node->loop, memory_of(&node->stored.relay));
 	node->onion_keys = vx6_onion_keys_new(&(struct vx6_onion_keys_config){
 		.loop = node->loop,

@@ -10,7 +10,7 @@
 
 #include "node/facade.h"
 
-enum { VX6_CONFIG_PEERS_MAX = 64 };
+enum { VX6_CONFIG_PEERS_MAX = 64, VX6_RELAY_FAMILY_TEXT = 128 };
 
 struct vx6_node_config {
 	const char *state_dir; /* created (0700) if missing; borrowed for the call, like all here */
@@ -27,8 +27,10 @@ struct vx6_node_config {
 	const char *asn_map; /* a MaxMind file; NULL: none */
 	bool lan_off;        /* no beacon is sent or heard */
 	struct vx6_relaying_change
-		relay;     /* what is said wins over what is stored, as `name` does */
-	uint32_t drain_ms; /* how long an orderly stop waits for streams; 0: 2000 */
+		relay; /* what is said wins over what is stored, as `name` does */
+	const char
+		*relay_family; /* what all relays of one operator have in common; NULL: nothing */
+	uint32_t drain_ms;     /* how long an orderly stop waits for streams; 0: 2000 */
 };
 
 /**

@@ -114,6 +114,7 @@ struct vx6_node {
 	struct vx6_circuits *circuits;
 	struct vx6_list circuit_asks; /* struct circuits_ask */
 	struct vx6_timer circuit_upkeep;
+	uint8_t relay_family[VX6_RELAY_FAMILY_BYTES]; /* zero: none */
 	uint64_t relay_oom; /* circuits ended for want of memory, as last told */
 
 	struct row_table service_rows, forward_rows, peer_rows;

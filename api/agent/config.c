@@ -250,8 +250,15 @@ static vx6_err make_relay(const struct vx6_settings *s, struct vx6_agent_config 
 			    VX6_RELAYING_CIRCUITS_MAX, &c->to.circuits, &c->has_circuits, detail));
 	VX6_TRY(make_number(s, VX6_SETTING_RELAY_MEMORY, "relay-memory", VX6_RELAYING_MEMORY_MB_MIN,
 			    VX6_RELAYING_MEMORY_MB_MAX, &c->to.memory_mb, &c->has_memory, detail));
-	return make_number(s, VX6_SETTING_RELAY_RATE, "relay-rate", 0, VX6_RELAYING_RATE_MBIT_MAX,
-			   &c->to.rate_mbit, &c->has_rate, detail);
+	VX6_TRY(make_number(s, VX6_SETTING_RELAY_RATE, "relay-rate", 0, VX6_RELAYING_RATE_MBIT_MAX,
+			    &c->to.rate_mbit, &c->has_rate, detail));
+	out->node.relay_family = one(s, VX6_SETTING_RELAY_FAMILY);
+	if (out->node.relay_family && (strlen(out->node.relay_family) < 8 ||
+				       strlen(out->node.relay_family) > VX6_RELAY_FAMILY_TEXT))
+		return wrong(
+			detail, "relay-family", out->node.relay_family,
+			"it is a text of 8 to 128 bytes that all relays of one operator share");
+	return VX6_OK;
 }
 
 vx6_err vx6_agent_config_make(const struct vx6_settings *s, struct vx6_agent_config *out,

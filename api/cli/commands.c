@@ -452,6 +452,10 @@ static const struct vx6_cli_arg agent_args[] = {
 	{.name = "relay-rate",
 	 .value = "MBIT",
 	 .help = "megabits a second for them, both directions together; 0 is no limit (0)"},
+	{.name = "relay-family",
+	 .value = "TEXT",
+	 .help = "what all relays of one operator have in common: no circuit goes through two of "
+		 "them"},
 	{.name = "passphrase-file",
 	 .value = "FILE",
 	 .offer = VX6_OFFER_FILES,

@@ -183,6 +183,7 @@ static void config__bad_value__refused_and_named(void **state)
 		{VX6_SETTING_RELAY_MEMORY, "3", "relay-memory"},
 		{VX6_SETTING_RELAY_MEMORY, "64M", "relay-memory"},
 		{VX6_SETTING_RELAY_RATE, "-1", "relay-rate"},
+		{VX6_SETTING_RELAY_FAMILY, "short", "relay-family"},
 		{VX6_SETTING_RELAY_RATE, "99999999999999999999", "relay-rate"},
 		{VX6_SETTING_ALLOW_NON_LOOPBACK, "perhaps", "allow-non-loopback"},
 		{VX6_SETTING_PASSPHRASE_FILE, "/nonexistent/pass", "passphrase-file"},
