@@ -399,6 +399,7 @@ struct vx6_circuits *vx6_circuits_new(const struct vx6_circuits_config *cfg)
 	vx6_list_init(&c->due);
 	vx6_task_init(&c->tell, on_tell, c);
 	vx6_timer_init(cfg->loop, &c->tick, on_tick, c);
+	vx6_timer_init(cfg->loop, &c->watch, circuits_on_watch, c);
 	return c;
 }
 
@@ -408,6 +409,7 @@ void vx6_circuits_free(struct vx6_circuits *c)
 		return;
 	c->stopping = true;
 	vx6_timer_stop(&c->tick);
+	vx6_timer_stop(&c->watch);
 	VX6_LIST_EACH(node, &c->legs)
 	leg_close(VX6_CONTAINER_OF(node, struct leg, all), VX6_ERR(DRAINING), "shutting down");
 	VX6_LIST_EACH(node, &c->routes)

@@ -8,6 +8,7 @@
  *   circuits.c       the table of routes, who waits, what others ask for
  *   circuits_leg.c   one circuit: drawn, built, given a session, ended
  *   circuits_keep.c  what a route needs: a leg, a spare, a better one; what is idle goes
+ *   circuits_watch.c a circuit in use that falls silent
  *   circuits_show.c  rows to look at, decisions
  */
 #ifndef VX6_CIRCUIT_CIRCUITS_INTERNAL_H
@@ -89,6 +90,10 @@ struct leg {
 	uint64_t seen_bytes, seen_ms; /* what had gone through it when that was last looked at */
 	uint32_t streams;
 	uint64_t pinged_ms;
+	/* circuits_watch.c: cells that came, as last looked at; when that changed; since when an answer is due, 0: none is */
+	uint64_t watch_cells, watch_ms, watch_ping_ms;
+	bool flowing;   /* cells came one after the other until a moment ago */
+	bool in_doubt;  /* it owes an answer for too long */
 	uint32_t timed; /* hops whose round trip was told to the pool of relays, a bit each */
 	bool extended;  /* came from the pool */
 	struct vx6_circuit_show last; /* what it was, once it is over */
@@ -130,7 +135,7 @@ struct vx6_circuits {
 	size_t legs_n, closed_n;
 	struct vx6_list due; /* waits whose outcome is to be told */
 	struct vx6_task tell;
-	struct vx6_timer tick;
+	struct vx6_timer tick, watch;
 	uint64_t tick_due_ms;
 	struct suspect suspect[SUSPECTS_MAX];
 	unsigned suspect_next;
@@ -188,6 +193,15 @@ void circuits_keep(struct vx6_circuits *c);
 void pool_failed(struct vx6_circuits *c);
 /** A circuit of this kind was wanted. */
 void circuits_wanted(struct vx6_circuits *c, uint8_t relays, bool anonymous);
+
+/** The streams of @p l go to another leg, if there is one: it is left. @return false: there is none yet */
+bool route_move_off(struct route *r, struct leg *l, const char *why);
+
+/* ---- circuits_watch.c ---- */
+
+/** While anything flows, silence is looked for. */
+void circuits_watch(struct vx6_circuits *c);
+void circuits_on_watch(struct vx6_timer *timer);
 
 /* ---- circuits_show.c ---- */
 

@@ -144,6 +144,15 @@ static void move(struct route *r, struct leg *from, struct leg *to, const char *
 		c->cfg.news(c->cfg.user, VX6_NEWS_MOVED, to->id, &r->target, why);
 }
 
+bool route_move_off(struct route *r, struct leg *l, const char *why)
+{
+	struct leg *to = other_good(r, l);
+
+	if (to)
+		move(r, l, to, why);
+	return to != NULL;
+}
+
 static bool is_old(const struct leg *l, uint64_t now_ms)
 {
 	return l->anonymous && l->open && now_ms - l->open_ms >= LEG_AGE_MS;
@@ -157,15 +166,18 @@ static void keep_leaving(struct route *r, uint64_t now_ms)
 		struct leg *l = VX6_CONTAINER_OF(node, struct leg, of_route), *to;
 
 		if (!l->open || !leg_session(l) ||
-		    !(l->is_drain || l->leaving || is_old(l, now_ms)))
+		    !(l->is_drain || l->leaving || l->in_doubt || is_old(l, now_ms)))
 			continue;
-		if (l->streams == 0) {
+		if (l->streams == 0 && !l->in_doubt) {
 			leg_close(l, VX6_OK, l->is_drain ? "a relay of it is draining" : "left");
 			continue;
 		}
 		to = other_good(r, l);
 		if (to && !l->leaving)
-			move(r, l, to, l->is_drain ? "a relay of it is draining" : "it is old");
+			move(r, l, to,
+			     l->is_drain   ? "a relay of it is draining"
+			     : l->in_doubt ? "it does not answer"
+					   : "it is old");
 		else if (to)
 			vx6_sessions_leave(r->c->cfg.sessions, leg_session(l));
 	}
@@ -359,6 +371,7 @@ void circuits_keep(struct vx6_circuits *c)
 	VX6_LIST_EACH(node, &c->legs)
 	keep_idle(VX6_CONTAINER_OF(node, struct leg, all), now_ms);
 	pool_keep(c, now_ms);
+	circuits_watch(c);
 	if (!vx6_list_is_empty(&c->legs))
 		circuits_wake(c, TICK_MS);
 }

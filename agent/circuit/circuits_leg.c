@@ -24,7 +24,8 @@ struct vx6_session *leg_session(const struct leg *l)
 
 bool leg_is_good(const struct leg *l)
 {
-	return l->circuit && l->open && !l->leaving && !l->is_drain && leg_session(l) != NULL;
+	return l->circuit && l->open && !l->leaving && !l->is_drain && !l->in_doubt &&
+	       leg_session(l) != NULL;
 }
 
 struct leg *leg_find(const struct vx6_circuits *c, const char *id)
@@ -661,6 +662,21 @@ static bool fits(const struct leg *l, const struct route *r)
 	       l->anonymous == r->how.anonymous && suits(l, r);
 }
 
+/* Whether a relay of it is one of the route's other circuits', too: the first one of an anonymous one may be, for guards are few. */
+static bool overlaps(const struct leg *l, const struct route *r)
+{
+	VX6_LIST_EACH(node, (struct vx6_list *)&r->legs)
+	{
+		const struct leg *o = VX6_CONTAINER_OF(node, struct leg, of_route);
+
+		for (size_t i = 0; i < o->path.n; i++)
+			for (size_t k = has_guard(l) ? 1 : 0; k < l->path.n; k++)
+				if (vx6_node_id_eq(&o->path.hop[i].node, &l->path.hop[k].node))
+					return true;
+	}
+	return false;
+}
+
 bool leg_from_pool(struct route *r, enum vx6_circuit_purpose purpose, const char *why)
 {
 	struct vx6_circuits *c = r->c;
@@ -671,7 +687,7 @@ bool leg_from_pool(struct route *r, enum vx6_circuit_purpose purpose, const char
 	{
 		struct leg *l = VX6_CONTAINER_OF(node, struct leg, all);
 
-		if (!fits(l, r) ||
+		if (!fits(l, r) || overlaps(l, r) ||
 		    !vx6_is_ok(plan_hop(c, &r->target, r->how.anonymous, &hop, &policy)) ||
 		    !vx6_is_ok(vx6_circuit_extend(l->circuit, &hop,
 						  vx6_build_times_timeout(c->cfg.times, 1))))
