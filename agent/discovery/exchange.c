@@ -71,7 +71,7 @@ static struct peer *peer_of(struct vx6_exchange *x, const struct vx6_session *s)
 static bool is_exchanged(const struct vx6_known_record *r)
 {
 	return r->bytes && !(r->flags & VX6_RECORD_UNLISTED) && r->key.type != VX6_RTYPE_CATALOG &&
-	       r->key.type < VX6_HWM_CERT;
+	       r->key.type < VX6_HWM_CERT && !vx6_known_is_confidential(r);
 }
 
 static bool is_about(const struct vx6_known_record *r, const struct vx6_node_id *node)
@@ -259,8 +259,9 @@ void vx6_exchange_have(struct vx6_exchange *x, struct vx6_session *s, const stru
 	if (!p)
 		return;
 	note_shown(p, e->tag, e->seq);
+	/* what is confidential is asked for as if it were not there: that it is shows in nothing we do */
 	if (vx6_registry_find_tag(x->cfg.registry, e->tag, vx6_wall_s(), &known) &&
-	    known.seq >= e->seq)
+	    known.seq >= e->seq && !vx6_known_is_confidential(&known))
 		return;
 	if (!may_ask(x, p))
 		return;

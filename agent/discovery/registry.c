@@ -292,19 +292,32 @@ static void tell(struct vx6_registry *r, const struct vx6_admission *a,
 		r->ev->changed(r->user, &c);
 }
 
-/* A record whose mark alone was left: its bytes again. */
-static vx6_err restore(struct vx6_registry *r, const struct vx6_admission *a)
+/* It was confidential, and now comes from where everybody may have it. */
+static bool becomes_common(const struct vx6_registry *r, const struct entry *e)
+{
+	struct vx6_known_record was, is;
+
+	entry_describe(r, e, &was);
+	is = was;
+	is.source = r->from->kind;
+	return r->from->kind != VX6_SOURCE_DISK && vx6_known_is_confidential(&was) &&
+	       !vx6_known_is_confidential(&is);
+}
+
+/* A record whose mark alone was left: its bytes again. @param common it is to be told as if it were new */
+static vx6_err restore(struct vx6_registry *r, const struct vx6_admission *a, bool *common)
 {
 	uint32_t node = known_find(r, &a->record.subject), i = entry_find(r, node, &a->key);
 	const struct vx6_record_view *v = &a->record.view;
 
-	if (!i || entry_at(r, i)->n)
+	*common = i && entry_at(r, i)->n && becomes_common(r, entry_at(r, i));
+	if (!i || (entry_at(r, i)->n && !*common))
 		return VX6_OK;
 	return put_record(r, &a->key, &(struct vx6_hwm){.record = v->bytes, .n = v->n});
 }
 
 static vx6_err admit(struct vx6_registry *r, const uint8_t *record, size_t n,
-		     struct vx6_admission *a)
+		     struct vx6_admission *a, bool *common)
 {
 	struct vx6_hwm_store store = vx6_registry_hwm(r);
 	struct vx6_admit ctx = {.net = r->net, .store = &store, .now_s = r->now_s};
@@ -316,7 +329,7 @@ static vx6_err admit(struct vx6_registry *r, const uint8_t *record, size_t n,
 	case VX6_ADMIT_EQUIVOCATION:
 		return VX6_ERR(EQUIVOCATION);
 	case VX6_ADMIT_REFRESH:
-		return restore(r, a);
+		return restore(r, a, common);
 	default:
 		return VX6_OK;
 	}
@@ -326,16 +339,18 @@ vx6_err vx6_registry_admit(struct vx6_registry *r, const uint8_t *record, size_t
 			   const struct vx6_source *from, uint64_t now_s, struct vx6_admitted *out)
 {
 	struct vx6_admission a;
+	bool common = false;
 	vx6_err err;
 
 	r->now_s = now_s;
 	r->from = from;
 	r->new_node = r->moved = false;
-	err = admit(r, record, n, &a);
+	err = admit(r, record, n, &a, &common);
 	r->from = NULL;
 	if (out)
 		*out = (struct vx6_admitted){a.result, a.newer, a.newer_n};
-	if (vx6_is_ok(err) && a.result == VX6_ADMIT_NEW && from->kind != VX6_SOURCE_DISK)
+	if (vx6_is_ok(err) && (a.result == VX6_ADMIT_NEW || common) &&
+	    from->kind != VX6_SOURCE_DISK)
 		tell(r, &a, from);
 	return err;
 }
@@ -377,7 +392,7 @@ static void sweep_one(struct vx6_registry *r, uint32_t i)
 	memcpy(id.b, entry_subject(e), sizeof id.b);
 	node = known_find(r, &id);
 	if (e->n) {
-		if (e->type == VX6_RTYPE_ENDPOINT)
+		if (e->type == VX6_RTYPE_ENDPOINT && e->source != VX6_SOURCE_CIRCUIT)
 			contact_from_record(r, node, e);
 		entry_fade(r, i);
 		dirty_entry(r, i, false);

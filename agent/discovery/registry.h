@@ -40,6 +40,7 @@ enum vx6_source_kind {
 	VX6_SOURCE_DHT,     /* an answer to a lookup of ours */
 	VX6_SOURCE_LAN,     /* a beacon */
 	VX6_SOURCE_DISK,    /* known from before the restart */
+	VX6_SOURCE_CIRCUIT, /* a circuit that leads on from here needed it; it is not kept on disk */
 };
 
 struct vx6_source {
@@ -60,7 +61,17 @@ struct vx6_known_record {
 	size_t n;
 };
 
-/** Something new was admitted. */
+/**
+ * Nobody is to learn from us that we have it: we looked for it, or somebody's circuit leads there. Until another node offers it, or its subject
+ * comes to us with it. Revocations are for everybody.
+ */
+static inline bool vx6_known_is_confidential(const struct vx6_known_record *r)
+{
+	return (r->source == VX6_SOURCE_DHT || r->source == VX6_SOURCE_CIRCUIT) &&
+	       r->key.type != VX6_RTYPE_REVOCATION;
+}
+
+/** Something new was admitted, or what was confidential no longer is. */
 struct vx6_registry_change {
 	const struct vx6_known_record *record; /* its bytes are there */
 	const struct vx6_source *source;
@@ -73,7 +84,7 @@ struct vx6_registry_change {
 struct vx6_registry_events {
 	/** Whether the operator configured @p node as a peer, or pinned a name to it: it is kept before those of strangers. */
 	bool (*is_configured)(void *user, const struct vx6_node_id *node);
-	/** A record was admitted that is newer than what was known. Not for those from disk. The registry must not be changed inside. */
+	/** A record was admitted that is newer than what was known, or is confidential no more. Not for those from disk. The registry must not be changed inside. */
 	void (*changed)(void *user, const struct vx6_registry_change *c);
 	/** A revocation that is newer than what was known: the node is void (or its older subkeys, @p r->reason says). Its records are gone. */
 	void (*revoked)(void *user, const struct vx6_node_id *node, const struct vx6_revocation *r,

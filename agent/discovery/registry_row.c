@@ -7,7 +7,13 @@
 #include "crypto/secret.h"
 #include "discovery/registry_internal.h"
 
-enum { ROW_VERSION = 1, ROW_RECORD = 1, ROW_MARK = 2, ROW_CONTACT = 3 };
+enum {
+	ROW_VERSION = 1,
+	ROW_RECORD = 1,
+	ROW_MARK = 2,
+	ROW_CONTACT = 3,
+	ROW_ASKED = 4, /* a record that we looked for, and that nobody else has told of */
+};
 
 /* ---- what is to be stored ---- */
 
@@ -37,7 +43,8 @@ void dirty_entry(struct vx6_registry *r, uint32_t i, bool soon)
 {
 	struct entry *e = entry_at(r, i);
 
-	if (!r->on_dirty)
+	/* what circuits of others needed is gone with the process, its mark too */
+	if (!r->on_dirty || e->source == VX6_SOURCE_CIRCUIT)
 		return;
 	if (!e->dirty) {
 		e->dirty = 1;
@@ -155,7 +162,7 @@ static void add_entry(struct vx6_row_batch *b, const struct entry *e)
 	w = row_begin(b, key);
 	mark = vx6_wr_begin16(&w);
 	vx6_wr_u8(&w, ROW_VERSION);
-	vx6_wr_u8(&w, e->n ? ROW_RECORD : ROW_MARK);
+	vx6_wr_u8(&w, !e->n ? ROW_MARK : e->source == VX6_SOURCE_DHT ? ROW_ASKED : ROW_RECORD);
 	if (e->n) {
 		vx6_wr_bytes(&w, e->record, e->n);
 	} else {
@@ -417,7 +424,8 @@ static bool key_fits(const struct row_key *k, const struct vx6_record *rec)
 	       slot == k->slot;
 }
 
-static vx6_err load_record(struct vx6_registry *r, const struct row_key *k, struct vx6_rd *rd)
+static vx6_err load_record(struct vx6_registry *r, const struct row_key *k, struct vx6_rd *rd,
+			   enum vx6_source_kind source)
 {
 	struct vx6_record rec;
 	uint32_t node, i;
@@ -432,7 +440,7 @@ static vx6_err load_record(struct vx6_registry *r, const struct row_key *k, stru
 	i = place(r, k, rec.view.seq, &node);
 	if (!i)
 		return VX6_ERR(FULL);
-	entry_set_record(r, i, &rec, VX6_SOURCE_DISK);
+	entry_set_record(r, i, &rec, source);
 	entry_at(r, i)->stored = 1;
 	known = known_at(r, node);
 	if (rec.has_cert)
@@ -466,6 +474,7 @@ vx6_err vx6_registry_load_row(struct vx6_registry *r, const uint8_t *key, size_t
 		return kind == ROW_CONTACT ? load_contact(r, &k, &rd) : VX6_ERR(FORMAT);
 	if (kind == ROW_MARK)
 		return load_mark(r, &k, &rd);
-	return kind == ROW_RECORD && k.type != ENTRY_CERT ? load_record(r, &k, &rd)
-							  : VX6_ERR(FORMAT);
+	if ((kind != ROW_RECORD && kind != ROW_ASKED) || k.type == ENTRY_CERT)
+		return VX6_ERR(FORMAT);
+	return load_record(r, &k, &rd, kind == ROW_ASKED ? VX6_SOURCE_DHT : VX6_SOURCE_DISK);
 }

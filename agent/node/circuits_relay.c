@@ -68,7 +68,7 @@ static bool on_end(void *user, const struct vx6_relay_end *end)
 
 static vx6_err on_learn(void *user, const struct vx6_node_id *who, const uint8_t *record, size_t n)
 {
-	static const struct vx6_source from = {.kind = VX6_SOURCE_DHT};
+	static const struct vx6_source from = {.kind = VX6_SOURCE_CIRCUIT};
 	struct vx6_node *node = user;
 	struct vx6_record_view view;
 	vx6_err err;

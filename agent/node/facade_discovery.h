@@ -41,7 +41,8 @@ enum vx6_heard_from {
 	VX6_HEARD_EXCHANGE,
 	VX6_HEARD_DHT,
 	VX6_HEARD_LAN,
-	VX6_HEARD_DISK
+	VX6_HEARD_DISK,
+	VX6_HEARD_CIRCUIT
 };
 
 struct vx6_node_row {

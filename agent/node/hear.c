@@ -25,15 +25,28 @@ static void note_met(struct vx6_node *node, const struct vx6_session *s)
 			 vx6_wall_s());
 }
 
+/*
+ * A session that was made because a circuit leads there is for circuits: whom it is with is told to nobody and kept nowhere, and nothing else
+ * comes of it. Unless it is with a configured peer: that is to be one in any case.
+ */
+static bool is_for_circuits(struct vx6_node *node, struct vx6_session *s)
+{
+	if (vx6_session_is_for_others(s) && vx6_peers_has_node(node->peers, vx6_session_node(s)))
+		vx6_session_claim(s);
+	return vx6_session_is_for_others(s);
+}
+
 static void on_session_up(void *user, struct vx6_session *s)
 {
 	struct vx6_node *node = user;
 
+	node->snapshot_dirty = true;
+	if (is_for_circuits(node, s))
+		return;
 	if (node->dht_link)
 		vx6_dht_link_session_up(node->dht_link, s);
 	if (!vx6_session_node(s) || vx6_session_is_anonymous(s))
 		return;
-	node->snapshot_dirty = true;
 	vx6_peers_session_up(node->peers, s);
 	vx6_publisher_greet(node->publisher, s);
 	vx6_exchange_session_up(node->exchange, s);
@@ -47,13 +60,13 @@ static void on_session_down(void *user, struct vx6_session *s, vx6_err why)
 {
 	struct vx6_node *node = user;
 
-	if (node->stopping)
+	node->snapshot_dirty = true;
+	if (node->stopping || vx6_session_is_for_others(s))
 		return;
 	if (node->dht_link)
 		vx6_dht_link_session_down(node->dht_link, s, why);
 	if (!vx6_session_node(s) || vx6_session_is_anonymous(s))
 		return;
-	node->snapshot_dirty = true;
 	vx6_exchange_session_down(node->exchange, s);
 	tell_learned(node, "peer.down", s, why);
 	vx6_peers_session_down(node->peers, s, why);
@@ -112,8 +125,10 @@ vx6_err hear_record(struct vx6_node *node, struct vx6_session *s, const uint8_t 
 void hear_exchanged(void *user, struct vx6_session *from, const uint8_t *record, size_t n,
 		    bool about_itself)
 {
-	struct vx6_source source = {.kind = about_itself ? VX6_SOURCE_SUBJECT : VX6_SOURCE_PEER,
-				    .by = *vx6_session_node(from)};
+	struct vx6_source source = {.kind = VX6_SOURCE_PEER, .by = *vx6_session_node(from)};
+
+	if (about_itself)
+		source.kind = is_for_circuits(user, from) ? VX6_SOURCE_CIRCUIT : VX6_SOURCE_SUBJECT;
 
 	(void)vx6_is_ok(hear_record(user, from, record, n, &source));
 }
@@ -220,6 +235,9 @@ static void on_changed(void *user, const struct vx6_registry_change *c)
 	if (node->stopping)
 		return;
 	node->snapshot_dirty = true;
+	circuits_heard(node, c);
+	if (c->record->source == VX6_SOURCE_CIRCUIT)
+		return; /* it serves that circuit and nothing else */
 	vx6_exchange_changed(node->exchange, c->record, node->hearing);
 	if (c->record->key.type == VX6_RTYPE_ENDPOINT && node->dht_link &&
 	    vx6_registry_endpoint(node->registry, &c->subject, vx6_wall_s(), &e))
@@ -227,7 +245,6 @@ static void on_changed(void *user, const struct vx6_registry_change *c)
 	if (c->moved)
 		vx6_entry_learned(node->entry);
 	naming_heard(node, c);
-	circuits_heard(node, c);
 	if (c->new_node && c->record->key.type != VX6_RTYPE_CATALOG)
 		tell_node(node, "registry.node_new", &c->subject, NULL);
 }

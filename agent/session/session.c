@@ -185,6 +185,16 @@ bool vx6_session_is_anonymous(const struct vx6_session *s)
 	return s->anonymous;
 }
 
+bool vx6_session_is_for_others(const struct vx6_session *s)
+{
+	return s->for_others;
+}
+
+void vx6_session_claim(struct vx6_session *s)
+{
+	s->for_others = false;
+}
+
 void vx6_session_info(const struct vx6_session *s, struct vx6_link_info *out)
 {
 	vx6_link_info(s->link, out);

@@ -225,6 +225,10 @@ size_t vx6_sessions_resumable(const struct vx6_sessions *m);
 const struct vx6_node_id *vx6_session_node(const struct vx6_session *s);
 /** Whether we dialled without saying who we are: of no use for anything that speaks in our name, and found by no vx6_sessions_find(). */
 bool vx6_session_is_anonymous(const struct vx6_session *s);
+/** Whether it was dialled at the request of a circuit's client (vx6_dial_request.for_others). */
+bool vx6_session_is_for_others(const struct vx6_session *s);
+/** It is for ourselves from now on. */
+void vx6_session_claim(struct vx6_session *s);
 void vx6_session_info(const struct vx6_session *s, struct vx6_link_info *out);
 uint64_t vx6_session_features(const struct vx6_session *s);
 uint64_t vx6_session_up_since_ms(const struct vx6_session *s); /* wall clock */

@@ -294,11 +294,11 @@ class Identity:
         name = name.encode()
         return self.record(2, [vx.tlv(5, vx.u8(len(name)) + name + vx.u8(1) + vx.u16(0) + vx.u8(0))], seq, **kw)
 
-    def hello(self, endpoint=None, node=None, cert=None, version=1, role=1, extra=b"", clock=None, features=3):
+    def hello(self, endpoint=None, node=None, cert=None, version=1, role=1, extra=b"", clock=None, features=3, max_cell=0):
         tlvs = [vx.tlv(1, endpoint)] if endpoint else []
         tlvs += [vx.tlv(0x81, cert or self.cert), vx.tlv(0x82, node or self.node)] if role != 2 else []
         clock = int(time.time() * 1000) if clock is None else clock
-        return vx.hello(version, features, role, 0, clock if role != 2 else 0, bytes(16), 0, [*tlvs, extra])
+        return vx.hello(version, features, role, max_cell, clock if role != 2 else 0, bytes(16), 0, [*tlvs, extra])
 
 
 class Mux:

@@ -153,14 +153,19 @@ static size_t stranger(struct vx6_identity *id, uint64_t seq, uint8_t out[VX6_EN
 	return n;
 }
 
-static void learn(int who, struct vx6_identity *id, uint64_t seq)
+static void learn_from(int who, struct vx6_identity *id, uint64_t seq, enum vx6_source_kind kind)
 {
-	const struct vx6_source lan = {.kind = VX6_SOURCE_LAN};
+	const struct vx6_source from = {.kind = kind};
 	uint8_t record[VX6_ENDPOINT_MAX];
 	size_t n = stranger(id, seq, record);
 
 	assert_true(vx6_is_ok(
-		vx6_registry_admit(member[who].registry, record, n, &lan, vx6_wall_s(), NULL)));
+		vx6_registry_admit(member[who].registry, record, n, &from, vx6_wall_s(), NULL)));
+}
+
+static void learn(int who, struct vx6_identity *id, uint64_t seq)
+{
+	learn_from(who, id, seq, VX6_SOURCE_LAN);
 }
 
 static uint64_t known_seq(int who, const struct vx6_node_id *id)
@@ -210,6 +215,61 @@ static void exchange__what_changes_later__goes_on_through_the_middle(void **stat
 	vx6_exchange_info(member[1].x, &info);
 	assert_int_equal(info.given, 2);
 	assert_int_equal(info.offered, 2); /* to 2; never back to 0, who had told */
+	vx6_identity_wipe(&carol);
+}
+
+static void stays_here(enum vx6_source_kind kind)
+{
+	struct vx6_identity carol = carol_make();
+	struct vx6_exchange_info info;
+
+	learn_from(0, &carol, 7, kind);
+	join(0, 1);
+	test_run_ms(400);
+	learn_from(0, &carol, 8, kind);
+	test_run_ms(GOSSIP_MS);
+	assert_true(vx6_is_ok(vx6_session_want_records(member[1].n.session, &carol.id)));
+	test_run_ms(50);
+	assert_int_equal(known_seq(1, &carol.id), 0);
+	vx6_exchange_info(member[0].x, &info);
+	assert_int_equal(info.offered, 0);
+	assert_int_equal(info.given, 0);
+	vx6_identity_wipe(&carol);
+}
+
+static void exchange__record_that_was_looked_for__is_told_to_nobody(void **state)
+{
+	stays_here(VX6_SOURCE_DHT);
+}
+
+static void exchange__record_that_a_circuit_needed__is_told_to_nobody(void **state)
+{
+	stays_here(VX6_SOURCE_CIRCUIT);
+}
+
+/* The record of a given number is one and the same for all: it is signed once. */
+static void exchange__confidential_record_that_others_have__is_asked_for_and_then_common(
+	void **state)
+{
+	struct vx6_identity carol = carol_make();
+	const struct vx6_source asked = {.kind = VX6_SOURCE_DHT}, lan = {.kind = VX6_SOURCE_LAN};
+	uint8_t record[VX6_ENDPOINT_MAX];
+	size_t n = stranger(&carol, 7, record);
+	struct vx6_exchange_info info;
+
+	assert_true(vx6_is_ok(
+		vx6_registry_admit(member[1].registry, record, n, &asked, vx6_wall_s(), NULL)));
+	join(0, 1);
+	join(1, 2);
+	test_run_ms(400);
+	assert_int_equal(known_seq(2, &carol.id), 0);
+	assert_true(vx6_is_ok(
+		vx6_registry_admit(member[0].registry, record, n, &lan, vx6_wall_s(), NULL)));
+	test_run_ms(2 * GOSSIP_MS);
+	/* whoever offers it sees that it is wanted, as by anybody who lacks it */
+	vx6_exchange_info(member[1].x, &info);
+	assert_int_equal(info.asked, 1);
+	assert_int_equal(known_seq(2, &carol.id), 7);
 	vx6_identity_wipe(&carol);
 }
 
@@ -349,6 +409,10 @@ int main(void)
 		EXCHANGE_TEST(exchange__what_was_known_before__is_offered_to_a_new_session),
 		EXCHANGE_TEST(exchange__what_changes_later__goes_on_through_the_middle),
 		EXCHANGE_TEST(exchange__unlisted_record__stays_where_its_subject_sent_it),
+		EXCHANGE_TEST(exchange__record_that_was_looked_for__is_told_to_nobody),
+		EXCHANGE_TEST(exchange__record_that_a_circuit_needed__is_told_to_nobody),
+		EXCHANGE_TEST(
+			exchange__confidential_record_that_others_have__is_asked_for_and_then_common),
 		EXCHANGE_TEST(
 			exchange__records_of_others_that_nobody_asked_for__are_dropped_and_told),
 		EXCHANGE_TEST(exchange__offers_without_end__are_asked_for_within_the_budget),

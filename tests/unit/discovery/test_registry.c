@@ -41,8 +41,10 @@ static int teardown(void **state)
 	return 0;
 }
 
-static vx6_err give_endpoint(const struct vx6_identity *id, const char *name, uint64_t seq)
+static vx6_err give_endpoint_from(const struct vx6_identity *id, const char *name, uint64_t seq,
+				  enum vx6_source_kind kind)
 {
+	const struct vx6_source from = {.kind = kind};
 	struct vx6_endpoint e = {.seq = seq,
 				 .issued_s = vx6_wall_s(),
 				 .lifetime_s = VX6_ENDPOINT_LIFETIME_S,
@@ -54,7 +56,12 @@ static vx6_err give_endpoint(const struct vx6_identity *id, const char *name, ui
 	e.addrs[0].via = VX6_VIA_QUIC;
 	assert_true(vx6_is_ok(vx6_addr_parse("[fd00::1]:4242", &e.addrs[0].addr)));
 	assert_true(vx6_is_ok(vx6_endpoint_build(&e, id, bytes, &n)));
-	return vx6_registry_admit(reg, bytes, n, &from_subject, vx6_wall_s(), NULL);
+	return vx6_registry_admit(reg, bytes, n, &from, vx6_wall_s(), NULL);
+}
+
+static vx6_err give_endpoint(const struct vx6_identity *id, const char *name, uint64_t seq)
+{
+	return give_endpoint_from(id, name, seq, VX6_SOURCE_SUBJECT);
 }
 
 static vx6_err give_service(const struct vx6_identity *id, const char *name, uint64_t seq,
@@ -207,6 +214,59 @@ static void relay__comes_back_from_the_disk(void **state)
 	vx6_registry_free(again);
 }
 
+/* @return rows that were stored; what they bring back is in @p again */
+static size_t over_the_disk(struct vx6_registry *again)
+{
+	struct vx6_row_batch batch = {0};
+	size_t at = 0, rows = vx6_registry_take_rows(reg, true, &batch);
+	struct vx6_row row;
+
+	while (vx6_row_next(&batch, &at, &row))
+		assert_true(vx6_is_ok(vx6_registry_load_row(again, row.key, VX6_ROW_KEY, row.value,
+							    row.n, vx6_wall_s())));
+	vx6_row_batch_fini(&batch);
+	return rows;
+}
+
+static void disk__what_was_looked_for__is_still_confidential_afterwards(void **state)
+{
+	struct vx6_registry *again = vx6_registry_new(&vx6_net_default, NULL, NULL);
+	struct vx6_known_record r;
+	unsigned dirty = 0;
+
+	vx6_registry_on_dirty(reg, on_dirty, &dirty);
+	assert_true(vx6_is_ok(give_endpoint_from(&alice, "alice", 5, VX6_SOURCE_DHT)));
+	assert_true(vx6_is_ok(give_endpoint_from(&mallory, "mallory", 5, VX6_SOURCE_LAN)));
+	assert_int_equal(over_the_disk(again), 2);
+	assert_int_equal(vx6_registry_records(again, &alice.id, vx6_wall_s(), &r, 1), 1);
+	assert_true(vx6_known_is_confidential(&r));
+	assert_int_equal(vx6_registry_records(again, &mallory.id, vx6_wall_s(), &r, 1), 1);
+	assert_false(vx6_known_is_confidential(&r));
+	vx6_registry_on_dirty(reg, NULL, NULL);
+	vx6_registry_free(again);
+}
+
+static void disk__what_a_circuit_needed__leaves_no_trace(void **state)
+{
+	uint64_t later_s = vx6_wall_s() + VX6_ENDPOINT_LIFETIME_S + 1;
+	struct vx6_row_batch batch = {0};
+	unsigned dirty = 0;
+
+	vx6_registry_on_dirty(reg, on_dirty, &dirty);
+	assert_true(vx6_is_ok(give_endpoint_from(&alice, "alice", 5, VX6_SOURCE_CIRCUIT)));
+	assert_int_equal(vx6_registry_take_rows(reg, true, &batch), 0);
+	vx6_registry_tick(reg, later_s); /* its mark stays, in memory */
+	assert_int_equal(vx6_registry_take_rows(reg, true, &batch), 0);
+	vx6_registry_dirty_all(reg);
+	assert_int_equal(vx6_registry_take_rows(reg, true, &batch), 0);
+	assert_int_equal(dirty, 0);
+	/* once it comes by itself it is kept like any other */
+	assert_true(vx6_is_ok(give_endpoint(&alice, "alice", 6)));
+	assert_int_equal(vx6_registry_take_rows(reg, true, &batch), 1);
+	vx6_registry_on_dirty(reg, NULL, NULL);
+	vx6_row_batch_fini(&batch);
+}
+
 static void endpoint_record__signed_bytes__as_they_came(void **state)
 {
 	const uint8_t *record;
@@ -310,6 +370,8 @@ int main(void)
 		REGISTRY_TEST(endpoint__expired__not_given),
 		REGISTRY_TEST(relay__known_until_it_expires_or_is_taken_back),
 		REGISTRY_TEST(relay__comes_back_from_the_disk),
+		REGISTRY_TEST(disk__what_was_looked_for__is_still_confidential_afterwards),
+		REGISTRY_TEST(disk__what_a_circuit_needed__leaves_no_trace),
 		REGISTRY_TEST(endpoint_record__signed_bytes__as_they_came),
 		REGISTRY_TEST(admit__full_of_strangers__newcomers_and_configured_peers_are_known),
 		REGISTRY_TEST(target__names_and_ids__both_read_and_written),
