@@ -57,18 +57,22 @@ static void measure(struct leg *l, uint64_t now_ms)
 	l->seen_ms = now_ms;
 }
 
-void leg_refresh(struct leg *l, uint64_t now_ms)
+static uint32_t streams_of(const struct leg *l)
 {
 	struct vx6_session *s = leg_session(l);
 	struct vx6_link_info info;
 
-	l->streams = 0;
+	if (!s)
+		return 0;
+	vx6_session_info(s, &info);
+	/* the control stream is nobody's */
+	return info.streams > 0 ? info.streams - 1 : 0;
+}
+
+void leg_refresh(struct leg *l, uint64_t now_ms)
+{
 	measure(l, now_ms);
-	if (s) {
-		vx6_session_info(s, &info);
-		/* the control stream is nobody's */
-		l->streams = info.streams > 0 ? info.streams - 1 : 0;
-	}
+	l->streams = streams_of(l);
 	if (l->streams > 0)
 		l->idle_ms = now_ms;
 }
@@ -104,7 +108,7 @@ void leg_show(const struct leg *l, struct vx6_circuit_show *out)
 		.anonymous = l->anonymous,
 		.single_pass = l->nest,
 		.target = l->target,
-		.streams = l->streams,
+		.streams = streams_of(l),
 		.opened_ms = l->opened_wall_ms,
 	};
 	vx6_strlcpy(out->id, l->id, sizeof out->id);

@@ -7,9 +7,9 @@
 
 
 class Star:
-    def __init__(self, lab):
+    def __init__(self, lab, name="router"):
         self.lab = lab
-        self.router = lab.host("router")
+        self.router = lab.host(name)
         self.line = {}
         with self.router.enter():
             for family in ("ipv4", "ipv6"):

@@ -1,0 +1,200 @@
+"""Real programs through 1, 2 and 3 relays; which way a connection takes, and that it moves; who is not told what."""
+import hashlib
+import os
+import time
+
+import pytest
+
+import programs
+from lab import wait_for
+from overlay import ApiError, program
+from relays import RelayNet
+
+BASE = {"ssh": 9100, "web": 9200, "pg": 9300}
+HOPS = (1, 2, 3)
+
+
+@pytest.fixture(scope="module")
+def net(lab):
+    made = RelayNet(lab)
+    try:
+        made.start()
+        for name, port in (("ssh", programs.SSH_PORT), ("web", programs.HTTP_PORT), ("pg", programs.PG_PORT)):
+            made.alice.add_service(name, f"127.0.0.1:{port}")
+            for hops in HOPS:
+                made.forward(BASE[name] + hops, name, via="relay", hops=hops)
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture(scope="module")
+def ssh(lab, net):
+    return programs.Ssh(lab, net.alice.host)
+
+
+@pytest.fixture(scope="module")
+def nginx(lab, net):
+    return programs.Nginx(lab, net.alice.host)
+
+
+@pytest.fixture(scope="module")
+def postgres(lab, net):
+    return programs.Postgres(lab, net.alice.host)
+
+
+def fetch(net, port, path="index.html", out="/dev/null", timeout=30, check=True):
+    """curl on bob's host; (its exit status, what it printed)."""
+    done = net.bob.host.run([programs.need("curl"), "-sS", "--fail", "-m", timeout, "-o", out,
+                             f"http://127.0.0.1:{port}/{path}"], timeout=timeout + 5, check=check)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("hops", HOPS)
+def test_ssh_through_relays(net, ssh, hops):
+    data = programs.pattern(1 << 19)
+    done = net.bob.host.run(ssh.argv(BASE["ssh"] + hops, "sha256sum"), text=False, input=data)
+    assert done.stdout.split()[0].decode() == hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.parametrize("hops", HOPS)
+def test_psql_through_relays(net, postgres, hops):
+    at = ["-h", "127.0.0.1", "-p", BASE["pg"] + hops, "-U", "vx6"]
+    rows = net.bob.host.run([postgres.psql, *at, "-Atc", "select sum(x) from generate_series(1,100000) x", "postgres"]).stdout
+    assert rows.strip() == "5000050000"
+
+
+@pytest.mark.limit(240)
+@pytest.mark.parametrize("hops", HOPS)
+def test_curl_through_relays_and_what_is_said_of_it(net, nginx, hops):
+    out = nginx.dir / f"fetched{hops}"
+    begun = time.monotonic()
+    fetch(net, BASE["web"] + hops, "blob", out, timeout=200)
+    took = time.monotonic() - begun
+    with open(out, "rb") as f:
+        assert hashlib.file_digest(f, "sha256").hexdigest() == nginx.blob_sha256
+    os.unlink(out)
+    print(f"{hops} relays: {nginx.blob_bytes / took / 125e3:.0f} Mbit/s")
+    mine = [c for c in net.circuits(state="open", purpose="route") if len(c["hops"]) == hops + 1 and not c["anonymous"]]
+    used = max(mine, key=lambda c: c["bytes"]["rx"])
+    assert used["bytes"]["rx"] >= nginx.blob_bytes and used["cells"]["rx"] >= nginx.blob_bytes // 1024
+    path = net.path(used)
+    assert path[-1] is net.alice and len(set(path)) == hops + 1
+    assert net.bob not in path
+    assert all(h["reason"] for h in used["hops"][:-1]), used["hops"]
+    # what is measured of a hop is what the lines to it take, and what a busy machine adds
+    wait_for(lambda: all(h["rtt_ms"] for h in net.bob.api.get(f"/v1/circuits/{used['id']}")["hops"]), 10, "a round trip of each hop")
+    for n, hop in enumerate(net.bob.api.get(f"/v1/circuits/{used['id']}")["hops"]):
+        assert hop["rtt_ms"] >= net.rtt_ms(net.bob, *path[:n + 1]) - 0.5, hop
+    assert net.decisions(circuit=used["id"])
+
+
+def test_explicit_nodes_are_taken_in_their_order(net, nginx):
+    through = [net.relays[3], net.relays[1]]
+    net.forward(9401, "web", via="relay", nodes=[r.node_id() for r in through])
+    fetch(net, 9401)
+    used = [c for c in net.circuits(state="open", purpose="route") if net.path(c)[:-1] == through]
+    assert used and net.path(used[0])[-1] is net.alice
+    with pytest.raises(ApiError) as refused:
+        net.forward(9402, "web", via="relay", nodes=[net.bob.node_id()])
+    assert refused.value.status == 422
+
+
+def test_connect_through_relays(net, nginx):
+    done = net.bob.host.run([program(), "--socket", net.bob.state / "api.sock", "connect", "alice.web", "--via", "relay", "--hops", "1"],
+                            input="GET /index.html HTTP/1.0\r\n\r\n")
+    assert "hello from alice" in done.stdout
+
+
+def test_too_few_relays_is_said(net, nginx):
+    ident = net.forward(9403, "web", via="relay", hops=8, nodes=[])
+    want = 8
+    if len(net.relays) >= want + 1:
+        pytest.skip("there are enough relays")
+    status, _ = fetch(net, 9403, check=False)
+    assert status != 0
+    wait_for(lambda: net.bob.last_error(ident) == "no_relays", 10, lambda: f"{net.bob.forward(ident)['status']['last_error']}")
+
+
+def test_an_unpublished_service_is_refused_by_the_far_end_alone(net):
+    ident = net.forward(9404, "nothing", via="relay", hops=1)
+    status, _ = fetch(net, 9404, check=False)
+    assert status != 0
+    assert net.bob.last_error(ident) == "service_unknown"
+
+
+def test_auto_goes_direct_while_it_can(net, nginx):
+    ident = net.forward(9405, "web")
+    fetch(net, 9405)
+    assert net.bob.forward(ident)["status"]["path"]["transport"] in ("quic", "tcp")
+
+
+class Blackhole:
+    """No packet passes between two hosts, whatever else they reach: a route on each that leads nowhere."""
+
+    def __init__(self, a, b):
+        self.pairs = [(a.host, b.host), (b.host, a.host)]
+
+    def _each(self, what):
+        for host, other in self.pairs:
+            host.ip("-6", "route", what, "blackhole", f"{other.ip6}/128")
+            host.ip("route", what, "blackhole", f"{other.ip4}/32")
+
+    def __enter__(self):
+        self._each("add")
+        return self
+
+    def __exit__(self, *_):
+        self._each("del")
+
+
+@pytest.mark.limit(120)
+def test_auto_takes_a_relay_when_there_is_no_direct_way_and_moves_when_there_is(net):
+    """A slow stream that begins over a relay, and goes on without it."""
+    stop = []
+
+    def serve(conn):
+        while not stop:
+            conn.sendall(b"tick\n")
+            time.sleep(0.05)
+
+    with programs.TcpServer(net.alice.host, 7300, serve):
+        net.alice.add_service("ticks", "127.0.0.1:7300")
+        with Blackhole(net.alice, net.bob):
+            for peer in net.bob.peers_up():
+                if peer["status"].get("node_id") == net.alice.node_id():
+                    wait_for(lambda: net.alice.node_id() not in {p["status"].get("node_id") for p in net.bob.peers_up()}, 90,
+                             "the direct session to be given up")
+            ident = net.forward(9406, "ticks")
+            conn = net.bob.connect(9406, timeout=30)
+            assert conn.recv(5) == b"tick\n"
+            path = net.bob.forward(ident)["status"]["path"]
+            assert path["transport"] == "circuit" and path["hops"] == 1, path
+            wait_for(net.carrying, 5, "the circuit to say so")
+        # whoever connects next asks for the direct way too, and what runs moves there
+        def moved():
+            with net.bob.connect(9406, timeout=30) as other:
+                other.recv(5)
+            return not net.carrying()
+
+        wait_for(moved, 60, "the stream to leave the relay", interval=1)
+        end, got = time.monotonic() + 1, b""
+        while time.monotonic() < end:
+            got += conn.recv(4096)
+        assert got and set(got.split(b"\n")) <= {b"tick", b"", *(b"tick"[:n] for n in range(5)), *(b"tick"[n:] for n in range(5))}
+        stop.append(True)
+        conn.close()
+
+
+def test_anonymous_use_tells_nobody_who_it_is(net, nginx):
+    net.alice.add_service("mine", f"127.0.0.1:{programs.HTTP_PORT}", allow=[net.bob.node_id()])
+    net.forward(9407, "web", via="relay", hops=2, anonymous=True)
+    refused = net.forward(9408, "mine", via="relay", hops=2, anonymous=True)
+    known = net.forward(9409, "mine", via="relay", hops=2)
+    fetch(net, 9407)
+    fetch(net, 9409)
+    assert net.bob.forward(known)["status"]["path"]["transport"] == "circuit"
+    status, _ = fetch(net, 9408, check=False)
+    assert status != 0 and net.bob.last_error(refused) == "access_refused"
+    used = [c for c in net.circuits(anonymous=True) if c["state"] == "open" and c["purpose"] == "route"]
+    assert used and all(c["hops"][0]["role"] == "guard" for c in used), [c["hops"][0] for c in used]
