@@ -147,6 +147,15 @@ struct vx6_session *vx6_circuits_session(struct vx6_circuits *c, uint64_t route)
 	return l ? leg_session(l) : NULL;
 }
 
+/* Relays but the target itself. */
+static size_t others_listed(const struct vx6_circuits *c, const struct vx6_node_id *target)
+{
+	uint64_t now_s = vx6_wall_s();
+	const struct vx6_relay_entry *e = vx6_relays_find(c->cfg.relays, target);
+
+	return vx6_relays_listed(c->cfg.relays, now_s) - (e && vx6_relay_is_listed(e, now_s));
+}
+
 bool vx6_circuits_may(const struct vx6_circuits *c, const struct vx6_node_id *target,
 		      const struct vx6_routing *how)
 {
@@ -156,7 +165,7 @@ bool vx6_circuits_may(const struct vx6_circuits *c, const struct vx6_node_id *ta
 		return false;
 	if (c->cfg.node(c->cfg.user, target, &known) && !(known.info.policy & VX6_RELAY_END))
 		return false;
-	return how->nodes_n > 0 || vx6_relays_listed(c->cfg.relays, vx6_wall_s()) > 0;
+	return how->nodes_n > 0 || others_listed(c, target) > 0;
 }
 
 /* ---- those who wait ---- */

@@ -69,6 +69,8 @@ struct vx6_circuits_config {
 	bool (*node)(void *user, const struct vx6_node_id *node, struct vx6_circuits_node *out);
 	/** Asks around for a node's relay info and endpoint record; vx6_circuits_learned() when they came, vx6_circuits_unknown() when not. */
 	void (*ask)(void *user, const struct vx6_node_id *node, bool anonymous);
+	/** Streams of an AUTO route go over circuits for now: the node may be reached directly again. Once in a while. */
+	void (*direct)(void *user, const struct vx6_node_id *node);
 	/** Where we stand, and how different nodes must be. */
 	void (*view)(void *user, struct vx6_path_view *out);
 	/** What is known of the addresses and operator of @p node; its id at least. */

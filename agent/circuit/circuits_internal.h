@@ -36,6 +36,8 @@ enum {
 	SUSPECT_MS = 30000, /* relays of a circuit that died are left out for so long */
 	SUSPECTS_MAX = 64,
 	NEST_OFF_MS = 600000,
+	DIRECT_FIRST_MS = 5000, /* after streams went over to circuits, then ever more seldom */
+	DIRECT_MAX_MS = 300000,
 };
 
 struct leg;
@@ -63,9 +65,11 @@ struct route {
 	uint64_t retry_ms;      /* no build before */
 	uint64_t used_ms;       /* last time that a leg had streams, or somebody asked */
 	uint64_t busy_since_ms; /* streams without a break since; 0: none */
-	uint64_t moved_ms;      /* last move to a quicker leg */
-	uint64_t nest_off_ms;   /* single-pass building failed: not before */
-	vx6_err err;            /* of the last build that failed */
+	uint64_t direct_ms;     /* when the direct way was last tried again */
+	uint32_t direct_wait_ms;
+	uint64_t moved_ms;    /* last move to a quicker leg */
+	uint64_t nest_off_ms; /* single-pass building failed: not before */
+	vx6_err err;          /* of the last build that failed */
 	char detail[VX6_CIRCUIT_WHY];
 };
 

@@ -212,6 +212,29 @@ static void keep_quick(struct route *r, uint64_t now_ms)
 	move(r, busy, other, why);
 }
 
+/* What began directly, or could, goes back there when it can. */
+static void keep_direct(struct route *r, uint64_t now_ms)
+{
+	struct census now;
+
+	if (r->how.via != VX6_ROUTE_AUTO || !r->c->cfg.direct)
+		return;
+	count(r, &now);
+	if (now.streams == 0) {
+		r->direct_wait_ms = 0;
+		return;
+	}
+	if (!r->direct_wait_ms) {
+		r->direct_wait_ms = DIRECT_FIRST_MS;
+		r->direct_ms = now_ms;
+	}
+	if (now_ms - r->direct_ms < r->direct_wait_ms)
+		return;
+	r->direct_ms = now_ms;
+	r->direct_wait_ms = VX6_MIN(2 * r->direct_wait_ms, (uint32_t)DIRECT_MAX_MS);
+	r->c->cfg.direct(r->c->cfg.user, &r->target);
+}
+
 /* ---- what is idle ---- */
 
 static void keep_idle(struct leg *l, uint64_t now_ms)
@@ -365,6 +388,7 @@ void circuits_keep(struct vx6_circuits *c)
 			continue;
 		keep_leaving(r, now_ms);
 		keep_quick(r, now_ms);
+		keep_direct(r, now_ms);
 		route_keep(r);
 		give_up_late(r, now_ms);
 	}

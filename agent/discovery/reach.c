@@ -494,3 +494,11 @@ void vx6_reach_cancel(struct vx6_reaching *r)
 	stop(r);
 	reaching_free(r);
 }
+
+void vx6_reach_direct(struct vx6_reach *reach, const struct vx6_node_id *node)
+{
+	struct vx6_reaching r = {.reach = reach, .has_node = true, .id = *node};
+
+	if (!live_session(&r) && !way_find(&r))
+		(void)way_make(&r);
+}

@@ -62,6 +62,8 @@ struct vx6_reaching; /* one attempt under way */
 struct vx6_reaching *vx6_reach_open(struct vx6_reach *reach, const struct vx6_target *to,
 				    const struct vx6_reach_events *ev, void *user,
 				    struct vx6_stream **early);
+/** Dials @p node, unless there is a session with it or a dial under way: for streams that would move to it. */
+void vx6_reach_direct(struct vx6_reach *reach, const struct vx6_node_id *node);
 /** No outcome follows; a stream under way is reset. */
 void vx6_reach_cancel(struct vx6_reaching *r);
 

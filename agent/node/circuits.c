@@ -45,6 +45,14 @@ static void known_end(void *user, const struct vx6_node_id *who, struct vx6_path
 		vx6_networks_add(&out->nets, &e.addrs[i].addr, asn_of(node, &e.addrs[i].addr));
 }
 
+static void try_direct(void *user, const struct vx6_node_id *who)
+{
+	const struct vx6_node *node = user;
+
+	if (!node->draining && !node->stopping)
+		vx6_reach_direct(node->reach, who);
+}
+
 static void own_view(void *user, struct vx6_path_view *out)
 {
 	struct vx6_node *node = user;
@@ -280,6 +288,7 @@ void circuits_start(struct vx6_node *node, const struct vx6_state_image *img)
 		.self = node->identity.id,
 		.node = known_node,
 		.ask = ask,
+		.direct = try_direct,
 		.view = own_view,
 		.end = known_end,
 		.news = on_news,

@@ -244,6 +244,8 @@ vx6_err vx6_session_open_routed(struct vx6_session *s, const struct vx6_open *wh
 		return err;
 	}
 	s->early |= early;
+	if (routes && routes->route)
+		silence_watch(s);
 	*out = o;
 	return VX6_OK;
 }

@@ -181,6 +181,8 @@ static void resume_on(struct vx6_sessions *m, const struct vx6_node_id *node, ui
 
 void resume_session_up(struct vx6_session *s)
 {
+	if (!s->circuit)
+		silence_watch(s);
 	if (!s->circuit || s->initiator)
 		resume_on(s->m, &s->node, s->route);
 	else

@@ -94,6 +94,9 @@ struct vx6_session {
 	bool probe_strict;             /* only the answer counts as a sign of life */
 	uint64_t probe_rx;             /* bytes of the link when it was last looked at */
 	uint8_t binding[VX6_CB_BYTES]; /* of the link, once up */
+	/* silence.c: bytes that came, when they last grew, and whether much came of late */
+	uint64_t heard_bytes, heard_ms;
+	bool flowing;
 	struct vx6_list openings, arrivals;
 	size_t arrivals_n, early_n;
 	struct budget records_in, wants_in, haves_in, gets_in, adrift_in;
@@ -141,6 +144,7 @@ struct vx6_sessions {
 		      [VX6_CB_BYTES]; /* bindings of the latest links that we dialled, in a ring */
 	uint64_t dialed_n;
 	struct vx6_vxs *vxs;
+	struct vx6_timer silence; /* while streams run that may go another way */
 	struct vx6_ratelimit complaints;
 };
 
@@ -231,6 +235,12 @@ void resume_session_up(struct vx6_session *s);
 void resume_moved(struct vx6_session *s);
 VX6_RES resume_take_ack(struct vx6_session *s, const struct vx6_ctl *m);
 VX6_RES resume_take_adrift(struct vx6_session *s, const struct vx6_ctl *m);
+
+/* ---- silence.c ---- */
+
+void silence_init(struct vx6_sessions *m);
+/** A stream on @p s may go on over circuits: when what it brings breaks off, that is looked into. */
+void silence_watch(struct vx6_session *s);
 
 /* ---- dial.c ---- */
 

@@ -51,6 +51,7 @@ vx6_err vx6_sessions_new(const struct vx6_sessions_config *cfg, struct vx6_sessi
 		.ev = &resume_events,
 		.user = m,
 	});
+	silence_init(m);
 	*out = m;
 	return VX6_OK;
 }
@@ -61,6 +62,7 @@ void vx6_sessions_free(struct vx6_sessions *m)
 		return;
 	m->draining = true;
 	vx6_vxs_stop(m->vxs);
+	vx6_timer_stop(&m->silence);
 	while (!vx6_list_is_empty(&m->dialings))
 		dialing_abort((struct vx6_dialing *)(void *)m->dialings.next);
 	for (size_t i = 0; i < m->listeners_n; i++)

@@ -478,6 +478,24 @@ static bool is_for_route(const struct vxs_stream *v, uint64_t route)
 	return v->routes.route == route;
 }
 
+bool vx6_vxs_may_leave(const struct vx6_vxs *m, const struct vx6_node_id *peer,
+		       const struct vx6_link *link)
+{
+	struct vxs_peer *p = vxs_peer_find(m, peer);
+
+	if (!p)
+		return false;
+	VX6_LIST_EACH(node, &p->streams)
+	{
+		const struct vxs_stream *v = VX6_CONTAINER_OF(node, struct vxs_stream, of_peer);
+
+		if (v->key.role == VXS_OPENER && v->base.link == link && v->routes.route &&
+		    !v->via_route && !v->ended)
+			return true;
+	}
+	return false;
+}
+
 bool vx6_vxs_next_route(const struct vx6_vxs *m, const struct vx6_node_id *peer, uint64_t *route)
 {
 	struct vxs_peer *p = vxs_peer_find(m, peer);

@@ -144,6 +144,10 @@ void vx6_vxs_acked(struct vx6_vxs *m, const struct vx6_vxs_via *via,
 bool vx6_vxs_rides_on(const struct vx6_vxs *m, const struct vx6_node_id *peer,
 		      const struct vx6_link *link);
 
+/** Whether a stream that we opened rides on @p link, one without a circuit, and may go on over circuits. */
+bool vx6_vxs_may_leave(const struct vx6_vxs *m, const struct vx6_node_id *peer,
+		       const struct vx6_link *link);
+
 enum { VX6_VXS_ADRIFT_OPENED = 1, VX6_VXS_ADRIFT_ACCEPTED = 2 };
 /**
  * Whether streams with @p peer wait for a carrier: bits, 0: none.
