@@ -57,11 +57,13 @@ struct vx6_relay_events {
 	/** @return false: not wanted; the circuit ends (CIRC_POLICY) */
 	bool (*end)(void *user, const struct vx6_relay_end *end);
 	/**
-	 * An endpoint record of @p node that a client gave us. It says that it is, no more.
-	 * @return VX6_OK: verified, and it or a newer one is known from now on | whatever verification says
+	 * An endpoint record of @p node that a client gave us. It says that it is, no more, and it is not to be kept: it would tell where the
+	 * circuit leads.
+	 * @param out what is dialled by: what it says, or a newer one that is known
+	 * @return VX6_OK | whatever verification says
 	 */
-	vx6_err (*learn)(void *user, const struct vx6_node_id *node, const uint8_t *record,
-			 size_t n);
+	vx6_err (*check)(void *user, const struct vx6_node_id *node, const uint8_t *record,
+			 size_t n, struct vx6_endpoint *out);
 	/** The newest endpoint record known of @p node. @return false: none */
 	bool (*endpoint)(void *user, const struct vx6_node_id *node, struct vx6_endpoint *out);
 	/** Addresses at which others reach this node. Optional: those it listens at. @return how many */

@@ -80,7 +80,7 @@ void building_free(struct building *b)
 	free(b);
 }
 
-static void begin(struct relay_circ *c);
+static void begin(struct relay_circ *c, const struct vx6_endpoint *given);
 
 static void take_message(struct relay_circ *c, struct relay_hs *hs, const uint8_t *cm, size_t n)
 {
@@ -94,7 +94,7 @@ static void take_message(struct relay_circ *c, struct relay_hs *hs, const uint8_
 		building_new(c, msg.next_node, &msg.next)->hs = hs;
 		circ_set_state(c, CIRC_NESTING);
 		c->extends++;
-		begin(c);
+		begin(c, NULL);
 	} else if (answer_create(c, hs, &nothing)) {
 		circ_set_state(c, CIRC_HERE);
 	}
@@ -319,7 +319,8 @@ static bool may_extend(struct relay_circ *c)
 	return !c->prev_known || !vx6_node_id_eq(&c->b->node, &c->prev_node);
 }
 
-static void begin(struct relay_circ *c)
+/* @param given by the client, and checked; NULL: what is known here is all there is */
+static void begin(struct relay_circ *c, const struct vx6_endpoint *given)
 {
 	struct vx6_relay *r = c->r;
 	struct vx6_session *s;
@@ -340,7 +341,9 @@ static void begin(struct relay_circ *c)
 		build_session(c->b, VX6_OK, s);
 		return;
 	}
-	if (!r->cfg.events->endpoint(r->cfg.user, &c->b->node, &e)) {
+	if (given) {
+		e = *given;
+	} else if (!r->cfg.events->endpoint(r->cfg.user, &c->b->node, &e)) {
 		build_refuse(c, VX6_RELAY_EXTEND_UNKNOWN, VX6_CODE_NOT_FOUND);
 		return;
 	}
@@ -353,25 +356,27 @@ static void begin(struct relay_circ *c)
 			     code);
 }
 
-/* The record is that node's, an endpoint record, and verified by whoever keeps them. */
-static vx6_err check_record(struct relay_circ *c, const struct vx6_extend *e)
+/* The record is that node's, an endpoint record, and verified by whoever knows what else it has signed. */
+static vx6_err check_record(struct relay_circ *c, const struct vx6_extend *e,
+			    struct vx6_endpoint *out)
 {
 	struct vx6_node_id node;
-	struct vx6_endpoint endpoint;
 	struct vx6_record rec;
 
 	memcpy(node.b, e->node, sizeof node.b);
 	VX6_TRY(vx6_record_parse(e->record, e->record_n, &rec));
-	VX6_TRY(vx6_endpoint_read(&rec, &endpoint));
+	VX6_TRY(vx6_endpoint_read(&rec, out));
 	if (!vx6_node_id_eq(&rec.subject, &node))
 		return VX6_ERR(MISMATCH);
-	return c->r->cfg.events->learn(c->r->cfg.user, &node, e->record, e->record_n);
+	return c->r->cfg.events->check(c->r->cfg.user, &node, e->record, e->record_n, out);
 }
 
 void build_extend(struct relay_circ *c, const struct vx6_payload *p)
 {
 	struct vx6_extend e;
+	struct vx6_endpoint given;
 	vx6_err err = VX6_OK;
+	bool checked;
 
 	if (c->state != CIRC_HERE || c->answer || ++c->extends > VX6_EXTEND_MAX ||
 	    !vx6_is_ok(vx6_payload_get_extend(p, &e))) {
@@ -381,10 +386,11 @@ void build_extend(struct relay_circ *c, const struct vx6_payload *p)
 	building_new(c, e.node, &e.create);
 	circ_set_state(c, CIRC_EXTENDING);
 	/* what would be refused anyway costs no verification */
-	if (e.record && !c->r->draining && may_extend(c))
-		err = check_record(c, &e);
+	checked = e.record && !c->r->draining && may_extend(c);
+	if (checked)
+		err = check_record(c, &e, &given);
 	if (!vx6_is_ok(err))
 		build_refuse(c, VX6_RELAY_EXTEND_RECORD, vx6_code_from_err(err));
 	else
-		begin(c);
+		begin(c, checked ? &given : NULL);
 }

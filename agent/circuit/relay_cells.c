@@ -356,12 +356,11 @@ static void on_prev_closed(struct vx6_hop *hop, vx6_err why, uint32_t code, void
 {
 	struct relay_circ *c = user;
 
-	(void)why;
-	(void)code;
 	c->r->st.cells_dropped += vx6_hop_waiting(hop);
 	c->prev = NULL;
 	if (code == VX6_CODE_CIRC_OOM && why.code == VX6_E_FULL)
 		c->r->st.oom++;
+	c->r->st.violations += why.code == VX6_E_PROTOCOL; /* a stream of cells that was finished */
 	circ_close(c, 0, VX6_CODE_CIRC_DESTROYED);
 }
 

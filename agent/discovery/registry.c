@@ -392,7 +392,7 @@ static void sweep_one(struct vx6_registry *r, uint32_t i)
 	memcpy(id.b, entry_subject(e), sizeof id.b);
 	node = known_find(r, &id);
 	if (e->n) {
-		if (e->type == VX6_RTYPE_ENDPOINT && e->source != VX6_SOURCE_CIRCUIT)
+		if (e->type == VX6_RTYPE_ENDPOINT)
 			contact_from_record(r, node, e);
 		entry_fade(r, i);
 		dirty_entry(r, i, false);

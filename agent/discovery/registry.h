@@ -40,7 +40,6 @@ enum vx6_source_kind {
 	VX6_SOURCE_DHT,     /* an answer to a lookup of ours */
 	VX6_SOURCE_LAN,     /* a beacon */
 	VX6_SOURCE_DISK,    /* known from before the restart */
-	VX6_SOURCE_CIRCUIT, /* a circuit that leads on from here needed it; it is not kept on disk */
 };
 
 struct vx6_source {
@@ -61,14 +60,10 @@ struct vx6_known_record {
 	size_t n;
 };
 
-/**
- * Nobody is to learn from us that we have it: we looked for it, or somebody's circuit leads there. Until another node offers it, or its subject
- * comes to us with it. Revocations are for everybody.
- */
+/** Nobody is to learn from us that we looked for it, until another node offers it or its subject comes with it. Revocations are for everybody. */
 static inline bool vx6_known_is_confidential(const struct vx6_known_record *r)
 {
-	return (r->source == VX6_SOURCE_DHT || r->source == VX6_SOURCE_CIRCUIT) &&
-	       r->key.type != VX6_RTYPE_REVOCATION;
+	return r->source == VX6_SOURCE_DHT && r->key.type != VX6_RTYPE_REVOCATION;
 }
 
 /** Something new was admitted, or what was confidential no longer is. */

@@ -43,8 +43,7 @@ void dirty_entry(struct vx6_registry *r, uint32_t i, bool soon)
 {
 	struct entry *e = entry_at(r, i);
 
-	/* what circuits of others needed is gone with the process, its mark too */
-	if (!r->on_dirty || e->source == VX6_SOURCE_CIRCUIT)
+	if (!r->on_dirty)
 		return;
 	if (!e->dirty) {
 		e->dirty = 1;

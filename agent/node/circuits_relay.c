@@ -66,21 +66,26 @@ static bool on_end(void *user, const struct vx6_relay_end *end)
 	       vx6_is_ok(vx6_sessions_adopt(node->sessions, end->link, &how, &s));
 }
 
-static vx6_err on_learn(void *user, const struct vx6_node_id *who, const uint8_t *record, size_t n)
+/* Weighed against what is known, and not kept. */
+static vx6_err on_check(void *user, const struct vx6_node_id *who, const uint8_t *record, size_t n,
+			struct vx6_endpoint *out)
 {
-	static const struct vx6_source from = {.kind = VX6_SOURCE_CIRCUIT};
 	struct vx6_node *node = user;
-	struct vx6_record_view view;
-	vx6_err err;
+	const struct vx6_hwm_store marks = vx6_hwm_reading(&node->hwm);
+	const struct vx6_admit admit = {.net = &node->identity.net,
+					.store = &marks,
+					.now_s = vx6_wall_s(),
+					.expect = who};
+	struct vx6_admission a;
 
-	VX6_TRY(vx6_record_decode(record, n, &view));
-	if (view.type != VX6_RTYPE_ENDPOINT || memcmp(view.subject, who->b, sizeof who->b) != 0)
-		return VX6_ERR(MISMATCH);
-	err = hear_record(node, NULL, record, n, &from);
-	/* a newer one is known: it serves as well. A full table is no fault of the record's */
-	if (err.code == VX6_E_STALE || err.code == VX6_E_FULL)
-		return VX6_OK;
-	return err;
+	VX6_TRY(vx6_record_admit(&admit, record, n, &a));
+	if (a.result == VX6_ADMIT_EQUIVOCATION)
+		return VX6_ERR(EQUIVOCATION);
+	if (a.result == VX6_ADMIT_STALE)
+		return vx6_registry_endpoint(node->registry, who, admit.now_s, out)
+			       ? VX6_OK
+			       : VX6_ERR(STALE);
+	return vx6_endpoint_read(&a.record, out);
 }
 
 static bool known_endpoint(void *user, const struct vx6_node_id *who, struct vx6_endpoint *out)
@@ -109,7 +114,7 @@ static bool is_peer(void *user, const struct vx6_node_id *who)
 
 static const struct vx6_relay_events relay_events = {
 	.end = on_end,
-	.learn = on_learn,
+	.check = on_check,
 	.endpoint = known_endpoint,
 	.own_addrs = own_addrs,
 	.is_peer = is_peer,

@@ -64,8 +64,6 @@ static enum vx6_heard_from heard_from(enum vx6_source_kind kind)
 		return VX6_HEARD_DHT;
 	case VX6_SOURCE_LAN:
 		return VX6_HEARD_LAN;
-	case VX6_SOURCE_CIRCUIT:
-		return VX6_HEARD_CIRCUIT;
 	case VX6_SOURCE_DISK:
 		break;
 	}

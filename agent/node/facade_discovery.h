@@ -41,8 +41,7 @@ enum vx6_heard_from {
 	VX6_HEARD_EXCHANGE,
 	VX6_HEARD_DHT,
 	VX6_HEARD_LAN,
-	VX6_HEARD_DISK,
-	VX6_HEARD_CIRCUIT
+	VX6_HEARD_DISK
 };
 
 struct vx6_node_row {

@@ -81,7 +81,7 @@ static void on_incoming(void *user, struct vx6_session *s, struct vx6_stream *st
 	if (what->kind == VX6_OPEN_SERVICE)
 		vx6_services_incoming(node->services, stream, vx6_session_node(s), what, rest,
 				      rest_n, fin);
-	else if (what->kind == VX6_OPEN_CIRCUIT && !vx6_session_is_circuit(s))
+	else if (what->kind == VX6_OPEN_CIRCUIT)
 		vx6_relay_incoming(node->relay, s, stream, rest, rest_n, fin);
 	else if (what->kind == VX6_OPEN_DHT && node->dht_link && !vx6_session_is_circuit(s))
 		vx6_dht_link_incoming(node->dht_link, s, stream, rest, rest_n, fin);
@@ -125,11 +125,14 @@ vx6_err hear_record(struct vx6_node *node, struct vx6_session *s, const uint8_t 
 void hear_exchanged(void *user, struct vx6_session *from, const uint8_t *record, size_t n,
 		    bool about_itself)
 {
-	struct vx6_source source = {.kind = VX6_SOURCE_PEER, .by = *vx6_session_node(from)};
+	struct vx6_source source = {.kind = about_itself ? VX6_SOURCE_SUBJECT : VX6_SOURCE_PEER,
+				    .by = *vx6_session_node(from)};
+	struct vx6_record_view v;
 
-	if (about_itself)
-		source.kind = is_for_circuits(user, from) ? VX6_SOURCE_CIRCUIT : VX6_SOURCE_SUBJECT;
-
+	/* that a key is void is for everybody to know */
+	if (is_for_circuits(user, from) && vx6_is_ok(vx6_record_decode(record, n, &v)) &&
+	    v.type != VX6_RTYPE_REVOCATION)
+		return;
 	(void)vx6_is_ok(hear_record(user, from, record, n, &source));
 }
 
@@ -235,9 +238,6 @@ static void on_changed(void *user, const struct vx6_registry_change *c)
 	if (node->stopping)
 		return;
 	node->snapshot_dirty = true;
-	circuits_heard(node, c);
-	if (c->record->source == VX6_SOURCE_CIRCUIT)
-		return; /* it serves that circuit and nothing else */
 	vx6_exchange_changed(node->exchange, c->record, node->hearing);
 	if (c->record->key.type == VX6_RTYPE_ENDPOINT && node->dht_link &&
 	    vx6_registry_endpoint(node->registry, &c->subject, vx6_wall_s(), &e))
@@ -245,6 +245,7 @@ static void on_changed(void *user, const struct vx6_registry_change *c)
 	if (c->moved)
 		vx6_entry_learned(node->entry);
 	naming_heard(node, c);
+	circuits_heard(node, c);
 	if (c->new_node && c->record->key.type != VX6_RTYPE_CATALOG)
 		tell_node(node, "registry.node_new", &c->subject, NULL);
 }

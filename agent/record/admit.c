@@ -106,6 +106,19 @@ static vx6_err raise_cert_seq(const struct vx6_admit *ctx, const struct vx6_node
 	return ctx->store->put(ctx->store->user, &key, &mark);
 }
 
+static vx6_err put_nothing(void *user, const struct vx6_hwm_key *key, const struct vx6_hwm *mark)
+{
+	(void)user;
+	(void)key;
+	(void)mark;
+	return VX6_OK;
+}
+
+struct vx6_hwm_store vx6_hwm_reading(const struct vx6_hwm_store *store)
+{
+	return (struct vx6_hwm_store){.get = store->get, .put = put_nothing, .user = store->user};
+}
+
 /* ---- one record ---- */
 
 /* The contents must make sense too, or a signer could fill the store with what nobody can read. Also finds the slot. */

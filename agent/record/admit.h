@@ -54,6 +54,9 @@ struct vx6_hwm_store {
 	void *user;
 };
 
+/** The same marks, to be weighed against and not moved: for what is to leave no trace. @param store borrowed for the result's life */
+struct vx6_hwm_store vx6_hwm_reading(const struct vx6_hwm_store *store);
+
 enum vx6_admit_result {
 	VX6_ADMIT_NEW,     /* first or newer: stored */
 	VX6_ADMIT_REFRESH, /* the same bytes again */

@@ -170,9 +170,11 @@ static vx6_err check_key(struct vx6_session *s, const struct vx6_hello *h,
 /* The certificate must come from the master key that is the node id, and speak for the key that the link or the peer proved. */
 static vx6_err check_certificate(struct vx6_session *s, const struct vx6_hello *h, char *detail)
 {
+	/* to whom circuits of others lead is kept nowhere */
+	struct vx6_hwm_store reading = vx6_hwm_reading(s->m->cfg.hwm);
 	struct vx6_admit ctx = {
 		.net = &s->m->cfg.identity->net,
-		.store = s->m->cfg.hwm,
+		.store = s->for_others ? &reading : s->m->cfg.hwm,
 		.now_s = vx6_wall_s(),
 	};
 	struct vx6_subkey_cert cert;

@@ -9,10 +9,11 @@
 static const char *const states[] = {[VX6_KNOWN_VALID] = "valid",
 				     [VX6_KNOWN_EXPIRED] = "expired",
 				     [VX6_KNOWN_REVOKED] = "revoked"};
-static const char *const sources[] = {
-	[VX6_HEARD_SESSION] = "session", [VX6_HEARD_EXCHANGE] = "exchange",
-	[VX6_HEARD_DHT] = "dht",         [VX6_HEARD_LAN] = "lan",
-	[VX6_HEARD_DISK] = "disk",       [VX6_HEARD_CIRCUIT] = "circuit"};
+static const char *const sources[] = {[VX6_HEARD_SESSION] = "session",
+				      [VX6_HEARD_EXCHANGE] = "exchange",
+				      [VX6_HEARD_DHT] = "dht",
+				      [VX6_HEARD_LAN] = "lan",
+				      [VX6_HEARD_DISK] = "disk"};
 
 /* ---- nodes ---- */
 

@@ -10,7 +10,9 @@ Every step can be left out or bent: a test takes create_cell(), seal() and raw_c
 import hashlib
 import hmac
 import os
+import select
 import struct
+import threading
 
 import pytest
 
@@ -18,7 +20,7 @@ pytest.importorskip("cryptography")
 from cryptography.hazmat.primitives import serialization  # noqa: E402
 from cryptography.hazmat.primitives.asymmetric import x25519  # noqa: E402
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes  # noqa: E402
-from rogue import DATA, RESET, WINDOW, Identity, Mux, connect, vec, vx  # noqa: E402
+from rogue import DATA, RESET, WINDOW, Identity, Mux, Refused, connect, vec, vx  # noqa: E402
 
 CELL, BODY, TAG, PAYLOAD, DATA_MAX = 1024, 1023, 16, 1007, 1004
 CREATE, CREATED, RELAY, PAD = 1, 2, 3, 4
@@ -231,6 +233,48 @@ def extend_data(hop, create, record=True):
     return hop.node + vec(2, create) + vec(2, record)
 
 
+def answer_probes(mux):
+    """A link on which cells were sent and from which nothing comes is probed (schemas/wire/relaying.md): who does not answer is dead."""
+    for kind, body in mux.control_messages():
+        if kind == 4:
+            mux.send(DATA, 0, 1, vx.ctl(5, 0, body))
+
+
+def attend(*muxes):
+    """Reads what has come, without waiting and without giving credit, and answers probes."""
+    while True:
+        ready = [m for m in muxes if m.tls.inbox or select.select([m.tls.sock], [], [], 0)[0]]
+        if not ready:
+            return
+        for mux in ready:
+            mux.read_frame()
+            answer_probes(mux)
+
+
+class Attended:
+    """Sessions that are attended to all the time. Whoever uses one of them holds `lock` meanwhile."""
+
+    def __init__(self, muxes):
+        self.muxes, self.lock, self.over = list(muxes), threading.Lock(), threading.Event()
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self):
+        while not self.over.wait(0.02):
+            with self.lock:
+                for mux in list(self.muxes):
+                    try:
+                        attend(mux)
+                    except (Refused, OSError):
+                        self.muxes.remove(mux)
+
+    def close(self):
+        self.over.set()
+        self.thread.join()
+        for mux in self.muxes:
+            mux.tls.close()
+
+
 class Circuit:
     """One circuit over a session. Nothing is read but when something is waited for, and credit is given only for what was read."""
 
@@ -264,6 +308,7 @@ class Circuit:
                 raise Ended(self.mux.ended[self.stream])
             if not got:
                 self.mux.read_frame()
+                answer_probes(self.mux)
         out, self.inbox = self.inbox[:n], self.inbox[n:]
         self.eaten += n
         if self.eaten >= self.WINDOW // 4:

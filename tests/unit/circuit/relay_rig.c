@@ -41,36 +41,22 @@ static bool on_end(void *user, const struct vx6_relay_end *end)
 	       vx6_is_ok(vx6_sessions_adopt(r->n.m, end->link, &how, &r->end_session));
 }
 
-static void keep(struct relay_node *r, const struct vx6_endpoint *e)
-{
-	for (int i = 0; i < r->known_n; i++)
-		if (vx6_node_id_eq(&r->known[i].node, &e->node)) {
-			r->known[i] = *e;
-			return;
-		}
-	assert_true(r->known_n < KNOWN_MAX);
-	r->known[r->known_n++] = *e;
-}
-
-static vx6_err on_learn(void *user, const struct vx6_node_id *node, const uint8_t *record, size_t n)
+static vx6_err on_check(void *user, const struct vx6_node_id *node, const uint8_t *record, size_t n,
+			struct vx6_endpoint *out)
 {
 	struct relay_node *r = user;
+	const struct vx6_hwm_store marks = vx6_hwm_reading(&r->n.store);
 	const struct vx6_admit admit = {.net = &r->n.id.net,
-					.store = &r->n.store,
+					.store = &marks,
 					.now_s = vx6_wall_s(),
 					.expect = node};
 	struct vx6_admission a;
-	struct vx6_endpoint e;
 
-	r->learned++;
-	r->learn_err = vx6_record_admit(&admit, record, n, &a);
-	if (!vx6_is_ok(r->learn_err))
-		return r->learn_err;
-	if (a.result == VX6_ADMIT_NEW || a.result == VX6_ADMIT_REFRESH) {
-		assert_true(vx6_is_ok(vx6_endpoint_read(&a.record, &e)));
-		keep(r, &e);
-	}
-	return VX6_OK;
+	r->checked++;
+	r->check_err = vx6_record_admit(&admit, record, n, &a);
+	if (!vx6_is_ok(r->check_err))
+		return r->check_err;
+	return vx6_endpoint_read(&a.record, out);
 }
 
 static bool on_endpoint(void *user, const struct vx6_node_id *node, struct vx6_endpoint *out)
@@ -92,7 +78,7 @@ static bool on_is_peer(void *user, const struct vx6_node_id *node)
 }
 
 static const struct vx6_relay_events relay_events = {.end = on_end,
-						     .learn = on_learn,
+						     .check = on_check,
 						     .endpoint = on_endpoint,
 						     .is_peer = on_is_peer};
 
@@ -164,7 +150,11 @@ void relay_stop(struct relay_node *r)
 
 void relay_knows(struct relay_node *r, const struct relay_node *of)
 {
-	assert_true(vx6_is_ok(on_learn(r, &of->n.id.id, of->record, of->record_n)));
+	struct vx6_endpoint e;
+
+	assert_true(vx6_is_ok(on_check(r, &of->n.id.id, of->record, of->record_n, &e)));
+	assert_true(r->known_n < KNOWN_MAX);
+	r->known[r->known_n++] = e;
 }
 
 struct vx6_relay_stats relay_stats(const struct relay_node *r)

@@ -14,8 +14,8 @@ struct relay_node {
 	struct vx6_onion_keys *keys;
 	struct vx6_relay *relay;
 	struct vx6_endpoint known[KNOWN_MAX];
-	int known_n, learned, ends;
-	vx6_err learn_err;
+	int known_n, checked, ends;
+	vx6_err check_err;
 	bool refuse_ends, is_peer;
 	struct vx6_session *end_session;  /* adopted last */
 	uint8_t record[VX6_ENDPOINT_MAX]; /* its own endpoint record */

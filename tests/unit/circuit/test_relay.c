@@ -229,7 +229,7 @@ static void relay__extend_to_itself_or_back__is_refused(void **state)
 	as_client.n.id.id = client_node.id.id;
 	extend_refused(&as_client, VX6_CODE_CIRC_POLICY, VX6_RELAY_EXTEND_POLICY);
 	relay_stop(&as_client);
-	assert_int_equal(r1.learned, 0);
+	assert_int_equal(r1.checked, 0);
 }
 
 static void relay__addresses_of_other_kinds__are_not_dialled(void **state)

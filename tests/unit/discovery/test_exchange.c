@@ -218,15 +218,15 @@ static void exchange__what_changes_later__goes_on_through_the_middle(void **stat
 	vx6_identity_wipe(&carol);
 }
 
-static void stays_here(enum vx6_source_kind kind)
+static void exchange__record_that_was_looked_for__is_told_to_nobody(void **state)
 {
 	struct vx6_identity carol = carol_make();
 	struct vx6_exchange_info info;
 
-	learn_from(0, &carol, 7, kind);
+	learn_from(0, &carol, 7, VX6_SOURCE_DHT);
 	join(0, 1);
 	test_run_ms(400);
-	learn_from(0, &carol, 8, kind);
+	learn_from(0, &carol, 8, VX6_SOURCE_DHT);
 	test_run_ms(GOSSIP_MS);
 	assert_true(vx6_is_ok(vx6_session_want_records(member[1].n.session, &carol.id)));
 	test_run_ms(50);
@@ -235,16 +235,6 @@ static void stays_here(enum vx6_source_kind kind)
 	assert_int_equal(info.offered, 0);
 	assert_int_equal(info.given, 0);
 	vx6_identity_wipe(&carol);
-}
-
-static void exchange__record_that_was_looked_for__is_told_to_nobody(void **state)
-{
-	stays_here(VX6_SOURCE_DHT);
-}
-
-static void exchange__record_that_a_circuit_needed__is_told_to_nobody(void **state)
-{
-	stays_here(VX6_SOURCE_CIRCUIT);
 }
 
 /* The record of a given number is one and the same for all: it is signed once. */
@@ -410,7 +400,6 @@ int main(void)
 		EXCHANGE_TEST(exchange__what_changes_later__goes_on_through_the_middle),
 		EXCHANGE_TEST(exchange__unlisted_record__stays_where_its_subject_sent_it),
 		EXCHANGE_TEST(exchange__record_that_was_looked_for__is_told_to_nobody),
-		EXCHANGE_TEST(exchange__record_that_a_circuit_needed__is_told_to_nobody),
 		EXCHANGE_TEST(
 			exchange__confidential_record_that_others_have__is_asked_for_and_then_common),
 		EXCHANGE_TEST(

@@ -246,27 +246,6 @@ static void disk__what_was_looked_for__is_still_confidential_afterwards(void **s
 	vx6_registry_free(again);
 }
 
-static void disk__what_a_circuit_needed__leaves_no_trace(void **state)
-{
-	uint64_t later_s = vx6_wall_s() + VX6_ENDPOINT_LIFETIME_S + 1;
-	struct vx6_row_batch batch = {0};
-	unsigned dirty = 0;
-
-	vx6_registry_on_dirty(reg, on_dirty, &dirty);
-	assert_true(vx6_is_ok(give_endpoint_from(&alice, "alice", 5, VX6_SOURCE_CIRCUIT)));
-	assert_int_equal(vx6_registry_take_rows(reg, true, &batch), 0);
-	vx6_registry_tick(reg, later_s); /* its mark stays, in memory */
-	assert_int_equal(vx6_registry_take_rows(reg, true, &batch), 0);
-	vx6_registry_dirty_all(reg);
-	assert_int_equal(vx6_registry_take_rows(reg, true, &batch), 0);
-	assert_int_equal(dirty, 0);
-	/* once it comes by itself it is kept like any other */
-	assert_true(vx6_is_ok(give_endpoint(&alice, "alice", 6)));
-	assert_int_equal(vx6_registry_take_rows(reg, true, &batch), 1);
-	vx6_registry_on_dirty(reg, NULL, NULL);
-	vx6_row_batch_fini(&batch);
-}
-
 static void endpoint_record__signed_bytes__as_they_came(void **state)
 {
 	const uint8_t *record;
@@ -371,7 +350,6 @@ int main(void)
 		REGISTRY_TEST(relay__known_until_it_expires_or_is_taken_back),
 		REGISTRY_TEST(relay__comes_back_from_the_disk),
 		REGISTRY_TEST(disk__what_was_looked_for__is_still_confidential_afterwards),
-		REGISTRY_TEST(disk__what_a_circuit_needed__leaves_no_trace),
 		REGISTRY_TEST(endpoint_record__signed_bytes__as_they_came),
 		REGISTRY_TEST(admit__full_of_strangers__newcomers_and_configured_peers_are_known),
 		REGISTRY_TEST(target__names_and_ids__both_read_and_written),
