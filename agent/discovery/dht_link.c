@@ -23,6 +23,7 @@ struct vx6_dht_link {
 	struct link_queries queries;
 	struct link_dialbacks dialbacks;
 	struct link_server server;
+	struct link_proxy proxy;
 	struct link_presence presence;
 };
 
@@ -197,6 +198,16 @@ static void make_parts(struct vx6_dht_link *l)
 					     .serve = on_request,
 					     .user = l,
 				     });
+	link_proxy_init(&l->proxy, &(struct link_proxy_config){
+					   .loop = cfg->loop,
+					   .sessions = cfg->sessions,
+					   .self = cfg->self,
+					   .pool = &l->pool,
+					   .endpoint = cfg->endpoint,
+					   .endpoint_user = cfg->user,
+					   .serve = on_request,
+					   .user = l,
+				   });
 	link_presence_init(&l->presence, &(struct link_presence_config){
 						 .loop = cfg->loop,
 						 .sessions = cfg->sessions,
@@ -250,6 +261,7 @@ void vx6_dht_link_free(struct vx6_dht_link *l)
 		vx6_timer_stop(&l->wake);
 		vx6_task_cancel(&l->tell);
 		link_presence_fini(&l->presence);
+		link_proxy_fini(&l->proxy);
 		link_queries_fini(&l->queries);
 		link_pool_fini(&l->pool); /* ends the requests of others, and their dial-backs */
 		link_dialbacks_fini(&l->dialbacks);
@@ -361,6 +373,7 @@ void vx6_dht_link_own(struct vx6_dht_link *l, const struct vx6_endpoint_addr *ad
 		return;
 	if (has_own)
 		vx6_dht_contact_addr(&c, &a);
+	l->proxy.queries.allow_loopback = has_own && vx6_addr_is_loopback(&a);
 	l->queries.allow_loopback = has_own && vx6_addr_is_loopback(&a);
 	link_dialbacks_own(&l->dialbacks, has_own ? &a : NULL);
 	link_presence_own(&l->presence, has_own ? &c : NULL);
@@ -374,6 +387,16 @@ void vx6_dht_link_incoming(struct vx6_dht_link *l, struct vx6_session *s, struct
 	if (ds)
 		link_server_incoming(&l->server, ds, stream, rest, rest_n, fin);
 	else /* a refusal is never AGAIN: it is a reset */
+		(void)!vx6_is_ok(vx6_session_answer(stream, VX6_ERR(UNSUPPORTED)));
+}
+
+void vx6_dht_link_via(struct vx6_dht_link *l, struct vx6_session *s, struct vx6_stream *stream,
+		      const struct vx6_open_via *whom, const struct iovec *rest, int rest_n,
+		      bool fin)
+{
+	if (l->dht && vx6_session_is_circuit(s))
+		link_proxy_incoming(&l->proxy, s, stream, whom, rest, rest_n, fin);
+	else
 		(void)!vx6_is_ok(vx6_session_answer(stream, VX6_ERR(UNSUPPORTED)));
 }
 

@@ -73,6 +73,11 @@ void vx6_dht_link_own(struct vx6_dht_link *l, const struct vx6_endpoint_addr *ad
 void vx6_dht_link_incoming(struct vx6_dht_link *l, struct vx6_session *s, struct vx6_stream *stream,
 			   const struct iovec *rest, int rest_n, bool fin);
 
+/** One with OPEN of kind DHT_VIA, over a circuit: its request is sent on to @p whom. */
+void vx6_dht_link_via(struct vx6_dht_link *l, struct vx6_session *s, struct vx6_stream *stream,
+		      const struct vx6_open_via *whom, const struct iovec *rest, int rest_n,
+		      bool fin);
+
 /** The contact that an endpoint record makes: its primary address. @return false: it has none that is usable */
 bool vx6_dht_contact_of(const struct vx6_endpoint *e, struct vx6_dht_contact *out);
 

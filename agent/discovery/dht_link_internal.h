@@ -9,6 +9,7 @@
  *   queries   requests of ours: a session or a dial, a stream, an answer
  *   dialbacks dials that peers ask us for
  *   server    requests of others
+ *   proxy     requests that others have us send on, who come by circuits
  *   presence  whether others can reach us
  */
 #ifndef VX6_DISCOVERY_DHT_LINK_INTERNAL_H
@@ -148,6 +149,9 @@ void link_query_send(struct link_queries *qs, uint64_t id, const struct vx6_dht_
 /** The same over this session and no other. */
 void link_query_send_over(struct link_queries *qs, uint64_t id, struct link_session *ds,
 			  const uint8_t *req, size_t n);
+/** The same, by way of @p proxy, who passes it on (OPEN of kind DHT_VIA). */
+void link_query_send_via(struct link_queries *qs, uint64_t id, struct vx6_session *proxy,
+			 const struct vx6_dht_contact *to, const uint8_t *req, size_t n);
 /** Harmless when there is no such query. */
 void link_query_cancel(struct link_queries *qs, uint64_t id);
 
@@ -222,6 +226,42 @@ void link_server_incoming(struct link_server *srv, struct link_session *ds,
 			  bool fin);
 /** Ends the requests of a session, which is about to be forgotten. */
 void link_server_drop(struct link_session *ds);
+
+/* ---- proxy ---- */
+
+enum { DHT_PROXY_SLOTS = 256 };
+
+struct link_proxy_config {
+	struct vx6_loop *loop;
+	struct vx6_sessions *sessions;
+	struct vx6_node_id self;
+	struct link_pool *pool;
+	bool (*endpoint)(void *user, const struct vx6_node_id *node, struct vx6_endpoint *out);
+	void *endpoint_user;
+	/** A request for ourselves. As link_server_config.serve. */
+	size_t (*serve)(void *user, const struct vx6_dht_requester *from, const uint8_t *req,
+			size_t n, uint8_t out[static VX6_DHT_RESPONSE_MAX]);
+	void *user;
+};
+
+struct link_proxy {
+	struct link_proxy_config cfg;
+	struct link_queries queries;
+	struct vx6_list requests;
+	size_t requests_n;
+	uint64_t next;
+	/* what circuits may have us do; two that share a place share that */
+	struct {
+		uint64_t session, minute_ms;
+		uint32_t minute_n, flight;
+	} slot[DHT_PROXY_SLOTS];
+};
+
+void link_proxy_init(struct link_proxy *p, const struct link_proxy_config *cfg);
+void link_proxy_fini(struct link_proxy *p);
+void link_proxy_incoming(struct link_proxy *p, struct vx6_session *s, struct vx6_stream *stream,
+			 const struct vx6_open_via *whom, const struct iovec *rest, int rest_n,
+			 bool fin);
 
 /* ---- presence ---- */
 

@@ -231,20 +231,27 @@ static void on_early_writable(void *user, struct vx6_stream *stream)
 static const struct vx6_opening_events opening_events = {.outcome = on_outcome,
 							 .writable = on_early_writable};
 
-vx6_err link_query_start(struct link_query *q, struct link_session *ds)
+static vx6_err start(struct link_query *q, struct vx6_session *s, const struct vx6_open *what)
 {
-	struct vx6_open what = {.kind = VX6_OPEN_DHT};
 	struct vx6_stream *early;
 
-	VX6_TRY(vx6_session_open(ds->s, &what, &opening_events, q, &q->opening));
+	VX6_TRY(vx6_session_open(s, what, &opening_events, q, &q->opening));
 	q->opened++;
 	link_query_leave_line(q);
 	vx6_list_push(&q->qs->running, &q->node);
-	link_pool_touch(q->qs->cfg.pool, ds);
 	vx6_timer_in_ms(&q->stuck, DHT_STUCK_MS);
 	early = vx6_opening_stream(q->opening);
 	if (early)
 		write_request(q, early);
+	return VX6_OK;
+}
+
+vx6_err link_query_start(struct link_query *q, struct link_session *ds)
+{
+	const struct vx6_open what = {.kind = VX6_OPEN_DHT};
+
+	VX6_TRY(start(q, ds->s, &what));
+	link_pool_touch(q->qs->cfg.pool, ds);
 	return VX6_OK;
 }
 
@@ -308,6 +315,23 @@ void link_query_send_over(struct link_queries *qs, uint64_t id, struct link_sess
 	struct link_query *q = query_new(qs, id, req, n);
 	vx6_err err = link_query_start(q, ds);
 
+	if (!vx6_is_ok(err))
+		link_query_fail_later(q, err);
+}
+
+void link_query_send_via(struct link_queries *qs, uint64_t id, struct vx6_session *proxy,
+			 const struct vx6_dht_contact *to, const uint8_t *req, size_t n)
+{
+	struct link_query *q = query_new(qs, id, req, n);
+	struct vx6_open what = {.kind = VX6_OPEN_DHT_VIA};
+	vx6_err err;
+
+	q->to = *to;
+	memcpy(what.ask.node, to->node.b, sizeof what.ask.node);
+	memcpy(what.ask.ip, to->ip, sizeof what.ask.ip);
+	what.ask.port = to->port;
+	what.ask.via = to->via;
+	err = start(q, proxy, &what);
 	if (!vx6_is_ok(err))
 		link_query_fail_later(q, err);
 }

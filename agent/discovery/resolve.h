@@ -35,6 +35,8 @@ struct vx6_resolver_config {
 	struct vx6_net net;
 	/** A record that a lookup has brought: to be admitted to the registry. NULL: the resolver does so itself. */
 	void (*take)(void *user, const uint8_t *record, size_t n);
+	/** Optional: somebody asks anonymously: vx6_resolver_set_anonymous_dht() now, if that can be. */
+	void (*hide)(void *user);
 	void *user;
 };
 

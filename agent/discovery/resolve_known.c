@@ -305,6 +305,8 @@ vx6_err vx6_resolve_known(struct vx6_resolver *r, const struct vx6_resolve_ask *
 
 	memset(out, 0, sizeof *out);
 	out->from_registry = true;
+	if (ask->anonymous && r->cfg.hide)
+		r->cfg.hide(r->cfg.user);
 	if (!resolve_users_word(r, &ask->target, out)) {
 		resolve_claims(r, ask->target.node, &claims);
 		if (!resolve_who(r, ask, &claims, ask->local_only ? &nobody : NULL, out))

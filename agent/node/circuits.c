@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/util.h"
+#include "crypto/secret.h"
 #include "discovery/known.h"
 
 enum { UPKEEP_MS = 5000 };
@@ -181,6 +182,76 @@ static void stop_asking(struct vx6_node *node)
 	}
 }
 
+/* ---- lookups over circuits ---- */
+
+static bool is_proxy(const struct vx6_node *node, const struct vx6_relay_entry *e,
+		     const struct vx6_node_id *but, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (vx6_node_id_eq(&e->node, &but[i]))
+			return false;
+	return (e->policy & VX6_RELAY_DHT_PROXY) &&
+	       vx6_path_standing(e, vx6_wall_s()) <= VX6_PATH_YOUNG;
+}
+
+/* Any one that says it does that, each as likely as the other. */
+static bool pick_proxy(void *user, const struct vx6_node_id *but, size_t n, struct vx6_node_id *out)
+{
+	const struct vx6_node *node = user;
+	uint32_t seen = 0;
+
+	for (size_t i = 0; i < vx6_relays_count(node->relays); i++) {
+		const struct vx6_relay_entry *e = vx6_relays_at(node->relays, i);
+
+		if (is_proxy(node, e, but, n) && vx6_random_below(++seen) == 0)
+			*out = e->node;
+	}
+	return seen > 0;
+}
+
+static const struct vx6_dht *open_dht(void *user)
+{
+	const struct vx6_node *node = user;
+
+	return node->dht_link ? vx6_dht_link_dht(node->dht_link) : NULL;
+}
+
+static void circuit_now(void *user, struct vx6_dht_now *out)
+{
+	vx6_dht_circuit_now(user, out);
+}
+
+static void hidden_dht(void *user, struct vx6_dht *dht)
+{
+	struct vx6_node *node = user;
+
+	vx6_resolver_set_anonymous_dht(node->resolver, dht, circuit_now, node->dht_circuit);
+}
+
+void circuits_make_dht(struct vx6_node *node)
+{
+	node->dht_circuit = vx6_dht_circuit_new(&(struct vx6_dht_circuit_config){
+		.loop = node->loop,
+		.sessions = node->sessions,
+		.circuits = node->circuits,
+		.net = node->identity.net,
+		.self = node->identity.id,
+		.diversity = node->cfg.diversity,
+		.pick = pick_proxy,
+		.other = open_dht,
+		.changed = hidden_dht,
+		.user = node,
+	});
+}
+
+void circuits_hide(void *user)
+{
+	struct vx6_node *node = user;
+
+	if (node->dht_circuit && !node->stopping)
+		vx6_dht_circuit_want(node->dht_circuit);
+}
+
 /* ---- news ---- */
 
 static void on_news(void *user, enum vx6_circuits_news what, const char *id,
@@ -305,6 +376,8 @@ void circuits_stop(struct vx6_node *node)
 		return;
 	vx6_timer_stop(&node->circuit_upkeep);
 	stop_asking(node);
+	vx6_dht_circuit_free(node->dht_circuit);
+	node->dht_circuit = NULL;
 	vx6_circuits_free(node->circuits);
 	vx6_origin_free(node->origin);
 	circuits_relay_stop(node);

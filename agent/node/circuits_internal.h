@@ -60,10 +60,17 @@ struct circuits_ask {
 	struct vx6_resolving *resolving;
 };
 
+/* As the resolver wants it; @p user is the node. */
+void circuits_hide(void *user);
+/** The DHT is there, or not: so are lookups in it over circuits. */
+void circuits_make_dht(struct vx6_node *node);
+
 /* ---- circuits_relay.c: this node in others' circuits ---- */
 
 void circuits_relay_start(struct vx6_node *node);
 void circuits_relay_stop(struct vx6_node *node);
+/** Whether we ask the DHT for those who come by a circuit. */
+bool circuits_is_proxy(const struct vx6_node *node);
 void circuits_relay_fini(struct vx6_node *node);
 void circuits_relay_upkeep(struct vx6_node *node);
 /** What we say of ourselves as a relay has changed, or may have. */

@@ -30,6 +30,11 @@ static uint32_t policy_of(const struct vx6_node *node)
 	return policy;
 }
 
+bool circuits_is_proxy(const struct vx6_node *node)
+{
+	return policy_of(node) & VX6_RELAY_DHT_PROXY;
+}
+
 void circuits_announce(struct vx6_node *node)
 {
 	struct vx6_onion_keys_view keys;

@@ -385,6 +385,7 @@ static bool start(struct operation *op)
 		const struct vx6_resolve_ask what = {.target = ask->target,
 						     .fresh = ask->fresh,
 						     .want_service = ask->kind == VX6_ASK_SERVICE,
+						     .anonymous = ask->anonymous,
 						     .trace = on_trace};
 
 		op->resolving = vx6_resolve(node->resolver, &what, on_resolved, op);
@@ -400,6 +401,10 @@ void operation_begin(struct request *rq)
 
 	if ((ask->kind == VX6_ASK_KEY || ask->fresh) && !discovery_dht(rq->owner)) {
 		request_fail(rq, VX6_ERR(UNSUPPORTED), NULL, "this agent takes no part in the DHT");
+		return;
+	}
+	if (ask->kind == VX6_ASK_KEY && ask->anonymous) {
+		request_fail(rq, VX6_ERR(INVALID), "/anonymous", "a key is looked up openly only");
 		return;
 	}
 	op = vx6_zalloc(sizeof *op);

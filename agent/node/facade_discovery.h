@@ -111,6 +111,7 @@ struct vx6_lookup_ask {
 	struct vx6_target target; /* NODE, SERVICE */
 	struct vx6_dht_key key;   /* KEY */
 	bool fresh, trace;
+	bool anonymous; /* over circuits: nobody who is asked learns who asks; NODE, SERVICE */
 };
 
 struct vx6_lookup_step {

@@ -83,6 +83,8 @@ static void on_incoming(void *user, struct vx6_session *s, struct vx6_stream *st
 				      rest_n, fin);
 	else if (what->kind == VX6_OPEN_CIRCUIT)
 		vx6_relay_incoming(node->relay, s, stream, rest, rest_n, fin);
+	else if (what->kind == VX6_OPEN_DHT_VIA && node->dht_link && circuits_is_proxy(node))
+		vx6_dht_link_via(node->dht_link, s, stream, &what->ask, rest, rest_n, fin);
 	else if (what->kind == VX6_OPEN_DHT && node->dht_link && !vx6_session_is_circuit(s))
 		vx6_dht_link_incoming(node->dht_link, s, stream, rest, rest_n, fin);
 	else /* a refusal is never AGAIN: it is a reset */

@@ -21,6 +21,7 @@
 #include "discovery/catalogs.h"
 #include "discovery/clash.h"
 #include "discovery/clone.h"
+#include "discovery/dht_circuit.h"
 #include "discovery/dht_link.h"
 #include "discovery/entry.h"
 #include "discovery/exchange.h"
@@ -112,7 +113,8 @@ struct vx6_node {
 	struct vx6_build_times *build_times;
 	struct vx6_origin *origin;
 	struct vx6_circuits *circuits;
-	struct vx6_list circuit_asks; /* struct circuits_ask */
+	struct vx6_dht_circuit *dht_circuit; /* NULL: there is no DHT */
+	struct vx6_list circuit_asks;        /* struct circuits_ask */
 	struct vx6_timer circuit_upkeep;
 	uint8_t relay_family[VX6_RELAY_FAMILY_BYTES]; /* zero: none */
 	uint64_t relay_oom; /* circuits ended for want of memory, as last told */

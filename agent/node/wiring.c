@@ -177,6 +177,7 @@ static vx6_err make_dht(struct vx6_node *node, char *detail)
 				 node->dht_link);
 	vx6_resolver_set_dht(node->resolver, vx6_dht_link_dht(node->dht_link), dht_now,
 			     node->dht_link);
+	circuits_make_dht(node);
 	vx6_catalogs_set_dht(node->catalogs, vx6_dht_link_dht(node->dht_link), dht_now,
 			     node->dht_link);
 	return VX6_OK;
@@ -281,6 +282,7 @@ static void make_parts(struct vx6_node *node, const struct vx6_state_image *img)
 		.catalogs = node->catalogs,
 		.net = node->identity.net,
 		.take = naming_looked_up,
+		.hide = circuits_hide,
 		.user = node,
 	});
 	node->clash = vx6_clash_new(&(struct vx6_clash_config){

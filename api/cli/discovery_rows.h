@@ -51,6 +51,12 @@ static const struct vx6_cli_arg lookup_args[] = {
 	WORD("NAME", VX6_OFFER_REMOTE, "alice, alice.web, vx1… or vx1….web"),
 	TRACE,
 	FRESH,
+	{.name = "anonymous",
+	 .kind = VX6_ARG_SWITCH,
+	 .place = VX6_IN_BODY,
+	 .field = "anonymous",
+	 .literal = "true",
+	 .help = "ask over circuits: nobody who is asked learns which node asks"},
 };
 static const struct vx6_cli_arg dht_trace_args[] = {
 	WORD("NAME", VX6_OFFER_REMOTE, "alice, alice.web, vx1… or vx1….web"),

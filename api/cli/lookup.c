@@ -59,6 +59,8 @@ static char *make_body(const struct vx6_cli_parsed *p)
 		vx6_json_bool(&j, "trace", true);
 	if (trace || vx6_cli_has(p, "fresh"))
 		vx6_json_bool(&j, "fresh", true);
+	if (vx6_cli_has(p, "anonymous"))
+		vx6_json_bool(&j, "anonymous", true);
 	vx6_json_end_object(&j);
 	return vx6_json_take(&j);
 }

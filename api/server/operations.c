@@ -288,6 +288,7 @@ static void begin(struct api_request *r, enum vx6_op_kind kind)
 	cmd->u.lookup.wait_ms = preferred_wait(r);
 	ask->fresh = kind == VX6_OP_KIND_REFRESH ||
 		     vx6_value_bool(vx6_value_get(r->json, "fresh"), false);
+	ask->anonymous = vx6_value_bool(vx6_value_get(r->json, "anonymous"), false);
 	ask->trace = vx6_value_bool(vx6_value_get(r->json, "trace"), false);
 	read_ask(r, ask);
 	if (r->faults && r->faults->n) {
