@@ -226,7 +226,8 @@ struct vx6_circuits_wait *vx6_circuits_want(struct vx6_circuits *c, uint64_t rou
 	if (vx6_list_is_empty(&r->waiting)) {
 		r->failed_n = 0;
 		r->retry_ms = 0;
-		circuits_wanted(c, r->how.hops, r->how.anonymous);
+		if (r->how.nodes_n == 0) /* what is drawn ahead is never just these */
+			circuits_wanted(c, r->how.hops, r->how.anonymous);
 	}
 	w = vx6_zalloc(sizeof *w);
 	w->c = c;

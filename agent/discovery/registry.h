@@ -60,10 +60,15 @@ struct vx6_known_record {
 	size_t n;
 };
 
-/** Nobody is to learn from us that we looked for it, until another node offers it or its subject comes with it. Revocations are for everybody. */
+/** Nobody is to learn from us that we looked for it, until another node offers it or its subject comes with it. */
+static inline bool vx6_source_is_confidential(enum vx6_source_kind kind)
+{
+	return kind == VX6_SOURCE_DHT;
+}
+/** Revocations are for everybody. */
 static inline bool vx6_known_is_confidential(const struct vx6_known_record *r)
 {
-	return r->source == VX6_SOURCE_DHT && r->key.type != VX6_RTYPE_REVOCATION;
+	return vx6_source_is_confidential(r->source) && r->key.type != VX6_RTYPE_REVOCATION;
 }
 
 /** Something new was admitted, or what was confidential no longer is. */

@@ -150,6 +150,9 @@ static bool candidate_of(const struct vx6_registry *r, const struct known *k, ui
 		e = entry_at(r, i);
 		if (e->type != VX6_RTYPE_ENDPOINT || !entry_is_valid(e, now_s))
 			continue;
+		/* whom we looked for, perhaps to go there through relays, is not to hear of us by itself */
+		if (vx6_source_is_confidential(e->source) && !out->contact.met_s)
+			continue;
 		entry_facts(e, &f);
 		out->has_endpoint = true;
 		out->fresh_s = VX6_MAX(out->fresh_s, f.issued_s);

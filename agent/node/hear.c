@@ -241,11 +241,14 @@ static void on_changed(void *user, const struct vx6_registry_change *c)
 		return;
 	node->snapshot_dirty = true;
 	vx6_exchange_changed(node->exchange, c->record, node->hearing);
-	if (c->record->key.type == VX6_RTYPE_ENDPOINT && node->dht_link &&
-	    vx6_registry_endpoint(node->registry, &c->subject, vx6_wall_s(), &e))
-		vx6_dht_link_endpoint(node->dht_link, &e);
-	if (c->moved)
-		vx6_entry_learned(node->entry);
+	/* whom we looked for is dialled when somebody wants to go there, and as he wants to: not for the sake of the network */
+	if (!vx6_known_is_confidential(c->record)) {
+		if (c->record->key.type == VX6_RTYPE_ENDPOINT && node->dht_link &&
+		    vx6_registry_endpoint(node->registry, &c->subject, vx6_wall_s(), &e))
+			vx6_dht_link_endpoint(node->dht_link, &e);
+		if (c->moved)
+			vx6_entry_learned(node->entry);
+	}
 	naming_heard(node, c);
 	circuits_heard(node, c);
 	if (c->new_node && c->record->key.type != VX6_RTYPE_CATALOG)

@@ -85,6 +85,7 @@ static void attempt_begin(struct vx6_dialing *d, unsigned i)
 	struct vx6_dial how = {
 		.to = a->addr,
 		.anonymous = d->req.anonymous,
+		.for_others = d->req.for_others,
 	};
 	struct vx6_link *link;
 	vx6_err err;

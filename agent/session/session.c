@@ -160,9 +160,11 @@ void session_hello_done(struct vx6_session *s)
 	s->up_since_ms = vx6_wall_ms();
 	s->was_up = true;
 	vx6_link_info(s->link, &info);
-	VX6_DEBUG("session", "up with %s at %s via %s",
-		  s->has_node ? vx6_node_id_format_short(&s->node, id) : "an anonymous peer",
-		  where(s, &info, &buf), info.transport);
+	if (!s->for_others)
+		VX6_DEBUG("session", "up with %s at %s via %s",
+			  s->has_node ? vx6_node_id_format_short(&s->node, id)
+				      : "an anonymous peer",
+			  where(s, &info, &buf), info.transport);
 	/* one in which we are nobody is neither a second way to the node nor a copy of the first */
 	if (s->has_node && (s->circuit || !s->anonymous))
 		sessions_enter(s);

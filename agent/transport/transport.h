@@ -136,6 +136,7 @@ struct vx6_link_info {
 struct vx6_dial {
 	struct vx6_addr to;
 	bool anonymous;  /* present no key */
+	bool for_others; /* whom it is to is named in no log */
 	bool expect_key; /* accept exactly `key` */
 	struct vx6_sign_pk key;
 };

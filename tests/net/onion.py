@@ -199,8 +199,8 @@ class Onion:
 class Hop:
     """What a client knows of a node: from its records."""
 
-    def __init__(self, node, onion, record):
-        self.node, self.onion, self.record = node, onion, record
+    def __init__(self, node, onion, record, relay_info=None):
+        self.node, self.onion, self.record, self.relay_info = node, onion, record, relay_info
 
     @classmethod
     def met(cls, host, to, identity=None):
@@ -209,9 +209,8 @@ class Hop:
         mux = connect(host, to, identity, hello=identity.hello())
         with mux.tls:
             endpoint = tlvs(mux.peer_hello[39:])[1]
-            mux.records_of_node = mux.want(endpoint[8:40])
-        relay = next(r for r in mux.records_of_node if r[4] == 7)
-        return cls(endpoint[8:40], tlvs(relay[64:-64])[6][:32], endpoint)
+            relay = next(r for r in mux.want(endpoint[8:40]) if r[4] == 7)
+        return cls(endpoint[8:40], tlvs(relay[64:-64])[6][:32], endpoint, relay)
 
 
 def tlvs(rest):

@@ -38,7 +38,7 @@ static void link_log_end(struct vx6_link *link)
 	struct vx6_log_addr_buf buf;
 
 	/* one that another attempt was quicker than, or that nobody waits for any more, is no failure */
-	if (!link->told_up && link->why.code != VX6_E_DUPLICATE &&
+	if (!link->told_up && !link->for_others && link->why.code != VX6_E_DUPLICATE &&
 	    vx6_log_allow(&link->t->log_failed, domain, 10, 10000))
 		VX6_INFO(domain, "tcp: %s %s: handshake failed: %s",
 			 link->initiator ? "to" : "from", vx6_log_addr(&link->remote, &buf),

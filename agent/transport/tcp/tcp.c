@@ -179,6 +179,7 @@ static vx6_err tcp_dial(struct vx6_transport *t, const struct vx6_dial *how,
 	VX6_TRY(link_start(t, fd, LINK_CONNECT, &link));
 	link->initiator = true;
 	link->anonymous = how->anonymous;
+	link->for_others = how->for_others;
 	link->remote = how->to;
 	link->peer.expect_key = how->expect_key;
 	link->peer.expected = how->key;

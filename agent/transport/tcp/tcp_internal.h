@@ -88,6 +88,7 @@ struct vx6_link {
 	void *user;
 	enum link_state state;
 	bool initiator, anonymous;
+	bool for_others; /* vx6_dial.for_others */
 	bool told_up;
 	bool polite; /* we end it: tell the peer */
 	vx6_err why;
