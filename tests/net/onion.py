@@ -310,10 +310,11 @@ class Circuit:
                 answer_probes(self.mux)
         out, self.inbox = self.inbox[:n], self.inbox[n:]
         self.eaten += n
-        if self.eaten >= self.WINDOW // 4:
-            for stream in (self.stream, 0):
-                self.mux.send(WINDOW, 0, stream, struct.pack("!I", self.eaten))
-            self.eaten = 0
+        self.mux.eaten = getattr(self.mux, "eaten", 0) + n
+        for owner, stream in ((self, self.stream), (self.mux, 0)):
+            if owner.eaten >= self.WINDOW // 4:
+                self.mux.send(WINDOW, 0, stream, struct.pack("!I", owner.eaten))
+                owner.eaten = 0
         return out
 
     def read_cell(self):

@@ -7,9 +7,10 @@
 
 
 class Star:
-    def __init__(self, lab, name="router"):
-        self.lab = lab
-        self.router = lab.host(name)
+    def __init__(self, lab, name="router", suffix=""):
+        """suffix: of the hosts' names in the lab, where several stars have a host of one name."""
+        self.lab, self.suffix = lab, suffix
+        self.router = lab.host(name + suffix)
         self.line = {}
         with self.router.enter():
             for family in ("ipv4", "ipv6"):
@@ -17,7 +18,7 @@ class Star:
                     f.write("1")
 
     def host(self, name, delay=0, **line):
-        host = self.lab.host(name)
+        host = self.lab.host(name + self.suffix)
         wan = self.lab.wan(host, self.router, delay=delay, **line)
         host.ip("-6", "route", "add", "default", "dev", wan.dev)
         host.ip("route", "add", "default", "dev", wan.dev)

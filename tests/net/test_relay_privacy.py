@@ -41,7 +41,7 @@ class Path:
     def __init__(self, lab, level, anonymous):
         self.anonymous, secret = anonymous, os.urandom(5).hex()
         self.service, self.marker = f"svc-{secret}", f"[payload {os.urandom(12).hex()}]".encode()
-        self.star = Star(Scene(lab, secret))
+        self.star = Star(lab, suffix="-" + secret[:5])
         self.agents = {n: Agent(self.star.host(n), f"{n}-{secret}", flags=[*FLAGS, "--log-level", level]).start() for n in (*RELAYS, "alice")}
         self.alice, self.relays = self.agents["alice"], {n: self.agents[n] for n in RELAYS}
         self.courier, self.bob_host = self.star.host("courier"), self.star.host("bob")
@@ -143,19 +143,6 @@ class Path:
         for agent in [*self.agents.values(), *([self.bob] if self.bob else [])]:
             if agent.proc.running():
                 agent.stop()
-
-
-class Scene:
-    """Hosts of a lab, under names that no other scene has."""
-
-    def __init__(self, lab, secret):
-        self.lab, self.suffix = lab, "-" + secret[:4]
-
-    def host(self, name):
-        return self.lab.host(name + self.suffix)
-
-    def wan(self, *args, **kw):
-        return self.lab.wan(*args, **kw)
 
 
 @pytest.fixture(params=[("info", False), ("debug", False), ("info", True), ("debug", True)], ids=["named-info", "named-debug", "anonymous-info", "anonymous-debug"])
