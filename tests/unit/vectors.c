@@ -2,35 +2,49 @@
 
 #include <inttypes.h>
 
-static char *read_whole(const char *path)
+/* The member of that name of what the file has; the file is closed. */
+static cJSON *read_member(FILE *f, const char *field)
 {
-	FILE *f = fopen(path, "rb");
 	char *text = calloc(1, 1 << 20);
-	size_t n;
+	cJSON *root, *member;
 
-	if (!f)
-		fail_msg("%s does not open; unit tests run in the source root", path);
-	n = fread(text, 1, (1 << 20) - 1, f);
+	assert_non_null(text);
+	assert_true(fread(text, 1, (1 << 20) - 1, f) > 0);
 	fclose(f);
-	assert_true(n > 0);
-	return text;
+	root = cJSON_Parse(text);
+	free(text);
+	assert_non_null(root);
+	member = cJSON_DetachItemFromObject(root, field);
+	cJSON_Delete(root);
+	assert_true(cJSON_GetArraySize(member) > 0);
+	return member;
 }
 
 cJSON *vec_load(const char *name)
 {
 	char path[256];
-	cJSON *root, *vectors;
-	char *text;
+	FILE *f;
 
 	snprintf(path, sizeof path, "schemas/vectors/%s.json", name);
-	text = read_whole(path);
-	root = cJSON_Parse(text);
-	free(text);
-	assert_non_null(root);
-	vectors = cJSON_DetachItemFromObject(root, "vectors");
-	cJSON_Delete(root);
-	assert_true(cJSON_GetArraySize(vectors) > 0);
-	return vectors;
+	f = fopen(path, "rb");
+	if (!f)
+		fail_msg("%s does not open; unit tests run in the source root", path);
+	return read_member(f, "vectors");
+}
+
+cJSON *vec_published(const char *name, const char *field)
+{
+	const char *dir = getenv("VX6_MORE_VECTORS");
+	char path[512];
+	FILE *f;
+
+	snprintf(path, sizeof path, "%s/%s.json", dir ? dir : "", name);
+	f = dir ? fopen(path, "rb") : NULL;
+	if (!f) {
+		print_message("VX6_MORE_VECTORS names no directory with %s.json\n", name);
+		skip();
+	}
+	return read_member(f, field);
 }
 
 void vec_free(cJSON *vectors)
@@ -49,7 +63,7 @@ const cJSON *vec_find(const cJSON *vectors, const char *name)
 
 const char *vec_text(const cJSON *v, const char *field)
 {
-	const char *text = cJSON_GetStringValue(cJSON_GetObjectItem(v, field));
+	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(v, field));
 
 	if (!text)
 		fail_msg("no text %s", field);
@@ -58,7 +72,7 @@ const char *vec_text(const cJSON *v, const char *field)
 
 uint64_t vec_num(const cJSON *v, const char *field)
 {
-	const cJSON *item = cJSON_GetObjectItem(v, field);
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(v, field);
 	uint64_t n = 0;
 
 	if (cJSON_IsNumber(item))
@@ -75,15 +89,29 @@ static int hex_digit(char c)
 	return c - 'a' + 10;
 }
 
-size_t vec_hex(const cJSON *v, const char *field, uint8_t *out, size_t cap)
+static size_t unhex(const char *text, uint8_t *out, size_t cap)
 {
-	const char *text = vec_text(v, field);
 	size_t n = strlen(text) / 2;
 
 	assert_true(n <= cap);
 	for (size_t i = 0; i < n; i++)
 		out[i] = (uint8_t)(hex_digit(text[2 * i]) << 4 | hex_digit(text[2 * i + 1]));
 	return n;
+}
+
+size_t vec_hex(const cJSON *v, const char *field, uint8_t *out, size_t cap)
+{
+	return unhex(vec_text(v, field), out, cap);
+}
+
+size_t vec_hex_at(const cJSON *v, const char *field, int i, uint8_t *out, size_t cap)
+{
+	const char *text = cJSON_GetStringValue(
+		cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(v, field), i));
+
+	if (!text)
+		fail_msg("no text %d in %s", i, field);
+	return unhex(text, out, cap);
 }
 
 uint8_t *exact_copy(const void *p, size_t n)

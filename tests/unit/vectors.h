@@ -22,6 +22,11 @@
 /** The vectors of schemas/vectors/NAME.json; the test fails when there are none. Free with vec_free(). */
 cJSON *vec_load(const char *name);
 void vec_free(cJSON *vectors);
+/**
+ * Vectors of others, not part of the project: NAME.json in the directory that VX6_MORE_VECTORS names. Says so and skips the test when it
+ * is not there. @return its member @p field; vec_free()
+ */
+cJSON *vec_published(const char *name, const char *field);
 /** The vector of that name. */
 const cJSON *vec_find(const cJSON *vectors, const char *name);
 
@@ -30,6 +35,8 @@ const char *vec_text(const cJSON *v, const char *field);
 uint64_t vec_num(const cJSON *v, const char *field);
 /** Hexadecimal; must fit @p cap. @return bytes */
 size_t vec_hex(const cJSON *v, const char *field, uint8_t *out, size_t cap);
+/** The same of item @p i of a list. */
+size_t vec_hex_at(const cJSON *v, const char *field, int i, uint8_t *out, size_t cap);
 
 #define VEC_EACH(v, vectors) for (const cJSON *v = (vectors)->child; v; v = v->next)
 

@@ -3,15 +3,19 @@
 (tests/fuzz/corpus); `--check` fails when a file would change.
 
 Every file is {"origin": …, "vectors": [{"name": …, field: hex or text or number, …}]}. Published vectors are copied from the
-documents they name and recomputed here before they are written, so that a slip in copying cannot pass.
+documents they name and recomputed here before they are written, so that a slip in copying cannot pass. Where the environment
+names a directory with vectors of others (VX6_MORE_VECTORS), the references of CGO and ntor-v3 are held against these as well.
 """
 import ipaddress
 import json
+import os
 import pathlib
 import sys
 
 import ref_aead as aead
+import ref_cgo as cg
 import ref_ed25519 as ed
+import ref_ntor3 as nt
 import ref_vx6 as vx
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -109,6 +113,25 @@ def xchacha():
     key, nonce, ad, msg = (bytes.fromhex(v[k]) for k in ("key", "nonce", "ad", "msg"))
     assert aead.xchacha20poly1305_seal(key, nonce, ad, msg).hex() == v["sealed"]
     return "draft-irtf-cfrg-xchacha appendix A.3.1, as published", [v]
+
+
+def fips197():
+    cases = [("appendix B", "2b7e151628aed2a6abf7158809cf4f3c", "3243f6a8885a308d313198a2e0370734", "3925841d02dc09fbdc118597196a0b32"),
+             ("appendix C.1", bytes(range(16)).hex(), "00112233445566778899aabbccddeeff", "69c4e0d86a7b0430d8cdb78070b4c55a"),
+             ("appendix C.3", bytes(range(32)).hex(), "00112233445566778899aabbccddeeff", "8ea2b7ca516745bfeafc49904b496089")]
+    for name, key, plain, closed in cases:
+        aes = cg.Aes(bytes.fromhex(key))
+        assert aes.encrypt(bytes.fromhex(plain)).hex() == closed and aes.decrypt(bytes.fromhex(closed)).hex() == plain, name
+    return "FIPS 197; the third has a key of 256 bits", [dict(name=n, key=k, plain=p, closed=c) for n, k, p, c in cases]
+
+
+def rfc8452():
+    cases = [("appendix A", "25629347589242761d31f826ba4b757b", "4f4f95668c83dfb6401762bb2d01a262d1a24ddd2721d006bbe45f20d3c9f362",
+              "f7a3b47b846119fae5b7866cf5e5b77e"),
+             ("appendix C.1, 8 bytes", "d9b360279694941ac5dbc6987ada7377", "01" + "00" * 23 + "40" + "00" * 7, "eb93b7740962c5e49d2a90a7dc5cec74")]
+    for name, key, data, out in cases:
+        assert cg.polyval(bytes.fromhex(key), bytes.fromhex(data)).hex() == out, name
+    return "RFC 8452: POLYVAL", [dict(name=n, key=k, data=d, hash=h) for n, k, d, h in cases]
 
 
 def argon2id():
@@ -487,8 +510,119 @@ def vxs():
     ]
 
 
-FILES = {f.__name__: f for f in (rfc8032, rfc7748, rfc5869, siphash, xchacha, argon2id, bip350, padding, hashes, keys, subkey_certs, records,
-                                 name_claims, relay_infos, blinding, catalogs, revocations, hellos, messages, cells, beacons, dht_messages, dht, mux, vxs)}
+def published(name):
+    """What others publish, when it is at hand."""
+    path = pathlib.Path(os.environ.get("VX6_MORE_VECTORS", "/nonexistent")) / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def cgo_published():
+    for v in published("cgo").get("relay", []):
+        f = {k: bytes.fromhex(x) for k, x in v.items() if isinstance(x, str)}
+        hop = cg.Layer(f["key"] + f["nonce"], cg.TOR)
+        hop.chain = f["t_prime"]
+        way = hop.relay_backward if v["inbound"] else lambda ad, body, hop=hop: hop.relay_forward(ad, body)[0]
+        assert way(f["ad"][0], f["t"] + f["c"]) == f["t_out"] + f["c_out"]
+        assert (hop.seed, hop.n, hop.chain) == (f["key_out"], f["nonce_out"], f["t_prime_out"])
+
+
+def text_of(name, n):
+    """n bytes that look random"""
+    return b"".join(seed(f"{name} {i}") for i in range((n + 31) // 32))[:n]
+
+
+def cgo_steps():
+    """One thing that a relay does, in either shape."""
+    for label, shape in (("cell", cg.CELL), ("tor", cg.TOR)):
+        def relay(name, shape=shape):
+            hop = cg.Layer(text_of(f"cgo {name}", 80), shape)
+            hop.chain = seed(f"cgo chain {name}")[:16]
+            return hop
+
+        for name, ad, op in (("unrecognised", 3, "forward"), ("recognised", 3, "forward"), ("recognised ad 255", 255, "forward"),
+                             ("originate", 3, "originate"), ("backward", 4, "backward"), ("zeroes", 0, "backward")):
+            hop, payload = relay(name), bytes(shape.payload) if name == "zeroes" else text_of(f"cgo payload {name}", shape.payload)
+            before, body, mine = hop.seed + hop.n, seed("cgo tag")[:16] + payload, False
+            chain = hop.chain
+            if name.startswith("recognised"):
+                body = hop.decrypt(ad, hop.n + payload)
+            if op == "forward":
+                out, mine = hop.relay_forward(ad, body)
+                assert mine == name.startswith("recognised") and (not mine or out[16:] == payload)
+            else:
+                out = hop.relay_originate(ad, payload) if op == "originate" else hop.relay_backward(ad, body)
+            yield dict(name=f"{label} {name}", kind="step", shape=label, op=op, seed=before.hex(), chain=chain.hex(), ad=ad, body=body.hex(),
+                       out=out.hex(), mine=int(mine), seed_after=(hop.seed + hop.n).hex(), chain_after=hop.chain.hex())
+
+
+def cgo_chains():
+    """Keys that follow one another: a relay's own cells, one byte repeated in each."""
+    for label, shape in (("cell", cg.CELL), ("tor", cg.TOR)):
+        hop, rows = cg.Layer(text_of("cgo chain", 80), shape), []
+        start = hop.seed + hop.n
+        for i in range(12):
+            body = hop.relay_originate(3, bytes((i,)) * shape.payload)
+            rows.append(dict(tag=body[:16].hex(), end=body[-16:].hex(), seed=(hop.seed + hop.n).hex()))
+        yield dict(name=f"{label} keys", kind="keys", shape=label, seed=start.hex(), rows=rows)
+
+
+def cgo_circuit():
+    """Three hops. `links` is the body on each link: of the client's cells from the client on, of a relay's from that relay on."""
+    seeds = {way: [text_of(f"cgo {way} {i}", 80) for i in range(3)] for way in ("out", "in")}
+    client, relay = ({way: [cg.Layer(s) for s in seeds[way]] for way in seeds} for _ in range(2))
+    rows = []
+    for i, (way, hop, ad) in enumerate((("out", 2, 3), ("in", 2, 3), ("in", 0, 3), ("out", 0, 4), ("out", 1, 3), ("in", 1, 3), ("out", 2, 3),
+                                        ("in", 2, 4), ("out", 2, 3), ("in", 2, 3))):
+        payload = text_of(f"cgo cell {i}", cg.CELL.payload)
+        if way == "out":
+            body = cg.client_forward(client["out"], hop, ad, payload)
+            links = [body]
+            for k in range(hop + 1):
+                body, mine = relay["out"][k].relay_forward(ad, body)
+                assert mine == (k == hop)
+                links.append(body)
+            assert links.pop()[16:] == payload
+        else:
+            links = [relay["in"][hop].relay_originate(ad, payload)]
+            for k in reversed(range(hop)):
+                links.append(relay["in"][k].relay_backward(ad, links[-1]))
+            assert cg.client_backward(client["in"], ad, links[-1]) == (hop, payload)
+        rows.append(dict(way=way, hop=hop, ad=ad, payload=payload.hex(), links=[b.hex() for b in links]))
+    return dict(name="three hops", kind="circuit", **{f"seeds_{way}": [s.hex() for s in seeds[way]] for way in seeds}, rows=rows)
+
+
+def cgo():
+    cgo_published()
+    return "tests/vectors", [*cgo_steps(), *cgo_chains(), cgo_circuit()]
+
+
+def ntor3_published():
+    v = {k: bytes.fromhex(x) for k, x in published("ntor_v3").get("values", {}).items()}
+    if not v:
+        return
+    got = nt.Handshake(b"ntor3-curve25519-sha3_256-1", v["ID"], v["VER"], v["b"], v["x"], v["y"], v["CM"], v["SM"], len(v["KEYSTREAM"]))
+    for name in "B X Y ENC_K1 MAC_K1 msg_mac key_seed verify AUTH KEYSTREAM".split():
+        assert getattr(got, name) == v[name], name
+    assert (v["ID"] + v["B"] + got.client, got.server) == (v["client_handshake"], v["server_handshake"])
+
+
+def ntor3():
+    ntor3_published()
+    out = []
+    for name, cm, sm, keys_n in (("messages", b"for the relay", b"for the client", 192), ("empty", b"", b"", 192),
+                                 ("client only", b"\0", b"", 192), ("server only", b"", b"\xff" * 17, 192),
+                                 ("long", text_of("ntor3 cm", 1024), text_of("ntor3 sm", 1024), 192),
+                                 ("whole blocks", text_of("ntor3 cm", 32), text_of("ntor3 sm", 16), 1)):
+        b, x, y, ident = (seed(f"ntor3 {what} {name}") for what in ("b", "x", "y", "id"))
+        h = nt.Handshake(nt.PROTOID, ident, vx.NET, b, x, y, cm, sm, keys_n)
+        out.append(dict(name=name, id=ident.hex(), ver=vx.NET.hex(), b=b.hex(), B=h.B.hex(), key_id=nt.key_id(h.B).hex(), x=x.hex(), y=y.hex(),
+                        cm=cm.hex(), sm=sm.hex(), client=h.client.hex(), server=h.server.hex(), keys=h.KEYSTREAM.hex()))
+    return "tests/vectors", out
+
+
+FILES = {f.__name__: f for f in (rfc8032, rfc7748, rfc5869, siphash, xchacha, fips197, rfc8452, argon2id, bip350, padding, hashes, keys,
+                                 subkey_certs, records, name_claims, relay_infos, blinding, catalogs, revocations, hellos, messages, cells,
+                                 beacons, dht_messages, dht, mux, vxs, cgo, ntor3)}
 
 
 # ---- files ----
@@ -561,6 +695,33 @@ def adopted(messages, vxs):
         yield name + "_frames", start + b"".join(step(1 + i % 3, b) + step(1 + i % 3 | 16, frames) for i, b in enumerate(opens))
 
 
+def ntor3_inputs():
+    """The keys and the client's message of tests/fuzz/crypto/fuzz_ntor3.c; the first byte says what follows."""
+    b, x, y, ident, ver = (bytes((i,)) * n for i, n in ((7, 32), (8, 32), (9, 32), (1, 32), (2, 16)))
+    for name, sm in (("", b"an answer"), ("_empty", b"")):
+        h = nt.Handshake(nt.PROTOID, ident, ver, b, x, y, b"hello", sm, 192)
+        yield f"open{name}", b"\0" + (h.client if sm else h.X + h.msg_mac)
+        yield f"finish{name}", b"\1" + h.server
+    yield "order_1", b"\0" + bytes(64)
+    yield "order_1_answer", b"\1" + bytes(64)
+    for name, where, mask, n in (("whole", 0, 0, 3), ("client_changed", 40, 1, 40), ("server_changed", 300, 128, 20), ("long", 0, 0, 90)):
+        yield name, b"\2" + vx.u16(where) + vx.u8(mask) + text_of("ntor3 fuzz", n)
+
+
+def cgo_inputs():
+    """Cells each way, to and from every hop, changed or not; see tests/fuzz/crypto/fuzz_cgo.c."""
+    def cell(way, hop, link=0, at=0, mask=0):
+        return vx.u8(way | hop << 1 | link << 3) + vx.u16(at) + vx.u8(mask)
+
+    plain = b"".join(cell(way, hop) for way in (0, 1) for hop in (0, 1, 2))
+    yield "plain", vx.u8(0) + plain * 2
+    yield "tag_out", vx.u8(1) + plain + cell(0, 2, 1, 3, 1) + plain
+    yield "payload_out", vx.u8(2) + plain + cell(0, 2, 2, 900, 0x80) + plain
+    yield "tag_in", vx.u8(3) + plain + cell(1, 2, 1, 0, 1) + plain
+    yield "payload_in", vx.u8(4) + plain + cell(1, 2, 1, 500, 4) + plain
+    yield "last_byte", vx.u8(5) + cell(0, 0, 0, 1022, 1) + cell(1, 0, 0, 1022, 1) + plain
+
+
 def corpora(made):
     """target -> [(file, bytes)]"""
     def of(name):
@@ -577,6 +738,8 @@ def corpora(made):
         "wire_ctl": [(n, b) for n, b in of("messages") if not is_open(n)] + of("hellos"),
         "session_adopted": list(adopted(of("messages"), of("vxs"))),
         "wire_beacon": of("beacons"),
+        "crypto_ntor3": list(ntor3_inputs()),
+        "crypto_cgo": list(cgo_inputs()),
         "dht_serve": [("puts", dht_puts(made))],
         "wire_dht": of("dht_messages"),
         "dht_lookup": dht_events(of("dht_messages")),

@@ -46,51 +46,11 @@ static void blind__golden_keys__both_ways(void **state)
 	vec_free(vectors);
 }
 
-static const char *item(const cJSON *vectors, const char *field, int i)
-{
-	return cJSON_GetStringValue(cJSON_GetArrayItem(cJSON_GetObjectItem(vectors, field), i));
-}
-
-static void unhex(const char *text, uint8_t *out, size_t n)
-{
-	assert_non_null(text);
-	assert_int_equal(strlen(text), 2 * n);
-	for (size_t i = 0; i < n; i++)
-		assert_int_equal(sscanf(text + 2 * i, "%2hhx", &out[i]), 1);
-}
-
-/* Vectors of others, in a directory that the environment names: not part of the project. */
-static cJSON *published(const char *name)
-{
-	const char *dir = getenv("VX6_MORE_VECTORS");
-	char path[512], *text;
-	cJSON *root, *vectors;
-	FILE *f;
-
-	snprintf(path, sizeof path, "%s/%s.json", dir ? dir : "", name);
-	f = dir ? fopen(path, "rb") : NULL;
-	if (!f)
-		return NULL;
-	text = calloc(1, 1 << 20);
-	assert_true(fread(text, 1, (1 << 20) - 1, f) > 0);
-	fclose(f);
-	root = cJSON_Parse(text);
-	free(text);
-	vectors = cJSON_DetachItemFromObject(root, "vectors");
-	cJSON_Delete(root);
-	return vectors;
-}
-
 static void blind__published_vectors__keys_agree(void **state)
 {
-	cJSON *vectors = published("ed25519_blinding");
-	int n;
+	cJSON *vectors = vec_published("ed25519_blinding", "vectors");
+	int n = cJSON_GetArraySize(cJSON_GetObjectItem(vectors, "ed25519_secret_keys"));
 
-	if (!vectors) {
-		print_message("VX6_MORE_VECTORS names no directory with ed25519_blinding.json\n");
-		skip();
-	}
-	n = cJSON_GetArraySize(cJSON_GetObjectItem(vectors, "ed25519_secret_keys"));
 	assert_int_equal(n, 10);
 	for (int i = 0; i < n; i++) {
 		struct vx6_blind_factor factor;
@@ -99,17 +59,20 @@ static void blind__published_vectors__keys_agree(void **state)
 		struct vx6_sign_seed seed;
 		uint8_t want[64];
 
-		unhex(item(vectors, "ed25519_secret_keys", i), seed.b, 32);
-		unhex(item(vectors, "ed25519_blinding_params", i), factor.b, 32);
+		assert_int_equal(vec_hex_at(vectors, "ed25519_secret_keys", i, seed.b, 32), 32);
+		assert_int_equal(vec_hex_at(vectors, "ed25519_blinding_params", i, factor.b, 32),
+				 32);
 		vx6_sign_keypair_from_seed(&seed, &kp);
 		assert_ok(vx6_blind_keypair(&kp, &factor, &key));
-		unhex(item(vectors, "ed25519_blinded_secret_keys", i), want, 64);
+		assert_int_equal(vec_hex_at(vectors, "ed25519_blinded_secret_keys", i, want, 64),
+				 64);
 		assert_memory_equal(key.scalar, want, 32);
 		assert_memory_equal(key.prefix, want + 32, 32);
-		unhex(item(vectors, "ed25519_blinded_public_keys", i), want, 32);
+		assert_int_equal(vec_hex_at(vectors, "ed25519_blinded_public_keys", i, want, 32),
+				 32);
 		assert_memory_equal(key.pk.b, want, 32);
 	}
-	cJSON_Delete(vectors);
+	vec_free(vectors);
 }
 
 static void blind__any_key__owner_and_reader_meet(void **state)

@@ -1,20 +1,329 @@
 #include "tests/unit/vectors.h"
 
-#include "crypto/cgo.h"
+#include "crypto/cgo_internal.h"
 #include "crypto/secret.h"
 
 enum { HOPS = 3, AD = 3, BODY = VX6_CGO_BODY, PAYLOAD = BODY - VX6_CGO_TAG };
-
-static int setup(void **state)
-{
-	(void)state;
-	return vx6_is_ok(vx6_crypto_init()) ? 0 : 1;
-}
 
 /* Both ends of a circuit. */
 struct ends {
 	struct vx6_cgo client_out[HOPS], client_in[HOPS], relay_in[HOPS], relay_out[HOPS];
 };
+
+static int setup(void **state)
+{
+	(void)state;
+	if (!cgo_accelerated())
+		print_message("no AES-NI and PCLMULQDQ here: both are the portable one\n");
+	return vx6_is_ok(vx6_crypto_init()) ? 0 : 1;
+}
+
+/* ---- what CGO is made of ---- */
+
+static const struct cgo_ops *ops_of(int portable)
+{
+	const struct cgo_ops *fast = cgo_accelerated();
+
+	return portable || !fast ? &cgo_portable : fast;
+}
+
+static void cgo_aes__fips_197__both_ways(void **state)
+{
+	cJSON *vectors = vec_load("fips197");
+	int seen = 0;
+
+	(void)state;
+	VEC_EACH(v, vectors)
+	{
+		uint8_t key[32], plain[16], closed[16], block[16], rk[11][16], inv[11][16];
+
+		if (vec_hex(v, "key", key, sizeof key) != 16)
+			continue;
+		vec_hex(v, "plain", plain, sizeof plain);
+		vec_hex(v, "closed", closed, sizeof closed);
+		for (int portable = 0; portable < 2; portable++) {
+			const struct cgo_ops *o = ops_of(portable);
+			uint8_t zero[40] = {0}, stream[48];
+
+			o->expand(key, rk);
+			o->invert(rk, inv);
+			memcpy(block, plain, sizeof block);
+			o->encrypt(rk, block);
+			assert_memory_equal(block, closed, 16);
+			o->decrypt(inv, block);
+			assert_memory_equal(block, plain, 16);
+			/* and as a counter, which ends in the middle of a block */
+			for (int i = 0; i < 3; i++) {
+				memcpy(stream + 16 * i, plain, 16);
+				stream[16 * i + 15] = (uint8_t)(plain[15] + i);
+				o->encrypt(rk, stream + 16 * i);
+			}
+			o->ctr(rk, plain, zero, sizeof zero);
+			assert_memory_equal(zero, stream, sizeof zero);
+			seen++;
+		}
+	}
+	assert_int_equal(seen, 4);
+	vec_free(vectors);
+}
+
+static void cgo_polyval__rfc_8452__same(void **state)
+{
+	cJSON *vectors = vec_load("rfc8452");
+
+	(void)state;
+	VEC_EACH(v, vectors)
+	{
+		uint8_t key[16], data[32], want[16], out[16], u[8][16];
+
+		vec_hex(v, "key", key, sizeof key);
+		assert_int_equal(vec_hex(v, "data", data, sizeof data), sizeof data);
+		vec_hex(v, "hash", want, sizeof want);
+		for (int portable = 0; portable < 2; portable++) {
+			const struct cgo_ops *o = ops_of(portable);
+
+			o->powers(key, u);
+			o->hash(u, data, data[16], data + 17, 15, out);
+			assert_memory_equal(out, want, 16);
+			/* the same in two steps of one block */
+			o->hash_one(key, data, out);
+			for (int i = 0; i < 16; i++)
+				data[i] = out[i] ^ data[16 + i];
+			o->hash_one(key, data, out);
+			assert_memory_equal(out, want, 16);
+			vec_hex(v, "data", data, sizeof data);
+		}
+	}
+	vec_free(vectors);
+}
+
+static void cgo_parts__any_length__both_implementations_agree(void **state)
+{
+	static uint8_t data[1100], a[1100], b[1100];
+	const struct cgo_ops *fast = ops_of(false);
+
+	(void)state;
+	for (size_t n = 15; n < sizeof data; n++) {
+		uint8_t key[16], head[16], rk[2][11][16], u[2][8][16], out[2][16];
+
+		vx6_random_bytes(data, n);
+		vx6_random_bytes(key, sizeof key);
+		vx6_random_bytes(head, sizeof head);
+		head[15] &= 0x80;
+		cgo_portable.expand(key, rk[0]);
+		fast->expand(key, rk[1]);
+		assert_memory_equal(rk[0], rk[1], sizeof rk[0]);
+		cgo_portable.powers(key, u[0]);
+		fast->powers(key, u[1]);
+		assert_memory_equal(u[0], u[1], sizeof u[0]);
+		cgo_portable.hash(u[0], head, (uint8_t)n, data, n, out[0]);
+		fast->hash(u[1], head, (uint8_t)n, data, n, out[1]);
+		assert_memory_equal(out[0], out[1], 16);
+		memcpy(a, data, n);
+		memcpy(b, data, n);
+		cgo_portable.ctr(rk[0], head, a, n);
+		fast->ctr(rk[1], head, b, n);
+		assert_memory_equal(a, b, n);
+	}
+}
+
+/* ---- golden vectors ---- */
+
+static const struct vx6_cgo_shape *shape_of(const cJSON *v)
+{
+	return strcmp(vec_text(v, "shape"), "tor") == 0 ? &vx6_cgo_tor : &vx6_cgo_cell;
+}
+
+static void init(struct vx6_cgo *s, const struct vx6_cgo_shape *shape, int portable, const cJSON *v,
+		 const char *field)
+{
+	uint8_t seed[VX6_CGO_SEED_BYTES];
+
+	assert_int_equal(vec_hex(v, field, seed, sizeof seed), sizeof seed);
+	vx6_cgo_init_shape(s, shape, portable, seed);
+}
+
+static void assert_keys(const struct vx6_cgo *s, const uint8_t seed[static VX6_CGO_SEED_BYTES])
+{
+	assert_memory_equal(s->kb[0], seed, 16);
+	assert_memory_equal(s->u[0], seed + 16, 16);
+	assert_memory_equal(s->kp[0], seed + 32, 16);
+	assert_memory_equal(s->p, seed + 48, 16);
+	assert_memory_equal(s->nonce, seed + 64, 16);
+}
+
+static void golden_step(const cJSON *v, int portable)
+{
+	uint8_t body[BODY], want[BODY], seed[VX6_CGO_SEED_BYTES];
+	const struct vx6_cgo_shape *shape = shape_of(v);
+	const char *op = vec_text(v, "op");
+	uint8_t ad = (uint8_t)vec_num(v, "ad");
+	struct vx6_cgo s;
+	bool mine = false;
+
+	init(&s, shape, portable, v, "seed");
+	vec_hex(v, "chain", s.chain, sizeof s.chain);
+	assert_int_equal(vec_hex(v, "body", body, sizeof body), VX6_CGO_TAG + shape->payload);
+	if (strcmp(op, "forward") == 0)
+		mine = vx6_cgo_relay_forward(&s, ad, body);
+	else if (strcmp(op, "originate") == 0)
+		vx6_cgo_relay_originate(&s, ad, body);
+	else
+		vx6_cgo_relay_backward(&s, ad, body);
+	assert_int_equal(mine, vec_num(v, "mine"));
+	assert_memory_equal(body, want, vec_hex(v, "out", want, sizeof want));
+	vec_hex(v, "seed_after", seed, sizeof seed);
+	assert_keys(&s, seed);
+	vec_hex(v, "chain_after", want, 16);
+	assert_memory_equal(s.chain, want, 16);
+}
+
+static void golden_keys(const cJSON *v, int portable)
+{
+	const struct vx6_cgo_shape *shape = shape_of(v);
+	uint8_t at = 0;
+	struct vx6_cgo s;
+
+	init(&s, shape, portable, v, "seed");
+	VEC_EACH(row, cJSON_GetObjectItem(v, "rows"))
+	{
+		uint8_t body[BODY], want[16], seed[VX6_CGO_SEED_BYTES];
+
+		memset(body, at++, sizeof body);
+		vx6_cgo_relay_originate(&s, 3, body);
+		vec_hex(row, "tag", want, sizeof want);
+		assert_memory_equal(body, want, sizeof want);
+		vec_hex(row, "end", want, sizeof want);
+		assert_memory_equal(body + shape->payload, want, sizeof want);
+		vec_hex(row, "seed", seed, sizeof seed);
+		assert_keys(&s, seed);
+	}
+	assert_int_equal(at, 12);
+}
+
+static void expect_link(const cJSON *row, int link, const uint8_t *body)
+{
+	uint8_t want[BODY];
+
+	assert_int_equal(vec_hex_at(row, "links", link, want, sizeof want), BODY);
+	assert_memory_equal(body, want, BODY);
+}
+
+static void golden_out(struct vx6_cgo client[static HOPS], struct vx6_cgo relay[static HOPS],
+		       const cJSON *row)
+{
+	int hop = (int)vec_num(row, "hop");
+	uint8_t ad = (uint8_t)vec_num(row, "ad"), body[BODY], payload[PAYLOAD];
+
+	vec_hex(row, "payload", payload, sizeof payload);
+	memcpy(body + VX6_CGO_TAG, payload, sizeof payload);
+	vx6_cgo_client_forward(client, (size_t)hop, ad, body);
+	for (int i = 0; i <= hop; i++) {
+		expect_link(row, i, body);
+		assert_int_equal(vx6_cgo_relay_forward(&relay[i], ad, body), i == hop);
+	}
+	assert_memory_equal(body + VX6_CGO_TAG, payload, sizeof payload);
+}
+
+static void golden_in(struct vx6_cgo client[static HOPS], struct vx6_cgo relay[static HOPS],
+		      const cJSON *row)
+{
+	int hop = (int)vec_num(row, "hop");
+	uint8_t ad = (uint8_t)vec_num(row, "ad"), body[BODY], payload[PAYLOAD];
+
+	vec_hex(row, "payload", payload, sizeof payload);
+	memcpy(body + VX6_CGO_TAG, payload, sizeof payload);
+	vx6_cgo_relay_originate(&relay[hop], ad, body);
+	expect_link(row, 0, body);
+	for (int i = hop - 1; i >= 0; i--) {
+		vx6_cgo_relay_backward(&relay[i], ad, body);
+		expect_link(row, hop - i, body);
+	}
+	assert_int_equal(vx6_cgo_client_backward(client, HOPS, ad, body), hop);
+	assert_memory_equal(body + VX6_CGO_TAG, payload, sizeof payload);
+}
+
+static void golden_circuit(const cJSON *v, int portable)
+{
+	uint8_t seed[VX6_CGO_SEED_BYTES];
+	struct ends e;
+
+	for (int i = 0; i < HOPS; i++) {
+		vec_hex_at(v, "seeds_out", i, seed, sizeof seed);
+		vx6_cgo_init_shape(&e.client_out[i], &vx6_cgo_cell, portable, seed);
+		vx6_cgo_init_shape(&e.relay_in[i], &vx6_cgo_cell, portable, seed);
+		vec_hex_at(v, "seeds_in", i, seed, sizeof seed);
+		vx6_cgo_init_shape(&e.client_in[i], &vx6_cgo_cell, portable, seed);
+		vx6_cgo_init_shape(&e.relay_out[i], &vx6_cgo_cell, portable, seed);
+	}
+	VEC_EACH(row, cJSON_GetObjectItem(v, "rows"))
+	if (strcmp(vec_text(row, "way"), "out") == 0)
+		golden_out(e.client_out, e.relay_in, row);
+	else
+		golden_in(e.client_in, e.relay_out, row);
+}
+
+static void cgo__golden_vectors__same(void **state)
+{
+	static void (*const check[])(const cJSON *, int) = {golden_step, golden_keys,
+							    golden_circuit};
+	static const char *const kinds[] = {"step", "keys", "circuit"};
+	cJSON *vectors = vec_load("cgo");
+	int seen[3] = {0};
+
+	(void)state;
+	VEC_EACH(v, vectors)
+	for (int i = 0; i < 3; i++)
+		for (int portable = 0; portable < 2; portable++)
+			if (strcmp(vec_text(v, "kind"), kinds[i]) == 0) {
+				check[i](v, portable);
+				seen[i]++;
+			}
+	assert_int_equal(seen[0], 24);
+	assert_int_equal(seen[1], 4);
+	assert_int_equal(seen[2], 2);
+	vec_free(vectors);
+}
+
+static void published_relay(const cJSON *v, int portable)
+{
+	uint8_t seed[VX6_CGO_SEED_BYTES], body[16 + 493], want[16 + 493], ad;
+	struct vx6_cgo s;
+
+	vec_hex(v, "key", seed, 64);
+	vec_hex(v, "nonce", seed + 64, 16);
+	vx6_cgo_init_shape(&s, &vx6_cgo_tor, portable, seed);
+	vec_hex(v, "t_prime", s.chain, 16);
+	vec_hex(v, "ad", &ad, 1);
+	vec_hex(v, "t", body, 16);
+	assert_int_equal(vec_hex(v, "c", body + 16, 493), 493);
+	if (cJSON_IsTrue(cJSON_GetObjectItem(v, "inbound")))
+		vx6_cgo_relay_backward(&s, ad, body);
+	else
+		assert_false(vx6_cgo_relay_forward(&s, ad, body));
+	vec_hex(v, "t_out", want, 16);
+	vec_hex(v, "c_out", want + 16, 493);
+	assert_memory_equal(body, want, sizeof body);
+	vec_hex(v, "key_out", seed, 64);
+	vec_hex(v, "nonce_out", seed + 64, 16);
+	assert_keys(&s, seed);
+	vec_hex(v, "t_prime_out", want, 16);
+	assert_memory_equal(s.chain, want, 16);
+}
+
+static void cgo__published_vectors__same(void **state)
+{
+	cJSON *vectors = vec_published("cgo", "relay");
+
+	(void)state;
+	assert_int_equal(cJSON_GetArraySize(vectors), 12);
+	VEC_EACH(v, vectors)
+	for (int portable = 0; portable < 2; portable++)
+		published_relay(v, portable);
+	vec_free(vectors);
+}
+
+/* ---- both ends of a circuit ---- */
 
 static void ends_init(struct ends *e, bool client_portable, bool relay_portable)
 {
@@ -149,6 +458,11 @@ static void cgo__swapped_replayed_or_another_command__not_recognised(void **stat
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(cgo_aes__fips_197__both_ways),
+		cmocka_unit_test(cgo_polyval__rfc_8452__same),
+		cmocka_unit_test(cgo_parts__any_length__both_implementations_agree),
+		cmocka_unit_test(cgo__golden_vectors__same),
+		cmocka_unit_test(cgo__published_vectors__same),
 		cmocka_unit_test(cgo__both_ways__every_hop_reads_its_own),
 		cmocka_unit_test(cgo__one_bit_changed_on_the_way__nothing_is_read_ever_after),
 		cmocka_unit_test(cgo__changed_on_the_way_back__released_wiped),

@@ -17,6 +17,97 @@ struct rig {
 	size_t got_n;
 };
 
+/* ---- known answers ---- */
+
+/* One handshake, by the names of the fields that its vector has. */
+struct fields {
+	const char *id, *ver, *b, *pk, *x, *y, *cm, *sm, *keys;
+};
+
+enum { KEYS_MAX = 256, PART_MAX = VX6_NTOR3_OVERHEAD + VX6_NTOR3_MSG_MAX };
+
+static void known(const cJSON *v, const char *protoid, const struct fields *f,
+		  const uint8_t *client, size_t client_n, const uint8_t *server, size_t server_n)
+{
+	uint8_t id[VX6_NTOR3_ID], ver[VX6_NTOR3_VER_MAX], cm[VX6_NTOR3_MSG_MAX],
+		sm[VX6_NTOR3_MSG_MAX], got[VX6_NTOR3_MSG_MAX], out[PART_MAX];
+	uint8_t keys[KEYS_MAX], want[KEYS_MAX];
+	size_t cm_n, sm_n, keys_n, got_n;
+	struct vx6_kx_sk b, x, y;
+	struct vx6_kx_pk pk;
+	struct vx6_ntor3_with with = {protoid, id, &pk, ver, 0};
+	struct vx6_ntor3_client c;
+	struct vx6_ntor3_server s;
+
+	vec_hex(v, f->id, id, sizeof id);
+	with.ver_n = vec_hex(v, f->ver, ver, sizeof ver);
+	vec_hex(v, f->b, b.b, sizeof b.b);
+	vec_hex(v, f->pk, pk.b, sizeof pk.b);
+	vec_hex(v, f->x, x.b, sizeof x.b);
+	vec_hex(v, f->y, y.b, sizeof y.b);
+	cm_n = vec_hex(v, f->cm, cm, sizeof cm);
+	sm_n = vec_hex(v, f->sm, sm, sizeof sm);
+	keys_n = vec_hex(v, f->keys, want, sizeof want);
+	assert_ok(vx6_ntor3_client_begin(&c, &with, &x, cm, cm_n, out));
+	assert_int_equal(client_n, VX6_NTOR3_OVERHEAD + cm_n);
+	assert_memory_equal(out, client, client_n);
+	assert_ok(vx6_ntor3_server_open(&s, &with, &b, client, client_n, got, &got_n));
+	assert_int_equal(got_n, cm_n);
+	assert_memory_equal(got, cm, cm_n);
+	assert_ok(vx6_ntor3_server_reply(&s, &with, &y, sm, sm_n, out, keys, keys_n));
+	assert_int_equal(server_n, VX6_NTOR3_OVERHEAD + sm_n);
+	assert_memory_equal(out, server, server_n);
+	assert_memory_equal(keys, want, keys_n);
+	memset(keys, 0, sizeof keys);
+	assert_ok(vx6_ntor3_client_finish(&c, &with, server, server_n, got, &got_n, keys, keys_n));
+	assert_int_equal(got_n, sm_n);
+	assert_memory_equal(got, sm, sm_n);
+	assert_memory_equal(keys, want, keys_n);
+}
+
+static void ntor3__golden_vectors__same(void **state)
+{
+	static const struct fields names = {"id", "ver", "b", "B", "x", "y", "cm", "sm", "keys"};
+	uint8_t client[PART_MAX], server[PART_MAX], key_id[VX6_NTOR3_KEY_ID];
+	cJSON *vectors = vec_load("ntor3");
+
+	(void)state;
+	assert_int_equal(cJSON_GetArraySize(vectors), 6);
+	VEC_EACH(v, vectors)
+	{
+		uint8_t want[VX6_NTOR3_KEY_ID];
+		struct vx6_kx_pk pk;
+		size_t client_n = vec_hex(v, "client", client, sizeof client);
+		size_t server_n = vec_hex(v, "server", server, sizeof server);
+
+		known(v, vx6_ntor3_protoid, &names, client, client_n, server, server_n);
+		vec_hex(v, "B", pk.b, sizeof pk.b);
+		vec_hex(v, "key_id", want, sizeof want);
+		vx6_ntor3_key_id(&pk, key_id);
+		assert_memory_equal(key_id, want, sizeof want);
+	}
+	vec_free(vectors);
+}
+
+static void ntor3__published_vector__same(void **state)
+{
+	static const struct fields names = {"ID", "VER", "b",  "B",        "x",
+					    "y",  "CM",  "SM", "KEYSTREAM"};
+	enum { ONION = VX6_NTOR3_ID + VX6_KX_BYTES }; /* what names the onion key there */
+	uint8_t client[ONION + PART_MAX], server[PART_MAX];
+	cJSON *values = vec_published("ntor_v3", "values");
+	size_t client_n = vec_hex(values, "client_handshake", client, sizeof client);
+	size_t server_n = vec_hex(values, "server_handshake", server, sizeof server);
+
+	(void)state;
+	assert_true(client_n > ONION);
+	known(values, "ntor3-curve25519-sha3_256-1", &names, client + ONION, client_n - ONION,
+	      server, server_n);
+	vec_free(values);
+}
+
+/* ---- what may come instead ---- */
+
 static int setup(void **state)
 {
 	struct rig *r = calloc(1, sizeof *r);
@@ -124,6 +215,17 @@ static void ntor3__sizes__bounded(void **state)
 	assert_err(vx6_ntor3_server_open(&r->server, &r->with, &r->sk, big, sizeof big, r->got,
 					 &r->got_n),
 		   LIMIT);
+	answer(r);
+	for (size_t n = 0; n < VX6_NTOR3_OVERHEAD; n++)
+		assert_err(finish(r, n), SHORT);
+	for (size_t n = VX6_NTOR3_OVERHEAD; n < WHOLE; n++)
+		assert_err(finish(r, n), SIGNATURE);
+	assert_err(vx6_ntor3_client_finish(&r->client, &r->with, big, sizeof big, r->got, &r->got_n,
+					   r->client_keys, KEYS),
+		   LIMIT);
+	assert_err(vx6_ntor3_server_reply(&r->server, &r->with, NULL, big, VX6_NTOR3_MSG_MAX + 1,
+					  big, r->server_keys, KEYS),
+		   LIMIT);
 	assert_err(vx6_ntor3_client_begin(&r->client, &r->with, NULL, big, VX6_NTOR3_MSG_MAX + 1,
 					  big),
 		   LIMIT);
@@ -135,6 +237,9 @@ static void ntor3__points_of_small_order__refused(void **state)
 	struct vx6_kx_pk none = {{0}};
 	struct vx6_ntor3_with with = r->with;
 
+	answer(r);
+	memset(r->reply, 0, VX6_KX_BYTES);
+	assert_err(finish(r, WHOLE), KEY);
 	memset(r->out, 0, VX6_KX_BYTES);
 	assert_err(open(r), KEY);
 	with.onion = &none;
@@ -157,6 +262,8 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		TEST(ntor3__golden_vectors__same),
+		TEST(ntor3__published_vector__same),
 		TEST(ntor3__both_sides__same_keys_and_messages),
 		TEST(ntor3__each_bit_of_either_part__refused),
 		TEST(ntor3__another_node_network_or_key__refused),
