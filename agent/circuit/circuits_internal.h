@@ -92,6 +92,7 @@ struct leg {
 	uint64_t session;                    /* 0: none */
 	uint64_t began_ms, open_ms, idle_ms; /* of the loop; idle_ms: since when no stream */
 	uint64_t seen_bytes, seen_ms; /* what had gone through it when that was last looked at */
+	uint32_t bytes_s;             /* between the last two looks */
 	uint32_t streams;
 	uint64_t pinged_ms;
 	/* circuits_watch.c: cells that came, as last looked at; when that changed; since when an answer is due, 0: none is */

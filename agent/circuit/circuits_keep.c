@@ -14,6 +14,8 @@
 #include "base/clock.h"
 #include "base/util.h"
 
+enum { FLOW_BYTES_S = 128 * 1024 };
+
 /* What a route has. */
 struct census {
 	unsigned good, building;
@@ -183,6 +185,12 @@ static void keep_leaving(struct route *r, uint64_t now_ms)
 	}
 }
 
+/* A circuit that carries much waits for its own queue, which the next one would soon do as well: only one that is far quicker is worth the move. */
+static uint64_t worth_us(const struct leg *busy, uint64_t other_us)
+{
+	return busy->bytes_s >= FLOW_BYTES_S ? 4 * other_us : other_us + other_us / 2;
+}
+
 static void keep_quick(struct route *r, uint64_t now_ms)
 {
 	struct leg *busy = NULL, *other;
@@ -205,7 +213,7 @@ static void keep_quick(struct route *r, uint64_t now_ms)
 		return;
 	now_us = rtt_of(busy);
 	then_us = rtt_of(other);
-	if (!now_us || !then_us || now_us - VX6_MIN(now_us, 2000U) <= then_us + then_us / 2)
+	if (!now_us || !then_us || now_us - VX6_MIN(now_us, 2000U) <= worth_us(busy, then_us))
 		return;
 	snprintf(why, sizeof why, "round trip of %.1f ms against %.1f ms", then_us / 1000.0,
 		 now_us / 1000.0);

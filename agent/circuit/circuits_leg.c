@@ -12,6 +12,8 @@
 #include "base/clock.h"
 #include "base/util.h"
 
+enum { MEASURE_MS = 200 }; /* a shorter time says little */
+
 static const struct vx6_circuit_events circuit_events;
 static const struct vx6_adopt_events session_events;
 
@@ -46,13 +48,17 @@ static void measure(struct leg *l, uint64_t now_ms)
 	struct vx6_circuit_info info;
 	uint64_t bytes;
 
-	if (!l->open)
+	if (!l->open || (l->seen_ms && now_ms - l->seen_ms < MEASURE_MS))
 		return;
 	vx6_circuit_info(l->circuit, &info);
 	bytes = info.rx_bytes + info.tx_bytes;
 	for (size_t i = 0; l->seen_ms && i < l->path.n; i++)
 		vx6_relays_seen_bytes(l->c->cfg.relays, &l->path.hop[i].node, bytes - l->seen_bytes,
 				      (uint32_t)(now_ms - l->seen_ms), vx6_wall_s());
+	if (l->seen_ms)
+		l->bytes_s =
+			(uint32_t)VX6_MIN((bytes - l->seen_bytes) * 1000 / (now_ms - l->seen_ms),
+					  (uint64_t)UINT32_MAX);
 	l->seen_bytes = bytes;
 	l->seen_ms = now_ms;
 }
