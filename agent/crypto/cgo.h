@@ -5,7 +5,10 @@
  * Spec:    schemas/wire/onion.md; Tor proposal 359
  * Layer:   crypto
  * Shape:   a body is a tag of 16 bytes and a payload; `ad` is the command of the cell. One state for each direction and hop
- * Time:    constant. AES-NI and PCLMULQDQ where the processor has them, else arithmetic without tables
+ * Time:    constant. AES-NI and PCLMULQDQ where an x86-64 processor has them, else arithmetic without tables, which takes some two hundred times
+ *          as long; aarch64 has no code of its own and takes that way
+ * Trust:   cells are hostile; one that is recognised nowhere must end the circuit. States that took it can read no later cell, and
+ *          nothing tells who changed it
  * Threads: pure, any thread; a state is one thread's
  */
 #ifndef VX6_CRYPTO_CGO_H
@@ -50,7 +53,10 @@ void vx6_cgo_init_shape(struct vx6_cgo *s, const struct vx6_cgo_shape *shape, bo
 
 /* ---- at a relay; `body` has VX6_CGO_TAG + shape->payload bytes ---- */
 
-/** Takes our layer off, on the way from the client. @return whether the cell is for us: then the payload is plain; else it goes on */
+/**
+ * Takes our layer off, on the way from the client. @return whether the cell is for us: then the payload is plain; else it goes on to the next
+ * hop, and where there is none the circuit must end. A middle relay cannot tell a changed cell from another's; the last hop can
+ */
 bool vx6_cgo_relay_forward(struct vx6_cgo *s, uint8_t ad, uint8_t *body);
 /** Encrypts a cell of our own for the client; its payload is in place. */
 void vx6_cgo_relay_originate(struct vx6_cgo *s, uint8_t ad, uint8_t *body);
@@ -61,7 +67,7 @@ void vx6_cgo_relay_backward(struct vx6_cgo *s, uint8_t ad, uint8_t *body);
 
 /** Encrypts a cell so that hop @p to recognises it; its payload is in place. */
 void vx6_cgo_client_forward(struct vx6_cgo *hop, size_t to, uint8_t ad, uint8_t *body);
-/** Takes layers off. @return the hop it came from; -1: from none of the @p n, and the body is wiped */
+/** Takes layers off; @p n is not 0. @return the hop it came from; -1: from none of them: the body is wiped, and the circuit must end */
 int vx6_cgo_client_backward(struct vx6_cgo *hop, size_t n, uint8_t ad, uint8_t *body);
 
 #endif

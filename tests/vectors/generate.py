@@ -17,6 +17,7 @@ import ref_cgo as cg
 import ref_ed25519 as ed
 import ref_ntor3 as nt
 import ref_vx6 as vx
+from published_cgo import UPDATES
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -596,6 +597,16 @@ def cgo():
     return "tests/vectors", [*cgo_steps(), *cgo_chains(), cgo_circuit()]
 
 
+def cgo_updates():
+    out = []
+    for name, key, nonce, key_after, nonce_after in UPDATES:
+        hop = cg.Layer(bytes.fromhex(key + nonce), cg.TOR)
+        hop.update()
+        assert hop.seed.hex() + hop.n.hex() == key_after + nonce_after, name
+        out.append(dict(name=name, seed=key + nonce, seed_after=key_after + nonce_after))
+    return "Tor proposal 359: UIV+ updates, as published; key and nonce in one", out
+
+
 def ntor3_published():
     v = {k: bytes.fromhex(x) for k, x in published("ntor_v3").get("values", {}).items()}
     if not v:
@@ -622,7 +633,7 @@ def ntor3():
 
 FILES = {f.__name__: f for f in (rfc8032, rfc7748, rfc5869, siphash, xchacha, fips197, rfc8452, argon2id, bip350, padding, hashes, keys,
                                  subkey_certs, records, name_claims, relay_infos, blinding, catalogs, revocations, hellos, messages, cells,
-                                 beacons, dht_messages, dht, mux, vxs, cgo, ntor3)}
+                                 beacons, dht_messages, dht, mux, vxs, cgo, cgo_updates, ntor3)}
 
 
 # ---- files ----

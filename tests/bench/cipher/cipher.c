@@ -16,12 +16,17 @@
 #include "crypto/secret.h"
 
 enum { HOPS = 3, BATCH = 64, MESSAGE = 1024, REPEATS_MAX = 99, SUBJECTS_MAX = 32, AD = 3 };
+enum { CELL_MOST = 4096 };
 
-static uint8_t cells[BATCH][MESSAGE + 32]; /* room for a tag */
+static uint8_t cells[BATCH][CELL_MOST]; /* messages too, with room for a tag */
+
+/* Nearly 4 KiB: as much as the counter's last byte has blocks for. */
+static const struct vx6_cgo_shape large = {.payload = 4000, .blocks = 250, .clear_bits = 8};
 
 /* ---- CGO ---- */
 
 struct cgo_run {
+	const struct vx6_cgo_shape *shape;
 	bool portable;
 	int hops;
 	struct vx6_cgo client[HOPS], relay[HOPS];
@@ -33,8 +38,8 @@ static void cgo_begin(struct cgo_run *r)
 
 	for (int i = 0; i < HOPS; i++) {
 		vx6_random_bytes(seed, sizeof seed);
-		vx6_cgo_init_shape(&r->client[i], &vx6_cgo_cell, r->portable, seed);
-		vx6_cgo_init_shape(&r->relay[i], &vx6_cgo_cell, r->portable, seed);
+		vx6_cgo_init_shape(&r->client[i], r->shape, r->portable, seed);
+		vx6_cgo_init_shape(&r->relay[i], r->shape, r->portable, seed);
 	}
 }
 
@@ -231,15 +236,27 @@ static struct subject *add(const char *name, void (*run)(void *), size_t bytes)
 	return s;
 }
 
-static void add_cgo(const char *name, void (*run)(void *), void (*prepare)(void *), int hops,
-		    bool portable)
+static struct subject *add_cgo(const char *name, void (*run)(void *), void (*prepare)(void *),
+			       int hops, bool portable)
 {
 	struct subject *s = add(name, run, VX6_CGO_BODY);
 
 	s->user = vx6_zalloc(sizeof *s->user);
+	s->user->shape = &vx6_cgo_cell;
 	s->user->portable = portable;
 	s->user->hops = hops;
 	s->prepare = prepare;
+	return s;
+}
+
+/* The same with cells of another size. */
+static void add_shape(const char *name, void (*run)(void *), void (*prepare)(void *),
+		      const struct vx6_cgo_shape *shape)
+{
+	struct subject *s = add_cgo(name, run, prepare, 1, false);
+
+	s->user->shape = shape;
+	s->bytes = VX6_CGO_TAG + (size_t)shape->payload;
 }
 
 static void add_all(void)
@@ -253,6 +270,10 @@ static void add_all(void)
 	add_cgo("cgo client, from hop 1", client_in, client_in_prepare, 1, false);
 	add_cgo("cgo client, from hop 2", client_in, client_in_prepare, 2, false);
 	add_cgo("cgo client, from hop 3", client_in, client_in_prepare, 3, false);
+	add_shape("cgo relay, 512 bytes, passed on", relay_pass, NULL, &vx6_cgo_tor);
+	add_shape("cgo relay, 512 bytes, recognised", relay_own, relay_own_prepare, &vx6_cgo_tor);
+	add_shape("cgo relay, 4 KiB, passed on", relay_pass, NULL, &large);
+	add_shape("cgo relay, 4 KiB, recognised", relay_own, relay_own_prepare, &large);
 	add_cgo("cgo portable relay, passed on", relay_pass, NULL, 1, true);
 	add_cgo("cgo portable relay, recognised", relay_own, relay_own_prepare, 1, true);
 	add_cgo("cgo portable client, to hop 3", client_out, NULL, 3, true);

@@ -285,6 +285,31 @@ static void cgo__golden_vectors__same(void **state)
 	vec_free(vectors);
 }
 
+/* At either end: what a client sent to a hop alone makes both go on to the next key. */
+static void cgo_update__published_vectors__same_at_client_and_relay(void **state)
+{
+	cJSON *vectors = vec_load("cgo_updates");
+	int seen = 0;
+
+	(void)state;
+	VEC_EACH(v, vectors)
+	for (int portable = 0; portable < 2; portable++) {
+		uint8_t after[VX6_CGO_SEED_BYTES], body[16 + 493] = {0};
+		struct vx6_cgo client, relay;
+
+		init(&client, &vx6_cgo_tor, portable, v, "seed");
+		init(&relay, &vx6_cgo_tor, portable, v, "seed");
+		assert_int_equal(vec_hex(v, "seed_after", after, sizeof after), sizeof after);
+		vx6_cgo_client_forward(&client, 0, 3, body);
+		assert_keys(&client, after);
+		assert_true(vx6_cgo_relay_forward(&relay, 3, body));
+		assert_keys(&relay, after);
+		seen++;
+	}
+	assert_int_equal(seen, 20);
+	vec_free(vectors);
+}
+
 static void published_relay(const cJSON *v, int portable)
 {
 	uint8_t seed[VX6_CGO_SEED_BYTES], body[16 + 493], want[16 + 493], ad;
@@ -462,6 +487,7 @@ int main(void)
 		cmocka_unit_test(cgo_polyval__rfc_8452__same),
 		cmocka_unit_test(cgo_parts__any_length__both_implementations_agree),
 		cmocka_unit_test(cgo__golden_vectors__same),
+		cmocka_unit_test(cgo_update__published_vectors__same_at_client_and_relay),
 		cmocka_unit_test(cgo__published_vectors__same),
 		cmocka_unit_test(cgo__both_ways__every_hop_reads_its_own),
 		cmocka_unit_test(cgo__one_bit_changed_on_the_way__nothing_is_read_ever_after),
