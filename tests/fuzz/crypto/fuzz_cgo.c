@@ -5,9 +5,11 @@
 
 /*
  * Input: seed u8 | cells. A cell: what u8 (bit 0: to the client, bits 1 to 2: hop, bits 3 to 4: link) | at u16 | mask u8. It is changed
- * by the mask, if there is one, after `link` relays had it. Everything is done twice, with the processor's instructions and without.
+ * by the mask, if there is one, after `link` relays had it. At one hop, which the seed names, one end works without the processor's
+ * instructions and the other one with them: what they do differently is not recognised. One end only and few cells, for speed: without
+ * these instructions a cell takes two hundred times as long.
  */
-enum { HOPS = 3, BODY = VX6_CGO_BODY, CELL = 4, CELLS_MAX = 64 };
+enum { HOPS = 3, BODY = VX6_CGO_BODY, CELL = 4, CELLS_MAX = 13 };
 
 struct circuit {
 	struct vx6_cgo client_out[HOPS], client_in[HOPS], relay_in[HOPS], relay_out[HOPS];
@@ -33,17 +35,20 @@ static void draw(uint8_t seed_byte, int hop, bool back, uint8_t out[static VX6_C
 	}
 }
 
-static void begin(struct circuit *c, bool portable, uint8_t seed_byte)
+static void begin(struct circuit *c, uint8_t seed_byte)
 {
 	uint8_t seed[VX6_CGO_SEED_BYTES];
 
 	for (int i = 0; i < HOPS; i++) {
+		bool slow = i == seed_byte % HOPS, at_client = slow && (seed_byte & 1);
+		bool at_relay = slow && !at_client;
+
 		draw(seed_byte, i, false, seed);
-		vx6_cgo_init_shape(&c->client_out[i], &vx6_cgo_cell, portable, seed);
-		vx6_cgo_init_shape(&c->relay_in[i], &vx6_cgo_cell, portable, seed);
+		vx6_cgo_init_shape(&c->client_out[i], &vx6_cgo_cell, at_client, seed);
+		vx6_cgo_init_shape(&c->relay_in[i], &vx6_cgo_cell, at_relay, seed);
 		draw(seed_byte, i, true, seed);
-		vx6_cgo_init_shape(&c->client_in[i], &vx6_cgo_cell, portable, seed);
-		vx6_cgo_init_shape(&c->relay_out[i], &vx6_cgo_cell, portable, seed);
+		vx6_cgo_init_shape(&c->client_in[i], &vx6_cgo_cell, at_client, seed);
+		vx6_cgo_init_shape(&c->relay_out[i], &vx6_cgo_cell, at_relay, seed);
 	}
 }
 
@@ -104,33 +109,28 @@ static void check_who(const struct cell *cell, int who, int *out_until, bool *in
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	static const uint8_t zero[BODY];
-	static struct circuit fast, slow;
+	static struct circuit c;
 	int out_until = HOPS;
 	bool in_ended = false;
 
 	if (n == 0)
 		return 0;
-	begin(&fast, false, data[0]);
-	begin(&slow, true, data[0]);
+	begin(&c, data[0]);
 	for (size_t at = 1, i = 0; n - at >= CELL && i < CELLS_MAX; at += CELL, i++) {
-		uint8_t a[BODY], b[BODY], payload[BODY];
+		uint8_t body[BODY], payload[BODY];
 		struct cell cell;
 		int who;
 
 		read_cell(data + at, &cell);
 		memset(payload, (int)i, sizeof payload);
-		memcpy(a, payload, sizeof a);
-		memcpy(b, payload, sizeof b);
-		who = cell.to_client ? send_in(&fast, &cell, a) : send_out(&fast, &cell, a);
-		FUZZ_CHECK(who ==
-			   (cell.to_client ? send_in(&slow, &cell, b) : send_out(&slow, &cell, b)));
-		fuzz_same(a, sizeof a, b, sizeof b);
+		memcpy(body, payload, sizeof body);
+		who = cell.to_client ? send_in(&c, &cell, body) : send_out(&c, &cell, body);
 		check_who(&cell, who, &out_until, &in_ended);
 		if (who == cell.hop)
-			fuzz_same(a + VX6_CGO_TAG, BODY - VX6_CGO_TAG, payload + VX6_CGO_TAG,
+			fuzz_same(body + VX6_CGO_TAG, BODY - VX6_CGO_TAG, payload + VX6_CGO_TAG,
 				  BODY - VX6_CGO_TAG);
 		else if (cell.to_client && who < 0)
-			fuzz_same(a, sizeof a, zero, sizeof zero);
+			fuzz_same(body, sizeof body, zero, sizeof zero);
 	}
 	return 0;
 }
