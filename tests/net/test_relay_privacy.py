@@ -12,6 +12,7 @@ bob is a real agent where he is anonymous. Where he says who he is, it is onion.
 rest, alice among it, as to any peer.
 """
 import contextlib
+import json
 import os
 import socket
 import threading
@@ -20,7 +21,7 @@ import time
 import pytest
 
 import spy
-from lab import wait_for
+from lab import ROOT, wait_for
 from onion import Attended, Circuit, Hop, hello_over_link
 from overlay import PORT, Agent
 from programs import TcpServer, recv_exact
@@ -183,6 +184,49 @@ def test_no_relay_has_both_ends_nor_what_is_carried(path):
     gone = [n for n in path.known["r3"] if "address" not in n[0]]
     assert not spy.found(gone, spy.disk(path.agents["r3"].state)), "disk of r3"
     assert not spy.found(gone, path.agents["r3"].proc.log.read_bytes()), "log of r3"
+
+
+def shown_by(agent):
+    """All that its API tells who asks it for everything."""
+    paths = json.loads((ROOT / "schemas" / "openapi.json").read_text(encoding="utf-8"))["paths"]
+    heap, told = [], 0
+    for route in (r for r, how in paths.items() if "get" in how and "{" not in r):
+        status, _, value = agent.api.request("GET", route + ("?since=0&wait=0s" if route == "/v1/events" else ""))
+        told += status == 200
+        heap.append(f"{route} {json.dumps(value) if not isinstance(value, str) else value}")
+    assert told > 20, heap
+    return "\n".join(heap).encode()
+
+
+@pytest.mark.parametrize("anonymous", [True, False], ids=["anonymous", "named"])
+def test_what_the_target_shows_of_a_client(lab, anonymous):
+    """Peers, services, circuits, events, log: nothing of an anonymous one, also when it is refused; the id, and still no address, of one that says who
+    it is."""
+    path = Path(lab, "debug", anonymous)
+    alice, bob = path.alice, path.bob
+    known = spy.of_agent("bob", bob) if anonymous else \
+        spy.of_node("bob", path.identity.text, path.identity.node, path.identity.name) + spy.of_host("bob", path.bob_host)
+    try:
+        with path.transfer():
+            during = shown_by(alice)
+        service = alice.api.items("/v1/services")[0]
+        wait_for(lambda: alice.api.items("/v1/services")[0]["status"]["sessions"]["active"] == 0, 10, "the connection to end")
+        alice.api.call("PATCH", f"/v1/services/{service['id']}", {"access": {"default": "none", "node_ids": [alice.node_id()]}})
+        if anonymous:
+            with bob.connect(FORWARD_PORT) as s, contextlib.suppress(ConnectionError):
+                assert s.recv(1) == b""
+        else:
+            known += path.begin_client("anew")
+            assert path.inner.status(path.inner.open(path.service)) != 0
+        wait_for(lambda: alice.events("service.refused"), 10, "the refusal")
+        for what, heap in (("during", during), ("afterwards", shown_by(alice)), ("log", alice.proc.log.read_bytes())):
+            given_away = spy.found(known, heap)
+            assert not given_away if anonymous else given_away <= {"bob: id"}, f"{what}: {given_away}"
+        # whom the connection came from, as far as alice may know it, is to be seen, and so is a client that is not anonymous
+        assert "r3: address" in spy.found(spy.of_agent("r3", path.relays["r3"]), during)
+        assert anonymous or "bob: id" in spy.found(known, shown_by(alice))
+    finally:
+        path.close()
 
 
 def test_each_scanner_finds_what_is_planted(lab):
