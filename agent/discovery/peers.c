@@ -12,6 +12,7 @@ enum {
 	BACKOFF_MAX_MS = 3000,
 	BACKOFF_LONG_MS = 30000,
 	LONG_AFTER_MS = 5 * 60 * 1000,
+	DOUBT_PROBE_MS = 2000,
 	LASTING_MS =
 		10000, /* a session that lived so long was a success: the backoff begins anew */
 };
@@ -334,17 +335,33 @@ bool vx6_peers_owns(const struct vx6_peers *p, const struct vx6_session *s)
 	return false;
 }
 
+static void hurry(struct peer *e)
+{
+	if (e->st.state != VX6_PEER_BACKOFF || !e->spec.enabled)
+		return;
+	e->backoff_ms = 0;
+	vx6_timer_in_ms(&e->retry, 0);
+}
+
 void vx6_peers_hurry(struct vx6_peers *p)
 {
 	VX6_LIST_EACH(n, &p->all)
-	{
-		struct peer *e = VX6_CONTAINER_OF(n, struct peer, node);
+	hurry(VX6_CONTAINER_OF(n, struct peer, node));
+}
 
-		if (e->st.state == VX6_PEER_BACKOFF && e->spec.enabled) {
-			e->backoff_ms = 0;
-			vx6_timer_in_ms(&e->retry, 0);
-		}
-	}
+void vx6_peers_doubt(struct vx6_peers *p, const char *name)
+{
+	struct peer *e = find_name(p, name);
+	struct vx6_session *s = NULL;
+
+	if (!e)
+		return;
+	if (e->st.session)
+		s = vx6_sessions_by_id(p->cfg.sessions, e->st.session);
+	if (s)
+		vx6_session_probe(s, DOUBT_PROBE_MS);
+	else
+		hurry(e);
 }
 
 bool vx6_peers_has_name(const struct vx6_peers *p, const char *name)

@@ -62,6 +62,11 @@ bool vx6_peers_owns(const struct vx6_peers *p, const struct vx6_session *s);
 
 /** Peers in backoff dial at once: the network changed, or somebody wants to connect. */
 void vx6_peers_hurry(struct vx6_peers *p);
+/**
+ * Whoever answers at the address of petname @p name is not who is wanted under it. If he is there no more, that is found out now: an idle session
+ * with him would last for a minute, and the backoff is for when nobody waits.
+ */
+void vx6_peers_doubt(struct vx6_peers *p, const char *name);
 
 /** The node a petname stands for. @return false: no such petname, or its node has never been met */
 bool vx6_peers_by_name(const struct vx6_peers *p, const char *name, struct vx6_node_id *out);

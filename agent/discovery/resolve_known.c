@@ -105,6 +105,7 @@ static void by_peer(struct vx6_resolver *r, const char *name, const struct vx6_n
 	if (!vx6_names_find(r->cfg.names, VX6_BINDING_PIN, name, &pin) ||
 	    vx6_node_id_eq(&pin.node, node))
 		return;
+	vx6_peers_doubt(r->cfg.peers, name);
 	out->err = VX6_ERR(MISMATCH);
 	snprintf(out->detail, sizeof out->detail,
 		 "%s stands for %s here, but %s answers at its address now; give the peer that "

@@ -671,6 +671,39 @@ static void peers__one_node_behind_two_addresses__share_one_session(void **state
 	assert_int_equal(try(&to).code, VX6_E_OK);
 }
 
+static bool first_has_gone(void *arg)
+{
+	return bob.downs == 1 && first_backs_off(NULL);
+}
+
+/* A peer without a node id, whose place somebody else had for a while: nobody sends him anything, so nothing else would tell that he is gone. */
+static void peers__another_answered_there_and_is_gone__found_out_when_asked_for(void **state)
+{
+	struct vx6_peer_spec spec = spec_of_alice("friend");
+	struct vx6_target to = by_name("friend.web");
+	struct vx6_node_id meant = alice.id.id;
+
+	meant.b[5] ^= 1;
+	bob.on_session = tell_peers;
+	vx6_names_used(names, "friend", &meant, vx6_wall_ms());
+	assert_true(vx6_is_ok(vx6_peers_put(peers, "peer_1", &spec)));
+	test_run(first_is_up, NULL);
+	assert_int_equal(try(&to).code, VX6_E_WRONG_PEER);
+	test_run_ms(2500); /* he answers: the session stays */
+	assert_int_equal(bob.downs, 0);
+	vx6_mem_set_dead(alice.t, true);
+	test_run_ms(100);
+	assert_true(first_is_up(NULL));
+	assert_int_equal(try(&to).code, VX6_E_WRONG_PEER);
+	test_run(first_has_gone, NULL);
+	assert_int_equal(bob.last_down.code, VX6_E_TIMEOUT);
+	/* and whoever answers there next is asked at once */
+	vx6_mem_set_dead(alice.t, false);
+	assert_int_equal(try(&to).code, VX6_E_WRONG_PEER);
+	test_run_ms(50);
+	assert_true(first_is_up(NULL));
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -699,6 +732,7 @@ int main(void)
 		TEST(peers__pinned_node_is_another__backs_off_with_wrong_peer),
 		TEST(peers__nobody_answers__backs_off_and_recovers_in_a_hurry),
 		TEST(peers__one_node_behind_two_addresses__share_one_session),
+		TEST(peers__another_answered_there_and_is_gone__found_out_when_asked_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
