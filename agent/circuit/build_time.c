@@ -5,7 +5,7 @@
 
 #include "base/util.h"
 
-enum { GIVEN_UP = UINT32_MAX, PERCENTILE = 80, STAGGER_MIN_MS = 50 };
+enum { GIVEN_UP = UINT32_MAX, PERCENTILE = 80, STAGGER_MIN_MS = 50, STAGGER_MAX_MS = 1000 };
 
 struct ring {
 	uint32_t ms[VX6_BUILD_TIMES_RING]; /* GIVEN_UP: longer than all others */
@@ -108,7 +108,7 @@ uint32_t vx6_build_times_timeout(const struct vx6_build_times *t, unsigned hops)
 uint32_t vx6_build_times_stagger(const struct vx6_build_times *t, unsigned hops)
 {
 	const struct ring *r = &t->ring[ring_of(hops)];
-	uint32_t most = vx6_build_times_timeout(t, hops) / 2, ms;
+	uint32_t most = VX6_MIN(vx6_build_times_timeout(t, hops) / 2, (uint32_t)STAGGER_MAX_MS), ms;
 
 	if (r->n < VX6_BUILD_TIMES_ENOUGH)
 		return most;

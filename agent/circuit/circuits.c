@@ -274,7 +274,12 @@ void vx6_circuits_doubt(struct vx6_circuits *c, uint64_t route)
 
 	if (!r || c->stopping)
 		return;
-	r->in_doubt = true;
+	if (route_leg(r)) {
+		r->in_doubt = true;
+	} else {
+		r->direct_doubt_ms = circuits_now_ms(c);
+		r->retry_ms = 0;
+	}
 	route_keep(r);
 }
 

@@ -115,7 +115,7 @@ bool vx6_circuits_may(const struct vx6_circuits *c, const struct vx6_node_id *ta
 bool vx6_circuits_may_direct(const struct vx6_circuits *c, uint64_t route);
 /** Streams of @p route have no session. */
 void vx6_circuits_adrift(struct vx6_circuits *c, uint64_t route);
-/** The leg that carries them is in doubt, and there is no other. */
+/** The leg that carries them is in doubt, or the session without a circuit that does, and there is no other. */
 void vx6_circuits_doubt(struct vx6_circuits *c, uint64_t route);
 /** Relay info and endpoint record of @p node are known now, or are not to be had. */
 void vx6_circuits_learned(struct vx6_circuits *c, const struct vx6_node_id *node);

@@ -36,6 +36,7 @@ enum {
 	SUSPECT_MS = 30000, /* relays of a circuit that died are left out for so long */
 	SUSPECTS_MAX = 64,
 	NEST_OFF_MS = 600000,
+	DIRECT_DOUBT_MS = 5000, /* the direct way has answered by then, or its streams are adrift */
 	DIRECT_FIRST_MS = 5000, /* after streams went over to circuits, then ever more seldom */
 	DIRECT_MAX_MS = 300000,
 };
@@ -60,7 +61,9 @@ struct route {
 	struct vx6_list legs, waiting;
 	bool adrift;   /* streams have no session */
 	bool in_doubt; /* the only leg does not answer */
-	bool asked;    /* for the target's relay info */
+	uint64_t
+		direct_doubt_ms; /* since when the direct way does not, and a leg is to be there if it is lost; 0: it does */
+	bool asked; /* for the target's relay info */
 	unsigned failed_n;
 	uint64_t retry_ms;      /* no build before */
 	uint64_t used_ms;       /* last time that a leg had streams, or somebody asked */

@@ -42,7 +42,15 @@ static void count(const struct route *r, struct census *out)
 
 static bool is_wanted(const struct route *r)
 {
-	return !vx6_list_is_empty(&r->waiting) || r->adrift;
+	return !vx6_list_is_empty(&r->waiting) || r->adrift || r->direct_doubt_ms;
+}
+
+static const char *wanted_for(const struct route *r)
+{
+	if (r->adrift)
+		return "streams have lost their way";
+	return vx6_list_is_empty(&r->waiting) ? "the direct way does not answer"
+					      : "a connection waits";
 }
 
 /* ---- building ---- */
@@ -85,8 +93,7 @@ static void keep_wanted(struct route *r, const struct census *now, uint64_t now_
 	uint32_t slow_ms = vx6_build_times_stagger(r->c->cfg.times, r->how.hops + 1U);
 
 	if (now->building == 0)
-		(void)build(r, VX6_PURPOSE_ROUTE,
-			    r->adrift ? "streams have lost their circuit" : "a connection waits");
+		(void)build(r, VX6_PURPOSE_ROUTE, wanted_for(r));
 	else if (now->building == 1 && now_ms - now->building_ms >= slow_ms)
 		(void)build(r, VX6_PURPOSE_ROUTE, "the first one is slow");
 	else if (now->building == 1)
@@ -272,6 +279,8 @@ void route_keep(struct route *r)
 		r->adrift = false;
 	if (now.good > 1)
 		r->in_doubt = false;
+	if (now.good > 0 || now_ms - r->direct_doubt_ms >= DIRECT_DOUBT_MS)
+		r->direct_doubt_ms = 0;
 	if (now.streams == 0)
 		r->busy_since_ms = 0;
 	if (is_wanted(r) || now.building)
@@ -392,7 +401,7 @@ void circuits_keep(struct vx6_circuits *c)
 	{
 		struct route *r = VX6_CONTAINER_OF(node, struct route, lru);
 
-		if (vx6_list_is_empty(&r->legs) && vx6_list_is_empty(&r->waiting) && !r->adrift)
+		if (vx6_list_is_empty(&r->legs) && !is_wanted(r))
 			continue;
 		keep_leaving(r, now_ms);
 		keep_quick(r, now_ms);

@@ -244,7 +244,7 @@ static vx6_err take_ping(struct vx6_session *s, const struct vx6_ctl *m)
 	if (m->type == VX6_CTL_PONG) {
 		if (token == s->probe_token) {
 			vx6_timer_stop(&s->probe);
-			s->stalled = false;
+			resume_answered(s);
 		}
 		return VX6_OK;
 	}

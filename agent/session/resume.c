@@ -152,14 +152,15 @@ static bool is_lesser(struct vx6_link *link, void *user)
 	return s->is_duplicate || s->leaving;
 }
 
-/* A circuit that was built because others are in doubt. */
+/* A circuit that was built because others, or the direct way, are in doubt. */
 static void flee_to(struct vx6_session *s, const struct vx6_vxs_via *via)
 {
 	VX6_LIST_EACH(node, &s->m->all)
 	{
 		struct vx6_session *other = VX6_CONTAINER_OF(node, struct vx6_session, all);
 
-		if (other->stalled && other->route == s->route && other->state != SESSION_DEAD)
+		if (other->stalled && (other->route == s->route || !other->circuit) &&
+		    other->state != SESSION_DEAD)
 			vx6_vxs_flee(s->m->vxs, via, other->link);
 	}
 }
@@ -212,16 +213,48 @@ static bool is_this(struct vx6_link *link, void *user)
 	return link == user;
 }
 
-static void tell_doubt(struct vx6_session *s)
+static bool may_tell_doubt(struct vx6_session *s)
 {
 	struct vx6_sessions *m = s->m;
 	uint64_t now_ms = vx6_loop_now_ms(m->cfg.loop);
 
 	if (!m->cfg.events->doubt || m->draining ||
 	    (s->doubt_ms && now_ms - s->doubt_ms < DOUBT_EVERY_MS))
-		return;
+		return false;
 	s->doubt_ms = now_ms;
-	m->cfg.events->doubt(m->cfg.user, &s->node, s->route);
+	return true;
+}
+
+void resume_doubt(struct vx6_session *s)
+{
+	struct vx6_sessions *m = s->m;
+	uint64_t route = 0;
+	bool may_tell;
+
+	if (s->stalled || s->state == SESSION_DEAD)
+		return;
+	s->stalled = true;
+	may_tell = may_tell_doubt(s);
+	while (vx6_vxs_may_leave(m->vxs, &s->node, s->link, &route)) {
+		struct vx6_session *other = best(m, &s->node, route);
+
+		if (other && !other->stalled && !vx6_timer_is_armed(&other->probe)) {
+			struct vx6_vxs_via via = resume_via(other);
+
+			vx6_vxs_flee(m->vxs, &via, s->link);
+		} else if (may_tell) {
+			m->cfg.events->doubt(m->cfg.user, &s->node, route);
+		}
+	}
+}
+
+void resume_answered(struct vx6_session *s)
+{
+	bool was = s->stalled;
+
+	s->stalled = false;
+	if (was && !s->circuit)
+		resume_on(s->m, &s->node, 0);
 }
 
 /* Only the opener can go another way; the acceptor finds out whether this one lives. */
@@ -243,8 +276,8 @@ static void on_stalled_circuit(struct vx6_session *s)
 		via = resume_via(direct);
 		vx6_vxs_flee(s->m->vxs, &via, s->link);
 	}
-	if (vx6_vxs_rides_on(s->m->vxs, &s->node, s->link))
-		tell_doubt(s);
+	if (vx6_vxs_rides_on(s->m->vxs, &s->node, s->link) && may_tell_doubt(s))
+		s->m->cfg.events->doubt(s->m->cfg.user, &s->node, s->route);
 }
 
 /* Silence for a while: the session must show that it lives, and if there is another one nobody waits for that. */
@@ -257,8 +290,10 @@ static void on_stalled(void *user, const struct vx6_node_id *peer, struct vx6_li
 
 	if (!s)
 		return;
-	vx6_link_info(link, &info);
-	vx6_session_probe(s, VX6_MAX((uint32_t)STALL_PROBE_MS, 8 * (info.srtt_us / 1000)));
+	if (!silence_ask(s)) {
+		vx6_link_info(link, &info);
+		vx6_session_probe(s, VX6_MAX((uint32_t)STALL_PROBE_MS, 8 * (info.srtt_us / 1000)));
+	}
 	if (s->circuit) {
 		on_stalled_circuit(s);
 		return;

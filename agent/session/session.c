@@ -240,6 +240,7 @@ void session_probe(struct vx6_session *s, uint32_t ms, bool strict)
 	vx6_link_info(s->link, &info);
 	s->probe_rx = info.rx_bytes;
 	s->probe_ms = ms;
+	s->asked_ms = vx6_loop_now_ms(s->m->cfg.loop);
 	s->probe_strict = strict;
 	s->probe_token = vx6_random_u64();
 	vx6_wr_init(&w, buf, sizeof buf);

@@ -67,7 +67,7 @@ struct vx6_session {
 	bool proven;       /* which has proved the peer's onion key */
 	bool early;        /* a stream was opened before the peer's HELLO */
 	bool leaving;      /* by plan: its streams go on elsewhere */
-	bool stalled;      /* a circuit that has not answered since a stream on it stalled */
+	bool stalled;      /* owes an answer for so long that streams go elsewhere, if they can */
 	uint64_t doubt_ms; /* when somebody was last told so; 0: never */
 	uint64_t route;
 	const struct vx6_adopt_events *adopt_ev;
@@ -93,9 +93,10 @@ struct vx6_session {
 	uint32_t probe_ms;
 	bool probe_strict;             /* only the answer counts as a sign of life */
 	uint64_t probe_rx;             /* bytes of the link when it was last looked at */
+	uint64_t asked_ms;             /* when the probe began */
 	uint8_t binding[VX6_CB_BYTES]; /* of the link, once up */
-	/* silence.c: bytes that came, when they last grew, and whether much came of late */
-	uint64_t heard_bytes, heard_ms;
+	/* silence.c: bytes that came and went, when more last came, and whether much went either way of late */
+	uint64_t heard_bytes, said_bytes, heard_ms;
 	bool flowing;
 	struct vx6_list openings, arrivals;
 	size_t arrivals_n, early_n;
@@ -231,6 +232,10 @@ bool resume_in_force(const struct vx6_session *s);
 struct vx6_vxs_via resume_via(const struct vx6_session *s);
 /** @p s is up: streams without a carrier, and those of lesser ones, move to the best of its kind. */
 void resume_session_up(struct vx6_session *s);
+/** @p s, which is no circuit, does not answer: its streams that may go over circuits do so, at once or when there is one. */
+void resume_doubt(struct vx6_session *s);
+/** It does after all. */
+void resume_answered(struct vx6_session *s);
 /** Our addresses have changed under @p s: if it does not go on, its streams do so elsewhere. */
 void resume_moved(struct vx6_session *s);
 VX6_RES resume_take_ack(struct vx6_session *s, const struct vx6_ctl *m);
@@ -241,6 +246,8 @@ VX6_RES resume_take_adrift(struct vx6_session *s, const struct vx6_ctl *m);
 void silence_init(struct vx6_sessions *m);
 /** A stream on @p s may go on over circuits: when what it brings breaks off, that is looked into. */
 void silence_watch(struct vx6_session *s);
+/** Asks for a sign of life, where streams could go on over circuits. @return false: they could not */
+bool silence_ask(struct vx6_session *s);
 
 /* ---- dial.c ---- */
 

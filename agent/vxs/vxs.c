@@ -479,9 +479,10 @@ static bool is_for_route(const struct vxs_stream *v, uint64_t route)
 }
 
 bool vx6_vxs_may_leave(const struct vx6_vxs *m, const struct vx6_node_id *peer,
-		       const struct vx6_link *link)
+		       const struct vx6_link *link, uint64_t *route)
 {
 	struct vxs_peer *p = vxs_peer_find(m, peer);
+	uint64_t next = 0;
 
 	if (!p)
 		return false;
@@ -489,11 +490,13 @@ bool vx6_vxs_may_leave(const struct vx6_vxs *m, const struct vx6_node_id *peer,
 	{
 		const struct vxs_stream *v = VX6_CONTAINER_OF(node, struct vxs_stream, of_peer);
 
-		if (v->key.role == VXS_OPENER && v->base.link == link && v->routes.route &&
-		    !v->via_route && !v->ended)
-			return true;
+		if (v->key.role == VXS_OPENER && v->base.link == link && !v->via_route &&
+		    !v->ended && v->routes.route > *route && (!next || v->routes.route < next))
+			next = v->routes.route;
 	}
-	return false;
+	if (next)
+		*route = next;
+	return next != 0;
 }
 
 bool vx6_vxs_next_route(const struct vx6_vxs *m, const struct vx6_node_id *peer, uint64_t *route)

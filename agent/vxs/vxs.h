@@ -144,9 +144,12 @@ void vx6_vxs_acked(struct vx6_vxs *m, const struct vx6_vxs_via *via,
 bool vx6_vxs_rides_on(const struct vx6_vxs *m, const struct vx6_node_id *peer,
 		      const struct vx6_link *link);
 
-/** Whether a stream that we opened rides on @p link, one without a circuit, and may go on over circuits. */
+/**
+ * Whether a stream that we opened rides on @p link, one without a circuit, and may go on over circuits of a route above @p route, 0 being before the
+ * first. @param route the next such route, written only if there is one
+ */
 bool vx6_vxs_may_leave(const struct vx6_vxs *m, const struct vx6_node_id *peer,
-		       const struct vx6_link *link);
+		       const struct vx6_link *link, uint64_t *route);
 
 enum { VX6_VXS_ADRIFT_OPENED = 1, VX6_VXS_ADRIFT_ACCEPTED = 2 };
 /**

@@ -16,7 +16,8 @@ static void build_time__nothing_known__grows_with_hops(void **state)
 	assert_int_equal(vx6_build_times_timeout(t, 4), 5000);
 	assert_int_equal(vx6_build_times_timeout(t, 9), 10000);
 	assert_int_equal(vx6_build_times_timeout(t, 99), 10000);
-	assert_int_equal(vx6_build_times_stagger(t, 4), 2500);
+	assert_int_equal(vx6_build_times_stagger(t, 1), 1000);
+	assert_int_equal(vx6_build_times_stagger(t, 4), 1000);
 	assert_int_equal(vx6_build_times_median(t, 4), 0);
 	vx6_build_times_free(t);
 }
@@ -28,7 +29,7 @@ static void build_time__history__80th_percentile(void **state)
 	for (uint32_t i = 0; i < 1000; i++)
 		vx6_build_times_built(t, 4, 2000 + i % 100 * 10);
 	assert_int_equal(vx6_build_times_timeout(t, 4), 2790);
-	assert_int_equal(vx6_build_times_stagger(t, 4), 1395);
+	assert_int_equal(vx6_build_times_stagger(t, 4), 1000);
 	assert_int_equal(vx6_build_times_median(t, 4), 2490);
 	assert_int_equal(vx6_build_times_timeout(t, 3), 4000);
 	for (uint32_t i = 0; i < VX6_BUILD_TIMES_RING; i++)
