@@ -45,8 +45,7 @@ static void route_free(struct route *r)
 {
 	struct vx6_circuits *c = r->c;
 
-	VX6_LIST_EACH(node, &r->legs)
-	leg_free(VX6_CONTAINER_OF(node, struct leg, of_route));
+	VX6_ASSERT(vx6_list_is_empty(&r->legs) && vx6_list_is_empty(&r->waiting));
 	HASH_DELETE(hh, c->by_key, r);
 	HASH_DELETE(hh_id, c->by_id, r);
 	vx6_list_remove(&r->lru);
@@ -64,7 +63,7 @@ static bool make_room(struct vx6_circuits *c)
 		struct route *r = VX6_CONTAINER_OF(node, struct route, lru);
 
 		if (!vx6_list_is_empty(&r->legs) || !vx6_list_is_empty(&r->waiting) ||
-		    vx6_sessions_adrift(c->cfg.sessions, &r->target, r->id))
+		    vx6_sessions_uses_route(c->cfg.sessions, &r->target, r->id))
 			continue;
 		route_free(r);
 		return true;
@@ -108,7 +107,7 @@ uint64_t vx6_circuits_route(struct vx6_circuits *c, const struct vx6_node_id *ta
 	struct route_key key;
 	struct route *r;
 
-	if (how->via == VX6_ROUTE_DIRECT || c->stopping)
+	if (how->via == VX6_ROUTE_DIRECT || c->draining)
 		return 0;
 	key_of(target, how, &key);
 	r = route_of_key(c, &key);
@@ -161,7 +160,7 @@ bool vx6_circuits_may(const struct vx6_circuits *c, const struct vx6_node_id *ta
 {
 	struct vx6_circuits_node known;
 
-	if (c->stopping || how->via == VX6_ROUTE_DIRECT)
+	if (c->draining || how->via == VX6_ROUTE_DIRECT)
 		return false;
 	if (c->cfg.node(c->cfg.user, target, &known) && !(known.info.policy & VX6_RELAY_END))
 		return false;
@@ -205,7 +204,7 @@ static void on_tell(struct vx6_task *task)
 
 		free(VX6_CONTAINER_OF(node, struct vx6_circuits_wait, node));
 		if (vx6_is_ok(w.err)) {
-			s = vx6_circuits_session(c, w.route->id);
+			s = vx6_circuits_session(c, w.route);
 			/* it went between the event and its telling */
 			if (!s)
 				w.err = VX6_ERR(UNREACHABLE);
@@ -220,7 +219,7 @@ struct vx6_circuits_wait *vx6_circuits_want(struct vx6_circuits *c, uint64_t rou
 	struct route *r = route_of_id(c, route);
 	struct vx6_circuits_wait *w;
 
-	if (!r || c->stopping)
+	if (!r || c->draining)
 		return NULL;
 	route_touch(r);
 	if (vx6_list_is_empty(&r->waiting)) {
@@ -231,7 +230,7 @@ struct vx6_circuits_wait *vx6_circuits_want(struct vx6_circuits *c, uint64_t rou
 	}
 	w = vx6_zalloc(sizeof *w);
 	w->c = c;
-	w->route = r;
+	w->route = route;
 	w->cb = cb;
 	w->user = user;
 	w->until_ms = circuits_now_ms(c) + WAIT_MS;
@@ -247,6 +246,53 @@ void vx6_circuits_wait_cancel(struct vx6_circuits_wait *w)
 	free(w);
 }
 
+/* ---- what is not known ---- */
+
+bool circuits_ask(struct vx6_circuits *c, const struct vx6_node_id *who, bool anonymous)
+{
+	struct ask *a;
+
+	VX6_LIST_EACH(node, &c->asks)
+	{
+		a = VX6_CONTAINER_OF(node, struct ask, node);
+		if (a->anonymous == anonymous && vx6_node_id_eq(&a->who, who))
+			return true;
+	}
+	if (c->asks_n >= ASKS_MAX || c->draining)
+		return false;
+	a = vx6_zalloc(sizeof *a);
+	a->who = *who;
+	a->anonymous = anonymous;
+	vx6_list_push(&c->asks, &a->node);
+	c->asks_n++;
+	vx6_loop_defer(c->cfg.loop, &c->asking);
+	return true;
+}
+
+static struct ask ask_pop(struct vx6_circuits *c)
+{
+	struct ask *a = VX6_CONTAINER_OF(vx6_list_pop(&c->asks), struct ask, node), copy = *a;
+
+	c->asks_n--;
+	free(a);
+	return copy;
+}
+
+/* From a task: a lookup over circuits may begin with a circuit of its own. */
+static void on_asking(struct vx6_task *task)
+{
+	struct vx6_circuits *c = task->user;
+
+	for (size_t n = c->asks_n; n > 0 && c->asks_n > 0; n--) {
+		struct ask a = ask_pop(c);
+
+		if (!c->cfg.ask(c->cfg.user, &a.who, a.anonymous))
+			vx6_circuits_unknown(c, &a.who, a.anonymous, VX6_ERR(NOT_FOUND));
+	}
+	if (c->asks_n > 0)
+		vx6_loop_defer(c->cfg.loop, task);
+}
+
 /* ---- what sessions and the registry say ---- */
 
 bool vx6_circuits_may_direct(const struct vx6_circuits *c, uint64_t route)
@@ -260,7 +306,7 @@ void vx6_circuits_adrift(struct vx6_circuits *c, uint64_t route)
 {
 	struct route *r = route_of_id(c, route);
 
-	if (!r || c->stopping)
+	if (!r || c->draining)
 		return;
 	route_touch(r);
 	r->adrift = true;
@@ -272,32 +318,31 @@ void vx6_circuits_doubt(struct vx6_circuits *c, uint64_t route)
 {
 	struct route *r = route_of_id(c, route);
 
-	if (!r || c->stopping)
+	if (!r || c->draining)
 		return;
-	if (route_leg(r)) {
+	if (route_leg(r))
 		r->in_doubt = true;
-	} else {
+	else
 		r->direct_doubt_ms = circuits_now_ms(c);
-		r->retry_ms = 0;
-	}
+	r->retry_ms = 0;
 	route_keep(r);
 }
 
 void vx6_circuits_learned(struct vx6_circuits *c, const struct vx6_node_id *node)
 {
-	(void)node;
 	VX6_LIST_EACH(n, &c->routes)
 	{
 		struct route *r = VX6_CONTAINER_OF(n, struct route, lru);
 
-		if (!r->asked)
+		if (!r->asked || !vx6_node_id_eq(&r->asked_for, node))
 			continue;
 		r->asked = false;
 		route_keep(r);
 	}
 }
 
-static bool is_about(const struct route *r, const struct vx6_node_id *node)
+/* Whether no circuit of the route can do without @p node. */
+static bool needs(const struct route *r, const struct vx6_node_id *node)
 {
 	for (size_t i = 0; i < r->how.nodes_n; i++)
 		if (vx6_node_id_eq(&r->how.nodes[i], node))
@@ -305,17 +350,24 @@ static bool is_about(const struct route *r, const struct vx6_node_id *node)
 	return vx6_node_id_eq(&r->target, node);
 }
 
-void vx6_circuits_unknown(struct vx6_circuits *c, const struct vx6_node_id *node, vx6_err err)
+void vx6_circuits_unknown(struct vx6_circuits *c, const struct vx6_node_id *node, bool anonymous,
+			  vx6_err err)
 {
+	circuits_suspect(c, node);
 	VX6_LIST_EACH(n, &c->routes)
 	{
 		struct route *r = VX6_CONTAINER_OF(n, struct route, lru);
 
-		if (!r->asked || !is_about(r, node))
+		if (!r->asked || r->how.anonymous != anonymous ||
+		    !vx6_node_id_eq(&r->asked_for, node))
 			continue;
 		r->asked = false;
-		r->retry_ms = circuits_now_ms(c) + BACKOFF_MAX_MS;
-		route_refuse(r, err, "it is not known that circuits may lead to that node");
+		if (needs(r, node)) {
+			r->retry_ms = circuits_now_ms(c) + BACKOFF_MAX_MS;
+			route_refuse(r, err, "it is not known that circuits may lead to that node");
+		} else {
+			route_keep(r); /* through others */
+		}
 	}
 }
 
@@ -354,6 +406,7 @@ vx6_err vx6_circuits_build(struct vx6_circuits *c, const struct vx6_node_id *tar
 	return VX6_OK;
 }
 
+/* Make before break: the old one serves until the new one is open (leg_take_place()). */
 vx6_err vx6_circuits_rebuild(struct vx6_circuits *c, const char *id,
 			     char new_id[static VX6_CIRCUIT_ID_TEXT], char *detail)
 {
@@ -371,7 +424,7 @@ vx6_err vx6_circuits_rebuild(struct vx6_circuits *c, const char *id,
 	VX6_TRY(leg_begin(c, old->route, &how, old->purpose, "takes the place of another, as asked",
 			  &l, detail));
 	l->keep = old->keep;
-	old->leaving = true; /* once the new one is open */
+	memcpy(l->replaces, old->id, sizeof l->replaces);
 	memcpy(new_id, l->id, VX6_CIRCUIT_ID_TEXT);
 	return VX6_OK;
 }
@@ -392,6 +445,8 @@ void circuits_wake(struct vx6_circuits *c, uint64_t ms)
 {
 	uint64_t due = circuits_now_ms(c) + ms;
 
+	if (c->stopping)
+		return;
 	if (vx6_timer_is_armed(&c->tick) && c->tick_due_ms <= due)
 		return;
 	c->tick_due_ms = due;
@@ -412,29 +467,56 @@ struct vx6_circuits *vx6_circuits_new(const struct vx6_circuits_config *cfg)
 	vx6_list_init(&c->legs);
 	vx6_list_init(&c->closed);
 	vx6_list_init(&c->due);
+	vx6_list_init(&c->asks);
 	vx6_task_init(&c->tell, on_tell, c);
+	vx6_task_init(&c->asking, on_asking, c);
 	vx6_timer_init(cfg->loop, &c->tick, on_tick, c);
 	vx6_timer_init(cfg->loop, &c->watch, circuits_on_watch, c);
 	return c;
 }
 
+static void refuse_all(struct vx6_circuits *c, const char *detail)
+{
+	VX6_LIST_EACH(node, &c->routes)
+	route_refuse(VX6_CONTAINER_OF(node, struct route, lru), VX6_ERR(DRAINING), detail);
+}
+
+static void forget_asks(struct vx6_circuits *c)
+{
+	vx6_task_cancel(&c->asking);
+	while (c->asks_n > 0)
+		(void)ask_pop(c);
+}
+
+void vx6_circuits_drain(struct vx6_circuits *c)
+{
+	if (c->draining)
+		return;
+	c->draining = true;
+	forget_asks(c);
+	refuse_all(c, "draining");
+	circuits_wake(c, 0);
+}
+
+/* What a callback asks for meanwhile is refused: nothing begins any more. */
 void vx6_circuits_free(struct vx6_circuits *c)
 {
 	if (!c)
 		return;
-	c->stopping = true;
+	c->draining = c->stopping = true;
 	vx6_timer_stop(&c->tick);
 	vx6_timer_stop(&c->watch);
-	VX6_LIST_EACH(node, &c->legs)
-	leg_close(VX6_CONTAINER_OF(node, struct leg, all), VX6_ERR(DRAINING), "shutting down");
-	VX6_LIST_EACH(node, &c->routes)
-	route_refuse(VX6_CONTAINER_OF(node, struct route, lru), VX6_ERR(DRAINING), "shutting down");
-	vx6_task_cancel(&c->tell);
+	forget_asks(c);
+	while (!vx6_list_is_empty(&c->legs))
+		leg_close(VX6_CONTAINER_OF(c->legs.next, struct leg, all), VX6_ERR(DRAINING),
+			  "shutting down");
+	refuse_all(c, "shutting down");
 	on_tell(&c->tell);
-	VX6_LIST_EACH(node, &c->closed)
-	leg_free(VX6_CONTAINER_OF(node, struct leg, all));
-	VX6_LIST_EACH(node, &c->routes)
-	route_free(VX6_CONTAINER_OF(node, struct route, lru));
+	vx6_task_cancel(&c->tell);
+	while (!vx6_list_is_empty(&c->closed))
+		leg_free(VX6_CONTAINER_OF(c->closed.next, struct leg, all));
+	while (!vx6_list_is_empty(&c->routes))
+		route_free(VX6_CONTAINER_OF(c->routes.next, struct route, lru));
 	free(c->decisions);
 	free(c);
 }

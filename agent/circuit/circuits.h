@@ -10,7 +10,7 @@
  *          round trip
  * Limits:  VX6_CIRCUITS_MAX circuits, VX6_CIRCUITS_ROUTES_MAX routes; one build at a time and route, a second one when the first is slow
  * Threads: the loop's thread
- * Upcalls: never from inside a call down
+ * Upcalls: `cb` of a wait and `ask` never from inside a call down; the others of the config may come from there, and must not call back
  */
 #ifndef VX6_CIRCUIT_CIRCUITS_H
 #define VX6_CIRCUIT_CIRCUITS_H
@@ -67,8 +67,11 @@ struct vx6_circuits_config {
 	struct vx6_node_id self;
 	/** What is known of @p node. @return false: not enough for a hop */
 	bool (*node)(void *user, const struct vx6_node_id *node, struct vx6_circuits_node *out);
-	/** Asks around for a node's relay info and endpoint record; vx6_circuits_learned() when they came, vx6_circuits_unknown() when not. */
-	void (*ask)(void *user, const struct vx6_node_id *node, bool anonymous);
+	/**
+	 * Asks around for a node's relay info and endpoint record; vx6_circuits_learned() when they came, vx6_circuits_unknown() when not.
+	 * @return false: there is nobody to ask, and neither follows
+	 */
+	bool (*ask)(void *user, const struct vx6_node_id *node, bool anonymous);
 	/** Streams of an AUTO route go over circuits for now: the node may be reached directly again. Once in a while. */
 	void (*direct)(void *user, const struct vx6_node_id *node);
 	/** Where we stand, and how different nodes must be. */
@@ -83,8 +86,10 @@ struct vx6_circuits_config {
 
 /** @return owned; vx6_circuits_free() */
 struct vx6_circuits *vx6_circuits_new(const struct vx6_circuits_config *cfg);
-/** Closes every circuit. Before the sessions are freed. Accepts NULL. */
+/** Closes every circuit; whoever waits is told before this returns. Before the sessions are freed. Accepts NULL. */
 void vx6_circuits_free(struct vx6_circuits *c);
+/** Builds nothing more: those who wait are told DRAINING, circuits end when they have no streams. Before the sessions drain. */
+void vx6_circuits_drain(struct vx6_circuits *c);
 
 /**
  * The number of a route: what sessions over its circuits carry (vx6_adopt.route), and streams that may use them.
@@ -102,7 +107,7 @@ typedef void vx6_circuits_cb(void *user, vx6_err err, struct vx6_session *s, con
  * Sees to it that the route has a session.
  * @param cb once, never inside this call, unless cancelled: OK | NOT_FOUND (it is not known that the target takes circuits) | UNREACHABLE |
  *           errors of vx6_path_draw() | TIMEOUT | DRAINING
- * @return owned until then; NULL: no such route
+ * @return owned until then; NULL: no such route, or draining
  */
 struct vx6_circuits_wait *vx6_circuits_want(struct vx6_circuits *c, uint64_t route,
 					    vx6_circuits_cb *cb, void *user);
@@ -117,9 +122,11 @@ bool vx6_circuits_may_direct(const struct vx6_circuits *c, uint64_t route);
 void vx6_circuits_adrift(struct vx6_circuits *c, uint64_t route);
 /** The leg that carries them is in doubt, or the session without a circuit that does, and there is no other. */
 void vx6_circuits_doubt(struct vx6_circuits *c, uint64_t route);
-/** Relay info and endpoint record of @p node are known now, or are not to be had. */
+/** Relay info and endpoint record of @p node are known now. */
 void vx6_circuits_learned(struct vx6_circuits *c, const struct vx6_node_id *node);
-void vx6_circuits_unknown(struct vx6_circuits *c, const struct vx6_node_id *node, vx6_err err);
+/** They are not to be had. @param anonymous as in `ask`: what was asked in the open says nothing of what is asked over circuits, nor the other way round */
+void vx6_circuits_unknown(struct vx6_circuits *c, const struct vx6_node_id *node, bool anonymous,
+			  vx6_err err);
 /** Own addresses changed: links to first relays may be dead. */
 void vx6_circuits_moved(struct vx6_circuits *c);
 
@@ -129,7 +136,7 @@ void vx6_circuits_moved(struct vx6_circuits *c);
 VX6_RES vx6_circuits_build(struct vx6_circuits *c, const struct vx6_node_id *target,
 			   const struct vx6_routing *how, char id[static VX6_CIRCUIT_ID_TEXT],
 			   char *detail);
-/** Another one takes its place, and then its streams. @return VX6_OK | NOT_FOUND | those of vx6_circuits_build() */
+/** Another one takes its place once it is open, and then its streams; if it cannot be built all stays as it is. @return VX6_OK | NOT_FOUND | those of vx6_circuits_build() */
 VX6_RES vx6_circuits_rebuild(struct vx6_circuits *c, const char *id,
 			     char new_id[static VX6_CIRCUIT_ID_TEXT], char *detail);
 VX6_RES vx6_circuits_close(struct vx6_circuits *c, const char *id);

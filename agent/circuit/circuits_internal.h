@@ -28,7 +28,8 @@ enum {
 	SPARE_AFTER_MS = 300, /* a connection that lasts so long gets a spare */
 	SPARE_IDLE_MS = 30000,
 	LEG_IDLE_MS = 600000,
-	LEG_AGE_MS = 3600000, /* of an anonymous route: new streams begin on a newer one */
+	LEG_AGE_MS =
+		3600000, /* of an anonymous route, random by a quarter: streams move to a newer one */
 	POOL_IDLE_MS = 1800000,
 	POOL_WINDOW_MS = 600000, /* uses within this long say how many are kept */
 	PING_MS = 30000,    /* between looks at how far away the hops of a circuit in use are */
@@ -39,6 +40,9 @@ enum {
 	DIRECT_DOUBT_MS = 5000, /* the direct way has answered by then, or its streams are adrift */
 	DIRECT_FIRST_MS = 5000, /* after streams went over to circuits, then ever more seldom */
 	DIRECT_MAX_MS = 300000,
+	FLAP_MS =
+		2000, /* a leg that ends so soon has not proved that the next one will do better */
+	ASKS_MAX = 64,
 };
 
 struct leg;
@@ -63,9 +67,11 @@ struct route {
 	bool in_doubt; /* the only leg does not answer */
 	uint64_t
 		direct_doubt_ms; /* since when the direct way does not, and a leg is to be there if it is lost; 0: it does */
-	bool asked; /* for the target's relay info */
-	unsigned failed_n;
+	bool asked; /* for what is not known of `asked_for`, and waits for that */
+	struct vx6_node_id asked_for;
+	unsigned failed_n, flaps_n;
 	uint64_t retry_ms;      /* no build before */
+	uint64_t flap_ms;       /* nor before this, whatever is lost meanwhile */
 	uint64_t used_ms;       /* last time that a leg had streams, or somebody asked */
 	uint64_t busy_since_ms; /* streams without a break since; 0: none */
 	uint64_t direct_ms;     /* when the direct way was last tried again */
@@ -88,12 +94,15 @@ struct leg {
 	struct vx6_path path;
 	bool has_target, anonymous, nest;
 	struct vx6_node_id target;
-	bool open;                           /* built */
-	bool leaving;                        /* another one is to take its place */
-	bool is_drain;                       /* a relay of it asked for that */
-	bool keep;                           /* made by hand: not closed for being idle */
-	uint64_t session;                    /* 0: none */
+	bool open;     /* built */
+	bool leaving;  /* another one is to take its place */
+	bool is_drain; /* a relay of it asked for that */
+	bool keep;     /* made by hand: not closed for being idle */
+	char replaces
+		[VX6_CIRCUIT_ID_TEXT]; /* it takes the place of that one once it is open; empty: of none */
+	uint64_t session;              /* 0: none */
 	uint64_t began_ms, open_ms, idle_ms; /* of the loop; idle_ms: since when no stream */
+	uint64_t age_ms;                     /* anonymous: left when it is that old */
 	uint64_t seen_bytes, seen_ms; /* what had gone through it when that was last looked at */
 	uint32_t bytes_s;             /* between the last two looks */
 	uint32_t streams;
@@ -104,6 +113,9 @@ struct leg {
 	bool in_doubt;  /* it owes an answer for too long */
 	uint32_t timed; /* hops whose round trip was told to the pool of relays, a bit each */
 	bool extended;  /* came from the pool */
+	struct vx6_node_id refused; /* of the pool: a target that could not be reached from there */
+	bool has_refused;
+	unsigned refused_n;
 	struct vx6_circuit_show last; /* what it was, once it is over */
 	uint64_t opened_wall_ms;
 	char reason[VX6_CIRCUIT_WHY];
@@ -112,7 +124,7 @@ struct leg {
 struct vx6_circuits_wait {
 	struct vx6_list node; /* route.waiting or vx6_circuits.due */
 	struct vx6_circuits *c;
-	struct route *route;
+	uint64_t route;
 	vx6_circuits_cb *cb;
 	void *user;
 	uint64_t until_ms;
@@ -123,6 +135,13 @@ struct vx6_circuits_wait {
 struct suspect {
 	struct vx6_node_id node;
 	uint64_t until_ms;
+};
+
+/* Somebody of whom too little is known, to be asked for. */
+struct ask {
+	struct vx6_list node;
+	struct vx6_node_id who;
+	bool anonymous;
 };
 
 /* How often circuits of a kind were wanted lately. */
@@ -141,8 +160,10 @@ struct vx6_circuits {
 	uint64_t next_route;
 	struct vx6_list legs, closed;
 	size_t legs_n, closed_n;
-	struct vx6_list due; /* waits whose outcome is to be told */
-	struct vx6_task tell;
+	struct vx6_list due;  /* waits whose outcome is to be told */
+	struct vx6_list asks; /* not passed on yet */
+	size_t asks_n;
+	struct vx6_task tell, asking;
 	struct vx6_timer tick, watch;
 	uint64_t tick_due_ms;
 	struct suspect suspect[SUSPECTS_MAX];
@@ -154,7 +175,7 @@ struct vx6_circuits {
 	uint64_t decisions_n;
 	uint64_t id_ms, id_low; /* ids ascend */
 	struct vx6_ratelimit complaints;
-	bool stopping;
+	bool draining, stopping;
 };
 
 static inline uint64_t circuits_now_ms(const struct vx6_circuits *c)
@@ -168,6 +189,8 @@ static inline uint64_t circuits_now_ms(const struct vx6_circuits *c)
 void route_serve(struct route *r);
 /** They get @p err instead. */
 void route_refuse(struct route *r, vx6_err err, const char *detail);
+/** Has @p who asked for, from a task. @return false: too many are being asked for */
+bool circuits_ask(struct vx6_circuits *c, const struct vx6_node_id *who, bool anonymous);
 /** The tick comes no later than in @p ms. */
 void circuits_wake(struct vx6_circuits *c, uint64_t ms);
 
@@ -180,8 +203,10 @@ VX6_RES leg_begin(struct vx6_circuits *c, struct route *r, const struct vx6_rout
 /** A circuit of the pool that fits gets the route's target as its last hop. @return false: there is none */
 bool leg_from_pool(struct route *r, enum vx6_circuit_purpose purpose, const char *why);
 void leg_close(struct leg *l, vx6_err err, const char *why);
-/** Frees what is over. */
+/** Frees one that is over. */
 void leg_free(struct leg *l);
+/** @p node is left out of draws for a while. */
+void circuits_suspect(struct vx6_circuits *c, const struct vx6_node_id *node);
 /** Asks each hop for a sign of life, to know how far away it is. */
 void leg_ping(struct leg *l);
 struct vx6_session *leg_session(const struct leg *l);
@@ -192,8 +217,10 @@ void leg_refresh(struct leg *l, uint64_t now_ms);
 
 /* ---- circuits_keep.c ---- */
 
-/** A build has failed: the next one waits. */
+/** A build has failed: the next one waits; after many those who wait are told. */
 void route_failed(struct route *r, vx6_err err, const char *detail);
+/** A leg has ended soon after it was open: if the one before it did, too, the next build waits. */
+void route_flapped(struct route *r);
 /** Begins what the route is missing, ends what it has too much. */
 void route_keep(struct route *r);
 void circuits_keep(struct vx6_circuits *c);

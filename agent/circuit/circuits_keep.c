@@ -5,6 +5,8 @@
  *   streams run                                                    -> a spare is built, through other relays
  *   another leg is quicker by far, a relay drains, a leg is old    -> streams move, then the old leg goes
  *   nothing runs                                                   -> spares go, later legs, last those of the pool
+ *
+ * Waits are random by a third: nobody shall tell by the beat of our building which circuits are one client's.
  */
 #include "circuit/circuits_internal.h"
 
@@ -13,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/util.h"
+#include "crypto/secret.h"
 
 enum { FLOW_BYTES_S = 128 * 1024 };
 
@@ -55,14 +58,34 @@ static const char *wanted_for(const struct route *r)
 
 /* ---- building ---- */
 
+static uint64_t backoff_ms(unsigned failed_n)
+{
+	uint64_t ms = VX6_MIN((uint64_t)BACKOFF_FIRST_MS << VX6_MIN(failed_n, 8U),
+			      (uint64_t)BACKOFF_MAX_MS);
+
+	return ms + vx6_random_below((uint32_t)ms / 3);
+}
+
 void route_failed(struct route *r, vx6_err err, const char *detail)
 {
-	uint64_t wait = (uint64_t)BACKOFF_FIRST_MS << VX6_MIN(r->failed_n, 8U);
+	uint64_t wait = backoff_ms(r->failed_n);
 
 	r->failed_n++;
 	r->err = err;
 	vx6_strlcpy(r->detail, detail, sizeof r->detail);
-	r->retry_ms = circuits_now_ms(r->c) + VX6_MIN(wait, (uint64_t)BACKOFF_MAX_MS);
+	r->retry_ms = circuits_now_ms(r->c) + wait;
+	circuits_wake(r->c, wait);
+	if (r->failed_n >= TRIES_MAX)
+		route_refuse(r, err, detail);
+}
+
+/* The first one that ends so soon is replaced at once. */
+void route_flapped(struct route *r)
+{
+	uint64_t wait = r->flaps_n > 0 ? backoff_ms(r->flaps_n - 1) : 0;
+
+	r->flaps_n++;
+	r->flap_ms = circuits_now_ms(r->c) + wait;
 	circuits_wake(r->c, wait);
 }
 
@@ -83,7 +106,7 @@ static bool build(struct route *r, enum vx6_circuit_purpose purpose, const char 
 	}
 	circuits_decide(r->c, &r->target, "", "route", "not built: %s", detail);
 	route_failed(r, err, detail);
-	if (purpose == VX6_PURPOSE_ROUTE && (r->failed_n >= TRIES_MAX || err.code != VX6_E_FULL))
+	if (purpose == VX6_PURPOSE_ROUTE && err.code != VX6_E_FULL)
 		route_refuse(r, err, detail);
 	return false;
 }
@@ -164,7 +187,7 @@ bool route_move_off(struct route *r, struct leg *l, const char *why)
 
 static bool is_old(const struct leg *l, uint64_t now_ms)
 {
-	return l->anonymous && l->open && now_ms - l->open_ms >= LEG_AGE_MS;
+	return l->anonymous && l->open && now_ms - l->open_ms >= l->age_ms;
 }
 
 /* A leg that has to be left waits until another one is there: make before break. */
@@ -198,13 +221,14 @@ static uint64_t worth_us(const struct leg *busy, uint64_t other_us)
 	return busy->bytes_s >= FLOW_BYTES_S ? 4 * other_us : other_us + other_us / 2;
 }
 
+/* Never an anonymous one: a relay that delays what passes through it could choose the circuit that is used. */
 static void keep_quick(struct route *r, uint64_t now_ms)
 {
 	struct leg *busy = NULL, *other;
 	uint32_t now_us, then_us;
 	char why[VX6_CIRCUIT_WHY];
 
-	if (now_ms - r->moved_ms < BETTER_MS)
+	if (r->how.anonymous || now_ms - r->moved_ms < BETTER_MS)
 		return;
 	VX6_LIST_EACH(node, &r->legs)
 	{
@@ -272,12 +296,12 @@ void route_keep(struct route *r)
 	uint64_t now_ms = circuits_now_ms(r->c);
 	struct census now;
 
-	if (r->c->stopping)
+	if (r->c->draining)
 		return;
 	count(r, &now);
 	if (r->adrift && !vx6_sessions_adrift(r->c->cfg.sessions, &r->target, r->id))
 		r->adrift = false;
-	if (now.good > 1)
+	if (now.good > 1 || vx6_list_is_empty(&r->legs))
 		r->in_doubt = false;
 	if (now.good > 0 || now_ms - r->direct_doubt_ms >= DIRECT_DOUBT_MS)
 		r->direct_doubt_ms = 0;
@@ -285,7 +309,7 @@ void route_keep(struct route *r)
 		r->busy_since_ms = 0;
 	if (is_wanted(r) || now.building)
 		circuits_wake(r->c, TICK_MS);
-	if (r->asked || now_ms < r->retry_ms)
+	if (r->asked || now_ms < VX6_MAX(r->retry_ms, r->flap_ms))
 		return;
 	if (is_wanted(r) && now.good == 0)
 		keep_wanted(r, &now, now_ms);
@@ -352,9 +376,9 @@ static bool is_of_kind(const struct leg *l, const struct demand *d)
 
 void pool_failed(struct vx6_circuits *c)
 {
-	uint64_t wait = (uint64_t)TICK_MS << VX6_MIN(++c->pool_failed_n, 8U);
+	uint32_t wait = (uint32_t)TICK_MS << VX6_MIN(++c->pool_failed_n, 8U);
 
-	c->pool_retry_ms = circuits_now_ms(c) + wait;
+	c->pool_retry_ms = circuits_now_ms(c) + wait + vx6_random_below(wait / 3);
 }
 
 /* One build at a time: a pool is for later. */
@@ -385,6 +409,12 @@ static void pool_keep(struct vx6_circuits *c, uint64_t now_ms)
 
 /* ---- all ---- */
 
+static void keep_draining(struct leg *l)
+{
+	if (!l->open || l->streams == 0)
+		leg_close(l, VX6_ERR(DRAINING), "draining");
+}
+
 void circuits_keep(struct vx6_circuits *c)
 {
 	uint64_t now_ms = circuits_now_ms(c);
@@ -394,6 +424,8 @@ void circuits_keep(struct vx6_circuits *c)
 		struct leg *l = VX6_CONTAINER_OF(node, struct leg, all);
 
 		leg_refresh(l, now_ms);
+		if (l->route && l->open && now_ms - l->open_ms >= FLAP_MS)
+			l->route->failed_n = l->route->flaps_n = 0;
 		if (l->open && l->streams > 0 && now_ms - l->pinged_ms >= PING_MS)
 			leg_ping(l);
 	}
@@ -410,8 +442,16 @@ void circuits_keep(struct vx6_circuits *c)
 		give_up_late(r, now_ms);
 	}
 	VX6_LIST_EACH(node, &c->legs)
-	keep_idle(VX6_CONTAINER_OF(node, struct leg, all), now_ms);
-	pool_keep(c, now_ms);
+	{
+		struct leg *l = VX6_CONTAINER_OF(node, struct leg, all);
+
+		if (c->draining)
+			keep_draining(l);
+		else
+			keep_idle(l, now_ms);
+	}
+	if (!c->draining)
+		pool_keep(c, now_ms);
 	circuits_watch(c);
 	if (!vx6_list_is_empty(&c->legs))
 		circuits_wake(c, TICK_MS);

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/util.h"
+#include "crypto/secret.h"
 
 enum { MEASURE_MS = 200 }; /* a shorter time says little */
 
@@ -26,8 +27,10 @@ struct vx6_session *leg_session(const struct leg *l)
 
 bool leg_is_good(const struct leg *l)
 {
-	return l->circuit && l->open && !l->leaving && !l->is_drain && !l->in_doubt &&
-	       leg_session(l) != NULL;
+	const struct vx6_session *s = leg_session(l);
+
+	return l->circuit && l->open && !l->leaving && !l->is_drain && !l->in_doubt && s &&
+	       vx6_session_takes_streams(s);
 }
 
 struct leg *leg_find(const struct vx6_circuits *c, const char *id)
@@ -133,16 +136,9 @@ void leg_show(const struct leg *l, struct vx6_circuit_show *out)
 
 void leg_free(struct leg *l)
 {
-	struct vx6_circuits *c = l->c;
-
-	if (l->circuit) {
-		vx6_circuit_close(l->circuit, VX6_ERR(DRAINING));
-		c->legs_n--;
-	} else {
-		c->closed_n--;
-	}
+	VX6_ASSERT(!l->circuit);
+	l->c->closed_n--;
 	vx6_list_remove(&l->all);
-	vx6_list_remove(&l->of_route);
 	free(l);
 }
 
@@ -177,13 +173,17 @@ static void tell(struct leg *l, enum vx6_circuits_news what, const char *why)
 		c->cfg.news(c->cfg.user, what, l->id, l->has_target ? &l->target : NULL, why);
 }
 
+/* The session outlives the circuit by some turns of the loop, and perhaps this struct: it is not to come back here. */
 void leg_close(struct leg *l, vx6_err err, const char *why)
 {
 	struct vx6_circuit *circuit = l->circuit;
+	struct vx6_session *s = leg_session(l);
 	struct route *r = l->route;
 
 	circuits_decide(l->c, l->has_target ? &l->target : NULL, l->id, "close", "%s", why);
 	tell(l, VX6_NEWS_CLOSED, why);
+	if (s)
+		vx6_session_disown(s);
 	leg_over(l, err, why);
 	vx6_circuit_close(circuit, vx6_is_ok(err) ? VX6_ERR(CLOSED) : err);
 	if (r)
@@ -192,7 +192,7 @@ void leg_close(struct leg *l, vx6_err err, const char *why)
 
 /* ---- relays that failed ---- */
 
-static void suspect(struct vx6_circuits *c, const struct vx6_node_id *node)
+void circuits_suspect(struct vx6_circuits *c, const struct vx6_node_id *node)
 {
 	struct suspect *s = &c->suspect[c->suspect_next++ % SUSPECTS_MAX];
 
@@ -250,7 +250,7 @@ static void blame(struct leg *l, vx6_err why, int hop)
 		vx6_relays_seen_failure(c->cfg.relays, node,
 					hop < 0 ? VX6_RELAY_TIMEOUT : failure_of(why, l->open),
 					vx6_wall_s());
-		suspect(c, node);
+		circuits_suspect(c, node);
 	}
 }
 
@@ -302,6 +302,8 @@ static void on_down(void *user, struct vx6_circuit *circuit, vx6_err why, int ho
 	leg_over(l, why, text);
 	if (r && !was_open)
 		route_failed(r, why, text);
+	else if (r && circuits_now_ms(c) - l->open_ms < FLAP_MS)
+		route_flapped(r);
 	if (r)
 		route_keep(r);
 }
@@ -329,6 +331,22 @@ static vx6_err adopt(struct leg *l)
 	VX6_TRY(vx6_sessions_adopt(l->c->cfg.sessions, link, &how, &s));
 	l->session = vx6_session_id(s);
 	return VX6_OK;
+}
+
+/* The one that this one was made for goes, or is left by its streams. */
+static void take_place(struct leg *l)
+{
+	struct leg *old = l->replaces[0] ? leg_find(l->c, l->replaces) : NULL;
+
+	l->replaces[0] = '\0';
+	if (!old || old == l)
+		return;
+	if (!old->route || !old->open || old->streams == 0) {
+		leg_close(old, VX6_OK, "another one has taken its place");
+		return;
+	}
+	l->purpose = old->purpose;
+	(void)route_move_off(old->route, old, "another one takes its place, as asked");
 }
 
 static void note_built(struct leg *l)
@@ -367,18 +385,20 @@ static void on_built(void *user, struct vx6_circuit *circuit)
 		c->pool_failed_n = 0;
 	l->open = true;
 	l->open_ms = l->idle_ms = now_ms;
+	l->age_ms = LEG_AGE_MS / 4 * 3 + vx6_random_below(LEG_AGE_MS / 2);
 	circuits_decide(c, l->has_target ? &l->target : NULL, l->id, "build", "open after %llu ms",
 			(unsigned long long)(now_ms - l->began_ms));
 	if (l->route)
 		err = adopt(l);
 	if (!vx6_is_ok(err)) {
+		route_failed(l->route, err, "no session could be made over a circuit");
 		leg_close(l, err, "no session could be made over it");
 		return;
 	}
 	leg_ping(l);
 	tell(l, VX6_NEWS_BUILT, l->reason);
+	take_place(l);
 	if (l->route) {
-		l->route->failed_n = 0;
 		route_serve(l->route);
 		route_keep(l->route);
 	}
@@ -394,9 +414,9 @@ static void on_refused(void *user, struct vx6_circuit *circuit, vx6_err why)
 
 	(void)circuit;
 	snprintf(text, sizeof text, "the target could not be reached: %s", vx6_err_text(why));
-	leg_close(l, why, text);
 	if (r)
 		route_failed(r, why, text);
+	leg_close(l, why, text);
 }
 
 static void on_draining(void *user, struct vx6_circuit *circuit, int hop, uint16_t code)
@@ -407,7 +427,7 @@ static void on_draining(void *user, struct vx6_circuit *circuit, int hop, uint16
 	(void)code;
 	l->is_drain = true;
 	if (hop >= 0 && (size_t)hop < l->path.n)
-		suspect(l->c, &l->path.hop[hop].node);
+		circuits_suspect(l->c, &l->path.hop[hop].node);
 	if (l->route)
 		route_keep(l->route);
 	circuits_wake(l->c, 0);
@@ -476,16 +496,17 @@ static bool key_of(const struct vx6_relay_info *info, uint64_t now_s, uint8_t ou
 	return false;
 }
 
-/* @return AGAIN: asked for */
-static vx6_err plan_hop(struct vx6_circuits *c, const struct vx6_node_id *node, bool anonymous,
-			struct vx6_circuit_hop *out, uint32_t *policy)
+/* @return AGAIN: asked for | PEER_UNKNOWN: it cannot even be asked for now */
+static vx6_err plan_hop(struct vx6_circuits *c, struct route *r, const struct vx6_node_id *node,
+			bool anonymous, struct vx6_circuit_hop *out, uint32_t *policy)
 {
 	struct vx6_circuits_node known;
 
 	if (!c->cfg.node(c->cfg.user, node, &known) ||
 	    !key_of(&known.info, vx6_wall_s(), out->onion_key)) {
-		c->cfg.ask(c->cfg.user, node, anonymous);
-		return VX6_ERR(AGAIN);
+		if (r)
+			r->asked_for = *node;
+		return circuits_ask(c, node, anonymous) ? VX6_ERR(AGAIN) : VX6_ERR(PEER_UNKNOWN);
 	}
 	out->node = *node;
 	out->record = known.endpoint;
@@ -501,10 +522,11 @@ static vx6_err plan(struct leg *l, const struct vx6_routing *how, struct vx6_cir
 
 	*out = (struct vx6_circuit_plan){.anonymous = how->anonymous};
 	for (size_t i = 0; i < l->path.n; i++)
-		VX6_TRY(plan_hop(c, &l->path.hop[i].node, how->anonymous, &out->hop[out->hops_n++],
-				 &policy));
+		VX6_TRY(plan_hop(c, l->route, &l->path.hop[i].node, how->anonymous,
+				 &out->hop[out->hops_n++], &policy));
 	if (l->has_target)
-		VX6_TRY(plan_hop(c, &l->target, how->anonymous, &out->hop[out->hops_n++], &policy));
+		VX6_TRY(plan_hop(c, l->route, &l->target, how->anonymous, &out->hop[out->hops_n++],
+				 &policy));
 	out->timeout_ms = vx6_build_times_timeout(c->cfg.times, out->hops_n);
 	out->nest = out->hops_n > 1 && (policy & VX6_RELAY_NEST) &&
 		    !(l->route && circuits_now_ms(c) < l->route->nest_off_ms);
@@ -589,6 +611,10 @@ vx6_err leg_begin(struct vx6_circuits *c, struct route *r, const struct vx6_rout
 	struct leg *l;
 	vx6_err err;
 
+	if (c->draining) {
+		vx6_strlcpy(detail, "draining", VX6_CIRCUIT_WHY);
+		return VX6_ERR(DRAINING);
+	}
 	if (c->legs_n >= VX6_CIRCUITS_MAX) {
 		vx6_strlcpy(detail, "too many circuits", VX6_CIRCUIT_WHY);
 		return VX6_ERR(FULL);
@@ -698,7 +724,7 @@ bool leg_from_pool(struct route *r, enum vx6_circuit_purpose purpose, const char
 		struct leg *l = VX6_CONTAINER_OF(node, struct leg, all);
 
 		if (!fits(l, r) || overlaps(l, r) ||
-		    !vx6_is_ok(plan_hop(c, &r->target, r->how.anonymous, &hop, &policy)) ||
+		    !vx6_is_ok(plan_hop(c, r, &r->target, r->how.anonymous, &hop, &policy)) ||
 		    !vx6_is_ok(vx6_circuit_extend(l->circuit, &hop,
 						  vx6_build_times_timeout(c->cfg.times, 1))))
 			continue;

@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -64,20 +65,44 @@ void vx6_circuits_decisions(const struct vx6_circuits *c,
 
 /* ---- circuits ---- */
 
+static int by_id(const void *a, const void *b)
+{
+	return strcmp((*(const struct leg *const *)a)->id, (*(const struct leg *const *)b)->id);
+}
+
+/* Those that live are in the order of their ids; those that are over are in the order of their ends. */
+static size_t closed_by_id(const struct vx6_circuits *c,
+			   const struct leg *out[static VX6_CIRCUITS_CLOSED])
+{
+	size_t n = 0;
+
+	VX6_LIST_EACH(node, (struct vx6_list *)&c->closed)
+	out[n++] = VX6_CONTAINER_OF(node, struct leg, all);
+	qsort(out, n, sizeof *out, by_id);
+	return n;
+}
+
 void vx6_circuits_each(const struct vx6_circuits *c,
 		       bool (*fn)(void *user, const struct vx6_circuit_show *row), void *user)
 {
+	const struct leg *over[VX6_CIRCUITS_CLOSED];
+	size_t n = closed_by_id(c, over), i = 0;
 	struct vx6_circuit_show row;
 
-	VX6_LIST_EACH(node, (struct vx6_list *)&c->closed)
-	if (!fn(user, &VX6_CONTAINER_OF(node, struct leg, all)->last))
-		return;
 	VX6_LIST_EACH(node, (struct vx6_list *)&c->legs)
 	{
-		leg_show(VX6_CONTAINER_OF(node, struct leg, all), &row);
+		const struct leg *l = VX6_CONTAINER_OF(node, struct leg, all);
+
+		for (; i < n && strcmp(over[i]->id, l->id) < 0; i++)
+			if (!fn(user, &over[i]->last))
+				return;
+		leg_show(l, &row);
 		if (!fn(user, &row))
 			return;
 	}
+	for (; i < n; i++)
+		if (!fn(user, &over[i]->last))
+			return;
 }
 
 void vx6_circuits_of_link(const struct vx6_circuits *c, const struct vx6_link *link,

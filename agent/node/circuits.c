@@ -135,6 +135,7 @@ static void on_asked(void *user, const struct vx6_resolution *res)
 	struct vx6_node *node = a->node;
 	struct vx6_node_id who = a->who;
 	struct vx6_circuits_node known;
+	bool anonymous = a->anonymous;
 	vx6_err err = res->err;
 
 	vx6_list_remove(&a->of_node);
@@ -145,29 +146,36 @@ static void on_asked(void *user, const struct vx6_resolution *res)
 		vx6_circuits_learned(node->circuits, &who);
 		return;
 	}
-	vx6_circuits_unknown(node->circuits, &who, vx6_is_ok(err) ? VX6_ERR(NOT_FOUND) : err);
+	vx6_circuits_unknown(node->circuits, &who, anonymous,
+			     vx6_is_ok(err) ? VX6_ERR(NOT_FOUND) : err);
 }
 
-static void ask(void *user, const struct vx6_node_id *who, bool anonymous)
+/* In the open and over circuits side by side: neither is held up, or answered, by the other. */
+static bool ask(void *user, const struct vx6_node_id *who, bool anonymous)
 {
 	struct vx6_node *node = user;
 	struct vx6_resolve_ask how = {.fresh = true, .want_relay = true, .anonymous = anonymous};
 	struct circuits_ask *a;
 
 	VX6_LIST_EACH(n, &node->circuit_asks)
-	if (vx6_node_id_eq(&VX6_CONTAINER_OF(n, struct circuits_ask, of_node)->who, who))
-		return;
+	{
+		a = VX6_CONTAINER_OF(n, struct circuits_ask, of_node);
+		if (a->anonymous == anonymous && vx6_node_id_eq(&a->who, who))
+			return true;
+	}
 	how.target.has_node_id = true;
 	how.target.node_id = *who;
 	a = vx6_zalloc(sizeof *a);
 	a->node = node;
 	a->who = *who;
+	a->anonymous = anonymous;
 	vx6_list_push(&node->circuit_asks, &a->of_node);
 	a->resolving = vx6_resolve(node->resolver, &how, on_asked, a);
 	if (a->resolving)
-		return;
+		return true;
 	vx6_list_remove(&a->of_node);
 	free(a);
+	return false;
 }
 
 static void stop_asking(struct vx6_node *node)

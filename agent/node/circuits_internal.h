@@ -57,6 +57,7 @@ struct circuits_ask {
 	struct vx6_list of_node; /* vx6_node.circuit_asks */
 	struct vx6_node *node;
 	struct vx6_node_id who;
+	bool anonymous;
 	struct vx6_resolving *resolving;
 };
 

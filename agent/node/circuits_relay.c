@@ -243,6 +243,7 @@ void circuits_drain(struct vx6_node *node, uint32_t ms)
 	if (!node->relay)
 		return;
 	circuits_announce(node);
+	vx6_circuits_drain(node->circuits);
 	vx6_relay_drain(node->relay, ms);
 }
 

@@ -53,6 +53,12 @@ void session_tell_down(struct vx6_session *s, vx6_err why)
 		s->adopt_ev->down(s->adopt_user, s, why);
 }
 
+void vx6_session_disown(struct vx6_session *s)
+{
+	s->adopt_ev = NULL;
+	s->adopt_user = NULL;
+}
+
 /* ---- the end of the manager, which owns none of these links ---- */
 
 static void nobody_stream(struct vx6_link *link, struct vx6_stream *stream, void *user)

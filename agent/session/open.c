@@ -216,6 +216,16 @@ static bool are_for(const struct vx6_vxs_routes *routes, const struct vx6_sessio
 	return s->route ? routes->route == s->route : routes->direct;
 }
 
+static bool is_early(const struct vx6_session *s)
+{
+	return s->state == SESSION_HELLO && s->initiator && s->proven;
+}
+
+bool vx6_session_takes_streams(const struct vx6_session *s)
+{
+	return s->state == SESSION_UP || is_early(s);
+}
+
 vx6_err vx6_session_open(struct vx6_session *s, const struct vx6_open *what,
 			 const struct vx6_opening_events *ev, void *user, struct vx6_opening **out)
 {
@@ -227,7 +237,7 @@ vx6_err vx6_session_open_routed(struct vx6_session *s, const struct vx6_open *wh
 				const struct vx6_opening_events *ev, void *user,
 				struct vx6_opening **out)
 {
-	bool early = s->state == SESSION_HELLO && s->initiator && s->proven;
+	bool early = is_early(s);
 	struct vx6_opening *o;
 	vx6_err err;
 

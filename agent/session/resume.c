@@ -369,6 +369,12 @@ void vx6_sessions_leave(struct vx6_sessions *m, struct vx6_session *s)
 		leave_for(s, best(m, &s->node, s->route));
 }
 
+bool vx6_sessions_uses_route(const struct vx6_sessions *m, const struct vx6_node_id *node,
+			     uint64_t route)
+{
+	return vx6_vxs_uses_route(m->vxs, node, route);
+}
+
 size_t vx6_sessions_resumable(const struct vx6_sessions *m)
 {
 	return vx6_vxs_count(m->vxs);

@@ -194,6 +194,10 @@ VX6_RES vx6_sessions_adopt(struct vx6_sessions *m, struct vx6_link *link,
 bool vx6_session_is_circuit(const struct vx6_session *s);
 /** 0: not over a circuit; VX6_ROUTE_ACCEPTED */
 uint64_t vx6_session_route(const struct vx6_session *s);
+/** Whoever had the link of @p s adopted hears nothing of it any more. */
+void vx6_session_disown(struct vx6_session *s);
+/** Whether a stream could be opened on it now: it is up and not draining, or it was adopted as `proven` and its HELLO is under way. */
+bool vx6_session_takes_streams(const struct vx6_session *s);
 /** The best session with @p node over the circuits of @p route that takes new streams, or NULL. Several may be up side by side. */
 struct vx6_session *vx6_sessions_find_route(struct vx6_sessions *m, const struct vx6_node_id *node,
 					    uint64_t route);
@@ -218,6 +222,9 @@ void vx6_sessions_give_up(struct vx6_sessions *m, const struct vx6_node_id *node
 void vx6_sessions_leave(struct vx6_sessions *m, struct vx6_session *s);
 /** Resumable streams that are not closed. */
 size_t vx6_sessions_resumable(const struct vx6_sessions *m);
+/** Whether a stream that we opened to @p node is open and may go on over the circuits of @p route. */
+bool vx6_sessions_uses_route(const struct vx6_sessions *m, const struct vx6_node_id *node,
+			     uint64_t route);
 
 /* ---- one session ---- */
 

@@ -499,6 +499,22 @@ bool vx6_vxs_may_leave(const struct vx6_vxs *m, const struct vx6_node_id *peer,
 	return next != 0;
 }
 
+bool vx6_vxs_uses_route(const struct vx6_vxs *m, const struct vx6_node_id *peer, uint64_t route)
+{
+	struct vxs_peer *p = vxs_peer_find(m, peer);
+
+	if (!p)
+		return false;
+	VX6_LIST_EACH(node, &p->streams)
+	{
+		const struct vxs_stream *v = VX6_CONTAINER_OF(node, struct vxs_stream, of_peer);
+
+		if (v->key.role == VXS_OPENER && v->routes.route == route && !v->ended)
+			return true;
+	}
+	return false;
+}
+
 bool vx6_vxs_next_route(const struct vx6_vxs *m, const struct vx6_node_id *peer, uint64_t *route)
 {
 	struct vxs_peer *p = vxs_peer_find(m, peer);

@@ -151,6 +151,9 @@ bool vx6_vxs_rides_on(const struct vx6_vxs *m, const struct vx6_node_id *peer,
 bool vx6_vxs_may_leave(const struct vx6_vxs *m, const struct vx6_node_id *peer,
 		       const struct vx6_link *link, uint64_t *route);
 
+/** Whether a stream that we opened to @p peer is open and may go on over the circuits of @p route. */
+bool vx6_vxs_uses_route(const struct vx6_vxs *m, const struct vx6_node_id *peer, uint64_t route);
+
 enum { VX6_VXS_ADRIFT_OPENED = 1, VX6_VXS_ADRIFT_ACCEPTED = 2 };
 /**
  * Whether streams with @p peer wait for a carrier: bits, 0: none.

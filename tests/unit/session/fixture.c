@@ -195,6 +195,8 @@ static void on_adrift(void *user, const struct vx6_node_id *node, unsigned bits,
 	n->adrifts++;
 	n->adrift_bits = bits;
 	n->adrift_route = route;
+	if (n->hooks && n->hooks->adrift)
+		n->hooks->adrift(n, node, bits, route);
 }
 
 static void on_doubt(void *user, const struct vx6_node_id *node, uint64_t route)
@@ -203,6 +205,8 @@ static void on_doubt(void *user, const struct vx6_node_id *node, uint64_t route)
 
 	n->doubts++;
 	n->doubt_route = route;
+	if (n->hooks && n->hooks->doubt)
+		n->hooks->doubt(n, route);
 }
 
 static const struct vx6_sessions_events events = {.up = on_up,

@@ -18,6 +18,9 @@ struct test_hooks {
 	void (*incoming)(struct test_node *n, struct vx6_session *s, struct vx6_stream *stream,
 			 const struct vx6_open *what, const struct iovec *rest, int rest_n,
 			 bool fin);
+	void (*adrift)(struct test_node *n, const struct vx6_node_id *node, unsigned bits,
+		       uint64_t route);
+	void (*doubt)(struct test_node *n, uint64_t route);
 };
 
 struct test_node {
