@@ -84,6 +84,7 @@ static struct route *route_new(struct vx6_circuits *c, const struct route_key *k
 	r->target = *target;
 	r->how = *how;
 	r->how.hops = vx6_routing_relays(how);
+	r->how.hop_by_hop = false;
 	r->id = ++c->next_route;
 	vx6_list_init(&r->legs);
 	vx6_list_init(&r->waiting);

@@ -132,7 +132,7 @@ void vx6_circuits_moved(struct vx6_circuits *c);
 
 /* ---- by hand ---- */
 
-/** @param target NULL: one for the pool @param id written on success @param detail VX6_CIRCUIT_WHY bytes, on failure */
+/** @param target NULL: one for the pool @param how its hop_by_hop counts, too @param id written on success @param detail VX6_CIRCUIT_WHY bytes, on failure */
 VX6_RES vx6_circuits_build(struct vx6_circuits *c, const struct vx6_node_id *target,
 			   const struct vx6_routing *how, char id[static VX6_CIRCUIT_ID_TEXT],
 			   char *detail);

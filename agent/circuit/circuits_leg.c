@@ -528,7 +528,7 @@ static vx6_err plan(struct leg *l, const struct vx6_routing *how, struct vx6_cir
 		VX6_TRY(plan_hop(c, l->route, &l->target, how->anonymous, &out->hop[out->hops_n++],
 				 &policy));
 	out->timeout_ms = vx6_build_times_timeout(c->cfg.times, out->hops_n);
-	out->nest = out->hops_n > 1 && (policy & VX6_RELAY_NEST) &&
+	out->nest = out->hops_n > 1 && (policy & VX6_RELAY_NEST) && !how->hop_by_hop &&
 		    !(l->route && circuits_now_ms(c) < l->route->nest_off_ms);
 	l->nest = out->nest;
 	return VX6_OK;

@@ -30,6 +30,7 @@ struct vx6_routing {
 	enum vx6_routing_via via;
 	uint8_t hops; /* relays, 1 to 8; 0: as the mode has it, or as many as `nodes` */
 	bool anonymous; /* RELAY only: the target does not learn who we are, nor does the first relay */
+	bool hop_by_hop; /* of a circuit that is asked for: not in one pass. No part of what a route is */
 	uint8_t nodes_n; /* 0: chosen here; else exactly these, in this order, ours first */
 	struct vx6_node_id nodes[VX6_ROUTE_HOPS_MAX];
 };

@@ -79,6 +79,12 @@ static const struct vx6_cli_arg circuit_build_args[] = {
 	 .offer = VX6_OFFER_NODES,
 	 .help = "the node at its end: alice or vx1…; left out: a circuit for the pool"},
 	ROUTE_RELAYS(VX6_IN_BODY, "route.", "nodes"),
+	{.name = "telescope",
+	 .kind = VX6_ARG_SWITCH,
+	 .place = VX6_IN_BODY,
+	 .field = "single_pass",
+	 .literal = "false",
+	 .help = "hop after hop, although the relays could do it in one pass"},
 };
 static const struct vx6_cli_arg circuit_why_args[] = {
 	{.name = "NODE|CIRCUIT",
@@ -203,7 +209,7 @@ static const struct vx6_cli_column decision_columns[] = {
 	 LIST(circuit_ref), LIST(circuit_show_columns), .run = vx6_cli_run_circuit_show}, \
 	{RELAYING, "circuit", "build", "circuit_create", "Build a circuit by hand", \
 	 "Forwards and connections get theirs by themselves; this is for looking at one.", \
-	 {"vx6 circuit build --to alice", "vx6 circuit build --to alice --hops 2 --anonymous", "vx6 circuit build --through vx1…,vx1…"}, \
+	 {"vx6 circuit build --to alice", "vx6 circuit build --to alice --hops 2 --anonymous", "vx6 circuit build --through vx1…,vx1… --telescope"}, \
 	 LIST(circuit_build_args), LIST(circuit_columns), .done = "Building circuit", .run = vx6_cli_run_call}, \
 	{RELAYING, "circuit", "rebuild", "circuit_rebuild", "Replace a circuit by a new one", \
 	 "The new one is built first; then streams go over to it, and the old one is closed.", \

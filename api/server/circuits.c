@@ -126,6 +126,7 @@ void api_circuit_create(struct api_request *r)
 
 	vx6_strlcpy(cmd->u.circuit.to, to ? to : "", sizeof cmd->u.circuit.to);
 	api_get_routing(route, out, VX6_ROUTE_RELAY, faults);
+	out->hop_by_hop = !vx6_value_bool(vx6_value_get(r->json, "single_pass"), true);
 	if (out->via != VX6_ROUTE_RELAY)
 		vx6_fault_add(faults, "/route/via", "route", "a circuit leads through relays");
 	if (faults->n > 0) {

@@ -190,7 +190,7 @@ def test_single_ones_that_are_not_there(lone):
 # ---- circuits by hand ----
 
 def test_a_circuit_without_relays_cannot_be_built(lone):
-	for body in ({}, {"route": {"hops": 1}}, {"to": None, "route": {"via": "relay"}}, {"route": {"via": "relay", "anonymous": True}}):
+	for body in ({}, {"single_pass": False}, {"route": {"hops": 1}}, {"to": None, "route": {"via": "relay"}}, {"route": {"via": "relay", "anonymous": True}}):
 		answer = lone.call("POST", "/v1/circuits", body)
 		assert answer.code == "no_relays" and answer.json["retryable"], (body, answer)
 	assert lone.call("POST", "/v1/circuits", {"to": "nobody"}).code == "peer_unknown"
@@ -203,6 +203,8 @@ def test_a_circuit_without_relays_cannot_be_built(lone):
 	({"via": "relay"}, ("/via", "additionalProperties")),
 	({"route": {"via": "direct"}}, ("/route/via", "route")),
 	({"route": {"via": "auto"}}, ("/route/via", "route")),
+	({"single_pass": 0}, ("/single_pass", "type")),
+	({"route": {"single_pass": False}}, ("/route/single_pass", "additionalProperties")),
 	({"route": {"hops": 9}}, ("/route/hops", "maximum")),
 	({"route": {"hops": 3, "nodes": [BOB]}}, ("/route", "route")),
 	({"to": BOB, "route": {"nodes": [BOB]}}, ("/route/nodes", "invalid")),
@@ -368,6 +370,8 @@ def test_why(told):
 def test_circuits_by_hand_from_the_command_line(told):
 	assert "me ▸ bob" in told("circuit", "build", "--to", "alice", "--hops", "2")
 	assert json.loads(told.server.requests[-1].body) == {"to": "alice", "route": {"hops": 2}}
+	told("circuit", "build", "--through", f"{ALICE},{BOB}", "--telescope")
+	assert json.loads(told.server.requests[-1].body) == {"route": {"nodes": [ALICE, BOB]}, "single_pass": False}
 	told("circuit", "rebuild", NOBODY)
 	assert (told.server.requests[-1].method, told.server.requests[-1].path) == ("POST", f"/v1/circuits/{NOBODY}:rebuild")
 	told("circuit", "close", NOBODY)

@@ -124,6 +124,17 @@ def test_explicit_nodes_are_taken_in_their_order(net, nginx):
     assert refused.value.status == 422
 
 
+@pytest.mark.parametrize("single_pass", [True, False])
+def test_a_circuit_by_hand_is_built_in_one_pass_or_hop_by_hop(net, single_pass):
+    through = net.relays[1:4]
+    made = net.bob.api.call("POST", "/v1/circuits", {"route": {"nodes": [r.node_id() for r in through]}, "single_pass": single_pass})
+    done = wait_for(lambda: next((c for c in net.circuits(state="open") if c["id"] == made["id"]), None), 10, "the circuit")
+    net.bob.api.call("DELETE", f"/v1/circuits/{made['id']}")
+    assert done["single_pass"] == single_pass and net.path(done) == through
+    farther = [net.rtt_ms(net.bob, *through[:n + 1]) for n in range(len(through))]
+    assert done["build_ms"] >= (farther[-1] if single_pass else sum(farther)) - 0.5, (done, farther)
+
+
 def test_connect_through_relays(net, nginx):
     done = net.bob.host.run([program(), "--socket", net.bob.state / "api.sock", "connect", "alice.web", "--via", "relay", "--hops", "1"],
                             input="GET /index.html HTTP/1.0\r\n\r\n")

@@ -144,6 +144,8 @@ static void request__route__is_an_object_of_the_body(void **state)
 	assert_request("circuit build", "/v1/circuits", "{}");
 	assert_request("circuit build --through " ALICE "," BOB " --to carol", "/v1/circuits",
 		       "{\"to\":\"carol\",\"route\":{\"nodes\":[\"" ALICE "\",\"" BOB "\"]}}");
+	assert_request("circuit build --telescope --hops 2", "/v1/circuits",
+		       "{\"route\":{\"hops\":2},\"single_pass\":false}");
 	assert_int_equal(make("circuit build --through " ALICE ",vx1x"), VX6_EXIT_USAGE);
 	assert_int_equal(make("circuit build --hops two"), VX6_EXIT_USAGE);
 }
