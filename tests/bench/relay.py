@@ -215,7 +215,7 @@ def far_lines(result):
 
 
 def cipher_lines(result):
-    yield f"cipher, one core, 1024 bytes{'' if result['cipher']['accelerated'] else ' (without AES instructions)'}"
+    yield f"cipher, one core, 1024 bytes where not said{'' if result['cipher']['accelerated'] else ' (without AES instructions)'}"
     for s in result["cipher"]["subjects"]:
         yield f"  {s['name']:36} {s['per_s']:10.0f} /s {s['mb_s']:8.0f} MB/s"
 
