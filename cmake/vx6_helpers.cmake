@@ -103,8 +103,10 @@ function(vx6_unit_test layer file)
 	set_tests_properties(${target} PROPERTIES LABELS unit TIMEOUT 60 ENVIRONMENT "${VX6_TEST_ENV}")
 endfunction()
 
-# vx6_virtual_time(TARGET): the clock of this unit test's loop jumps to the next timer instead of sleeping; for targets with ../vtime.c.
+# vx6_virtual_time(TARGET): the clock of this unit test's loop jumps to the next timer instead of sleeping. For what has no
+# descriptors, such as links in memory (tests/unit/vtime.c).
 function(vx6_virtual_time target)
+	target_sources(${target} PRIVATE "${CMAKE_SOURCE_DIR}/tests/unit/vtime.c")
 	target_include_directories(${target} PRIVATE "${CMAKE_SOURCE_DIR}/tests/unit")
 	target_link_options(${target} PRIVATE "LINKER:--wrap=vx6_now_ns,--wrap=vx6_now_ms,--wrap=timerfd_settime")
 endfunction()

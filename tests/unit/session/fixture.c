@@ -55,7 +55,7 @@ static bool run(bool (*done)(void *arg), void *arg, unsigned ms)
 
 void test_run(bool (*done)(void *arg), void *arg)
 {
-	assert_true(run(done, arg, 2000));
+	assert_true(run(done, arg, 5000));
 }
 
 void test_run_ms(unsigned ms)
