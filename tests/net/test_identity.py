@@ -70,18 +70,23 @@ def test_an_impostor_that_vanishes_is_not_waited_for(agents, load_server, pair, 
     alice = agents.alice = agents.make(pair.alice, "alice", transport).start()
     alice.add_service("load", "127.0.0.1:7000")
     bob = agents.bob = agents.make(pair.bob, "bob", transport).start()
-    bob.api.call("POST", "/v1/peers", {"name": "box", "addresses": [alice.address]})
+    box = bob.api.call("POST", "/v1/peers", {"name": "box", "addresses": [alice.address]})
     bob.wait_peers()
     forward = bob.add_forward("127.0.0.1:9000", to="box.load")
     wait_for(agents.ping, 5, "the honest alice")
     alice.stop()
     mallory = agents.make(pair.alice, "alice", transport).start()
-    wait_for(lambda: mallory.node_id() in {p["status"]["node_id"] for p in bob.peers_up()}, 10, "mallory as a peer")
+
+    def answered_for_box():
+        status = bob.api.get(f"/v1/peers/{box['id']}")["status"]
+        return status["state"] == "up" and status["node_id"]
+
+    wait_for(lambda: answered_for_box() == mallory.node_id(), 10, "mallory as the peer")
     mallory.proc.kill()
     alice.start()
     if transport == "quic":  # over TCP the kernel tells
         assert not agents.ping() and bob.last_error(forward) == "wrong_peer"
-    wait_for(agents.ping, 12, lambda: f"the honest alice again: {bob.api.items('/v1/peers')[0]['status']}")
+    wait_for(agents.ping, 12, lambda: f"the honest alice again: {bob.api.get('/v1/peers/' + box['id'])['status']}")
 
 
 def test_allow_list(agents, load_server, pair, transport):
