@@ -32,30 +32,32 @@ enum {
 };
 
 static void begin(struct vx6_reaching *r);
+static void leave_way(struct vx6_reaching *r);
 
 /* ---- the end of an attempt ---- */
 
-static void reaching_free(struct vx6_reaching *r)
+/* Nothing of it is under way any more but an opening: no timer, no dial, no circuit, no question, no failure that waits to be told. */
+static void settle(struct vx6_reaching *r)
 {
-	vx6_list_remove(&r->node);
-	vx6_timer_stop(&r->timer);
-	vx6_task_cancel(&r->fail);
-	r->reach->n--;
-	free(r);
-}
-
-/* Nothing of it is under way any more. */
-static void stop(struct vx6_reaching *r)
-{
-	if (r->opening)
-		vx6_opening_cancel(r->opening);
+	leave_way(r);
 	if (r->resolving)
 		vx6_resolve_cancel(r->resolving);
 	if (r->circuit)
 		vx6_circuits_wait_cancel(r->circuit);
-	r->opening = NULL;
 	r->resolving = NULL;
 	r->circuit = NULL;
+	vx6_timer_stop(&r->timer);
+	vx6_task_cancel(&r->fail);
+}
+
+static void reaching_free(struct vx6_reaching *r)
+{
+	settle(r);
+	if (r->opening)
+		vx6_opening_cancel(r->opening);
+	vx6_list_remove(&r->node);
+	r->reach->n--;
+	free(r);
 }
 
 static void give_up(struct vx6_reaching *r)
@@ -75,8 +77,10 @@ static void on_fail(struct vx6_task *task)
 	give_up(task->user);
 }
 
+/* The first way that is final ends the others. */
 static void fail_later(struct vx6_reaching *r, vx6_err err)
 {
+	settle(r);
 	r->err = err;
 	if (!r->detail[0])
 		vx6_strlcpy(r->detail, vx6_err_text(err), sizeof r->detail);
@@ -214,6 +218,7 @@ static void start_dial(struct vx6_reaching *r)
 			direct_over(r, r->err);
 		return;
 	}
+	leave_way(r);
 	vx6_list_remove(&r->node);
 	vx6_list_push(&w->waiting, &r->node);
 	r->dialing = true;
@@ -226,12 +231,7 @@ static void on_circuit(void *user, vx6_err err, struct vx6_session *s, const cha
 	struct vx6_reaching *r = user;
 
 	r->circuit = NULL;
-	vx6_timer_stop(&r->timer);
 	if (s) {
-		leave_way(r);
-		if (r->resolving)
-			vx6_resolve_cancel(r->resolving);
-		r->resolving = NULL;
 		start_open(r, s);
 		return;
 	}
@@ -340,7 +340,8 @@ static void on_timer(struct vx6_timer *timer)
 	struct vx6_session *s = vx6_sessions_by_id(r->reach->cfg.sessions, r->session);
 
 	if (!r->opening) {
-		start_circuit(r);
+		if (!r->circuit)
+			start_circuit(r);
 		return;
 	}
 	if (vx6_loop_now_ns(r->reach->cfg.loop) < r->deadline_ns) {
@@ -356,11 +357,13 @@ static void on_timer(struct vx6_timer *timer)
 	give_up(r);
 }
 
+/* This way is taken: whatever else was tried for it is let go. */
 static void start_open(struct vx6_reaching *r, struct vx6_session *s)
 {
 	struct vx6_open what = {.kind = VX6_OPEN_SERVICE};
 	vx6_err err;
 
+	settle(r);
 	vx6_strlcpy(what.name, r->service, sizeof what.name);
 	r->session = vx6_session_id(s);
 	err = vx6_session_open_routed(s, &what, &r->routes, &opening_events, r, &r->opening);
@@ -390,6 +393,10 @@ static void begin(struct vx6_reaching *r)
 
 	r->tries++;
 	r->direct_over = r->circuit_over = false;
+	if (r->reach->stopping) {
+		fail_later(r, VX6_ERR(DRAINING));
+		return;
+	}
 	if (!find_routes(r)) {
 		fail_later(r, r->err);
 		return;
@@ -444,6 +451,7 @@ void vx6_reach_free(struct vx6_reach *reach)
 {
 	if (!reach)
 		return;
+	reach->stopping = true;
 	while (!vx6_list_is_empty(&reach->ways)) {
 		struct way *w = VX6_CONTAINER_OF(reach->ways.next, struct way, node);
 		struct vx6_dialing *d = w->dialing;
@@ -455,8 +463,8 @@ void vx6_reach_free(struct vx6_reach *reach)
 		struct vx6_reaching *r =
 			VX6_CONTAINER_OF(reach->all.next, struct vx6_reaching, node);
 
-		stop(r);
 		r->err = VX6_ERR(DRAINING);
+		vx6_strlcpy(r->detail, "shutting down", sizeof r->detail);
 		give_up(r);
 	}
 	free(reach);
@@ -491,7 +499,6 @@ struct vx6_reaching *vx6_reach_open(struct vx6_reach *reach, const struct vx6_ta
 
 void vx6_reach_cancel(struct vx6_reaching *r)
 {
-	stop(r);
 	reaching_free(r);
 }
 
@@ -499,6 +506,6 @@ void vx6_reach_direct(struct vx6_reach *reach, const struct vx6_node_id *node)
 {
 	struct vx6_reaching r = {.reach = reach, .has_node = true, .id = *node};
 
-	if (!live_session(&r) && !way_find(&r))
+	if (!reach->stopping && !live_session(&r) && !way_find(&r))
 		(void)way_make(&r);
 }

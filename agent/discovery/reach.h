@@ -35,7 +35,7 @@ struct vx6_reach_config {
 
 /** @return owned; vx6_reach_free() */
 struct vx6_reach *vx6_reach_new(const struct vx6_reach_config *cfg);
-/** Every attempt under way ends with DRAINING. */
+/** Every attempt under way ends with DRAINING; so does one that is begun in its outcome: whoever hears of that does not try again. */
 void vx6_reach_free(struct vx6_reach *reach);
 
 struct vx6_reach_events {

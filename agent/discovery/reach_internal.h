@@ -62,6 +62,7 @@ struct vx6_reach {
 	struct vx6_list all;
 	struct vx6_list ways;
 	size_t n;
+	bool stopping; /* nothing begins any more */
 };
 
 /** Finds out who is meant. @return VX6_OK | AGAIN: asked for, reach_resolved() follows | the error, with r->detail */

@@ -381,9 +381,15 @@ static void on_talk_outcome(void *user, vx6_err err, struct vx6_stream *stream,
 	t->why = err;
 	if (!stream)
 		return;
+	talk_take(t, stream);
+	on_talk_data(stream, rest, rest_n, fin, t);
+}
+
+void talk_take(struct talk *t, struct vx6_stream *stream)
+{
+	vx6_timer_init(test_loop, &t->timer, on_talk, t);
 	t->s = stream;
 	vx6_stream_set_events(stream, &talk_events, t);
-	on_talk_data(stream, rest, rest_n, fin, t);
 	vx6_timer_in_ms(&t->timer, TALK_MS);
 }
 

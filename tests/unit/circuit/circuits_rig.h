@@ -82,6 +82,8 @@ struct talk {
 	vx6_err why;
 };
 void talk_open(struct talk *t, struct vx6_session *s);
+/** One that somebody else has opened. */
+void talk_take(struct talk *t, struct vx6_stream *stream);
 void talk_end(struct talk *t);
 /** Over the route, until a few bytes have come back. */
 void talk_run(struct talk *t, uint64_t route);
