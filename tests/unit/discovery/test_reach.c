@@ -695,6 +695,7 @@ static void peers__another_answered_there_and_is_gone__found_out_when_asked_for(
 	test_run_ms(100);
 	assert_true(first_is_up(NULL));
 	assert_int_equal(try(&to).code, VX6_E_WRONG_PEER);
+	test_run_ms(1000); /* of the two seconds of a probe */
 	test_run(first_has_gone, NULL);
 	assert_int_equal(bob.last_down.code, VX6_E_TIMEOUT);
 	/* and whoever answers there next is asked at once */
