@@ -14,6 +14,7 @@ started them.
 """
 import contextlib
 import ctypes
+import functools
 import os
 import pathlib
 import re
@@ -64,6 +65,18 @@ def tool(name):
     subprocess.run(["cc", "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-o", fresh, *sources, "-pthread"], check=True)
     fresh.rename(out)
     return str(out)
+
+
+@functools.cache
+def rogue_relay():
+    """The relay that misbehaves when told to: always of the sources as they are, as it is the program itself."""
+    if "VX6_ROGUE_RELAY" in os.environ:
+        return os.environ["VX6_ROGUE_RELAY"]
+    build = ROOT / "build" / "release"
+    done = subprocess.run(["ninja", "-C", build, "vx6_rogue"], capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"vx6-rogue cannot be built:\n{done.stdout[-3000:]}{done.stderr[-1000:]}")
+    return str(build / "tools" / "vx6-rogue")
 
 
 def wait_for(condition, timeout, what, interval=0.02):

@@ -79,11 +79,14 @@ class Api:
 class Agent:
     """One `vx6 agent`. The state directory outlives restarts."""
 
-    def __init__(self, host, name, transport="auto", peers=(), listen=f"[::]:{PORT}", state=None, flags=()):
+    def __init__(self, host, name, transport="auto", peers=(), listen=f"[::]:{PORT}", state=None, flags=(), rogue=False):
         self.host, self.name = host, name
         self.state = pathlib.Path(state) if state else host.lab.dir / f"state-{name}-{next(_serial)}"
         self.state.mkdir(mode=0o700, exist_ok=True)
-        self.argv = [program(), "agent", "--state-dir", self.state, "--name", name, "--listen", listen,
+        self.orders = self.state / "orders" if rogue else None
+        if rogue:
+            self.order("pass")
+        self.argv = [lab_module.rogue_relay() if rogue else program(), "agent", "--state-dir", self.state, "--name", name, "--listen", listen,
                      "--transport", transport, "--api-listen", "none", *flags]
         for peer in peers:
             self.argv += ["--peer", peer]
@@ -91,8 +94,13 @@ class Agent:
         self.proc = None
 
     def spawn(self):
-        self.proc = self.host.lab.spawn(self.host, self.argv, f"vx6-{self.name}")
+        env = {"VX6_ROGUE": str(self.orders)} if self.orders else None
+        self.proc = self.host.lab.spawn(self.host, self.argv, f"vx6-{self.name}", env=env)
         return self
+
+    def order(self, text):
+        """What a rogue relay does to circuits from now on: vx6-rogue/rogue.c has the list."""
+        self.orders.write_text(text)
 
     def start(self, timeout=10):
         self.spawn()

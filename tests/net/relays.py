@@ -10,15 +10,16 @@ RELAYS = int(os.environ.get("VX6_RELAYS", "30" if FULL else "9"))
 
 
 class RelayNet:
-    """`delays`: one way to the router, in ms; a path of one relay between alice and bob has a round trip of four such lines."""
+    """`delays`: one way to the router, in ms; a path of one relay between alice and bob has a round trip of four such lines.
+    `rogues`: every relay misbehaves when it is told to (overlay.Agent.order)."""
 
     made = 0
 
-    def __init__(self, lab, count=RELAYS, delays=(2.5, 20), transport="auto", seed=1, alice=(), bob=(), relay=()):
+    def __init__(self, lab, count=RELAYS, delays=(2.5, 20), transport="auto", seed=1, alice=(), bob=(), relay=(), rogues=False):
         RelayNet.made += 1
         self.lab, self.star, self.random = lab, Star(lab, f"router{RelayNet.made}"), random.Random(seed)
         self.transport, self.tag = transport, RelayNet.made
-        self.relays = [self._agent(f"relay{i}", delays, [*relay]) for i in range(count)]
+        self.relays = [self._agent(f"relay{i}", delays, [*relay], rogues) for i in range(count)]
         self.entry = self.relays[0]
         for other in self.relays[1:]:
             other.argv += ["--peer", self.entry.address]
@@ -26,10 +27,10 @@ class RelayNet:
         self.alice = self._agent("alice", delays, ["--relay", "off", "--peer", self.entry.address, *alice])
         self.bob = self._agent("bob", delays, ["--relay", "off", "--peer", self.relays[-1].address, *bob])
 
-    def _agent(self, name, delays, flags):
+    def _agent(self, name, delays, flags, rogue=False):
         delay = delays[0] if delays[0] == delays[1] else round(self.random.uniform(*delays), 1)
         host = self.star.host(f"{name}-{self.tag}", delay=delay)
-        return Agent(host, name, transport=self.transport, listen=f"[::]:{PORT}", flags=["--lan", "off", *flags])
+        return Agent(host, name, transport=self.transport, listen=f"[::]:{PORT}", flags=["--lan", "off", *flags], rogue=rogue)
 
     @property
     def agents(self):
