@@ -342,8 +342,7 @@ void vx6_circuits_learned(struct vx6_circuits *c, const struct vx6_node_id *node
 	}
 }
 
-/* Whether no circuit of the route can do without @p node. */
-static bool needs(const struct route *r, const struct vx6_node_id *node)
+bool route_needs(const struct route *r, const struct vx6_node_id *node)
 {
 	for (size_t i = 0; i < r->how.nodes_n; i++)
 		if (vx6_node_id_eq(&r->how.nodes[i], node))
@@ -363,7 +362,7 @@ void vx6_circuits_unknown(struct vx6_circuits *c, const struct vx6_node_id *node
 		    !vx6_node_id_eq(&r->asked_for, node))
 			continue;
 		r->asked = false;
-		if (needs(r, node)) {
+		if (route_needs(r, node)) {
 			r->retry_ms = circuits_now_ms(c) + BACKOFF_MAX_MS;
 			route_refuse(r, err, "it is not known that circuits may lead to that node");
 		} else {

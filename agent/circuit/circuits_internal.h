@@ -43,6 +43,8 @@ enum {
 	FLAP_MS =
 		2000, /* a leg that ends so soon has not proved that the next one will do better */
 	ASKS_MAX = 64,
+	REFUSED_MAX =
+		4, /* targets that could not be reached from a circuit of the pool: below what its last relay puts up with (VX6_EXTEND_MAX) */
 };
 
 struct leg;
@@ -114,7 +116,6 @@ struct leg {
 	uint32_t timed; /* hops whose round trip was told to the pool of relays, a bit each */
 	bool extended;  /* came from the pool */
 	struct vx6_node_id refused; /* of the pool: a target that could not be reached from there */
-	bool has_refused;
 	unsigned refused_n;
 	struct vx6_circuit_show last; /* what it was, once it is over */
 	uint64_t opened_wall_ms;
@@ -191,6 +192,8 @@ void route_serve(struct route *r);
 void route_refuse(struct route *r, vx6_err err, const char *detail);
 /** Has @p who asked for, from a task. @return false: too many are being asked for */
 bool circuits_ask(struct vx6_circuits *c, const struct vx6_node_id *who, bool anonymous);
+/** Whether no circuit of the route can do without @p node. */
+bool route_needs(const struct route *r, const struct vx6_node_id *node);
 /** The tick comes no later than in @p ms. */
 void circuits_wake(struct vx6_circuits *c, uint64_t ms);
 

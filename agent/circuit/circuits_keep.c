@@ -138,15 +138,13 @@ static void keep_spare(struct route *r, const struct census *now, uint64_t now_m
 
 /* ---- moving ---- */
 
+/* Its hops are asked every PING_MS; the link looks at its own round trip only when its windows call for that. */
 static uint32_t rtt_of(const struct leg *l)
 {
-	struct vx6_session *s = leg_session(l);
-	struct vx6_link_info info;
+	struct vx6_circuit_info info;
 
-	if (!s)
-		return 0;
-	vx6_session_info(s, &info);
-	return info.srtt_us;
+	vx6_circuit_info(l->circuit, &info);
+	return info.hop[info.hops_n - 1].rtt_us;
 }
 
 static struct leg *other_good(const struct route *r, const struct leg *but)

@@ -234,9 +234,21 @@ static enum vx6_relay_failure failure_of(vx6_err why, bool was_open)
 	}
 }
 
+/* The key that is known of a node is one of its former ones: it has lost them, by a restart. What it says now is asked for; it is not dead. */
+static void ask_anew(struct vx6_circuits *c, struct route *r, const struct vx6_node_id *node,
+		     bool anonymous)
+{
+	bool asked = circuits_ask(c, node, anonymous);
+
+	if (!r || !asked || !route_needs(r, node))
+		return;
+	r->asked = true;
+	r->asked_for = *node;
+}
+
 /*
- * Whose fault it was decides who is drawn less. Where that cannot be known all behind the first are left out for a while: one of them is likely
- * dead.
+ * Whose fault it was decides who is drawn less. Where that cannot be known nobody is; all behind the first are left out for a while: one of them is
+ * likely dead. What the target does is no relay's fault.
  */
 static void blame(struct leg *l, vx6_err why, int hop)
 {
@@ -247,25 +259,51 @@ static void blame(struct leg *l, vx6_err why, int hop)
 
 		if (hop >= 0 ? (size_t)hop != i : (i == 0 && l->path.n > 1))
 			continue;
-		vx6_relays_seen_failure(c->cfg.relays, node,
-					hop < 0 ? VX6_RELAY_TIMEOUT : failure_of(why, l->open),
-					vx6_wall_s());
 		circuits_suspect(c, node);
+		if (hop >= 0 && why.code != VX6_E_STALE)
+			vx6_relays_seen_failure(c->cfg.relays, node, failure_of(why, l->open),
+						vx6_wall_s());
 	}
 }
 
-static void blame_guard(struct leg *l, int hop)
+/* It said no: it is there. Another one is taken for a while, and it stays what it is. */
+static bool has_answered(vx6_err why)
+{
+	return failure_of(why, false) == VX6_RELAY_REFUSED;
+}
+
+/*
+ * A guard is blamed for what it did: it did not answer. For what relays behind it do it is so only if that happens often; for a failure whose place is
+ * not known, or that of the target, never: whoever could make those would choose our guards.
+ */
+static void blame_guard(struct leg *l, vx6_err why, int hop)
 {
 	struct vx6_circuits *c = l->c;
 	const struct vx6_node_id *guard = &l->path.hop[0].node;
 
-	if (!has_guard(l) || l->open)
+	if (!has_guard(l) || l->open || hop < 0 || (size_t)hop >= l->path.n)
+		return;
+	if (why.code == VX6_E_STALE || (hop == 0 && has_answered(why)))
 		return;
 	if (hop == 0)
 		vx6_guards_down(c->cfg.guards, guard, vx6_wall_s(), &vx6_rand_system);
 	else if (vx6_guards_beyond(c->cfg.guards, guard, false, vx6_wall_s(), &vx6_rand_system))
 		circuits_decide(c, NULL, l->id, "guard",
 				"the first relay is set aside: too many circuits fail behind it");
+}
+
+static void learn_from(struct leg *l, vx6_err why, int hop)
+{
+	struct vx6_circuits *c = l->c;
+	size_t at = (size_t)VX6_MAX(hop, 0);
+
+	if (c->draining)
+		return; /* it may well have been ourselves */
+	blame(l, why, hop);
+	blame_guard(l, why, hop);
+	if (why.code == VX6_E_STALE && hop >= 0 && !l->open)
+		ask_anew(c, l->route, at < l->path.n ? &l->path.hop[at].node : &l->target,
+			 l->anonymous);
 }
 
 static void on_down(void *user, struct vx6_circuit *circuit, vx6_err why, int hop)
@@ -288,8 +326,7 @@ static void on_down(void *user, struct vx6_circuit *circuit, vx6_err why, int ho
 	/* built in one pass all hops wait at once, and the first to lose patience speaks: that says little of who it was */
 	if (!was_open && l->nest && why.code == VX6_E_TIMEOUT && hop != 0)
 		hop = VX6_CIRCUIT_NO_HOP;
-	blame(l, why, hop);
-	blame_guard(l, hop);
+	learn_from(l, why, hop);
 	if (!was_open) {
 		if (why.code == VX6_E_TIMEOUT)
 			vx6_build_times_timed_out(c->cfg.times, l->path.n + l->has_target);
@@ -405,7 +442,22 @@ static void on_built(void *user, struct vx6_circuit *circuit)
 	circuits_wake(c, TICK_MS);
 }
 
-/* The target of a circuit of the pool could not be reached from there: another one may. */
+static void back_to_pool(struct leg *l)
+{
+	vx6_list_remove(&l->of_route);
+	l->route = NULL;
+	l->purpose = VX6_PURPOSE_POOL;
+	l->refused = l->target;
+	l->refused_n++;
+	l->has_target = false;
+	l->open = true;
+	vx6_strlcpy(l->reason, "a target could not be reached from it", sizeof l->reason);
+}
+
+/*
+ * The target of a circuit of the pool could not be reached from there: another one may be, and the target from elsewhere. An anonymous circuit goes:
+ * its last relay has heard of that target, and is not to know what else the same client wants.
+ */
 static void on_refused(void *user, struct vx6_circuit *circuit, vx6_err why)
 {
 	struct leg *l = user;
@@ -414,9 +466,15 @@ static void on_refused(void *user, struct vx6_circuit *circuit, vx6_err why)
 
 	(void)circuit;
 	snprintf(text, sizeof text, "the target could not be reached: %s", vx6_err_text(why));
-	if (r)
-		route_failed(r, why, text);
-	leg_close(l, why, text);
+	circuits_decide(l->c, &l->target, l->id, "build", "failed: %s", text);
+	route_failed(r, why, text);
+	if (why.code == VX6_E_STALE)
+		ask_anew(l->c, r, &l->target, l->anonymous);
+	if (l->anonymous || l->refused_n >= REFUSED_MAX)
+		leg_close(l, why, text);
+	else
+		back_to_pool(l);
+	route_keep(r);
 }
 
 static void on_draining(void *user, struct vx6_circuit *circuit, int hop, uint16_t code)
@@ -693,6 +751,8 @@ static bool suits(const struct leg *l, const struct route *r)
 
 static bool fits(const struct leg *l, const struct route *r)
 {
+	if (l->refused_n > 0 && vx6_node_id_eq(&l->refused, &r->target))
+		return false;
 	return !l->route && l->open && !l->leaving && !l->is_drain && !l->has_target &&
 	       r->how.nodes_n == 0 && l->path.n == r->how.hops &&
 	       l->anonymous == r->how.anonymous && suits(l, r);

@@ -275,7 +275,10 @@ static void on_silent(struct vx6_hop *link, uint32_t srtt_us, void *user)
 		vx6_session_probe(s, VX6_MAX(PROBE_MS, srtt_us / 250));
 }
 
-/* Whose fault: that of the first hop if the link to it was lost, else of the one that was waited for; later it cannot be known. */
+/*
+ * Whose fault: that of the first hop if the link to it was lost, else of the one that was waited for; later it cannot be known. The code is the
+ * first hop's word: that another one's key is stale only the hop before that one says, in a cell.
+ */
 static void on_closed(struct vx6_hop *link, vx6_err why, uint32_t code, void *user)
 {
 	struct vx6_circuit *c = user;
@@ -285,7 +288,7 @@ static void on_closed(struct vx6_hop *link, vx6_err why, uint32_t code, void *us
 	c->link = NULL;
 	if (why.code != VX6_E_RESET)
 		fault = 0;
-	else if (code != VX6_CODE_OK)
+	else if (code != VX6_CODE_OK && (code != VX6_CODE_STALE || c->built_n == 0))
 		why = vx6_code_to_err(code);
 	if (vx6_is_ok(why))
 		why = VX6_ERR(CLOSED);

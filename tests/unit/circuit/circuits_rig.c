@@ -335,7 +335,7 @@ static void on_talk(struct vx6_timer *timer)
 	size_t cap = 0;
 	uint8_t *room = t->s ? vx6_stream_reserve(t->s, &cap) : NULL;
 
-	vx6_timer_in_ms(timer, TALK_MS);
+	vx6_timer_in_ms(timer, t->every_ms ? t->every_ms : TALK_MS);
 	if (!room)
 		return;
 	*room = (uint8_t)t->tx++;

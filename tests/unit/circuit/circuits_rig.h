@@ -76,6 +76,7 @@ struct talk {
 	struct vx6_opening *opening;
 	struct vx6_stream *s;
 	struct vx6_timer timer;
+	unsigned every_ms; /* 0: 20 */
 	uint64_t tx, rx;
 	bool answered, wrong;
 	int closed;

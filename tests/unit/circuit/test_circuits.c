@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/util.h"
 #include "circuits_rig.h"
+#include "transport/mem/mem.h"
 
 static struct talk talk;
 static char id[VX6_CIRCUIT_ID_TEXT], why[VX6_CIRCUIT_WHY];
@@ -513,6 +514,182 @@ static void unknown_relays__route_goes_through_others(void **state)
 	assert_int_equal(w.err.code, VX6_E_OK);
 }
 
+/* ---- whose fault it is ---- */
+
+static double failures_of(int i)
+{
+	double ok, failed;
+
+	vx6_relay_score(rig_entry(i), vx6_wall_s(), &ok, &failed);
+	return failed;
+}
+
+static void assert_nobody_blamed(void)
+{
+	for (int i = 0; i < RIG_RELAYS; i++)
+		assert_true(failures_of(i) < 0.01);
+	for (size_t i = 0; i < vx6_guards_count(rig.guards); i++) {
+		const struct vx6_guard *g = vx6_guards_at(rig.guards, i);
+
+		assert_true(g->state == VX6_GUARD_UP || g->state == VX6_GUARD_UNTRIED);
+		assert_int_equal(g->bias_ring, 0);
+	}
+}
+
+/* Its last relay says that it is not there, or nothing comes of it in time. */
+static void target_is_not_there__no_relay_is_blamed(void **state)
+{
+	for (int hidden = 0; hidden < 2; hidden++) {
+		struct rig_wait w = {0};
+
+		rig_silence(RIG_END);
+		rig_want(&w, rig_route(2, hidden));
+		rig_until(rig_told, &w, 25000);
+		assert_false(vx6_is_ok(w.err));
+		assert_nobody_blamed();
+	}
+}
+
+/* A relay between two others goes while the circuit is in use: which one it was, the client cannot know. */
+static void relay_goes__nobody_is_blamed_for_what_cannot_be_known(void **state)
+{
+	talk_run(&talk, rig_route(3, true));
+	rig_cut(rig_index(&rig_busy()->hop[2].node));
+	assert_talks(&talk, 3000);
+	assert_nobody_blamed();
+}
+
+static void guard_is_silent__it_is_blamed_and_the_next_one_is_taken(void **state)
+{
+	int guard;
+
+	(void)rig_session(rig_route(2, true));
+	guard = rig_index(&rig_row[rig_rows() - 1].hop[0].node);
+	rig_pass(2000);
+	for (int i = rig_rows() - 1; i >= 0; i--)
+		if (!rig_row[i].is_closed)
+			assert_true(vx6_is_ok(vx6_circuits_close(rig.circuits, rig_row[i].id)));
+	rig_silence(guard);
+	(void)rig_session(rig_route(2, true));
+	assert_int_not_equal(rig_index(&rig_row[rig_rows() - 1].hop[0].node), guard);
+	assert_int_equal(vx6_guards_at(rig.guards,
+				       vx6_guards_place(rig.guards, &rig.node[guard].n.id.id) - 1)
+				 ->state,
+			 VX6_GUARD_DOWN);
+}
+
+/* Some were started anew since their relay infos came: their onion keys are others. */
+static void relays_were_restarted__asked_anew_and_not_blamed(void **state)
+{
+	for (int hidden = 0; hidden < 2; hidden++) {
+		struct rig_wait w = {0};
+
+		for (int i = RIG_RELAYS - 4; i < RIG_NODES; i++)
+			rig_forget_keys(i);
+		rig_want(&w, rig_route(2, hidden));
+		for (int i = 0; i < 4000 && !w.told; i++) {
+			rig_pass(5);
+			if (rig.asks_n == 0)
+				continue;
+			rig_learn(rig_index(&rig.ask[--rig.asks_n].who));
+			vx6_circuits_learned(rig.circuits, &rig.ask[rig.asks_n].who);
+		}
+		assert_int_equal(w.told, 1);
+		assert_int_equal(w.err.code, VX6_E_OK);
+		assert_nobody_blamed();
+	}
+}
+
+static void target_was_restarted__its_new_key_is_waited_for(void **state)
+{
+	struct rig_wait w = {0};
+
+	rig_forget_keys(RIG_END);
+	rig_want(&w, rig_route(1, false));
+	rig_pass(4000);
+	assert_int_equal(rig.asks_n, 1);
+	assert_int_equal(w.told, 0);
+	rig_learn(RIG_END);
+	vx6_circuits_learned(rig.circuits, &rig.node[RIG_END].n.id.id);
+	rig_until(rig_told, &w, 1000);
+	assert_int_equal(w.err.code, VX6_E_OK);
+}
+
+/* ---- a circuit of the pool whose extension is refused ---- */
+
+static void build_for_pool(bool hidden)
+{
+	struct vx6_routing how = rig_how(1, hidden);
+
+	assert_true(vx6_is_ok(vx6_circuits_build(rig.circuits, NULL, &how, id, why)));
+	rig_pass(100);
+	assert_true(rig_find(id)->is_open);
+}
+
+static void extension_refused__circuit_stays_in_the_pool_for_other_targets(void **state)
+{
+	struct rig_wait w = {0};
+	uint64_t other;
+
+	build_for_pool(false);
+	other = rig_route_to(outside(rig_find(id)), 1, false);
+	set_mode(VX6_RELAYING_PRIVATE);
+	rig_want(&w, rig_route(1, false));
+	rig_until(rig_told, &w, 10000);
+	assert_false(vx6_is_ok(w.err));
+	assert_true(rig_find(id)->is_open);
+	assert_false(rig_find(id)->has_target);
+	set_mode(VX6_RELAYING_PUBLIC);
+	(void)rig_session(other);
+	assert_true(rig_decided("build", "from the pool") >= 2);
+}
+
+static void extension_refused__anonymous_circuit_goes(void **state)
+{
+	struct rig_wait w = {0};
+
+	build_for_pool(true);
+	set_mode(VX6_RELAYING_PRIVATE);
+	rig_want(&w, rig_route(1, true));
+	rig_pass(20);
+	assert_true(rig_find(id)->is_closed);
+	vx6_circuits_wait_cancel(w.w);
+}
+
+/* ---- round trips ---- */
+
+/* The relays of the circuit in use become slow, those of its spare do not. */
+static void circuit_in_use_is_slow__left_unless_it_is_anonymous(void **state)
+{
+	for (int hidden = 0; hidden < 2; hidden++) {
+		for (int i = 0; i < RIG_NODES; i++)
+			vx6_mem_set_delay(rig.node[i].n.t, 2 * VX6_NS_PER_MS);
+		talk_run(&talk, rig_route(2, hidden));
+		talk.every_ms = 200;
+		rig_pass(20000);
+		assert_non_null(spare());
+		vx6_mem_set_delay(rig.node[rig_index(&rig_busy()->hop[1].node)].n.t,
+				  40 * VX6_NS_PER_MS);
+		assert_talks(&talk, 150000);
+		assert_int_equal(rig_decided("move", "round trip"), 1); /* the first time */
+		talk_end(&talk);
+		rig_pass(5000);
+	}
+}
+
+/* Streams leave an anonymous circuit after about an hour, and not all at the same age. */
+static void anonymous_circuit_is_old__left(void **state)
+{
+	talk_run(&talk, rig_route(2, true));
+	talk.every_ms = 2000;
+	copy_id(id, rig_busy());
+	assert_talks(&talk, 44 * 60000);
+	assert_string_equal(rig_busy()->id, id);
+	assert_talks(&talk, 32 * 60000);
+	assert_string_not_equal(rig_busy()->id, id);
+	assert_true(rig_decided("move", "it is old") >= 1);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
 
 int main(void)
@@ -543,6 +720,15 @@ int main(void)
 		T(unknown_target__asked_for_once_each_way_and_answered_each_way),
 		T(unknown_target__nobody_to_ask__said_at_once),
 		T(unknown_relays__route_goes_through_others),
+		T(target_is_not_there__no_relay_is_blamed),
+		T(relay_goes__nobody_is_blamed_for_what_cannot_be_known),
+		T(guard_is_silent__it_is_blamed_and_the_next_one_is_taken),
+		T(relays_were_restarted__asked_anew_and_not_blamed),
+		T(target_was_restarted__its_new_key_is_waited_for),
+		T(extension_refused__circuit_stays_in_the_pool_for_other_targets),
+		T(extension_refused__anonymous_circuit_goes),
+		T(circuit_in_use_is_slow__left_unless_it_is_anonymous),
+		T(anonymous_circuit_is_old__left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
