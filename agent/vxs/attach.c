@@ -45,6 +45,7 @@ static void ask(struct vxs_stream *v, const struct vx6_vxs_via *via, struct vx6_
 	err = vx6_open_encode(&what, p->out, &p->out_n);
 	VX6_ASSERT(vx6_is_ok(err));
 	v->carrier = carrier;
+	v->move_due = false;
 	vxs_set_via(v, via);
 	v->attaching = true;
 	if (!vx6_list_is_linked(&v->afloat)) {
@@ -87,6 +88,14 @@ static bool is_waiting(const struct vxs_stream *v, const struct vx6_vxs_via *via
 	return !v->carrier || (v->attaching && (v->via_route || !via->route));
 }
 
+/* By plan, nothing may be lost: until OPEN is answered the peer may not know the stream, and an attach that is quicker would be its end. */
+static void move(struct vxs_stream *v, const struct vx6_vxs_via *via)
+{
+	v->move_due = v->got == 0;
+	if (!v->move_due)
+		attach_one(v, via);
+}
+
 void vx6_vxs_attach(struct vx6_vxs *m, const struct vx6_vxs_via *via,
 		    bool (*leave)(struct vx6_link *link, void *user), void *user)
 {
@@ -100,8 +109,10 @@ void vx6_vxs_attach(struct vx6_vxs *m, const struct vx6_vxs_via *via,
 
 		if (v->base.link == via->link || !may_ride(v, via))
 			continue;
-		if (is_waiting(v, via) || (leave && leave(v->base.link, user)))
+		if (is_waiting(v, via))
 			attach_one(v, via);
+		else if (leave && leave(v->base.link, user))
+			move(v, via);
 	}
 }
 

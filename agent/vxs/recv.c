@@ -21,6 +21,8 @@ static bool hand_up(struct vxs_stream *v, struct batch *b, bool fin)
 	v->got += b->bytes;
 	v->held += b->bytes;
 	v->fin_got |= fin;
+	if (v->move_due)
+		vxs_tell_lost(v);
 	if (v->ev && v->ev->data)
 		v->ev->data(vxs_as_stream(v), b->iov, b->n, fin, v->user);
 	b->n = 0;

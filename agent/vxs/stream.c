@@ -99,6 +99,13 @@ static bool is_final(vx6_err why)
 	}
 }
 
+void vxs_tell_lost(struct vxs_stream *v)
+{
+	if (!vx6_list_is_linked(&v->peer->lost))
+		vx6_list_push(&v->m->lost, &v->peer->lost);
+	vx6_loop_defer(v->m->cfg.loop, &v->m->task);
+}
+
 void vxs_adrift(struct vxs_stream *v, vx6_err why)
 {
 	struct vx6_vxs *m = v->m;
@@ -123,9 +130,7 @@ void vxs_adrift(struct vxs_stream *v, vx6_err why)
 		vx6_list_push(&m->adrift, &v->afloat);
 		vxs_wake_at(m, v->adrift_ns + m->cfg.grace_ms * VX6_NS_PER_MS);
 	}
-	if (!vx6_list_is_linked(&v->peer->lost))
-		vx6_list_push(&m->lost, &v->peer->lost);
-	vx6_loop_defer(m->cfg.loop, &m->task);
+	vxs_tell_lost(v);
 }
 
 /* ---- events of the carrier ---- */

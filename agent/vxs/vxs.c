@@ -525,9 +525,10 @@ bool vx6_vxs_next_route(const struct vx6_vxs *m, const struct vx6_node_id *peer,
 	VX6_LIST_EACH(node, &p->streams)
 	{
 		struct vxs_stream *v = VX6_CONTAINER_OF(node, struct vxs_stream, of_peer);
+		bool lost = vx6_list_is_linked(&v->afloat) && !v->tomb && !v->carrier;
 
-		if (v->key.role == VXS_OPENER && vx6_list_is_linked(&v->afloat) && !v->tomb &&
-		    !v->carrier && v->routes.route > *route && (!next || v->routes.route < next))
+		if (v->key.role == VXS_OPENER && (lost || (v->move_due && v->got > 0)) &&
+		    v->routes.route > *route && (!next || v->routes.route < next))
 			next = v->routes.route;
 	}
 	if (next)

@@ -48,8 +48,8 @@ struct vx6_vxs; /* all resumable streams of a node */
 
 struct vx6_vxs_events {
 	/**
-	 * Streams with @p peer have lost their carrier. From a task, once for all that were lost together. Attach them to another session, or see to
-	 * it that there will be one.
+	 * Streams with @p peer have lost their carrier, or were to be moved and have been answered only now. From a task, once for all that were lost
+	 * together. Attach them to another session, or see to it that there will be one.
 	 */
 	void (*adrift)(void *user, const struct vx6_node_id *peer);
 	/** Nothing that a stream sent on @p link has been acknowledged for a while, or its attach is not answered. A circuit is given less time. */
@@ -119,7 +119,7 @@ void vx6_vxs_attached(struct vx6_vxs *m, const struct vx6_vxs_via *via,
 
 /**
  * Attaches to @p via every stream that we opened to its peer, that may go on there and that is adrift, still waits for an answer elsewhere, or rides on a link that is
- * to be left. @param leave NULL: none is
+ * to be left; of these one whose OPEN is not answered yet follows when it is. @param leave NULL: none is
  */
 void vx6_vxs_attach(struct vx6_vxs *m, const struct vx6_vxs_via *via,
 		    bool (*leave)(struct vx6_link *link, void *user), void *user);
@@ -161,7 +161,7 @@ enum { VX6_VXS_ADRIFT_OPENED = 1, VX6_VXS_ADRIFT_ACCEPTED = 2 };
  *              set of circuits and have no carrier that has not been answered yet either
  */
 unsigned vx6_vxs_adrift(const struct vx6_vxs *m, const struct vx6_node_id *peer, uint64_t route);
-/** The next one above @p route for which vx6_vxs_adrift() is not 0. @return false: there is none */
+/** The next one above @p route for which vx6_vxs_adrift() is not 0, or of a stream that is to be moved. @return false: there is none */
 bool vx6_vxs_next_route(const struct vx6_vxs *m, const struct vx6_node_id *peer, uint64_t *route);
 /** Ends the streams with @p peer of which vx6_vxs_adrift() tells, and those that wait for an answer: it is known not to come back. */
 void vx6_vxs_give_up(struct vx6_vxs *m, const struct vx6_node_id *peer, uint64_t route,

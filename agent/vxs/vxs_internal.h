@@ -107,6 +107,7 @@ struct vxs_stream {
 	bool anonymous; /* we are nobody where it began */
 	bool opened;    /* OPEN has left, or came */
 	bool attaching;
+	bool move_due; /* to another session, once OPEN is answered */
 	bool ack_now;
 	bool fin_wanted, fin_sent; /* our end: asked for, written to this carrier */
 	bool fin_got;
@@ -189,6 +190,8 @@ void vxs_end_if_done(struct vxs_stream *v);
 void vxs_carrier_drop(struct vxs_stream *v, uint32_t code);
 /** The carrier is gone. @param why what ended it */
 void vxs_adrift(struct vxs_stream *v, vx6_err why);
+/** Has `adrift` told, from the task. */
+void vxs_tell_lost(struct vxs_stream *v);
 /** Tells the application that it may write, if it waits for that and may. */
 void vxs_tell_writable(struct vxs_stream *v);
 /** Gives @p stream events that swallow everything. */

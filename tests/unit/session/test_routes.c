@@ -444,6 +444,42 @@ static void leave__streams_move_and_new_ones_are_refused(void **state)
 	assert_int_equal(a.downs[CLIENT] + b.downs[CLIENT], 0);
 }
 
+/* The peer may not have OPEN yet: the stream follows when it has answered, and the service is asked once. */
+static void leave__before_the_answer__moves_after_it(void **state)
+{
+	const struct vx6_vxs_routes both = {.route = ROUTE, .direct = true};
+
+	for (int direct = 0; direct < 2; direct++) {
+		struct vx6_opening *o;
+
+		circuit_open(&a, &bob, &alice, how(ROUTE, false));
+		circuit_delay(&a, 100);
+		opened.done = false;
+		alice.got_n = 0;
+		alice.incomings = 0;
+		assert_true(vx6_is_ok(vx6_session_open_routed(a.s[CLIENT], &web, &both,
+							      &opening_events, NULL, &o)));
+		stream_write(vx6_opening_stream(o), "early ", false);
+		if (direct)
+			connect_directly();
+		else
+			circuit_open(&b, &bob, &alice, how(ROUTE, false));
+		vx6_sessions_leave(bob.m, a.s[CLIENT]);
+		test_run(is_open, NULL);
+		assert_true(vx6_is_ok(opened.err));
+		test_run(direct ? rides_directly : rides_on, &b);
+		say("late");
+		heard("early late");
+		assert_int_equal(alice.incomings, 1);
+		vx6_stream_reset(opened.stream, 0);
+		circuit_end(&a);
+		if (!direct)
+			circuit_end(&b);
+		memset(&a, 0, sizeof a);
+		memset(&b, 0, sizeof b);
+	}
+}
+
 /* ---- the other end ---- */
 
 static bool stream_gone(void *arg)
@@ -531,6 +567,7 @@ int main(void)
 		T(stall__answered__no_doubt_is_left),
 		T(flee__back_and_forth__four_times_a_minute),
 		T(leave__streams_move_and_new_ones_are_refused),
+		T(leave__before_the_answer__moves_after_it),
 		T(anonymous__place_is_full__the_longest_adrift_gives_way),
 		T(anonymous__acks_without_room__go_aside),
 	};
