@@ -8,7 +8,8 @@
  *   circuits.c       the table of routes, who waits, what others ask for
  *   circuits_leg.c   one circuit: drawn, built, given a session, ended
  *   circuits_keep.c  what a route needs: a leg, a spare, a better one; what is idle goes
- *   circuits_watch.c a circuit in use that falls silent
+ *   circuits_watch.c a circuit in use that falls silent, one that stands by and would
+ *   suspects.c       relays that are left out of paths for a while
  *   circuits_show.c  rows to look at, decisions
  */
 #ifndef VX6_CIRCUIT_CIRCUITS_INTERNAL_H
@@ -78,7 +79,9 @@ struct route {
 	uint64_t busy_since_ms; /* streams without a break since; 0: none */
 	uint64_t direct_ms;     /* when the direct way was last tried again */
 	uint32_t direct_wait_ms;
-	uint64_t moved_ms;    /* last move to a quicker leg */
+	uint64_t moved_ms; /* last move to a quicker leg */
+	uint64_t spare_ms; /* no spare before: the last ones did not answer */
+	uint32_t spare_wait_ms;
 	uint64_t nest_off_ms; /* single-pass building failed: not before */
 	vx6_err err;          /* of the last build that failed */
 	char detail[VX6_CIRCUIT_WHY];
@@ -111,10 +114,13 @@ struct leg {
 	uint64_t pinged_ms;
 	/* circuits_watch.c: cells that came, as last looked at; when that changed; since when an answer is due, 0: none is */
 	uint64_t watch_cells, watch_ms, watch_ping_ms;
-	bool flowing;   /* cells came one after the other until a moment ago */
-	bool in_doubt;  /* it owes an answer for too long */
-	uint32_t timed; /* hops whose round trip was told to the pool of relays, a bit each */
-	bool extended;  /* came from the pool */
+	uint64_t
+		near_pongs; /* answers of hops before the last: cells that say nothing of the way behind them */
+	uint32_t best_us; /* the quickest answer of the last hop; 0: none yet */
+	bool flowing;     /* cells came one after the other until a moment ago */
+	bool in_doubt;    /* it owes an answer for too long */
+	uint32_t timed;   /* hops whose round trip was told to the pool of relays, a bit each */
+	bool extended;    /* came from the pool */
 	struct vx6_node_id refused; /* of the pool: a target that could not be reached from there */
 	unsigned refused_n;
 	struct vx6_circuit_show last; /* what it was, once it is over */
@@ -210,6 +216,11 @@ void leg_close(struct leg *l, vx6_err err, const char *why);
 void leg_free(struct leg *l);
 /** @p node is left out of draws for a while. */
 void circuits_suspect(struct vx6_circuits *c, const struct vx6_node_id *node);
+/** Those who are, the latest first. */
+size_t circuits_suspects(const struct vx6_circuits *c, struct vx6_node_id out[static SUSPECTS_MAX]);
+/** Of a leg that does not answer: who may be to blame, by who does. */
+void leg_suspect_silent(const struct leg *l, const struct vx6_circuit_info *info);
+bool leg_has_guard(const struct leg *l);
 /** Asks each hop for a sign of life, to know how far away it is. */
 void leg_ping(struct leg *l);
 struct vx6_session *leg_session(const struct leg *l);
@@ -240,6 +251,10 @@ bool route_move_off(struct route *r, struct leg *l, const char *why);
 /** While anything flows, silence is looked for. */
 void circuits_watch(struct vx6_circuits *c);
 void circuits_on_watch(struct vx6_timer *timer);
+/** Streams are on their way to it: whether it answers is to be known at once. */
+void leg_watch_anew(struct leg *l);
+/** A leg that only stands by is asked now and then, and closed if it does not answer. */
+void leg_keep_sound(struct leg *l, uint64_t now_ms);
 
 /* ---- circuits_show.c ---- */
 

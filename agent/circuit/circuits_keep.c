@@ -52,8 +52,9 @@ static const char *wanted_for(const struct route *r)
 {
 	if (r->adrift)
 		return "streams have lost their way";
-	return vx6_list_is_empty(&r->waiting) ? "the direct way does not answer"
-					      : "a connection waits";
+	if (!vx6_list_is_empty(&r->waiting))
+		return "a connection waits";
+	return r->in_doubt ? "the one in use does not answer" : "the direct way does not answer";
 }
 
 /* ---- building ---- */
@@ -127,7 +128,7 @@ static void keep_spare(struct route *r, const struct census *now, uint64_t now_m
 {
 	if (!r->busy_since_ms)
 		r->busy_since_ms = now_ms;
-	if (now->good >= 2 || now->building > 0)
+	if (now->good >= 2 || now->building > 0 || now_ms < r->spare_ms)
 		return;
 	if (now_ms - r->busy_since_ms < SPARE_AFTER_MS) {
 		circuits_wake(r->c, SPARE_AFTER_MS);
@@ -168,6 +169,7 @@ static void move(struct route *r, struct leg *from, struct leg *to, const char *
 	from->leaving = true;
 	to->purpose = VX6_PURPOSE_ROUTE;
 	r->moved_ms = circuits_now_ms(c);
+	leg_watch_anew(to);
 	if (s)
 		vx6_sessions_leave(c->cfg.sessions, s);
 	if (c->cfg.news)
@@ -198,7 +200,7 @@ static void keep_leaving(struct route *r, uint64_t now_ms)
 		if (!l->open || !leg_session(l) ||
 		    !(l->is_drain || l->leaving || l->in_doubt || is_old(l, now_ms)))
 			continue;
-		if (l->streams == 0 && !l->in_doubt) {
+		if (l->streams == 0 && (!l->in_doubt || l->leaving)) {
 			leg_close(l, VX6_OK, l->is_drain ? "a relay of it is draining" : "left");
 			continue;
 		}
@@ -309,10 +311,8 @@ void route_keep(struct route *r)
 		circuits_wake(r->c, TICK_MS);
 	if (r->asked || now_ms < VX6_MAX(r->retry_ms, r->flap_ms))
 		return;
-	if (is_wanted(r) && now.good == 0)
+	if ((is_wanted(r) && now.good == 0) || r->in_doubt)
 		keep_wanted(r, &now, now_ms);
-	else if (r->in_doubt && now.building == 0)
-		(void)build(r, VX6_PURPOSE_SPARE, "the one in use does not answer");
 	else if (now.streams > 0)
 		keep_spare(r, &now, now_ms);
 }
@@ -426,6 +426,7 @@ void circuits_keep(struct vx6_circuits *c)
 			l->route->failed_n = l->route->flaps_n = 0;
 		if (l->open && l->streams > 0 && now_ms - l->pinged_ms >= PING_MS)
 			leg_ping(l);
+		leg_keep_sound(l, now_ms);
 	}
 	VX6_LIST_EACH(node, &c->routes)
 	{

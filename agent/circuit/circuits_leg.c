@@ -192,26 +192,7 @@ void leg_close(struct leg *l, vx6_err err, const char *why)
 
 /* ---- relays that failed ---- */
 
-void circuits_suspect(struct vx6_circuits *c, const struct vx6_node_id *node)
-{
-	struct suspect *s = &c->suspect[c->suspect_next++ % SUSPECTS_MAX];
-
-	s->node = *node;
-	s->until_ms = circuits_now_ms(c) + SUSPECT_MS;
-}
-
-static size_t suspects(const struct vx6_circuits *c, struct vx6_node_id out[static SUSPECTS_MAX])
-{
-	uint64_t now_ms = circuits_now_ms(c);
-	size_t n = 0;
-
-	for (size_t i = 0; i < SUSPECTS_MAX; i++)
-		if (c->suspect[i].until_ms > now_ms)
-			out[n++] = c->suspect[i].node;
-	return n;
-}
-
-static bool has_guard(const struct leg *l)
+bool leg_has_guard(const struct leg *l)
 {
 	return l->path.n > 0 && l->path.hop[0].why.pick == VX6_PATH_GUARD;
 }
@@ -281,7 +262,7 @@ static void blame_guard(struct leg *l, vx6_err why, int hop)
 	struct vx6_circuits *c = l->c;
 	const struct vx6_node_id *guard = &l->path.hop[0].node;
 
-	if (!has_guard(l) || l->open || hop < 0 || (size_t)hop >= l->path.n)
+	if (!leg_has_guard(l) || l->open || hop < 0 || (size_t)hop >= l->path.n)
 		return;
 	if (why.code == VX6_E_STALE || (hop == 0 && has_answered(why)))
 		return;
@@ -402,7 +383,7 @@ static void note_built(struct leg *l)
 		before_us = info.hop[i].rtt_us;
 		vx6_relays_seen_success(c->cfg.relays, &l->path.hop[i].node, adds_us, vx6_wall_s());
 	}
-	if (!has_guard(l))
+	if (!leg_has_guard(l))
 		return;
 	vx6_guards_up(c->cfg.guards, &l->path.hop[0].node, vx6_wall_s(), &vx6_rand_system);
 	(void)vx6_guards_beyond(c->cfg.guards, &l->path.hop[0].node, true, vx6_wall_s(),
@@ -498,9 +479,13 @@ static void on_pong(void *user, struct vx6_circuit *circuit, int hop, uint32_t r
 	struct vx6_circuit_info info;
 	uint32_t before_us;
 
+	vx6_circuit_info(circuit, &info);
+	if (hop + 1 < info.hops_n)
+		l->near_pongs++;
+	else if (!l->best_us || rtt_us < l->best_us)
+		l->best_us = rtt_us;
 	if (hop < 0 || (size_t)hop >= l->path.n || !l->nest || l->timed & 1U << hop)
 		return;
-	vx6_circuit_info(circuit, &info);
 	before_us = hop > 0 ? info.hop[hop - 1].rtt_us : 0;
 	if (hop > 0 && !before_us)
 		return;
@@ -514,7 +499,7 @@ void leg_ping(struct leg *l)
 	struct vx6_circuit_info info;
 
 	vx6_circuit_info(l->circuit, &info);
-	for (int i = 0; i < info.built_n; i++)
+	for (int i = info.built_n - 1; i >= 0; i--)
 		vx6_circuit_ping(l->circuit, i);
 	l->pinged_ms = circuits_now_ms(l->c);
 }
@@ -603,17 +588,29 @@ static size_t shared(const struct leg *l, struct vx6_node_id *out, size_t max)
 	{
 		const struct leg *o = VX6_CONTAINER_OF(node, struct leg, of_route);
 
-		for (size_t i = has_guard(o) ? 1 : 0; o != l && i < o->path.n && n < max; i++)
+		for (size_t i = leg_has_guard(o) ? 1 : 0; o != l && i < o->path.n && n < max; i++)
 			out[n++] = o->path.hop[i].node;
 	}
 	return n;
+}
+
+/* Only with relays that were to be avoided: rather with the longest suspected ones. @return false: those are no way out */
+static bool fewer(const struct vx6_path *path, size_t *avoid_n, size_t *suspects)
+{
+	size_t less = VX6_MAX(*suspects / 8, (size_t)1);
+
+	if (!(path->relaxed & VX6_PATH_RELAXED_AVOID) || *suspects == 0)
+		return false;
+	*suspects -= less;
+	*avoid_n -= less;
+	return true;
 }
 
 static vx6_err draw(struct leg *l, const struct vx6_routing *how,
 		    char detail[static VX6_CIRCUIT_WHY])
 {
 	struct vx6_circuits *c = l->c;
-	struct vx6_node_id avoid[SUSPECTS_MAX + 4 * VX6_ROUTE_HOPS_MAX];
+	struct vx6_node_id avoid[4 * VX6_ROUTE_HOPS_MAX + SUSPECTS_MAX];
 	struct vx6_path_request ask = {
 		.purpose = how->anonymous ? VX6_PATH_ANONYMOUS : VX6_PATH_PERFORMANCE,
 		.n = vx6_routing_relays(how),
@@ -622,12 +619,14 @@ static vx6_err draw(struct leg *l, const struct vx6_routing *how,
 	struct vx6_path_view view;
 	struct vx6_path_end end;
 	struct vx6_path_lack lack;
+	size_t suspects;
 	vx6_err err;
 
 	for (size_t i = 0; i < how->nodes_n; i++)
 		ask.fixed[i] = &how->nodes[i];
-	ask.avoid_n = suspects(c, avoid);
-	ask.avoid_n += shared(l, avoid + ask.avoid_n, VX6_ARRAY_N(avoid) - ask.avoid_n);
+	ask.avoid_n = shared(l, avoid, 4 * VX6_ROUTE_HOPS_MAX);
+	suspects = circuits_suspects(c, avoid + ask.avoid_n);
+	ask.avoid_n += suspects;
 	c->cfg.view(c->cfg.user, &view);
 	if (l->has_target) {
 		c->cfg.end(c->cfg.user, &l->target, &end);
@@ -635,8 +634,10 @@ static vx6_err draw(struct leg *l, const struct vx6_routing *how,
 	}
 	if (how->anonymous)
 		vx6_guards_update(c->cfg.guards, c->cfg.relays, &view, &vx6_rand_system);
-	err = vx6_path_draw(c->cfg.relays, c->cfg.guards, &view, &ask, &vx6_rand_system, &l->path,
-			    &lack);
+	do {
+		err = vx6_path_draw(c->cfg.relays, c->cfg.guards, &view, &ask, &vx6_rand_system,
+				    &l->path, &lack);
+	} while (vx6_is_ok(err) && fewer(&l->path, &ask.avoid_n, &suspects));
 	if (!vx6_is_ok(err))
 		vx6_path_lack_format(err, &lack, detail);
 	return err;
@@ -766,7 +767,7 @@ static bool overlaps(const struct leg *l, const struct route *r)
 		const struct leg *o = VX6_CONTAINER_OF(node, struct leg, of_route);
 
 		for (size_t i = 0; i < o->path.n; i++)
-			for (size_t k = has_guard(l) ? 1 : 0; k < l->path.n; k++)
+			for (size_t k = leg_has_guard(l) ? 1 : 0; k < l->path.n; k++)
 				if (vx6_node_id_eq(&o->path.hop[i].node, &l->path.hop[k].node))
 					return true;
 	}
@@ -795,6 +796,7 @@ bool leg_from_pool(struct route *r, enum vx6_circuit_purpose purpose, const char
 		l->target = r->target;
 		l->keep = false;
 		l->extended = true;
+		l->best_us = 0; /* was that of another hop */
 		l->began_ms = circuits_now_ms(c);
 		vx6_strlcpy(l->reason, why, sizeof l->reason);
 		vx6_list_push(&r->legs, &l->of_route);

@@ -330,6 +330,8 @@ void vx6_circuit_info(const struct vx6_circuit *c, struct vx6_circuit_info *out)
 		out->hop[i].rtt_us = c->hop[i].rtt_us;
 		out->hop[i].built_us = c->hop[i].built_us;
 		out->hop[i].draining = c->hop[i].draining;
+		if (c->hop[i].ping_ns)
+			out->hop[i].owes_ms = 1 + (uint32_t)((now - c->hop[i].ping_ns) / 1000000);
 	}
 }
 

@@ -133,6 +133,7 @@ struct vx6_circuit_info {
 			rtt_us; /* to it and back: the latest PING, else how long its handshake took; 0: not known */
 		uint32_t
 			built_us; /* since the hop before was there; all hops of a nested build: since the beginning */
+		uint32_t owes_ms; /* how long it has not answered a PING; 0: none is due */
 		bool draining;
 	} hop[VX6_CIRCUIT_HOPS_MAX];
 	uint64_t age_ms;

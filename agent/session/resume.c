@@ -375,6 +375,14 @@ bool vx6_sessions_uses_route(const struct vx6_sessions *m, const struct vx6_node
 	return vx6_vxs_uses_route(m->vxs, node, route);
 }
 
+void vx6_session_doubt(struct vx6_session *s)
+{
+	if (s->state == SESSION_DEAD || !s->initiator || !s->was_up)
+		return;
+	vx6_session_probe(s, STALL_PROBE_MS);
+	s->stalled = s->state != SESSION_DEAD;
+}
+
 size_t vx6_sessions_resumable(const struct vx6_sessions *m)
 {
 	return vx6_vxs_count(m->vxs);

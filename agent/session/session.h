@@ -220,6 +220,8 @@ void vx6_sessions_give_up(struct vx6_sessions *m, const struct vx6_node_id *node
  * circuit; now, or when there is one. It is not closed.
  */
 void vx6_sessions_leave(struct vx6_sessions *m, struct vx6_session *s);
+/** @p s, over a circuit, does not answer: until it does, its streams go on where they can as soon as there is another one of its route. */
+void vx6_session_doubt(struct vx6_session *s);
 /** Resumable streams that are not closed. */
 size_t vx6_sessions_resumable(const struct vx6_sessions *m);
 /** Whether a stream that we opened to @p node is open and may go on over the circuits of @p route. */
