@@ -220,6 +220,8 @@ void circuits_suspect(struct vx6_circuits *c, const struct vx6_node_id *node);
 size_t circuits_suspects(const struct vx6_circuits *c, struct vx6_node_id out[static SUSPECTS_MAX]);
 /** Of a leg that does not answer: who may be to blame, by who does. */
 void leg_suspect_silent(const struct leg *l, const struct vx6_circuit_info *info);
+/** Whether a relay of it is one: a new circuit does better. */
+bool leg_is_suspect(const struct leg *l);
 bool leg_has_guard(const struct leg *l);
 /** Asks each hop for a sign of life, to know how far away it is. */
 void leg_ping(struct leg *l);

@@ -784,7 +784,7 @@ bool leg_from_pool(struct route *r, enum vx6_circuit_purpose purpose, const char
 	{
 		struct leg *l = VX6_CONTAINER_OF(node, struct leg, all);
 
-		if (!fits(l, r) || overlaps(l, r) ||
+		if (!fits(l, r) || overlaps(l, r) || leg_is_suspect(l) ||
 		    !vx6_is_ok(plan_hop(c, r, &r->target, r->how.anonymous, &hop, &policy)) ||
 		    !vx6_is_ok(vx6_circuit_extend(l->circuit, &hop,
 						  vx6_build_times_timeout(c->cfg.times, 1))))

@@ -44,6 +44,20 @@ size_t circuits_suspects(const struct vx6_circuits *c, struct vx6_node_id out[st
 	return n;
 }
 
+bool leg_is_suspect(const struct leg *l)
+{
+	uint64_t now_ms = circuits_now_ms(l->c);
+
+	for (size_t i = 0; i < SUSPECTS_MAX; i++) {
+		const struct suspect *s = &l->c->suspect[i];
+
+		for (size_t k = 0; s->until_ms > now_ms && k < l->path.n; k++)
+			if (vx6_node_id_eq(&l->path.hop[k].node, &s->node))
+				return true;
+	}
+	return false;
+}
+
 /* The first of them that owes an answer, or the one before it that should have passed the question on. A guard is nobody's suspect for silence. */
 void leg_suspect_silent(const struct leg *l, const struct vx6_circuit_info *info)
 {

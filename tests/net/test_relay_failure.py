@@ -87,11 +87,11 @@ class Stream:
         assert self.got == self.sent * BLOCK and self.sent >= self.blocks
         assert self.digest.digest() == self.want.digest()
 
-    def pause_at(self, moment, within=WORST):
-        """The longest gap between arrivals of which a part lies in what follows a moment, up to the next event."""
-        wait_for(lambda: self.arrivals[-1] > moment + EVERY * 0.9 or not self.thread.is_alive(), within + EVERY, "bytes after it")
+    def pause_at(self, moment, until=EVERY * 0.9):
+        """The longest gap between arrivals of which a part lies in so many seconds behind a moment."""
+        wait_for(lambda: self.arrivals[-1] > moment + until or not self.thread.is_alive(), WORST + EVERY, "bytes after it")
         times = [a for a in list(self.arrivals) if a > moment - 0.5]
-        return max((b - a for a, b in zip(times, times[1:]) if b > moment and a < moment + EVERY * 0.9), default=0)
+        return max((b - a for a, b in zip(times, times[1:]) if b > moment and a < moment + until), default=0)
 
 
 def tell(name, pauses):
@@ -206,7 +206,7 @@ def test_a_relay_changes_a_cell(net, what):
                 before, moment = errors(behind), time.monotonic()
                 victim.order(f"{what} {way}")
                 wait_for(lambda: any(c["state"] == "closed" for c in net.circuits(id=used["id"])), 10, "the circuit to end")
-                pauses.append(stream.pause_at(moment))
+                pauses.append(stream.pause_at(moment, until=1))
                 victim.order("pass")
                 assert f"rogue: {what} {way}" in victim.log()
                 end = net.decisions(circuit=used["id"], what="close")[0]
