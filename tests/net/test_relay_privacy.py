@@ -158,13 +158,14 @@ def test_no_relay_has_both_ends_nor_what_is_carried(path):
     with path.transfer():
         for _ in range(3):  # at different moments of it
             for name, needles in watched.items():
-                heap = spy.memory(path.agents[name].pid)
-                assert not spy.found(needles, heap), f"memory of {name}"
+                known = path.known.get(name, [])
+                has, sees = spy.in_memory(path.agents[name].pid, needles, known)
+                assert not has, f"memory of {name}"
                 # the scan does see what is there to be seen
-                assert spy.found(path.known.get(name, []), heap) == {w for w, _ in path.known.get(name, [])}, f"memory of {name}"
+                assert sees == {w for w, _ in known}, f"memory of {name}"
             time.sleep(0.05)
     for name, needles in watched.items():
-        assert not spy.found(needles, spy.memory(path.agents[name].pid)), f"memory of {name}, afterwards"
+        assert spy.in_memory(path.agents[name].pid, needles) == [set()], f"memory of {name}, afterwards"
     if path.bob:
         path.bob.stop()
     else:
@@ -173,7 +174,7 @@ def test_no_relay_has_both_ends_nor_what_is_carried(path):
         wait_for(lambda n=name: path.agents[n].api.get("/v1/node")["status"]["relay"]["circuits"] == 0, 10, f"circuits of {name} to end")
     for name, needles in watched.items():
         agent = path.agents[name]
-        assert not spy.found(needles, spy.memory(agent.pid)), f"memory of {name}, when the circuit is over"
+        assert spy.in_memory(agent.pid, needles) == [set()], f"memory of {name}, when the circuit is over"
         agent.stop()  # what it wants to keep is on disk now
         assert not spy.found(needles, spy.disk(agent.state)), f"disk of {name}"
         assert not spy.found(needles, agent.proc.log.read_bytes()), f"log of {name}"
@@ -209,6 +210,8 @@ def test_what_the_target_shows_of_a_client(lab, anonymous):
     try:
         with path.transfer():
             during = shown_by(alice)
+        if not anonymous:
+            path.circuit.mux.tls.close()
         service = alice.api.items("/v1/services")[0]
         wait_for(lambda: alice.api.items("/v1/services")[0]["status"]["sessions"]["active"] == 0, 10, "the connection to end")
         alice.api.call("PATCH", f"/v1/services/{service['id']}", {"access": {"default": "none", "node_ids": [alice.node_id()]}})
@@ -235,7 +238,7 @@ def test_each_scanner_finds_what_is_planted(lab):
     try:
         r2, needles = path.agents["r2"], path.needles["r2"]
         with path.transfer():
-            assert not spy.found(needles, spy.memory(r2.pid))
+            assert spy.in_memory(r2.pid, needles) == [set()]
         # the payload, by a service of the relay's own under that name: in memory, and on disk
         local = TcpServer(r2.host, ECHO_PORT, echo)
         r2.add_service(path.service, f"127.0.0.1:{ECHO_PORT}")
@@ -245,13 +248,13 @@ def test_each_scanner_finds_what_is_planted(lab):
             stream = mux.open(path.service, path.marker * 200)
             while len(mux.streams.get(stream, b"")) < 2 + 200 * len(path.marker):
                 mux.read_frame()
-            assert spy.found(path.secrets, spy.memory(r2.pid)) == {"service", "payload"}
+            assert spy.in_memory(r2.pid, path.secrets) == [{"service", "payload"}]
         local.close()
         assert "service" in spy.found(needles, spy.disk(r2.state))
         # both ends, by what its operator looks up: in memory
         with contextlib.suppress(Exception):
             r2.api.call("POST", "/v1/peers", {"addresses": [f"[{path.alice.host.ip6}]:{PORT}"]})
-        wait_for(lambda: {"alice: id", "alice: name", "alice: address"} <= spy.found(needles, spy.memory(r2.pid)), 10, "alice in the memory of r2")
+        wait_for(lambda: {"alice: id", "alice: name", "alice: address"} <= spy.in_memory(r2.pid, needles)[0], 10, "alice in the memory of r2")
         wait_for(lambda: "alice: address" in spy.found(needles, r2.proc.log.read_bytes()) or "alice: id" in spy.found(needles, r2.proc.log.read_bytes()), 10,
                  "alice in the log of r2")
         # a packet that nobody encrypted
