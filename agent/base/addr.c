@@ -182,6 +182,25 @@ bool vx6_addr_is_private(const struct vx6_addr *a)
 	return vx6_addr_is_v4(a) ? is_private_v4(a->ip + 12) : (a->ip[0] & 0xfe) == 0xfc;
 }
 
+enum vx6_addr_kind vx6_addr_kind(const struct vx6_addr *a)
+{
+	if (vx6_addr_is_loopback(a))
+		return VX6_ADDR_LOOPBACK;
+	if (vx6_addr_is_link_local(a))
+		return VX6_ADDR_LINK_LOCAL;
+	return vx6_addr_is_private(a) ? VX6_ADDR_PRIVATE : VX6_ADDR_GLOBAL;
+}
+
+unsigned vx6_addr_kinds_for_others(const struct vx6_addr *own, size_t n)
+{
+	unsigned kinds = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (own[i].family == VX6_ADDR_IP && !vx6_addr_is_any(&own[i]))
+			kinds |= vx6_addr_kind(&own[i]);
+	return kinds & VX6_ADDR_GLOBAL ? VX6_ADDR_GLOBAL : kinds | VX6_ADDR_GLOBAL;
+}
+
 bool vx6_addr_is_multicast(const struct vx6_addr *a)
 {
 	if (a->family != VX6_ADDR_IP)

@@ -56,6 +56,20 @@ bool vx6_addr_is_loopback(const struct vx6_addr *a);
 bool vx6_addr_is_link_local(const struct vx6_addr *a);
 /** RFC 1918, fc00::/7, link-local, CGNAT or loopback. */
 bool vx6_addr_is_private(const struct vx6_addr *a);
+
+/** Kinds of addresses; a set of them is of bits. */
+enum vx6_addr_kind {
+	VX6_ADDR_LOOPBACK = 1,
+	VX6_ADDR_LINK_LOCAL = 2,
+	VX6_ADDR_PRIVATE = 4,
+	VX6_ADDR_GLOBAL = 8,
+};
+enum vx6_addr_kind vx6_addr_kind(const struct vx6_addr *a);
+/**
+ * The kinds that a node with the addresses @p own may dial for others: those where it is itself, and the public network. One that is in the
+ * public network leads nobody into the private ones beside it.
+ */
+unsigned vx6_addr_kinds_for_others(const struct vx6_addr *own, size_t n);
 bool vx6_addr_is_multicast(const struct vx6_addr *a);
 
 /** Writes the address's diversity prefix: IPv6 /48, IPv4 /24, zero-padded. */

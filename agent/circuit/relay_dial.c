@@ -4,18 +4,6 @@
 #include "base/util.h"
 #include "circuit/relay_internal.h"
 
-/* Kinds of addresses; a set of them is of bits. */
-enum { KIND_LOOPBACK = 1, KIND_LINK_LOCAL = 2, KIND_PRIVATE = 4, KIND_GLOBAL = 8 };
-
-static unsigned kind_of(const struct vx6_addr *a)
-{
-	if (vx6_addr_is_loopback(a))
-		return KIND_LOOPBACK;
-	if (vx6_addr_is_link_local(a))
-		return KIND_LINK_LOCAL;
-	return vx6_addr_is_private(a) ? KIND_PRIVATE : KIND_GLOBAL;
-}
-
 static size_t listening_at(struct vx6_relay *r, struct vx6_addr *out)
 {
 	struct vx6_bound bound[2 * VX6_SESSION_LISTEN_MAX];
@@ -26,24 +14,16 @@ static size_t listening_at(struct vx6_relay *r, struct vx6_addr *out)
 	return n;
 }
 
-/*
- * Kinds that may be dialled for others: those where this node is itself, and the public network. One that is in the public network leads nobody
- * into the private ones beside it.
- */
 static unsigned kinds_allowed(struct vx6_relay *r)
 {
 	struct vx6_addr own[2 * VX6_SESSION_LISTEN_MAX];
-	unsigned kinds = 0;
 	size_t n;
 
 	if (r->cfg.events->own_addrs)
 		n = r->cfg.events->own_addrs(r->cfg.user, own, VX6_ARRAY_N(own));
 	else
 		n = listening_at(r, own);
-	for (size_t i = 0; i < n; i++)
-		if (own[i].family == VX6_ADDR_IP && !vx6_addr_is_any(&own[i]))
-			kinds |= kind_of(&own[i]);
-	return kinds & KIND_GLOBAL ? KIND_GLOBAL : kinds | KIND_GLOBAL;
+	return vx6_addr_kinds_for_others(own, n);
 }
 
 void dial_addrs(struct vx6_relay *r, const struct vx6_endpoint *e, struct vx6_dial_request *req)
@@ -56,7 +36,7 @@ void dial_addrs(struct vx6_relay *r, const struct vx6_endpoint *e, struct vx6_di
 
 			if (a->prio != prio || a->addr.family != VX6_ADDR_IP || a->addr.port == 0 ||
 			    vx6_addr_is_any(&a->addr) || vx6_addr_is_multicast(&a->addr) ||
-			    !(kind_of(&a->addr) & kinds))
+			    !(vx6_addr_kind(&a->addr) & kinds))
 				continue;
 			req->addrs[req->addrs_n] = a->addr;
 			req->via[req->addrs_n++] = a->via;

@@ -23,6 +23,16 @@ bool vx6_dht_contact_is_private(const struct vx6_dht_contact *c)
 	return vx6_addr_is_private(&a);
 }
 
+bool vx6_dht_contact_is_bogon(const struct vx6_dht_contact *c)
+{
+	struct vx6_addr a;
+
+	vx6_dht_contact_addr(c, &a);
+	if (vx6_addr_is_v4(&a))
+		return c->ip[12] == 0 || c->ip[12] >= 240;
+	return (c->ip[0] & 0xe0) != 0x20;
+}
+
 bool vx6_dht_contact_is_sane(const struct vx6_dht_contact *c)
 {
 	struct vx6_addr a;

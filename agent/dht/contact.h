@@ -41,6 +41,8 @@ struct vx6_dht_contact {
 void vx6_dht_contact_addr(const struct vx6_dht_contact *c, struct vx6_addr *out);
 /** Loopback, link-local, ULA or RFC 1918: nobody outside can reach it, and it binds no position. */
 bool vx6_dht_contact_is_private(const struct vx6_dht_contact *c);
+/** What is not private and yet no host on the internet has: IPv6 outside of 2000::/3, IPv4 0/8 and 240/4. Private ones may be among these. */
+bool vx6_dht_contact_is_bogon(const struct vx6_dht_contact *c);
 /** Not unspecified, not multicast, port not 0, a transport given. What fails this is dropped unseen. */
 bool vx6_dht_contact_is_sane(const struct vx6_dht_contact *c);
 /** IPv6 /48, or the IPv4 /24 in its mapped form cut to 6 bytes that no IPv6 /48 has; what "diverse" means. */

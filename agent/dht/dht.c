@@ -136,17 +136,6 @@ enum vx6_diversity vx6_dht_diversity(const struct vx6_dht *d)
 	return d->io->asn ? VX6_DIVERSITY_ASN : VX6_DIVERSITY_PREFIX;
 }
 
-/* What no host on the internet has: IPv6 outside of 2000::/3, IPv4 0/8 and 240/4. */
-static bool is_bogon(const struct vx6_dht_contact *c)
-{
-	struct vx6_addr a;
-
-	vx6_dht_contact_addr(c, &a);
-	if (vx6_addr_is_v4(&a))
-		return c->ip[12] == 0 || c->ip[12] >= 240;
-	return (c->ip[0] & 0xe0) != 0x20;
-}
-
 bool vx6_dht_is_usable(const struct vx6_dht *d, const struct vx6_dht_contact *c)
 {
 	struct vx6_addr a;
@@ -158,7 +147,7 @@ bool vx6_dht_is_usable(const struct vx6_dht *d, const struct vx6_dht_contact *c)
 		return false; /* means something else on every link */
 	if (vx6_dht_contact_is_private(c))
 		return vx6_dht_diversity(d) == VX6_DIVERSITY_OFF;
-	return !is_bogon(c);
+	return !vx6_dht_contact_is_bogon(c);
 }
 
 /* ---- helpers of all ---- */

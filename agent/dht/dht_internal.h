@@ -55,6 +55,11 @@ struct vx6_dht {
 
 void vx6_dht_enter(struct vx6_dht *d, const struct vx6_dht_now *now);
 void vx6_dht_leave(struct vx6_dht *d);
+/** Paths are led by others: io.guides. */
+static inline bool vx6_dht_is_led(const struct vx6_dht *d)
+{
+	return d->io->guides != NULL;
+}
 /** The caps in force: OFF or PREFIX or ASN. */
 enum vx6_diversity vx6_dht_diversity(const struct vx6_dht *d);
 /**
@@ -198,9 +203,10 @@ struct dht_queries *vx6_dht_queries_new(void);
 void vx6_dht_queries_free(struct vx6_dht *d);
 /**
  * Sends @p req and keeps the table informed of how it went. @p cb fires once, never inside this call, unless cancelled.
+ * @param path VX6_DHT_NO_PATH: of no lookup
  * @return the query's id; 0: QUERIES_MAX are under way, nothing was sent
  */
-uint64_t vx6_dht_ask_one(struct vx6_dht *d, const struct vx6_dht_contact *to,
+uint64_t vx6_dht_ask_one(struct vx6_dht *d, uint8_t path, const struct vx6_dht_contact *to,
 			 const struct vx6_dht_req *req, dht_outcome_cb *cb, void *user);
 /** The callback will not fire; the table still learns from the answer, or from the lack of one. Ids that are not under way are ignored. */
 void vx6_dht_ask_forget(struct vx6_dht *d, uint64_t query);
@@ -212,7 +218,7 @@ void vx6_dht_queries_step(struct vx6_dht *d);
 /** @return vx6_dht_now.ms; UINT64_MAX: nothing is due */
 uint64_t vx6_dht_queries_due(const struct vx6_dht *d);
 /** After how long another one should be asked: the 90th percentile of what was observed, and some. */
-uint32_t vx6_dht_soft_ms(const struct vx6_dht *d, bool warm);
+uint32_t vx6_dht_soft_ms(const struct vx6_dht *d, uint8_t path, bool warm);
 
 /* ---- lookup*.c ---- */
 

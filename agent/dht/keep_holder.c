@@ -123,7 +123,7 @@ static void ask(struct keep_holder *h, enum keep_phase phase)
 		req.record_n = k->n;
 	}
 	h->phase = (uint8_t)phase;
-	h->query = vx6_dht_ask_one(k->d, &h->contact, &req, answered, h);
+	h->query = vx6_dht_ask_one(k->d, VX6_DHT_NO_PATH, &h->contact, &req, answered, h);
 	if (h->query == 0)
 		fail(h, VX6_ERR(FULL));
 }

@@ -65,6 +65,17 @@ static void take_own(void *user, uint32_t age_s, const uint8_t *record, size_t n
 	vx6_dht_take_value(user, FROM_TABLE, age_s, record, n);
 }
 
+static uint8_t paths_of(const struct vx6_dht *d, const struct vx6_dht_ask *ask)
+{
+	uint8_t led;
+
+	if (vx6_dht_is_led(d)) {
+		led = d->io->guides->count(d->user);
+		return VX6_MAX(VX6_MIN(led, (uint8_t)VX6_DHT_PATHS), (uint8_t)1);
+	}
+	return ask->paths ? VX6_MIN(ask->paths, (uint8_t)VX6_DHT_PATHS_MAX) : vx6_dht_paths(d);
+}
+
 struct vx6_dht_lookup *vx6_dht_look(struct vx6_dht *d, const struct vx6_dht_ask *ask,
 				    vx6_dht_done_cb *done, void *user,
 				    const struct vx6_dht_now *now)
@@ -81,7 +92,7 @@ struct vx6_dht_lookup *vx6_dht_look(struct vx6_dht *d, const struct vx6_dht_ask 
 	l->user = user;
 	l->began_ms = d->now.ms;
 	l->until_ms = d->now.ms + LOOKUP_MS;
-	l->paths = ask->paths ? VX6_MIN(ask->paths, (uint8_t)VX6_DHT_PATHS_MAX) : vx6_dht_paths(d);
+	l->paths = paths_of(d, ask);
 	for (uint8_t p = 0; p < VX6_DHT_PATHS_MAX; p++)
 		l->path[p].nearest = UINT64_MAX;
 	vx6_list_push(&d->lookups->active, &l->node);

@@ -19,7 +19,7 @@ static void put(struct vx6_dht_lookup *l, const struct dht_cand *c, const struct
 
 	memcpy(req.key, l->ask.key.b, sizeof req.key);
 	memcpy(req.token, c->token, sizeof req.token);
-	vx6_dht_ask_one(l->d, &c->contact, &req, NULL, NULL);
+	vx6_dht_ask_one(l->d, VX6_DHT_NO_PATH, &c->contact, &req, NULL, NULL);
 }
 
 static void repair(struct vx6_dht_lookup *l)
@@ -65,7 +65,7 @@ static void copy(struct vx6_dht_lookup *l)
 
 void vx6_dht_lookup_leave_better(struct vx6_dht_lookup *l)
 {
-	if (l->found_n == 0)
+	if (l->found_n == 0 || vx6_dht_is_led(l->d))
 		return;
 	repair(l);
 	copy(l);

@@ -8,8 +8,10 @@ enum {
 	SEEDS_MAX = 64, /* contacts of the table that a lookup begins with */
 	MISLED_MAX =
 		3, /* then nobody goes where this one pointed, unless more of those it named answered */
-	WARM_LOOKAHEAD = 4,   /* candidates among which a warm one is preferred */
-	WARM_FARTHER_BITS = 1 /* and how much farther it may be */
+	WARM_LOOKAHEAD = 4,    /* candidates among which a warm one is preferred */
+	WARM_FARTHER_BITS = 1, /* and how much farther it may be */
+	LED_SEEDS =
+		8 /* of a path that others lead; with fewer contacts all begin with all of them */
 };
 
 /* ---- the list ---- */
@@ -30,24 +32,41 @@ static size_t place_of(const struct vx6_dht_lookup *l, uint64_t distance)
 	return low;
 }
 
+/* Whether what is known of @p c counts on @p path. */
+static bool is_of(const struct vx6_dht_lookup *l, const struct dht_cand *c, uint8_t path)
+{
+	return !vx6_dht_is_led(l->d) || c->heard_by == 1U << path;
+}
+
 static struct dht_cand *known(const struct vx6_dht_lookup *l, size_t place, uint64_t distance,
-			      const struct vx6_node_id *node)
+			      const struct vx6_node_id *node, uint8_t path)
 {
 	for (; place < l->cands_n; place++) {
 		struct dht_cand *c = &l->cand[l->order[place]];
 
 		if (c->distance != distance)
 			return NULL;
-		if (vx6_node_id_eq(&c->contact.node, node))
+		if (is_of(l, c, path) && vx6_node_id_eq(&c->contact.node, node))
 			return c;
 	}
 	return NULL;
 }
 
-/* Room for one more: the farthest that was not asked gives way, if it is farther than @p distance. @return index of cand, or -1 */
-static int make_room(struct vx6_dht_lookup *l, uint64_t distance)
+static size_t count_of(const struct vx6_dht_lookup *l, uint8_t path)
 {
-	if (l->cands_n < CANDIDATES_MAX) {
+	size_t n = 0;
+
+	for (size_t i = 0; i < l->cands_n; i++)
+		n += is_of(l, &l->cand[i], path);
+	return n;
+}
+
+/* Room for one more: the farthest that was not asked gives way, if it is farther than @p distance. @return index of cand, or -1 */
+static int make_room(struct vx6_dht_lookup *l, uint64_t distance, uint8_t path)
+{
+	size_t max = vx6_dht_is_led(l->d) ? LED_CANDIDATES_MAX : CANDIDATES_MAX;
+
+	if (l->cands_n < CANDIDATES_MAX && count_of(l, path) < max) {
 		if (l->cands_n == l->cands_room) {
 			l->cands_room = (uint16_t)VX6_MAX(l->cands_room * 2U, FIRST_ROOM);
 			l->cand = vx6_realloc_array(l->cand, l->cands_room, sizeof *l->cand);
@@ -59,7 +78,7 @@ static int make_room(struct vx6_dht_lookup *l, uint64_t distance)
 
 		if (l->cand[at].distance <= distance)
 			return -1;
-		if (l->cand[at].state != CAND_NEW)
+		if (l->cand[at].state != CAND_NEW || !is_of(l, &l->cand[at], path))
 			continue;
 		memmove(&l->order[i - 1], &l->order[i], (l->cands_n - i) * sizeof l->order[0]);
 		return at;
@@ -114,10 +133,10 @@ bool vx6_dht_cand_add(struct vx6_dht_lookup *l, const struct vx6_dht_contact *c,
 	vx6_dht_contact_pos(&l->d->net, c, &new.pos);
 	new.distance = vx6_dht_distance64(&l->ask.key, &new.pos);
 	place = place_of(l, new.distance);
-	old = known(l, place, new.distance, &c->node);
+	old = known(l, place, new.distance, &c->node, path);
 	if (old)
 		return heard_again(l, old, c, path, from);
-	at = make_room(l, new.distance);
+	at = make_room(l, new.distance, path);
 	if (at < 0)
 		return false;
 	l->cand[at] = new;
@@ -140,7 +159,34 @@ void vx6_dht_cand_judge(struct vx6_dht_lookup *l, const struct dht_cand *c, bool
 		from->misled++;
 }
 
+void vx6_dht_cand_again(struct vx6_dht_lookup *l, uint8_t path)
+{
+	for (size_t i = 0; i < l->cands_n; i++) {
+		struct dht_cand *c = &l->cand[i];
+
+		if (!is_of(l, c, path))
+			continue;
+		c->misled = 0;
+		if (c->state == CAND_NEW || c->state == CAND_ANSWERED)
+			continue;
+		if (c->query != 0)
+			vx6_dht_ask_forget(l->d, c->query);
+		c->query = 0;
+		c->state = CAND_NEW;
+	}
+	l->path[path].in_flight = 0;
+	l->path[path].queries = l->path[path].answers;
+}
+
 /* ---- who is next ---- */
+
+/* Whoever leads another path is not asked on this one: two of them would be in one hand. */
+static bool may_ask(const struct vx6_dht_lookup *l, uint8_t path, const struct dht_cand *c)
+{
+	const struct vx6_dht_guides *guides = l->d->io->guides;
+
+	return !guides || guides->may_ask(l->d->user, path, &c->contact);
+}
 
 static bool prefix_was_asked(const struct vx6_dht_lookup *l, const struct dht_cand *c)
 {
@@ -148,7 +194,8 @@ static bool prefix_was_asked(const struct vx6_dht_lookup *l, const struct dht_ca
 
 	vx6_dht_contact_prefix(&c->contact, mine);
 	for (size_t i = 0; i < l->cands_n; i++) {
-		if (l->cand[i].state == CAND_NEW)
+		if (l->cand[i].state == CAND_NEW ||
+		    (vx6_dht_is_led(l->d) && l->cand[i].heard_by != c->heard_by))
 			continue;
 		vx6_dht_contact_prefix(&l->cand[i].contact, other);
 		if (memcmp(mine, other, sizeof mine) == 0)
@@ -193,7 +240,8 @@ int vx6_dht_cand_next(const struct vx6_dht_lookup *l, uint8_t path, bool *pendin
 	for (size_t i = 0; i < l->cands_n && nearest < VX6_DHT_K; i++) {
 		const struct dht_cand *c = &l->cand[l->order[i]];
 
-		if (!(c->heard_by & 1U << path) || c->state == CAND_FAILED || c->state == CAND_LATE)
+		if (!(c->heard_by & 1U << path) || c->state == CAND_FAILED ||
+		    c->state == CAND_LATE || !may_ask(l, path, c))
 			continue;
 		if (c->state != CAND_NEW) {
 			*pending |= c->state == CAND_ASKED || c->state == CAND_SLOW;
@@ -229,7 +277,7 @@ static size_t deal(struct vx6_dht_lookup *l, const struct dht_entry *near, size_
 }
 
 /* Hearsay comes after those that have answered before, and those that failed of late only when there are few others. */
-size_t vx6_dht_cand_seed(struct vx6_dht_lookup *l, uint8_t first, uint8_t paths)
+static size_t seed(struct vx6_dht_lookup *l, uint8_t first, uint8_t paths)
 {
 	struct dht_entry near[SEEDS_MAX];
 	size_t n = vx6_dht_closest(l->d, &l->ask.key, CHOOSE_SOUND, NULL, near, SEEDS_MAX);
@@ -241,4 +289,17 @@ size_t vx6_dht_cand_seed(struct vx6_dht_lookup *l, uint8_t first, uint8_t paths)
 	n = vx6_dht_closest(l->d, &l->ask.key, 0, NULL, near, SEEDS_MAX);
 	dealt += deal(l, near, n, true, first, paths);
 	return dealt + deal(l, near, n, false, first, paths);
+}
+
+size_t vx6_dht_cand_seed(struct vx6_dht_lookup *l, uint8_t first, uint8_t paths)
+{
+	if (paths > 1 && vx6_dht_is_led(l->d) &&
+	    l->d->table->contacts < (uint32_t)paths * LED_SEEDS) {
+		size_t dealt = 0;
+
+		for (uint8_t p = 0; p < paths; p++)
+			dealt += seed(l, (uint8_t)(first + p), 1);
+		return dealt;
+	}
+	return seed(l, first, paths);
 }

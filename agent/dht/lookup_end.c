@@ -60,6 +60,25 @@ static void sense(struct vx6_dht_lookup *l)
 	vx6_dht_sense_region(l->d, &l->ask.key, pos, n);
 }
 
+/* Another path asked that node, too. Its places in the order are next to each other. */
+static bool is_again(const struct vx6_dht_lookup *l, size_t place, bool answered)
+{
+	const struct dht_cand *c = &l->cand[l->order[place]];
+
+	while (place-- > 0) {
+		const struct dht_cand *before = &l->cand[l->order[place]];
+
+		if (before->distance != c->distance)
+			return false;
+		if (before->state == CAND_NEW || before->state == CAND_FAILED ||
+		    (answered && before->state != CAND_ANSWERED))
+			continue;
+		if (vx6_node_id_eq(&before->contact.node, &c->contact.node))
+			return true;
+	}
+	return false;
+}
+
 static void list_closest(const struct vx6_dht_lookup *l, struct result *r,
 			 struct vx6_dht_contact *out)
 {
@@ -69,7 +88,7 @@ static void list_closest(const struct vx6_dht_lookup *l, struct result *r,
 	for (size_t i = 0; i < l->cands_n && n < VX6_DHT_K; i++) {
 		const struct dht_cand *c = &l->cand[l->order[i]];
 
-		if (c->state != CAND_ANSWERED)
+		if (c->state != CAND_ANSWERED || is_again(l, i, true))
 			continue;
 		if (c->refused || !vx6_dht_caps_take(&caps, l->d, &c->contact))
 			continue;
@@ -90,8 +109,8 @@ static void count_asked(const struct vx6_dht_lookup *l, struct vx6_dht_result *r
 
 		if (c->state == CAND_NEW || c->state == CAND_FAILED)
 			continue;
-		nearest++;
-		if (c->state != CAND_ANSWERED)
+		nearest += !is_again(l, i, false);
+		if (c->state != CAND_ANSWERED || is_again(l, i, true))
 			continue;
 		r->holders_asked++;
 		if (vx6_dht_add_prefix(prefix, r->prefixes_asked, &c->contact))
@@ -103,6 +122,8 @@ static void account(struct vx6_dht_lookup *l, vx6_err err)
 {
 	bool whole = vx6_dht_lookup_converged(l) * 2 >= l->paths;
 
+	if (vx6_dht_is_led(l->d))
+		return;
 	vx6_dht_table_touch(l->d, &l->ask.key);
 	if (whole && l->answers > 0)
 		sense(l);

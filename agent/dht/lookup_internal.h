@@ -6,7 +6,8 @@
  * Threads: one thread drives it
  *
  * Paths are disjoint in whom they ask and in what they believe: a path goes only where its own answers (and its seeds) lead, and whom one
- * path has asked no other asks again. A liar who was asked leads one path astray.
+ * path has asked no other asks again. A liar who was asked leads one path astray. Where others lead the paths (io.guides) each is for itself: what
+ * one of them says of whom it asked is no reason for another path not to ask there.
  */
 #ifndef VX6_DHT_LOOKUP_INTERNAL_H
 #define VX6_DHT_LOOKUP_INTERNAL_H
@@ -25,6 +26,8 @@ enum {
 	FOUND_MAX = 64,   /* subjects under one key */
 	VOICES_MAX = 64,  /* holders of one subject's record */
 	CHECKS_MAX = 256, /* signatures verified for one lookup */
+	LED_CHECKS_MAX = CHECKS_MAX / VX6_DHT_PATHS,             /* for one path that others lead */
+	LED_CANDIDATES_MAX = CANDIDATES_MAX / VX6_DHT_PATHS_MAX, /* and of such a one */
 	FROM_TABLE = UINT16_MAX,
 };
 
@@ -56,6 +59,8 @@ struct dht_cand {
 struct dht_path {
 	uint8_t in_flight;
 	uint8_t queries, answers;
+	unsigned checks;  /* led: of its answers' records */
+	uint64_t guide;   /* who leads it; 0: nobody yet */
 	uint64_t nearest; /* distance of the nearest that answered */
 	bool reseeded, done;
 };
@@ -112,6 +117,8 @@ bool vx6_dht_cand_add(struct vx6_dht_lookup *l, const struct vx6_dht_contact *c,
 int vx6_dht_cand_next(const struct vx6_dht_lookup *l, uint8_t path, bool *pending);
 /** Deals contacts of the table to the paths from @p first on. @return how many */
 size_t vx6_dht_cand_seed(struct vx6_dht_lookup *l, uint8_t first, uint8_t paths);
+/** Somebody else leads @p path: whom the one before has brought no answer of is to be asked again. */
+void vx6_dht_cand_again(struct vx6_dht_lookup *l, uint8_t path);
 /** It answered or failed: whoever named it is judged by that. */
 void vx6_dht_cand_judge(struct vx6_dht_lookup *l, const struct dht_cand *c, bool answered);
 

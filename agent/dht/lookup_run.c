@@ -111,13 +111,13 @@ static bool ask(struct vx6_dht_lookup *l, uint16_t at, uint8_t path)
 
 	memcpy(req.key, l->ask.key.b, sizeof req.key);
 	c->warm = l->d->io->is_warm(l->d->user, &c->contact);
-	c->query = vx6_dht_ask_one(l->d, &c->contact, &req, on_outcome, l);
+	c->query = vx6_dht_ask_one(l->d, path, &c->contact, &req, on_outcome, l);
 	if (c->query == 0)
 		return false;
 	c->state = CAND_ASKED;
 	c->path = path;
 	c->sent_ms = l->d->now.ms;
-	c->soft_ms = (uint16_t)vx6_dht_soft_ms(l->d, c->warm);
+	c->soft_ms = (uint16_t)vx6_dht_soft_ms(l->d, path, c->warm);
 	l->path[path].in_flight++;
 	l->path[path].queries++;
 	l->queries++;
@@ -175,13 +175,34 @@ static unsigned in_flight_max(const struct vx6_dht_lookup *l, const struct dht_p
 	return vx6_dht_query_failures(l->d) > CHURN ? IN_FLIGHT_CHURN : IN_FLIGHT;
 }
 
+static uint64_t guide_of(struct vx6_dht_lookup *l, uint8_t p)
+{
+	const struct vx6_dht_guides *guides = l->d->io->guides;
+	uint64_t guide = guides ? guides->guide(l->d->user, p) : VX6_DHT_GUIDE_FIRST;
+	struct dht_path *path = &l->path[p];
+
+	if (guide < VX6_DHT_GUIDE_FIRST)
+		return guide;
+	if (path->guide != 0 && path->guide != guide)
+		vx6_dht_cand_again(l, p);
+	path->guide = guide;
+	return guide;
+}
+
 /* @return false: it has come to its end */
 static bool run_path(struct vx6_dht_lookup *l, uint8_t p)
 {
 	struct dht_path *path = &l->path[p];
+	uint64_t guide = guide_of(l, p);
 	bool pending;
 	int next;
 
+	if (guide == VX6_DHT_GUIDE_NONE)
+		return path->in_flight > 0;
+	if (guide == VX6_DHT_GUIDE_SOON) {
+		l->due_ms = VX6_MIN(l->due_ms, l->d->now.ms + RETRY_MS);
+		return true;
+	}
 	for (;;) {
 		next = vx6_dht_cand_next(l, p, &pending);
 		if (next < 0 && !pending && path->answers == 0 && !path->reseeded) {
@@ -208,7 +229,10 @@ static bool is_enough(const struct vx6_dht_lookup *l)
 
 	if (!best || l->ask.want > VX6_DHT_WANT_BEST)
 		return false;
-	return l->ask.want == VX6_DHT_WANT_ONE || vx6_dht_found_paths(l, best) >= 2;
+	/* who leads a path can give an old record for the newest: another one has to agree */
+	if (l->ask.want == VX6_DHT_WANT_ONE && !vx6_dht_is_led(l->d))
+		return true;
+	return vx6_dht_found_paths(l, best) >= 2;
 }
 
 uint8_t vx6_dht_lookup_converged(const struct vx6_dht_lookup *l)
@@ -227,8 +251,9 @@ static bool widen(struct vx6_dht_lookup *l)
 	struct vx6_dht_trace t = {.kind = VX6_DHT_STEP_WIDENED};
 	uint8_t first = l->paths;
 
-	if (l->widened || vx6_dht_found_best(l) || l->ask.want == VX6_DHT_WANT_NODES ||
-	    l->paths >= VX6_DHT_PATHS_MAX || vx6_dht_network_size(l->d) < WIDEN_NODES)
+	if (l->widened || vx6_dht_is_led(l->d) || vx6_dht_found_best(l) ||
+	    l->ask.want == VX6_DHT_WANT_NODES || l->paths >= VX6_DHT_PATHS_MAX ||
+	    vx6_dht_network_size(l->d) < WIDEN_NODES)
 		return false;
 	l->widened = true;
 	if (vx6_dht_cand_seed(l, first, (uint8_t)(VX6_DHT_PATHS_MAX - first)) == 0)

@@ -75,6 +75,14 @@ static bool is_lie(vx6_err err)
 	}
 }
 
+static bool may_check(struct vx6_dht_lookup *l, uint16_t cand)
+{
+	bool led = vx6_dht_is_led(l->d) && cand != FROM_TABLE;
+	unsigned *checks = led ? &l->path[l->cand[cand].path].checks : &l->checks;
+
+	return (*checks)++ < (led ? LED_CHECKS_MAX : CHECKS_MAX);
+}
+
 /* @return false: whoever gave it is to blame */
 static bool take_value(struct vx6_dht_lookup *l, uint16_t cand, uint32_t age_s,
 		       const uint8_t *record, size_t n)
@@ -96,9 +104,8 @@ static bool take_value(struct vx6_dht_lookup *l, uint16_t cand, uint32_t age_s,
 		add_voice(f, cand, age_s, false);
 		return true;
 	}
-	if (l->checks >= CHECKS_MAX)
+	if (!may_check(l, cand))
 		return true;
-	l->checks++;
 	err = vx6_dht_check_record(l->d, &l->ask.key, record, n, &rec);
 	if (!vx6_is_ok(err))
 		return !is_lie(err);
@@ -194,6 +201,19 @@ static uint32_t median_age_s(const struct dht_found *f)
 	return f->voices_n > 0 ? sorted[(f->voices_n - 1) / 2] : 0;
 }
 
+/* One holder that several paths asked. */
+static bool is_again(const struct vx6_dht_lookup *l, const struct dht_found *f, size_t voice)
+{
+	const struct dht_voice *v = f->voice;
+
+	for (size_t i = 0; i < voice; i++)
+		if (v[i].exact && v[i].cand != FROM_TABLE && v[voice].cand != FROM_TABLE &&
+		    vx6_node_id_eq(&l->cand[v[i].cand].contact.node,
+				   &l->cand[v[voice].cand].contact.node))
+			return true;
+	return false;
+}
+
 size_t vx6_dht_found_values(const struct vx6_dht_lookup *l, struct vx6_dht_value *out)
 {
 	for (size_t i = 0; i < l->found_n; i++) {
@@ -207,7 +227,7 @@ size_t vx6_dht_found_values(const struct vx6_dht_lookup *l, struct vx6_dht_value
 			.median_age_s = median_age_s(f),
 		};
 		for (size_t j = 0; j < f->voices_n; j++)
-			out[i].holders += f->voice[j].exact;
+			out[i].holders += f->voice[j].exact && !is_again(l, f, j);
 	}
 	return l->found_n;
 }

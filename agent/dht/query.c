@@ -22,7 +22,7 @@ struct query {
 	struct vx6_list node;
 	uint64_t id, sent_ms;
 	struct vx6_dht_contact to;
-	uint8_t op;
+	uint8_t op, path;
 	bool warm;
 	uint32_t bytes_out;
 	dht_outcome_cb *cb; /* NULL: nobody waits for it any more */
@@ -41,6 +41,7 @@ struct dht_queries {
 	uint64_t last_id;
 	uint64_t last_answer_ms;
 	struct percentile warm, cold;
+	struct percentile led[VX6_DHT_PATHS_MAX]; /* one who is slow slows nobody else */
 	double failures;
 };
 
@@ -51,6 +52,8 @@ struct dht_queries *vx6_dht_queries_new(void)
 	vx6_list_init(&qs->sent);
 	qs->warm.ms = FIRST_SOFT_WARM_MS;
 	qs->cold.ms = FIRST_SOFT_COLD_MS;
+	for (size_t i = 0; i < VX6_ARRAY_N(qs->led); i++)
+		qs->led[i].ms = FIRST_SOFT_COLD_MS;
 	return qs;
 }
 
@@ -88,9 +91,18 @@ static void percentile_add(struct percentile *p, double ms)
 	p->ms = VX6_MIN(VX6_MAX(p->ms, SOFT_MIN_MS), HARD_TIMEOUT_MS);
 }
 
-uint32_t vx6_dht_soft_ms(const struct vx6_dht *d, bool warm)
+static struct percentile *percentile_of(const struct vx6_dht *d, uint8_t path, bool warm)
 {
-	const struct percentile *p = warm ? &d->queries->warm : &d->queries->cold;
+	struct dht_queries *qs = d->queries;
+
+	if (vx6_dht_is_led(d) && path < VX6_DHT_PATHS_MAX)
+		return &qs->led[path];
+	return warm ? &qs->warm : &qs->cold;
+}
+
+uint32_t vx6_dht_soft_ms(const struct vx6_dht *d, uint8_t path, bool warm)
+{
+	const struct percentile *p = percentile_of(d, path, warm);
 
 	/* links of equal length answer just at the percentile: some room keeps them from being taken for slow */
 	return (uint32_t)VX6_MIN(p->ms * 1.25 + 10, HARD_TIMEOUT_MS);
@@ -122,7 +134,9 @@ static void learn(struct vx6_dht *d, const struct query *q, const struct dht_out
 	if (vx6_is_ok(o->err)) {
 		qs->last_answer_ms = d->now.ms;
 		d->answered++;
-		percentile_add(q->warm ? &qs->warm : &qs->cold, o->rtt_ms);
+		percentile_add(percentile_of(d, q->path, q->warm), o->rtt_ms);
+		if (vx6_dht_is_led(d))
+			return; /* the word of whoever leads there */
 		count(d, false);
 		if (o->resp->status == VX6_CODE_UNSUPPORTED && q->op != VX6_DHT_PUT)
 			vx6_dht_table_remove(d, &q->to.node); /* it serves no longer */
@@ -131,7 +145,7 @@ static void learn(struct vx6_dht *d, const struct query *q, const struct dht_out
 		return;
 	}
 	d->failed++;
-	if (is_ours(o->err))
+	if (is_ours(o->err) || vx6_dht_is_led(d))
 		return;
 	if (garbage) {
 		vx6_dht_table_failed(d, &q->to, BLAME_LIED);
@@ -147,12 +161,13 @@ static void learn(struct vx6_dht *d, const struct query *q, const struct dht_out
 
 void vx6_dht_blame(struct vx6_dht *d, const struct vx6_dht_contact *c)
 {
-	vx6_dht_table_failed(d, c, BLAME_LIED);
+	if (!vx6_dht_is_led(d))
+		vx6_dht_table_failed(d, c, BLAME_LIED);
 }
 
 /* ---- asking ---- */
 
-uint64_t vx6_dht_ask_one(struct vx6_dht *d, const struct vx6_dht_contact *to,
+uint64_t vx6_dht_ask_one(struct vx6_dht *d, uint8_t path, const struct vx6_dht_contact *to,
 			 const struct vx6_dht_req *req, dht_outcome_cb *cb, void *user)
 {
 	struct dht_queries *qs = d->queries;
@@ -170,6 +185,7 @@ uint64_t vx6_dht_ask_one(struct vx6_dht *d, const struct vx6_dht_contact *to,
 	q->sent_ms = d->now.ms;
 	q->to = *to;
 	q->op = req->op;
+	q->path = path;
 	q->warm = d->io->is_warm(d->user, to);
 	q->bytes_out = (uint32_t)w.len;
 	q->cb = cb;
@@ -177,7 +193,7 @@ uint64_t vx6_dht_ask_one(struct vx6_dht *d, const struct vx6_dht_contact *to,
 	HASH_ADD(hh, qs->by_id, id, sizeof q->id, q);
 	vx6_list_push(&qs->sent, &q->node);
 	d->asked++;
-	d->io->query(d->user, q->id, to, bytes, w.len);
+	d->io->query(d->user, q->id, path, to, bytes, w.len);
 	return q->id;
 }
 

@@ -65,6 +65,12 @@ static bool knows_anybody(const struct vx6_dht *d)
 	return d->table->contacts + d->table->candidates > 0;
 }
 
+/* Whose paths are led by others asks nothing but what somebody wants to know. */
+static bool has_work(const struct vx6_dht *d)
+{
+	return knows_anybody(d) && !vx6_dht_is_led(d);
+}
+
 uint32_t vx6_dht_by_churn(const struct vx6_dht *d, uint32_t calm, uint32_t churn)
 {
 	double f = (vx6_dht_query_failures(d) - CALM) / (CHURN - CALM);
@@ -185,7 +191,7 @@ static void ping(struct vx6_dht *d, const struct dht_entry *e)
 	struct vx6_dht_req req = {.op = VX6_DHT_PING};
 
 	memcpy(req.key, d->pos.b, sizeof req.key);
-	vx6_dht_ask_one(d, &e->contact, &req, NULL, NULL);
+	vx6_dht_ask_one(d, VX6_DHT_NO_PATH, &e->contact, &req, NULL, NULL);
 }
 
 static bool is_silent(const struct vx6_dht *d, const struct dht_entry *e)
@@ -293,7 +299,7 @@ void vx6_dht_upkeep_step(struct vx6_dht *d)
 {
 	struct dht_upkeep *u = d->upkeep;
 
-	if (!knows_anybody(d))
+	if (!has_work(d))
 		return;
 	if (u->tick_ms == 0)
 		u->tick_ms = d->now.ms + vx6_dht_jitter(d, TICK_MS);
@@ -321,7 +327,7 @@ uint64_t vx6_dht_upkeep_due(const struct vx6_dht *d)
 	const struct dht_upkeep *u = d->upkeep;
 	uint64_t at;
 
-	if (!knows_anybody(d))
+	if (!has_work(d))
 		return UINT64_MAX;
 	if (u->tick_ms == 0)
 		return d->now.ms;

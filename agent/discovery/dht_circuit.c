@@ -5,40 +5,17 @@
 #include "base/clock.h"
 #include "base/util.h"
 #include "crypto/secret.h"
+#include "discovery/dht_guides.h"
 #include "discovery/dht_link_internal.h"
-
-enum { WAITING_MAX = 256 };
-
-/* A query that waits for its proxy's circuit. */
-struct waiting {
-	struct vx6_list node;
-	uint64_t id;
-	struct vx6_dht_contact to;
-	size_t n;
-	uint8_t req[];
-};
-
-struct proxy {
-	struct vx6_dht_circuit *c;
-	struct vx6_node_id node;
-	uint64_t route; /* 0: none is chosen */
-	uint64_t since_ms;
-	struct vx6_circuits_wait *wait;
-	struct vx6_list waiting;
-	size_t waiting_n;
-};
 
 struct vx6_dht_circuit {
 	struct vx6_dht_circuit_config cfg;
-	struct vx6_dht_io io;
 	struct vx6_dht *dht; /* NULL: not wanted now */
 	struct link_queries queries;
+	struct guides guides;
 	struct vx6_timer wake, idle;
-	struct vx6_task fail;
-	struct vx6_list failed; /* struct waiting, to be told */
-	struct proxy proxy[VX6_DHT_CIRCUIT_PROXIES];
-	unsigned turn;
 	uint64_t wanted_ms;
+	bool ending;
 };
 
 void vx6_dht_circuit_now(const struct vx6_dht_circuit *c, struct vx6_dht_now *out)
@@ -46,125 +23,61 @@ void vx6_dht_circuit_now(const struct vx6_dht_circuit *c, struct vx6_dht_now *ou
 	*out = (struct vx6_dht_now){.ms = vx6_loop_now_ms(c->cfg.loop), .wall_s = vx6_wall_s()};
 }
 
-/* ---- proxies ---- */
+/* ---- ways to proxies ---- */
 
-static bool choose(struct proxy *p)
+static uint64_t circuit_way(void *user, const struct vx6_node_id *proxy)
 {
 	static const struct vx6_routing how = {
 		.via = VX6_ROUTE_RELAY,
 		.hops = VX6_DHT_CIRCUIT_RELAYS,
 		.anonymous = true,
 	};
-	struct vx6_dht_circuit *c = p->c;
-	struct vx6_node_id but[VX6_DHT_CIRCUIT_PROXIES];
-	size_t n = 0;
 
-	for (size_t i = 0; i < VX6_ARRAY_N(c->proxy); i++)
-		if (c->proxy[i].route)
-			but[n++] = c->proxy[i].node;
-	p->route = 0;
-	if (!c->cfg.pick(c->cfg.user, but, n, &p->node))
-		return false;
-	p->route = vx6_circuits_route(c->cfg.circuits, &p->node, &how);
-	p->since_ms = vx6_loop_now_ms(c->cfg.loop);
-	return p->route != 0;
+	return vx6_circuits_route(user, proxy, &how);
 }
 
-static void fail_all(struct proxy *p)
+static struct vx6_session *circuit_session(void *user, uint64_t way)
 {
-	vx6_list_splice(&p->c->failed, &p->waiting);
-	p->waiting_n = 0;
-	vx6_loop_defer(p->c->cfg.loop, &p->c->fail);
+	return vx6_circuits_session(user, way);
 }
 
-static void on_circuit(void *user, vx6_err err, struct vx6_session *s, const char *detail)
+static struct vx6_circuits_wait *circuit_want(void *user, uint64_t way, vx6_circuits_cb *cb,
+					      void *cb_user)
 {
-	struct proxy *p = user;
-	struct vx6_list *node;
-
-	p->wait = NULL;
-	if (!s) {
-		p->route = 0; /* another one next time */
-		fail_all(p);
-		return;
-	}
-	while ((node = vx6_list_pop(&p->waiting)) != NULL) {
-		struct waiting *w = VX6_CONTAINER_OF(node, struct waiting, node);
-
-		link_query_send_via(&p->c->queries, w->id, s, &w->to, w->req, w->n);
-		free(w);
-	}
-	p->waiting_n = 0;
+	return vx6_circuits_want(user, way, cb, cb_user);
 }
 
-static void wait_for(struct proxy *p, uint64_t id, const struct vx6_dht_contact *to,
-		     const uint8_t *req, size_t n)
+static void circuit_cancel(void *user, struct vx6_circuits_wait *w)
 {
-	struct waiting *w = vx6_zalloc(sizeof *w + n);
-
-	w->id = id;
-	w->to = *to;
-	w->n = n;
-	memcpy(w->req, req, n);
-	vx6_list_push(&p->waiting, &w->node);
-	p->waiting_n++;
-	if (!p->wait && p->route)
-		p->wait = vx6_circuits_want(p->c->cfg.circuits, p->route, on_circuit, p);
-	if (!p->wait || p->waiting_n > WAITING_MAX)
-		fail_all(p);
+	(void)user;
+	vx6_circuits_wait_cancel(w);
 }
 
 /* ---- what the DHT asks of the world ---- */
 
-static void io_query(void *user, uint64_t id, const struct vx6_dht_contact *to, const uint8_t *req,
-		     size_t n)
+static void io_query(void *user, uint64_t id, uint8_t path, const struct vx6_dht_contact *to,
+		     const uint8_t *req, size_t n)
 {
 	struct vx6_dht_circuit *c = user;
-	struct proxy *p = &c->proxy[c->turn++ % VX6_ARRAY_N(c->proxy)];
-	uint64_t now_ms = vx6_loop_now_ms(c->cfg.loop);
-	struct vx6_session *s;
+	struct vx6_session *proxy = guides_asked(&c->guides, path, id);
 
-	if (!p->route || (!p->wait && now_ms - p->since_ms >= VX6_DHT_CIRCUIT_KEEP_MS))
-		(void)choose(p);
-	s = p->route && !p->wait ? vx6_circuits_session(c->cfg.circuits, p->route) : NULL;
-	if (s)
-		link_query_send_via(&c->queries, id, s, to, req, n);
-	else
-		wait_for(p, id, to, req, n);
+	link_query_send_via(&c->queries, id, proxy, to, req, n);
 }
 
-static void drop(struct vx6_list *list, uint64_t id)
-{
-	VX6_LIST_EACH(node, list)
-	{
-		struct waiting *w = VX6_CONTAINER_OF(node, struct waiting, node);
-
-		if (w->id != id)
-			continue;
-		vx6_list_remove(&w->node);
-		free(w);
-	}
-}
-
+/* It took too long. */
 static void io_cancel(void *user, uint64_t id)
 {
 	struct vx6_dht_circuit *c = user;
 
 	link_query_cancel(&c->queries, id);
-	drop(&c->failed, id);
-	for (size_t i = 0; i < VX6_ARRAY_N(c->proxy); i++)
-		drop(&c->proxy[i].waiting, id);
+	if (!c->ending)
+		guides_heard(&c->guides, id, false);
 }
 
+/* Nobody is asked on a path before its proxy is there. */
 static bool io_is_warm(void *user, const struct vx6_dht_contact *to)
 {
-	struct vx6_dht_circuit *c = user;
-
-	(void)to;
-	for (size_t i = 0; i < VX6_ARRAY_N(c->proxy); i++)
-		if (c->proxy[i].route && vx6_circuits_session(c->cfg.circuits, c->proxy[i].route))
-			return true;
-	return false;
+	return true;
 }
 
 static void io_random(void *user, void *out, size_t n)
@@ -182,6 +95,27 @@ static void io_wake_at(void *user, uint64_t ms)
 		vx6_timer_at(&c->wake, ms * VX6_NS_PER_MS);
 }
 
+static uint8_t io_count(void *user)
+{
+	return guides_count(&((struct vx6_dht_circuit *)user)->guides);
+}
+
+static uint64_t io_guide(void *user, uint8_t path)
+{
+	return guides_guide(&((struct vx6_dht_circuit *)user)->guides, path);
+}
+
+static bool io_may_ask(void *user, uint8_t path, const struct vx6_dht_contact *to)
+{
+	return guides_may_ask(&((struct vx6_dht_circuit *)user)->guides, path, to);
+}
+
+static const struct vx6_dht_guides io_guides = {
+	.count = io_count,
+	.guide = io_guide,
+	.may_ask = io_may_ask,
+};
+
 static const struct vx6_dht_io io = {
 	.abi = VX6_DHT_IO_ABI,
 	.query = io_query,
@@ -189,6 +123,7 @@ static const struct vx6_dht_io io = {
 	.is_warm = io_is_warm,
 	.random = io_random,
 	.wake_at = io_wake_at,
+	.guides = &io_guides,
 };
 
 static void on_answered(void *user, uint64_t id, const uint8_t *resp, size_t n)
@@ -196,6 +131,7 @@ static void on_answered(void *user, uint64_t id, const uint8_t *resp, size_t n)
 	struct vx6_dht_circuit *c = user;
 	struct vx6_dht_now now;
 
+	guides_heard(&c->guides, id, true);
 	vx6_dht_circuit_now(c, &now);
 	vx6_dht_answered(c->dht, id, resp, n, &now);
 }
@@ -205,22 +141,9 @@ static void on_failed(void *user, uint64_t id, vx6_err why)
 	struct vx6_dht_circuit *c = user;
 	struct vx6_dht_now now;
 
+	guides_heard(&c->guides, id, false);
 	vx6_dht_circuit_now(c, &now);
 	vx6_dht_failed(c->dht, id, why, &now);
-}
-
-static void on_fail(struct vx6_task *task)
-{
-	struct vx6_dht_circuit *c = task->user;
-	struct vx6_list *node;
-
-	while ((node = vx6_list_pop(&c->failed)) != NULL) {
-		uint64_t id = VX6_CONTAINER_OF(node, struct waiting, node)->id;
-
-		free(VX6_CONTAINER_OF(node, struct waiting, node));
-		if (c->dht)
-			on_failed(c, id, VX6_ERR(UNREACHABLE));
-	}
 }
 
 static void on_wake(struct vx6_timer *timer)
@@ -232,38 +155,80 @@ static void on_wake(struct vx6_timer *timer)
 	vx6_dht_step(c->dht, &now);
 }
 
-/* ---- there, and gone ---- */
+/* ---- what it begins with ---- */
 
-static void take_over(void *user, const struct vx6_dht_row *row)
+struct sample {
+	struct vx6_dht_row *row;
+	size_t n, room;
+	bool has_global;
+};
+
+static void collect(void *user, const struct vx6_dht_row *row)
 {
-	struct vx6_dht_circuit *c = user;
+	struct sample *s = user;
+
+	if (!row->proved)
+		return;
+	if (s->n == s->room) {
+		s->room = VX6_MAX(s->room * 2, (size_t)VX6_DHT_CIRCUIT_CONTACTS);
+		s->row = vx6_realloc_array(s->row, s->room, sizeof *s->row);
+	}
+	s->row[s->n++] = *row;
+	s->has_global |= !vx6_dht_contact_is_private(&row->contact);
+}
+
+/* The one nearest to a point drawn by chance. */
+static size_t draw(const struct sample *s)
+{
+	struct vx6_dht_key at;
+	size_t best = 0;
+
+	vx6_random_bytes(at.b, sizeof at.b);
+	for (size_t i = 1; i < s->n; i++)
+		if (vx6_dht_closer(&at, &s->row[i].pos, &s->row[best].pos) < 0)
+			best = i;
+	return best;
+}
+
+/*
+ * Whom a node knows says who it is: so few are taken, and evenly over the whole space, for a table is full of those near to its owner. Nor is
+ * anybody told of addresses that mean something only where we are.
+ */
+static void take_over(struct vx6_dht_circuit *c, const struct vx6_dht *other)
+{
+	struct sample s = {0};
 	struct vx6_dht_now now;
+	size_t taken = 0;
 
 	vx6_dht_circuit_now(c, &now);
-	vx6_dht_met(c->dht, &row->contact, VX6_DHT_PROVED, &now);
+	vx6_dht_each(other, collect, &s);
+	while (s.n > 0 && taken < VX6_DHT_CIRCUIT_CONTACTS) {
+		size_t i = draw(&s);
+
+		if (!s.has_global || !vx6_dht_contact_is_private(&s.row[i].contact)) {
+			vx6_dht_met(c->dht, &s.row[i].contact, VX6_DHT_PROVED, &now);
+			taken++;
+		}
+		s.row[i] = s.row[--s.n];
+	}
+	free(s.row);
 }
+
+/* ---- there, and gone ---- */
 
 static void end(struct vx6_dht_circuit *c)
 {
 	if (!c->dht)
 		return;
+	c->ending = true;
 	c->cfg.changed(c->cfg.user, NULL);
 	vx6_dht_free(c->dht);
 	c->dht = NULL;
 	vx6_timer_stop(&c->wake);
 	vx6_timer_stop(&c->idle);
 	link_queries_fini(&c->queries);
-	for (size_t i = 0; i < VX6_ARRAY_N(c->proxy); i++) {
-		struct proxy *p = &c->proxy[i];
-
-		if (p->wait)
-			vx6_circuits_wait_cancel(p->wait);
-		p->wait = NULL;
-		vx6_list_splice(&c->failed, &p->waiting);
-		p->waiting_n = 0;
-	}
-	vx6_task_cancel(&c->fail);
-	on_fail(&c->fail);
+	guides_end(&c->guides);
+	c->ending = false;
 }
 
 static void on_idle(struct vx6_timer *timer)
@@ -274,10 +239,27 @@ static void on_idle(struct vx6_timer *timer)
 	vx6_dht_info(c->dht, &info);
 	if (info.lookups > 0)
 		c->wanted_ms = vx6_loop_now_ms(c->cfg.loop);
-	if (vx6_loop_now_ms(c->cfg.loop) - c->wanted_ms >= VX6_DHT_CIRCUIT_IDLE_MS)
+	if (vx6_loop_now_ms(c->cfg.loop) - c->wanted_ms >= c->cfg.idle_ms)
 		end(c);
 	else
-		vx6_timer_in_ms(timer, VX6_DHT_CIRCUIT_IDLE_MS / 4);
+		vx6_timer_in_ms(timer, c->cfg.idle_ms / 4);
+}
+
+/*
+ * Nothing of it is this node's: its id is of this life only. Nor does a setting of the operator's say who asks; so the rules on prefixes are the
+ * usual ones.
+ */
+static struct vx6_dht *make(struct vx6_dht_circuit *c)
+{
+	struct vx6_dht_config cfg = {
+		.net = c->cfg.net,
+		.io = &io,
+		.user = c,
+		.diversity = VX6_DIVERSITY_AUTO,
+	};
+
+	vx6_random_bytes(cfg.self.b, sizeof cfg.self.b);
+	return vx6_dht_new(&cfg);
 }
 
 void vx6_dht_circuit_want(struct vx6_dht_circuit *c)
@@ -294,32 +276,39 @@ void vx6_dht_circuit_want(struct vx6_dht_circuit *c)
 					       .failed = on_failed,
 					       .user = c,
 				       });
-	c->dht = vx6_dht_new(&(struct vx6_dht_config){
-		.net = c->cfg.net,
-		.self = c->cfg.self,
-		.io = &c->io,
-		.user = c,
-		.diversity = c->cfg.diversity,
-	});
-	vx6_dht_each(other, take_over, c);
-	vx6_timer_in_ms(&c->idle, VX6_DHT_CIRCUIT_IDLE_MS / 4);
+	c->dht = make(c);
+	take_over(c, other);
+	vx6_timer_in_ms(&c->idle, c->cfg.idle_ms / 4);
 	c->cfg.changed(c->cfg.user, c->dht);
+}
+
+bool vx6_dht_circuit_proxy(const struct vx6_dht_circuit *c, uint8_t path, struct vx6_node_id *out)
+{
+	if (path >= VX6_DHT_CIRCUIT_PROXIES || !c->guides.guide[path].chosen)
+		return false;
+	*out = c->guides.guide[path].node;
+	return true;
 }
 
 struct vx6_dht_circuit *vx6_dht_circuit_new(const struct vx6_dht_circuit_config *cfg)
 {
 	struct vx6_dht_circuit *c = vx6_zalloc(sizeof *c);
+	const struct vx6_dht_circuit_ways circuits = {
+		.way = circuit_way,
+		.session = circuit_session,
+		.want = circuit_want,
+		.cancel = circuit_cancel,
+		.user = cfg->circuits,
+	};
 
 	c->cfg = *cfg;
-	c->io = io;
-	vx6_list_init(&c->failed);
-	vx6_task_init(&c->fail, on_fail, c);
+	if (cfg->idle_ms == 0)
+		c->cfg.idle_ms = VX6_DHT_CIRCUIT_IDLE_MS;
+	guides_init(&c->guides, cfg->loop, cfg->ways ? cfg->ways : &circuits);
+	c->guides.pick = cfg->pick;
+	c->guides.pick_user = cfg->user;
 	vx6_timer_init(cfg->loop, &c->wake, on_wake, c);
 	vx6_timer_init(cfg->loop, &c->idle, on_idle, c);
-	for (size_t i = 0; i < VX6_ARRAY_N(c->proxy); i++) {
-		c->proxy[i].c = c;
-		vx6_list_init(&c->proxy[i].waiting);
-	}
 	return c;
 }
 

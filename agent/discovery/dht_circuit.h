@@ -5,9 +5,11 @@
  *
  * Spec:    schemas/wire/dht.md#over-circuits
  * Layer:   discovery
- * Shape:   it is there while it is wanted, with what the ordinary one's table holds, and goes VX6_DHT_CIRCUIT_IDLE_MS after its last lookup:
- *          nothing is asked that nobody wants to know. Two proxies take turns, so that the disjoint paths of a lookup do not all lead through one
- * Trust:   a proxy can withhold answers and sees what is asked for; records are verified here, and it does not learn who asks
+ * Shape:   it is there while it is wanted, and goes VX6_DHT_CIRCUIT_IDLE_MS after its last lookup: nothing is asked that nobody wants to know.
+ *          Each life begins with an id that was never used before, other proxies, and a few contacts of the ordinary table drawn by chance.
+ *          Each path of a lookup has a proxy to itself
+ * Trust:   a proxy can withhold answers and make up nodes, on its own path only; it sees what is asked for; records are verified here, and it
+ *          does not learn who asks
  * Threads: the loop's thread
  */
 #ifndef VX6_DISCOVERY_DHT_CIRCUIT_H
@@ -17,24 +19,42 @@
 #include "dht/dht.h"
 
 enum {
-	VX6_DHT_CIRCUIT_PROXIES = 2,
-	VX6_DHT_CIRCUIT_RELAYS = 2, /* before the proxy */
+	VX6_DHT_CIRCUIT_PROXIES = VX6_DHT_PATHS,
+	VX6_DHT_CIRCUIT_RELAYS = 2,    /* before the proxy */
+	VX6_DHT_CIRCUIT_CONTACTS = 40, /* of the ordinary table that it begins with */
 	VX6_DHT_CIRCUIT_IDLE_MS = 60 * 1000,
 	VX6_DHT_CIRCUIT_KEEP_MS = 10 * 60 * 1000, /* then another proxy takes its place */
+	VX6_DHT_CIRCUIT_FAILURES = 4, /* of a proxy in a row: another one takes its place at once */
+	VX6_DHT_CIRCUIT_TRIES = 3,    /* proxies of one path that were no good; then it rests */
+	VX6_DHT_CIRCUIT_REST_MS = 30 * 1000,
+	VX6_DHT_CIRCUIT_SHUN_MS = 5 * 60 * 1000, /* how long one that was no good is not taken */
 };
 
 struct vx6_dht_circuit;
+
+/** How proxies are reached. */
+struct vx6_dht_circuit_ways {
+	/** @return a number; 0: there can be no way to it */
+	uint64_t (*way)(void *user, const struct vx6_node_id *proxy);
+	/** @return NULL: none is up */
+	struct vx6_session *(*session)(void *user, uint64_t way);
+	/** As vx6_circuits_want(). */
+	struct vx6_circuits_wait *(*want)(void *user, uint64_t way, vx6_circuits_cb *cb,
+					  void *cb_user);
+	void (*cancel)(void *user, struct vx6_circuits_wait *w);
+	void *user;
+};
 
 struct vx6_dht_circuit_config {
 	struct vx6_loop *loop; /* borrowed, like all below */
 	struct vx6_sessions *sessions;
 	struct vx6_circuits *circuits;
+	const struct vx6_dht_circuit_ways *ways; /* NULL: anonymous circuits */
 	struct vx6_net net;
-	struct vx6_node_id self;
-	enum vx6_diversity diversity;
+	uint32_t idle_ms; /* 0: VX6_DHT_CIRCUIT_IDLE_MS */
 	/** Draws a node that sends on what others ask, none of @p but. @return false: none is known */
 	bool (*pick)(void *user, const struct vx6_node_id *but, size_t n, struct vx6_node_id *out);
-	/** The ordinary DHT, whose contacts are taken over; NULL: there is none. */
+	/** The ordinary DHT, of whose contacts some are taken over; NULL: there is none. */
 	const struct vx6_dht *(*other)(void *user);
 	/** It is there from now on, or not: for vx6_resolver_set_anonymous_dht(). */
 	void (*changed)(void *user, struct vx6_dht *dht);
@@ -48,5 +68,7 @@ void vx6_dht_circuit_free(struct vx6_dht_circuit *c);
 /** Somebody wants to look something up: it is made if need be. */
 void vx6_dht_circuit_want(struct vx6_dht_circuit *c);
 void vx6_dht_circuit_now(const struct vx6_dht_circuit *c, struct vx6_dht_now *out);
+/** Who leads @p path now. @return false: nobody */
+bool vx6_dht_circuit_proxy(const struct vx6_dht_circuit *c, uint8_t path, struct vx6_node_id *out);
 
 #endif

@@ -34,7 +34,7 @@ static struct vx6_dht_now now_of(const struct vx6_dht_link *l)
 
 /* ---- what the DHT asks of the world ---- */
 
-static void io_query(void *user, uint64_t query, const struct vx6_dht_contact *to,
+static void io_query(void *user, uint64_t query, uint8_t path, const struct vx6_dht_contact *to,
 		     const uint8_t *req, size_t n)
 {
 	link_query_send(&((struct vx6_dht_link *)user)->queries, query, to, req, n);
@@ -373,7 +373,7 @@ void vx6_dht_link_own(struct vx6_dht_link *l, const struct vx6_endpoint_addr *ad
 		return;
 	if (has_own)
 		vx6_dht_contact_addr(&c, &a);
-	l->proxy.queries.allow_loopback = has_own && vx6_addr_is_loopback(&a);
+	link_proxy_own(&l->proxy, addrs, n);
 	l->queries.allow_loopback = has_own && vx6_addr_is_loopback(&a);
 	link_dialbacks_own(&l->dialbacks, has_own ? &a : NULL);
 	link_presence_own(&l->presence, has_own ? &c : NULL);

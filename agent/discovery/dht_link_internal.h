@@ -149,7 +149,7 @@ void link_query_send(struct link_queries *qs, uint64_t id, const struct vx6_dht_
 /** The same over this session and no other. */
 void link_query_send_over(struct link_queries *qs, uint64_t id, struct link_session *ds,
 			  const uint8_t *req, size_t n);
-/** The same, by way of @p proxy, who passes it on (OPEN of kind DHT_VIA). */
+/** The same, by way of @p proxy, who passes it on (OPEN of kind DHT_VIA). @param proxy NULL: it is gone, and the query fails */
 void link_query_send_via(struct link_queries *qs, uint64_t id, struct vx6_session *proxy,
 			 const struct vx6_dht_contact *to, const uint8_t *req, size_t n);
 /** Harmless when there is no such query. */
@@ -229,7 +229,12 @@ void link_server_drop(struct link_session *ds);
 
 /* ---- proxy ---- */
 
-enum { DHT_PROXY_SLOTS = 256 };
+enum {
+	DHT_PROXY_SLOTS = 256,
+	DHT_PROXY_OWN_MAX = VX6_ENDPOINT_ADDRS_MAX,
+	DHT_PROXY_DIALS = 64,      /* a minute, for one circuit */
+	DHT_PROXY_DIALS_ALL = 512, /* and for all */
+};
 
 struct link_proxy_config {
 	struct vx6_loop *loop;
@@ -253,12 +258,19 @@ struct link_proxy {
 	/* what circuits may have us do; two that share a place share that */
 	struct {
 		uint64_t session, minute_ms;
-		uint32_t minute_n, flight;
+		uint32_t minute_n, dials_n, flight;
 	} slot[DHT_PROXY_SLOTS];
+	uint64_t dials_ms; /* when their minute began */
+	uint32_t dials_n;
+	unsigned kinds; /* of addresses that are dialled for others */
+	struct vx6_addr own[DHT_PROXY_OWN_MAX];
+	size_t own_n;
 };
 
 void link_proxy_init(struct link_proxy *p, const struct link_proxy_config *cfg);
 void link_proxy_fini(struct link_proxy *p);
+/** Our own addresses, which say what may be dialled for others. */
+void link_proxy_own(struct link_proxy *p, const struct vx6_endpoint_addr *addrs, size_t n);
 void link_proxy_incoming(struct link_proxy *p, struct vx6_session *s, struct vx6_stream *stream,
 			 const struct vx6_open_via *whom, const struct iovec *rest, int rest_n,
 			 bool fin);

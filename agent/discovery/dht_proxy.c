@@ -2,8 +2,9 @@
  * Requests to the DHT that somebody at the other end of a circuit has us send on: the node asked sees us, and we see no more than that somebody
  * asks. One a stream; what the node answers goes back as it is, for its reader verifies it.
  *
- * Whom to ask is the client's word, like any referral: it is dialled as those are, and has to prove its id. Nothing is stored for others this
- * way: a client that hides can not be held to a quota.
+ * Whom to ask is the client's word, and whoever it is has to prove his id. Over a session that is there anything may be asked; dialled are for a
+ * stranger only addresses that a relay would dial for him, too, and no more than so many. Nothing is stored for others this way: a client that
+ * hides can not be held to a quota.
  */
 #include <string.h>
 
@@ -15,6 +16,7 @@ enum {
 	FLIGHT_MAX = 16,
 	MINUTE_MAX = 240,
 	ALL_MAX = 256,
+	MINUTE_MS = 60 * 1000,
 };
 
 struct request {
@@ -128,6 +130,58 @@ static void ask_ourselves(struct request *r)
 		answer(r, out, n);
 }
 
+/* What listens beside us is no stranger's business. */
+static bool may_dial(const struct link_proxy *p, const struct vx6_dht_contact *to)
+{
+	struct vx6_addr at;
+
+	vx6_dht_contact_addr(to, &at);
+	for (size_t i = 0; i < p->own_n; i++)
+		if (vx6_addr_same_ip(&p->own[i], &at) &&
+		    (p->own[i].port == at.port || !vx6_addr_is_loopback(&at)))
+			return false;
+	if (vx6_addr_kind(&at) == VX6_ADDR_LINK_LOCAL || !(vx6_addr_kind(&at) & p->kinds))
+		return false;
+	return vx6_addr_kind(&at) != VX6_ADDR_GLOBAL || !vx6_dht_contact_is_bogon(to);
+}
+
+/* @return false: he, or all of them, have had enough dialled of late */
+static bool admit_dial(struct request *r)
+{
+	struct link_proxy *p = r->p;
+	uint64_t now_ms = vx6_loop_now_ms(p->cfg.loop);
+
+	if (p->dials_ms == 0 || now_ms - p->dials_ms >= MINUTE_MS) {
+		p->dials_ms = VX6_MAX(now_ms, 1u);
+		p->dials_n = 0;
+	}
+	if (p->dials_n >= DHT_PROXY_DIALS_ALL || p->slot[r->slot].dials_n >= DHT_PROXY_DIALS)
+		return false;
+	p->dials_n++;
+	p->slot[r->slot].dials_n++;
+	return true;
+}
+
+static void ask_other(struct request *r)
+{
+	struct link_proxy *p = r->p;
+	struct link_session *ds = link_pool_find(p->cfg.pool, &r->to);
+
+	if (!ds && !may_dial(p, &r->to)) {
+		refuse(r, VX6_CODE_CIRC_POLICY);
+		return;
+	}
+	if (!ds && !admit_dial(r)) {
+		refuse(r, VX6_CODE_QUOTA);
+		return;
+	}
+	r->id = ++p->next;
+	if (ds)
+		link_query_send_over(&p->queries, r->id, ds, r->in, r->in_n);
+	else
+		link_query_send(&p->queries, r->id, &r->to, r->in, r->in_n);
+}
+
 static void send_on(struct request *r)
 {
 	struct link_proxy *p = r->p;
@@ -145,8 +199,7 @@ static void send_on(struct request *r)
 		ask_ourselves(r);
 		return;
 	}
-	r->id = ++p->next;
-	link_query_send(&p->queries, r->id, &r->to, r->in, r->in_n);
+	ask_other(r);
 }
 
 /* @return false: it is too long */
@@ -211,9 +264,9 @@ static size_t may_ask(struct link_proxy *p, const struct vx6_session *s)
 		p->slot[i].session = id;
 		p->slot[i].minute_ms = 0;
 	}
-	if (p->slot[i].minute_ms == 0 || now_ms - p->slot[i].minute_ms >= 60000) {
+	if (p->slot[i].minute_ms == 0 || now_ms - p->slot[i].minute_ms >= MINUTE_MS) {
 		p->slot[i].minute_ms = VX6_MAX(now_ms, 1u);
-		p->slot[i].minute_n = 0;
+		p->slot[i].minute_n = p->slot[i].dials_n = 0;
 	}
 	if (p->requests_n >= ALL_MAX || p->slot[i].flight >= FLIGHT_MAX ||
 	    p->slot[i].minute_n >= MINUTE_MAX)
@@ -253,9 +306,19 @@ void link_proxy_incoming(struct link_proxy *p, struct vx6_session *s, struct vx6
 		refuse(r, VX6_CODE_BAD_FORMAT);
 }
 
+void link_proxy_own(struct link_proxy *p, const struct vx6_endpoint_addr *addrs, size_t n)
+{
+	p->own_n = VX6_MIN(n, (size_t)DHT_PROXY_OWN_MAX);
+	for (size_t i = 0; i < p->own_n; i++)
+		p->own[i] = addrs[i].addr;
+	p->kinds = vx6_addr_kinds_for_others(p->own, p->own_n);
+	p->queries.allow_loopback = (p->kinds & VX6_ADDR_LOOPBACK) != 0;
+}
+
 void link_proxy_init(struct link_proxy *p, const struct link_proxy_config *cfg)
 {
 	*p = (struct link_proxy){.cfg = *cfg};
+	p->kinds = VX6_ADDR_GLOBAL;
 	vx6_list_init(&p->requests);
 	link_queries_init(&p->queries, &(struct link_queries_config){
 					       .loop = cfg->loop,

@@ -331,7 +331,7 @@ void link_query_send_via(struct link_queries *qs, uint64_t id, struct vx6_sessio
 	memcpy(what.ask.ip, to->ip, sizeof what.ask.ip);
 	what.ask.port = to->port;
 	what.ask.via = to->via;
-	err = start(q, proxy, &what);
+	err = proxy ? start(q, proxy, &what) : VX6_ERR(CLOSED);
 	if (!vx6_is_ok(err))
 		link_query_fail_later(q, err);
 }

@@ -37,7 +37,7 @@ bool resolver_has_network(const struct vx6_resolver *r, bool anonymous);
 void resolver_view(const struct vx6_resolver *r, struct vx6_claims_view *out);
 
 /** Who is meant by the user's own word: a catalog, an id, a petname, a configured peer. @return false: nobody by that */
-bool resolve_users_word(struct vx6_resolver *r, const struct vx6_target *to,
+bool resolve_users_word(struct vx6_resolver *r, const struct vx6_resolve_ask *ask,
 			struct vx6_resolution *out);
 /** Claims to @p name that the registry holds, a pinned node's among them whatever else there is. */
 void resolve_claims(const struct vx6_resolver *r, const char *name, struct vx6_claims *out);

@@ -134,9 +134,10 @@ static void by_catalog(struct vx6_resolver *r, const struct vx6_target *to,
 		 to->catalog, to->service);
 }
 
-bool resolve_users_word(struct vx6_resolver *r, const struct vx6_target *to,
+bool resolve_users_word(struct vx6_resolver *r, const struct vx6_resolve_ask *ask,
 			struct vx6_resolution *out)
 {
+	const struct vx6_target *to = &ask->target;
 	struct vx6_name_binding petname;
 	struct vx6_node_id node;
 
@@ -159,7 +160,8 @@ bool resolve_users_word(struct vx6_resolver *r, const struct vx6_target *to,
 		by_peer(r, to->node, &node, out);
 		return true;
 	}
-	vx6_peers_hurry(r->cfg.peers);
+	if (!ask->anonymous) /* a dial right now would say who wants to go there */
+		vx6_peers_hurry(r->cfg.peers);
 	out->err = VX6_ERR(PEER_UNREACHABLE);
 	snprintf(out->detail, sizeof out->detail, "peer %s has not been reached yet", to->node);
 	return true;
@@ -308,7 +310,7 @@ vx6_err vx6_resolve_known(struct vx6_resolver *r, const struct vx6_resolve_ask *
 	out->from_registry = true;
 	if (ask->anonymous && r->cfg.hide)
 		r->cfg.hide(r->cfg.user);
-	if (!resolve_users_word(r, &ask->target, out)) {
+	if (!resolve_users_word(r, ask, out)) {
 		resolve_claims(r, ask->target.node, &claims);
 		if (!resolve_who(r, ask, &claims, ask->local_only ? &nobody : NULL, out))
 			return VX6_ERR(AGAIN);

@@ -243,8 +243,6 @@ void circuits_make_dht(struct vx6_node *node)
 		.sessions = node->sessions,
 		.circuits = node->circuits,
 		.net = node->identity.net,
-		.self = node->identity.id,
-		.diversity = node->cfg.diversity,
 		.pick = pick_proxy,
 		.other = open_dht,
 		.changed = hidden_dht,

@@ -2,6 +2,7 @@
 import contextlib
 import socket
 import threading
+import time
 
 import pytest
 
@@ -26,53 +27,92 @@ def look(who, name, **how):
     return op
 
 
-def talked_to(host, run):
-    """The addresses that a host's packets went to meanwhile."""
-    seen, stop = set(), threading.Event()
-    with host.enter():
-        tap = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(3))
-    tap.settimeout(0.2)
+class Tap:
+    """Who a host exchanges packets with: whom it wrote to first, and who wrote to it first. Others dial a host too, at times of their own."""
 
-    def listen():
-        while not stop.is_set():
+    def __init__(self, host):
+        self.spoke, self.heard, self.stop = set(), set(), threading.Event()
+        with host.enter():
+            self.tap = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(3))
+        self.tap.settimeout(0.2)
+        self.thread = threading.Thread(target=self.listen)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        self.thread.join()
+        self.tap.close()
+
+    def listen(self):
+        while not self.stop.is_set():
             with contextlib.suppress(TimeoutError):
-                packet, where = tap.recvfrom(2048)
-                if where[2] == socket.PACKET_OUTGOING and where[1] == 0x86DD and len(packet) >= 40 and packet[0] >> 4 == 6:
-                    seen.add(socket.inet_ntop(socket.AF_INET6, packet[24:40]))
+                packet, where = self.tap.recvfrom(2048)
+                away = where[2] == socket.PACKET_OUTGOING
+                if where[1] == 0x86DD and len(packet) >= 40:
+                    there = socket.inet_ntop(socket.AF_INET6, packet[24:40] if away else packet[8:24])
+                elif where[1] == 0x0800 and len(packet) >= 20:
+                    there = socket.inet_ntop(socket.AF_INET, packet[16:20] if away else packet[12:16])
+                else:
+                    continue
+                if there not in self.spoke | self.heard:
+                    (self.spoke if away else self.heard).add(there)
 
-    thread = threading.Thread(target=listen)
-    thread.start()
-    try:
-        result = run()
-    finally:
-        stop.set()
-        thread.join()
-        tap.close()
-    return result, seen
+    def known(self):
+        return self.spoke | self.heard
+
+    def settle(self, quiet=3, timeout=45):
+        """Until the host has met nobody new for so long."""
+        last, since = None, 0
+        until = time.monotonic() + timeout
+        while time.monotonic() < until:
+            now = self.known()
+            if now != last:
+                last, since = now, time.monotonic()
+            if time.monotonic() - since >= quiet:
+                return
+            time.sleep(0.1)
+        raise TimeoutError(f"new ones come all the time: {last}")
+
+
+def addresses(host):
+    return {host.ip6, host.ip4}
+
+
+def publish_carol(net, name):
+    """A node that bob has never heard of: it knows one relay, and its records are in the DHT alone."""
+    host = net.star.host(name, delay=2)
+    carol = Agent(host, name, flags=["--lan", "off", "--relay", "off", "--peer", net.relays[4].address]).start()
+    carol.add_service("web", "127.0.0.1:80")
+    wait_for(lambda: any(r["type"] == "name" and 4 <= r["proved"] == r["wanted"] for r in carol.api.items("/v1/dht/replicas")), 30,
+             lambda: f"{name}'s name to be in the DHT: {carol.api.items('/v1/dht/replicas')}")
+    return carol
 
 
 @pytest.mark.limit(120)
 def test_a_name_is_found_and_only_first_relays_are_asked(lab, net):
-    # a node that bob has never heard of: it knows one relay, and its records are in the DHT alone
-    host = net.star.host("carol", delay=2)
-    carol = Agent(host, "carol", flags=["--lan", "off", "--relay", "off", "--peer", net.relays[4].address]).start()
+    carol = publish_carol(net, "carol")
     try:
-        carol.add_service("web", "127.0.0.1:80")
-        wait_for(lambda: any(r["type"] == "name" and r["proved"] for r in carol.api.items("/v1/dht/replicas")), 30,
-                 lambda: f"carol's name to be in the DHT: {carol.api.items('/v1/dht/replicas')}")
-        before = {c["id"] for c in net.circuits()}
-        known = {net.by_id[p["status"]["node_id"]].host.ip6 for p in net.bob.peers_up() if p["status"].get("node_id") in net.by_id}
-        op, where = talked_to(net.bob.host, lambda: look(net.bob, "carol", anonymous=True, fresh=True, trace=True))
+        with Tap(net.bob.host) as tap:
+            tap.settle()
+            before, known = {c["id"] for c in net.circuits()}, tap.known()
+            op = look(net.bob, "carol", anonymous=True, fresh=True, trace=True)
+            new = tap.spoke - known
         assert op["result"]["found"] and op["result"]["node_id"] == carol.node_id(), op
-        made = [c for c in net.circuits(anonymous=True) if c["id"] not in before]
-        assert made, "no circuit was built for it"
-        # those it had a session with anyway, and the first relays: nobody was dialled to be asked
-        first = {net.path(c)[0].host.ip6 for c in made}
-        assert where and where <= known | first, where - known - first
-        assert host.ip6 not in where
+        made = [c for c in net.circuits() if c["id"] not in before]
+        assert [c for c in made if c["anonymous"]], "no circuit was built for it"
+        # those it spoke with anyway, and the first relays, also of what came to nothing: nobody was dialled to be asked
+        first = set().union(*(addresses(net.path(c)[0].host) for c in made))
+        assert new <= first, (new - first, known, tap.heard)
         asked = {s["node_id"] for s in op["result"]["steps"]}
-        assert asked and op["result"]["steps"]
-        print(f"asked {len(asked)} nodes over {len(made)} circuits; packets went to {len(where)} addresses")
+        assert asked
+        # each path has a proxy to itself
+        paths = {s["path"] for s in op["result"]["steps"]}
+        ends = {c["hops"][-1]["node_id"] for c in made if c["anonymous"] and c["target"]}
+        assert len(ends) >= len(paths) > 1, (paths, ends)
+        print(f"asked {len(asked)} nodes on {len(paths)} paths over {len(made)} circuits; new are {len(new)} addresses")
     finally:
         carol.stop()
 

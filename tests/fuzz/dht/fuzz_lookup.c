@@ -23,7 +23,7 @@ struct world {
 	unsigned begun, ended;
 };
 
-static void io_query(void *user, uint64_t query, const struct vx6_dht_contact *to,
+static void io_query(void *user, uint64_t query, uint8_t path, const struct vx6_dht_contact *to,
 		     const uint8_t *req, size_t n)
 {
 	struct world *w = user;

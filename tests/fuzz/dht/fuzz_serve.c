@@ -11,8 +11,8 @@
 
 enum { RECORDS_MAX = 24, BYTES_MAX = 16384, WALL = 1790000100 };
 
-static void query(void *user, uint64_t id, const struct vx6_dht_contact *to, const uint8_t *req,
-		  size_t n)
+static void query(void *user, uint64_t id, uint8_t path, const struct vx6_dht_contact *to,
+		  const uint8_t *req, size_t n)
 {
 }
 

@@ -83,7 +83,7 @@ static void settle_at(struct world *w, struct node *n)
 
 /* ---- what the DHT asks of the outside ---- */
 
-static void io_query(void *user, uint64_t query, const struct vx6_dht_contact *to,
+static void io_query(void *user, uint64_t query, uint8_t path, const struct vx6_dht_contact *to,
 		     const uint8_t *req, size_t n)
 {
 	struct node *me = user, *there = node_at(me->w, to->ip);

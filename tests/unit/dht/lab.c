@@ -48,7 +48,7 @@ static size_t index_of(const struct lab *l, const struct vx6_dht_contact *c)
 	return SIZE_MAX;
 }
 
-static void io_query(void *user, uint64_t query, const struct vx6_dht_contact *to,
+static void io_query(void *user, uint64_t query, uint8_t path, const struct vx6_dht_contact *to,
 		     const uint8_t *req, size_t n)
 {
 	struct lab_host *h = user;

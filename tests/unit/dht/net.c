@@ -11,7 +11,7 @@ static struct net_node *node_at(struct net *net, const struct vx6_dht_contact *c
 	return NULL;
 }
 
-static void io_query(void *user, uint64_t query, const struct vx6_dht_contact *to,
+static void io_query(void *user, uint64_t query, uint8_t path, const struct vx6_dht_contact *to,
 		     const uint8_t *req, size_t n)
 {
 	struct net_node *me = user, *there = node_at(me->net, to);
@@ -26,6 +26,7 @@ static void io_query(void *user, uint64_t query, const struct vx6_dht_contact *t
 		*m = (struct net_message){.from = (size_t)(me - me->net->node),
 					  .to = there ? (size_t)(there - me->net->node) : NET_MAX,
 					  .query = query,
+					  .path = path,
 					  .at_ms = me->net->now.ms + NET_RTT_MS,
 					  .used = true,
 					  .n = n};
@@ -124,6 +125,23 @@ struct net_node *net_add(struct net *net, const char *ip, net_answer_fn *answer,
 	return n;
 }
 
+void net_lead(struct net_node *n, const struct vx6_dht_guides *guides, net_lead_fn *lead,
+	      void *user)
+{
+	struct vx6_dht_config cfg = {.net = vx6_net_default,
+				     .self = n->contact.node,
+				     .io = &n->io,
+				     .user = n};
+
+	vx6_dht_free(n->dht);
+	n->io = io;
+	n->io.guides = guides;
+	n->lead = lead;
+	n->lead_user = user;
+	n->wake_ms = UINT64_MAX;
+	n->dht = vx6_dht_new(&cfg);
+}
+
 void net_add_many(struct net *net, size_t n)
 {
 	char ip[64];
@@ -167,6 +185,15 @@ static size_t serve(struct net *net, const struct net_message *m, uint8_t *out)
 	return vx6_dht_serve(to->dht, &who, m->req, m->n, out, &net->now);
 }
 
+static size_t lead(struct net_node *from, const struct net_message *m, uint8_t *out)
+{
+	struct vx6_dht_req req;
+
+	assert_ok(vx6_dht_req_decode(m->req, m->n, &req));
+	assert_int_not_equal(req.op, VX6_DHT_PUT);
+	return from->lead(from->lead_user, m->path, &req, out);
+}
+
 static void deliver(struct net *net, struct net_message *slot)
 {
 	uint8_t out[VX6_DHT_RESPONSE_MAX];
@@ -174,9 +201,14 @@ static void deliver(struct net *net, struct net_message *slot)
 	size_t n;
 
 	slot->used = false;
-	if (m.to == NET_MAX || net->node[m.to].dead)
-		return;
-	n = serve(net, &m, out);
+	n = SIZE_MAX;
+	if (net->node[m.from].lead)
+		n = lead(&net->node[m.from], &m, out);
+	if (n == SIZE_MAX) {
+		if (m.to == NET_MAX || net->node[m.to].dead)
+			return;
+		n = serve(net, &m, out);
+	}
 	if (n > 0)
 		vx6_dht_answered(net->node[m.from].dht, m.query, out, n, &net->now);
 }

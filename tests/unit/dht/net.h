@@ -13,6 +13,9 @@ enum { NET_MAX = 400, NET_PENDING_MAX = 16384, NET_REQ_MAX = 1024, NET_RTT_MS = 
 
 struct net;
 
+/** Of a message that somebody led. @return bytes of what he answers himself; 0: nothing, ever; SIZE_MAX: he passes it on */
+typedef size_t net_lead_fn(void *user, uint8_t path, const struct vx6_dht_req *req, uint8_t *out);
+
 /** @return bytes of the answer; 0: none comes, ever */
 typedef size_t net_answer_fn(void *user, const struct vx6_dht_req *req, uint8_t *out);
 
@@ -26,11 +29,15 @@ struct net_node {
 	net_answer_fn *answer; /* instead of the DHT's own */
 	void *answer_user;
 	unsigned asked; /* requests that reached it */
+	struct vx6_dht_io io;
+	net_lead_fn *lead; /* its paths are led, by this */
+	void *lead_user;
 };
 
 struct net_message {
 	size_t from, to;
 	uint64_t query, at_ms;
+	uint8_t path;
 	bool used;
 	size_t n;
 	uint8_t req[NET_REQ_MAX];
@@ -53,6 +60,9 @@ struct net_node *net_add(struct net *net, const char *ip, net_answer_fn *answer,
 void net_add_many(struct net *net, size_t n);
 /** Everybody is told of everybody. */
 void net_introduce_all(struct net *net);
+/** From now on its paths are led: it begins anew, knows nobody, and does not serve. */
+void net_lead(struct net_node *n, const struct vx6_dht_guides *guides, net_lead_fn *lead,
+	      void *user);
 /** Lets @p ms pass. */
 void net_run(struct net *net, uint64_t ms);
 /** Which node has that id; the test fails when none. */

@@ -47,7 +47,7 @@ static unsigned index_of(const struct vx6_node_id *node)
 	return 0;
 }
 
-static void on_query(void *user, uint64_t query, const struct vx6_dht_contact *to,
+static void on_query(void *user, uint64_t query, uint8_t path, const struct vx6_dht_contact *to,
 		     const uint8_t *req, size_t n)
 {
 	struct member *m = user;
