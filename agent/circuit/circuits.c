@@ -156,16 +156,18 @@ static size_t others_listed(const struct vx6_circuits *c, const struct vx6_node_
 	return vx6_relays_listed(c->cfg.relays, now_s) - (e && vx6_relay_is_listed(e, now_s));
 }
 
-bool vx6_circuits_may(const struct vx6_circuits *c, const struct vx6_node_id *target,
-		      const struct vx6_routing *how)
+vx6_err vx6_circuits_may(const struct vx6_circuits *c, const struct vx6_node_id *target,
+			 const struct vx6_routing *how)
 {
 	struct vx6_circuits_node known;
 
-	if (c->draining || how->via == VX6_ROUTE_DIRECT)
-		return false;
+	if (how->via == VX6_ROUTE_DIRECT)
+		return VX6_ERR(INVALID);
+	if (c->draining)
+		return VX6_ERR(DRAINING);
 	if (c->cfg.node(c->cfg.user, target, &known) && !(known.info.policy & VX6_RELAY_END))
-		return false;
-	return how->nodes_n > 0 || others_listed(c, target) > 0;
+		return VX6_ERR(UNREACHABLE);
+	return how->nodes_n > 0 || others_listed(c, target) > 0 ? VX6_OK : VX6_ERR(NO_RELAYS);
 }
 
 /* ---- those who wait ---- */
@@ -364,7 +366,10 @@ void vx6_circuits_unknown(struct vx6_circuits *c, const struct vx6_node_id *node
 		r->asked = false;
 		if (route_needs(r, node)) {
 			r->retry_ms = circuits_now_ms(c) + BACKOFF_MAX_MS;
-			route_refuse(r, err, "it is not known that circuits may lead to that node");
+			route_refuse(r, err,
+				     vx6_node_id_eq(&r->target, node)
+					     ? "it is not known that circuits may lead to that node"
+					     : "nothing is known of a node that the route names");
 		} else {
 			route_keep(r); /* through others */
 		}

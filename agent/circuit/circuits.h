@@ -112,9 +112,9 @@ typedef void vx6_circuits_cb(void *user, vx6_err err, struct vx6_session *s, con
 struct vx6_circuits_wait *vx6_circuits_want(struct vx6_circuits *c, uint64_t route,
 					    vx6_circuits_cb *cb, void *user);
 void vx6_circuits_wait_cancel(struct vx6_circuits_wait *w);
-/** Whether a route could be tried at all: enough relays are known. */
-bool vx6_circuits_may(const struct vx6_circuits *c, const struct vx6_node_id *target,
-		      const struct vx6_routing *how);
+/** Whether a route could be tried at all. @return VX6_OK | DRAINING | INVALID (DIRECT) | UNREACHABLE (the target takes no circuits) | NO_RELAYS (none is known) */
+VX6_RES vx6_circuits_may(const struct vx6_circuits *c, const struct vx6_node_id *target,
+			 const struct vx6_routing *how);
 
 /** Whether streams of @p route may use sessions without a circuit, too. */
 bool vx6_circuits_may_direct(const struct vx6_circuits *c, uint64_t route);

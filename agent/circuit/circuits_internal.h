@@ -7,6 +7,7 @@
  *
  *   circuits.c       the table of routes, who waits, what others ask for
  *   circuits_leg.c   one circuit: drawn, built, given a session, ended
+ *   circuits_named.c nodes that a route names
  *   circuits_keep.c  what a route needs: a leg, a spare, a better one; what is idle goes
  *   circuits_watch.c a circuit in use that falls silent, one that stands by and would
  *   suspects.c       relays that are left out of paths for a while
@@ -230,6 +231,13 @@ struct vx6_session *leg_session(const struct leg *l);
 bool leg_is_good(const struct leg *l);
 struct leg *leg_find(const struct vx6_circuits *c, const char *id);
 void leg_refresh(struct leg *l, uint64_t now_ms);
+
+/* ---- circuits_named.c ---- */
+
+/** Sets what @p how names in @p req, which borrows @p entry. @return VX6_OK | AGAIN (one is asked for: r->asked_for) | PEER_UNKNOWN */
+VX6_RES circuits_named(struct vx6_circuits *c, struct route *r, const struct vx6_routing *how,
+		       struct vx6_relay_entry entry[static VX6_ROUTE_HOPS_MAX],
+		       struct vx6_path_request *req);
 
 /* ---- circuits_keep.c ---- */
 

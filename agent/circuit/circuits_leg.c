@@ -616,14 +616,14 @@ static vx6_err draw(struct leg *l, const struct vx6_routing *how,
 		.n = vx6_routing_relays(how),
 		.avoid = avoid,
 	};
+	struct vx6_relay_entry named[VX6_ROUTE_HOPS_MAX];
 	struct vx6_path_view view;
 	struct vx6_path_end end;
 	struct vx6_path_lack lack;
 	size_t suspects;
 	vx6_err err;
 
-	for (size_t i = 0; i < how->nodes_n; i++)
-		ask.fixed[i] = &how->nodes[i];
+	VX6_TRY(circuits_named(c, l->route, how, named, &ask));
 	ask.avoid_n = shared(l, avoid, 4 * VX6_ROUTE_HOPS_MAX);
 	suspects = circuits_suspects(c, avoid + ask.avoid_n);
 	ask.avoid_n += suspects;

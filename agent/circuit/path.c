@@ -398,18 +398,21 @@ static vx6_err take_fixed(struct draw *d, bool diverse, struct vx6_path_lack *la
 
 	for (size_t i = 0; i < d->req->n; i++) {
 		const struct vx6_node_id *node = d->req->fixed[i];
-		const struct vx6_relay_entry *e = node ? vx6_relays_find(d->relays, node) : NULL;
+		const struct vx6_relay_entry *e = d->req->named[i];
+		uint32_t may = e ? 0 : needed(d, i) & ~(uint32_t)VX6_RELAY_GUARD;
 		enum vx6_path_rule rule;
 
 		if (!node)
 			continue;
+		if (!e)
+			e = vx6_relays_find(d->relays, node);
 		if (vx6_node_id_eq(node, &d->view->self))
 			return refuse(lack, i, node, VX6_PATH_RULE_SELF, VX6_ERR(CONFLICT));
 		if (is_in(d->req->exclude, d->req->exclude_n, node))
 			return refuse(lack, i, node, VX6_PATH_RULE_EXCLUDED, VX6_ERR(CONFLICT));
 		if (!e)
 			return refuse(lack, i, node, VX6_PATH_RULE_NONE, VX6_ERR(NOT_FOUND));
-		if (!path_relay_fits(e, needed(d, i) & ~(uint32_t)VX6_RELAY_GUARD, d->view->now_s))
+		if (!path_relay_fits(e, may, d->view->now_s))
 			return refuse(lack, i, node, VX6_PATH_RULE_POLICY, VX6_ERR(UNSUPPORTED));
 		rule = outer_clash(d, e, strict);
 		if (rule == VX6_PATH_RULE_NONE)

@@ -73,6 +73,8 @@ struct vx6_path_request {
 	/* hops that are to be these, first hop first; NULL: drawn. Borrowed, as all below. They need not be old, healthy, or of use as a guard,
 	   and for performance not in different networks */
 	const struct vx6_node_id *fixed[VX6_PATH_MAX];
+	/* what is known of those that are no relays of the pool, and need not say that they pass on; NULL: the pool knows it. Never drawn */
+	const struct vx6_relay_entry *named[VX6_PATH_MAX];
 	const struct vx6_path_end *target; /* NULL: it leads nowhere yet */
 	const struct vx6_node_id *exclude; /* never used */
 	size_t exclude_n;

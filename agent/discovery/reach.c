@@ -262,21 +262,27 @@ static bool find_routes(struct vx6_reaching *r)
 {
 	struct vx6_circuits *circuits = r->reach->cfg.circuits;
 	const struct vx6_routing *how = &r->to.route;
+	const char *why = "a route through relays needs the node's name or id";
+	vx6_err err = VX6_ERR(UNREACHABLE);
 
 	if (r->routed)
 		return true;
 	r->routed = true;
 	r->routes.direct = how->via != VX6_ROUTE_RELAY;
-	if (how->via != VX6_ROUTE_DIRECT && r->has_node && circuits &&
-	    vx6_circuits_may(circuits, &r->id, how))
+	if (r->has_node && circuits) {
+		err = vx6_circuits_may(circuits, &r->id, how);
+		why = err.code == VX6_E_NO_RELAYS ? "no relays are known"
+						  : "the node takes no circuits";
+	}
+	if (vx6_is_ok(err)) {
 		r->routes.route = vx6_circuits_route(circuits, &r->id, how);
+		err = VX6_ERR(LIMIT);
+		why = "too many routes";
+	}
 	if (r->routes.direct || r->routes.route)
 		return true;
-	r->err = VX6_ERR(PEER_UNREACHABLE);
-	vx6_strlcpy(r->detail,
-		    r->has_node ? "no relays are known, or the node takes no circuits"
-				: "a route through relays needs the node's name or id",
-		    sizeof r->detail);
+	r->err = err.code == VX6_E_UNREACHABLE ? VX6_ERR(PEER_UNREACHABLE) : err;
+	vx6_strlcpy(r->detail, why, sizeof r->detail);
 	return false;
 }
 

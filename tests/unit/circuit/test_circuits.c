@@ -92,7 +92,7 @@ static void call_back(struct rig_wait *w)
 
 	if (w->err.code != VX6_E_DRAINING)
 		return;
-	assert_false(vx6_circuits_may(c, end, &how));
+	assert_int_equal(vx6_circuits_may(c, end, &how).code, VX6_E_DRAINING);
 	assert_int_equal(vx6_circuits_route(c, end, &how), 0);
 	assert_null(vx6_circuits_want(c, w->route, NULL, NULL));
 	assert_int_equal(vx6_circuits_build(c, NULL, &how, id, why).code, VX6_E_DRAINING);
@@ -514,6 +514,69 @@ static void unknown_relays__route_goes_through_others(void **state)
 	assert_int_equal(w.err.code, VX6_E_OK);
 }
 
+/* ---- nodes that the route names ---- */
+
+static void build_through(int first, int second, bool hidden, struct rig_wait *w)
+{
+	struct vx6_routing how = rig_how(2, hidden);
+
+	how.nodes_n = 2;
+	how.nodes[0] = rig.node[first].n.id.id;
+	how.nodes[1] = rig.node[second].n.id.id;
+	rig_want(w, vx6_circuits_route(rig.circuits, &rig.node[RIG_END].n.id.id, &how));
+	rig_until(rig_told, w, 25000);
+}
+
+/* It says to nobody that it relays: whoever it lets can name it, and nobody draws it. */
+static void private_relay__named_by_who_may__never_drawn(void **state)
+{
+	const struct vx6_relaying_budget private = {.mode = VX6_RELAYING_PRIVATE};
+	struct rig_wait w = {0};
+
+	vx6_relays_forget(rig.relays, &rig.node[0].n.id.id);
+	vx6_relay_set_budget(rig.node[0].relay, &private);
+	rig.node[0].is_peer = true; /* of whoever asks */
+	build_through(0, 1, false, &w);
+	assert_int_equal(w.err.code, VX6_E_OK);
+	build_through(1, 0, false, &w);
+	assert_int_equal(w.err.code, VX6_E_OK);
+	/* who is nobody is nobody's peer */
+	build_through(0, 1, true, &w);
+	assert_int_equal(w.err.code, VX6_E_REFUSED);
+	rig.node[0].is_peer = false;
+	build_through(0, 2, false, &w);
+	assert_int_equal(w.err.code, VX6_E_REFUSED);
+	(void)rig_session(rig_route(RIG_RELAYS - 1, false)); /* all but that one */
+	rig_want(&w, rig_route(RIG_RELAYS, false));
+	rig_until(rig_told, &w, 100);
+	assert_int_equal(w.err.code, VX6_E_NO_RELAYS);
+}
+
+static void named_node__not_known__asked_for(void **state)
+{
+	struct vx6_routing how = rig_how(1, false);
+	struct rig_wait w = {0};
+
+	vx6_relays_forget(rig.relays, &rig.node[0].n.id.id);
+	rig.unknown[0] = true;
+	how.nodes_n = 1;
+	how.nodes[0] = rig.node[0].n.id.id;
+	rig_want(&w, vx6_circuits_route(rig.circuits, &rig.node[RIG_END].n.id.id, &how));
+	rig_pass(100);
+	assert_int_equal(rig.asks_n, 1);
+	assert_true(vx6_node_id_eq(&rig.ask[0].who, &how.nodes[0]));
+	rig.unknown[0] = false;
+	vx6_circuits_learned(rig.circuits, &how.nodes[0]);
+	rig_until(rig_told, &w, 1000);
+	assert_int_equal(w.err.code, VX6_E_OK);
+	how.nodes[0].b[3] ^= 1;
+	rig_want(&w, vx6_circuits_route(rig.circuits, &rig.node[RIG_END].n.id.id, &how));
+	rig_pass(100);
+	vx6_circuits_unknown(rig.circuits, &how.nodes[0], false, VX6_ERR(NOT_FOUND));
+	rig_until(rig_told, &w, 100);
+	assert_int_equal(w.err.code, VX6_E_NOT_FOUND);
+}
+
 /* ---- whose fault it is ---- */
 
 static double failures_of(int i)
@@ -720,6 +783,8 @@ int main(void)
 		T(unknown_target__asked_for_once_each_way_and_answered_each_way),
 		T(unknown_target__nobody_to_ask__said_at_once),
 		T(unknown_relays__route_goes_through_others),
+		T(private_relay__named_by_who_may__never_drawn),
+		T(named_node__not_known__asked_for),
 		T(target_is_not_there__no_relay_is_blamed),
 		T(relay_goes__nobody_is_blamed_for_what_cannot_be_known),
 		T(guard_is_silent__it_is_blamed_and_the_next_one_is_taken),

@@ -262,6 +262,20 @@ static void relay__never_dials_the_target(void **state)
 	assert_int_equal(rig_live(VX6_PURPOSE_ROUTE, true), 1);
 }
 
+static void relay__too_few_or_none__no_relays(void **state)
+{
+	target_at(0, &rig.node[RIG_END].n.at);
+	for (int i = 0; i < RIG_RELAYS - 1; i++)
+		vx6_relays_drop(rig.relays, &rig.node[i].n.id.id);
+	for (int left = 1; left >= 0; left--) { /* two are wanted */
+		assert_in_range(try(&attempt[0], VX6_ROUTE_RELAY), 0, 50);
+		assert_int_equal(attempt[0].err.code, VX6_E_NO_RELAYS);
+		vx6_relays_drop(rig.relays, &rig.node[RIG_RELAYS - 1].n.id.id);
+	}
+	(void)try(&attempt[1], VX6_ROUTE_AUTO);
+	assert_false(over_circuit(&attempt[1]));
+}
+
 /* Asked, and the circuit ends before the answer: once more, over another. */
 static void relay__circuit_ends_before_the_answer__tried_once_more(void **state)
 {
@@ -377,6 +391,7 @@ int main(void)
 		T(auto__neither__says_so_once),
 		T(auto__wrong_peer_while_a_circuit_is_built__told_once),
 		T(relay__never_dials_the_target),
+		T(relay__too_few_or_none__no_relays),
 		T(relay__circuit_ends_before_the_answer__tried_once_more),
 		T(cancel__in_every_state__no_outcome_follows),
 		T(free__in_every_state__all_are_told),
