@@ -524,7 +524,17 @@ static void on_session_down(void *user, struct vx6_session *s, vx6_err why)
 		l->leaving = true;
 }
 
-static const struct vx6_adopt_events session_events = {.down = on_session_down};
+/* Streams that wait to leave another leg need not wait for the next look at it. */
+static void on_session_up(void *user, struct vx6_session *s)
+{
+	struct leg *l = user;
+
+	(void)s;
+	circuits_wake(l->c, 0);
+}
+
+static const struct vx6_adopt_events session_events = {.up = on_session_up,
+						       .down = on_session_down};
 
 /* ---- building ---- */
 

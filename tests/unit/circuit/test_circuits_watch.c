@@ -47,9 +47,19 @@ static int teardown(void **state)
 	return rig_teardown(state);
 }
 
+/* Whatever it was built for: open, and nothing runs over it. */
+static const struct vx6_circuit_show *the_spare(void)
+{
+	for (int i = rig_rows() - 1; i >= 0; i--)
+		if (rig_row[i].is_open && !rig_row[i].is_closed && !rig_row[i].is_draining &&
+		    rig_row[i].has_target && rig_row[i].streams == 0)
+			return &rig_row[i];
+	return NULL;
+}
+
 static bool has_spare(void *arg)
 {
-	return rig_live(VX6_PURPOSE_SPARE, true) == 1;
+	return the_spare() != NULL;
 }
 
 static void flow_with_spare(uint8_t hops)
@@ -77,15 +87,6 @@ static unsigned pause_within(unsigned ms)
 	assert_false(talk.wrong);
 	assert_int_equal(talk.closed, 0);
 	return VX6_MAX(longest, (unsigned)(vx6_now_ms() - last));
-}
-
-static const struct vx6_circuit_show *the_spare(void)
-{
-	for (int i = rig_rows() - 1; i >= 0; i--)
-		if (rig_row[i].is_open && !rig_row[i].is_closed &&
-		    rig_row[i].purpose == VX6_PURPOSE_SPARE)
-			return &rig_row[i];
-	return NULL;
 }
 
 /* The place in `rig.node` of a hop. */
@@ -172,6 +173,19 @@ static void relays_of_both_go_deaf__a_third_circuit_takes_over(void **state)
 	assert_false(goes_through(rig_busy(), deaf[1]));
 	assert_true(is_suspect(deaf[0]));
 	assert_true(is_suspect(deaf[1]));
+}
+
+/* Again and again within a minute, and never a spare that is any good. */
+static void both_swallow_again_and_again__never_waits_for_a_tick(void **state)
+{
+	flow_with_spare(1);
+	for (int i = 0; i < 8; i++) {
+		swallow_at(relay_at(rig_busy(), 0));
+		swallow_at(relay_at(the_spare(), 0));
+		assert_true(pause_within(2000) < 700);
+		rig_until(has_spare, NULL, 5000);
+		rig_pass(1500);
+	}
 }
 
 static bool is_closed(void *id)
@@ -271,6 +285,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(relay_goes_deaf__left_after_a_quarter_of_a_second),
 		T(relays_of_both_go_deaf__a_third_circuit_takes_over),
+		T(both_swallow_again_and_again__never_waits_for_a_tick),
 		T(left_in_doubt__closed_once_nothing_runs_over_it),
 		T(spare_swallows__found_out_before_it_is_needed),
 		T(spare_of_a_quiet_stream__is_left_alone),
