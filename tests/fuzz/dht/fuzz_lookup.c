@@ -21,6 +21,7 @@ struct world {
 	size_t pending_n;
 	uint8_t random;
 	unsigned begun, ended;
+	bool led; /* by others, who come and go */
 };
 
 static void io_query(void *user, uint64_t query, uint8_t path, const struct vx6_dht_contact *to,
@@ -31,6 +32,7 @@ static void io_query(void *user, uint64_t query, uint8_t path, const struct vx6_
 
 	FUZZ_CHECK(vx6_is_ok(vx6_dht_req_decode(req, n, &r)));
 	FUZZ_CHECK(vx6_dht_contact_is_sane(to));
+	FUZZ_CHECK(!w->led || (path < VX6_DHT_PATHS && r.op != VX6_DHT_PUT));
 	if (w->pending_n < PENDING_MAX)
 		w->pending[w->pending_n++] = query;
 }
@@ -59,6 +61,30 @@ static const struct vx6_dht_io io = {.abi = VX6_DHT_IO_ABI,
 				     .is_warm = io_is_warm,
 				     .random = io_random,
 				     .wake_at = io_wake_at};
+
+static uint8_t count(void *user)
+{
+	return (uint8_t)(((struct world *)user)->now.ms % (VX6_DHT_PATHS + 2));
+}
+
+static uint64_t guide(void *user, uint8_t path)
+{
+	return (((struct world *)user)->now.ms / 700 + path) % 5;
+}
+
+static bool may_ask(void *user, uint8_t path, const struct vx6_dht_contact *to)
+{
+	return to->node.b[0] % 7 != path;
+}
+
+static const struct vx6_dht_guides guides = {.count = count, .guide = guide, .may_ask = may_ask};
+static const struct vx6_dht_io io_led = {.abi = VX6_DHT_IO_ABI,
+					 .query = io_query,
+					 .cancel = io_cancel,
+					 .is_warm = io_is_warm,
+					 .random = io_random,
+					 .wake_at = io_wake_at,
+					 .guides = &guides};
 
 static void on_done(void *user, const struct vx6_dht_result *r)
 {
@@ -140,7 +166,9 @@ static void event(struct world *w, uint8_t what, const uint8_t *p, size_t n)
 
 static void begin(struct world *w)
 {
-	struct vx6_dht_config cfg = {.net = vx6_net_default, .self = {.b = {255}}, .io = &io};
+	struct vx6_dht_config cfg = {.net = vx6_net_default,
+				     .self = {.b = {255}},
+				     .io = w->led ? &io_led : &io};
 	struct vx6_dht_contact c;
 
 	w->now = (struct vx6_dht_now){.ms = 1000, .wall_s = 1790000100};
@@ -162,6 +190,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	struct vx6_rd r;
 
 	FUZZ_CHECK(vx6_is_ok(vx6_crypto_init()));
+	w.led = n > 0 && data[0] & 1;
 	begin(&w);
 	vx6_rd_init(&r, data, VX6_MIN(n, (size_t)BYTES_MAX));
 	while (r.left >= 3) {
