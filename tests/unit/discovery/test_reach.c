@@ -623,6 +623,27 @@ static void peers__nobody_answers__backs_off_and_recovers_in_a_hurry(void **stat
 	assert_true(vx6_node_id_eq(&st.node, &alice.id.id));
 }
 
+/* A dial at that moment would tell the peer, and those on the way, who is looked for. */
+static void peers__looked_for_anonymously__not_dialled_for_that(void **state)
+{
+	struct vx6_peer_spec spec = spec_of_alice("friend");
+	struct vx6_resolve_ask ask = {.target = by_name("friend.web"), .anonymous = true};
+	struct vx6_resolution out;
+
+	spec.addrs[0].port = (uint16_t)(spec.addrs[0].port + 1000);
+	assert_true(vx6_is_ok(vx6_peers_put(peers, "peer_1", &spec)));
+	test_run(first_backs_off, NULL);
+	test_run_ms(600);
+	assert_true(vx6_is_ok(vx6_sessions_listen(alice.m, &spec.addrs[0], detail)));
+	assert_int_equal(vx6_resolve_known(resolver, &ask, &out).code, VX6_E_PEER_UNREACHABLE);
+	test_run_ms(50);
+	assert_false(first_is_up(NULL));
+	ask.anonymous = false;
+	assert_int_equal(vx6_resolve_known(resolver, &ask, &out).code, VX6_E_PEER_UNREACHABLE);
+	test_run_ms(50);
+	assert_true(first_is_up(NULL));
+}
+
 static void tell_peers(struct vx6_session *s, bool up, vx6_err why)
 {
 	if (up)
@@ -732,6 +753,7 @@ int main(void)
 		TEST(peers__petname__stands_for_the_node_once_it_was_met),
 		TEST(peers__pinned_node_is_another__backs_off_with_wrong_peer),
 		TEST(peers__nobody_answers__backs_off_and_recovers_in_a_hurry),
+		TEST(peers__looked_for_anonymously__not_dialled_for_that),
 		TEST(peers__one_node_behind_two_addresses__share_one_session),
 		TEST(peers__another_answered_there_and_is_gone__found_out_when_asked_for),
 	};
