@@ -159,6 +159,30 @@ static void sockaddr__there_and_back(void **state)
 	assert_false(vx6_is_ok(vx6_addr_from_sockaddr((struct sockaddr *)&ss, 4, &back)));
 }
 
+static unsigned kinds_of(const char *a, const char *b)
+{
+	struct vx6_addr own[2];
+	size_t n = 0;
+
+	if (a)
+		assert_true(vx6_is_ok(vx6_addr_parse(a, &own[n++])));
+	if (b)
+		assert_true(vx6_is_ok(vx6_addr_parse(b, &own[n++])));
+	return vx6_addr_kinds_for_others(own, n);
+}
+
+static void kinds_for_others__where_it_is_itself_and_the_public_network(void **state)
+{
+	assert_int_equal(kinds_of(NULL, NULL), VX6_ADDR_GLOBAL);
+	assert_int_equal(kinds_of("[2a00::1]:1", NULL), VX6_ADDR_GLOBAL);
+	assert_int_equal(kinds_of("[2a00::1]:1", "192.168.0.1:1"), VX6_ADDR_GLOBAL);
+	assert_int_equal(kinds_of("192.168.0.1:1", NULL), VX6_ADDR_GLOBAL | VX6_ADDR_PRIVATE);
+	assert_int_equal(kinds_of("127.0.0.1:1", NULL), VX6_ADDR_GLOBAL | VX6_ADDR_LOOPBACK);
+	assert_int_equal(kinds_of("[::1]:1", "[fd00::1]:1"),
+			 VX6_ADDR_GLOBAL | VX6_ADDR_LOOPBACK | VX6_ADDR_PRIVATE);
+	assert_int_equal(kinds_of("[::]:1", NULL), VX6_ADDR_GLOBAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -166,6 +190,7 @@ int main(void)
 		cmocka_unit_test(parse__localhost__is_the_address),
 		cmocka_unit_test(parse__what_is_none__refused),
 		cmocka_unit_test(kinds__are_told_apart),
+		cmocka_unit_test(kinds_for_others__where_it_is_itself_and_the_public_network),
 		cmocka_unit_test(prefix__is_48_and_24_bits),
 		cmocka_unit_test(sockaddr__there_and_back),
 	};
