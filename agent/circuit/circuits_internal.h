@@ -56,6 +56,7 @@ struct route_key {
 	uint8_t target[VX6_NODE_ID_BYTES];
 	uint8_t via, relays, anonymous, nodes_n;
 	uint8_t nodes[VX6_ROUTE_HOPS_MAX][VX6_NODE_ID_BYTES];
+	uint32_t apart;
 };
 
 struct route {

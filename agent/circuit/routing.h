@@ -33,6 +33,8 @@ struct vx6_routing {
 	bool hop_by_hop; /* of a circuit that is asked for: not in one pass. No part of what a route is */
 	uint8_t nodes_n; /* 0: chosen here; else exactly these, in this order, ours first */
 	struct vx6_node_id nodes[VX6_ROUTE_HOPS_MAX];
+	uint32_t
+		apart; /* routes that differ in it share no circuit: 0 is what users ask for. Not stored */
 };
 
 /** "auto" | "direct" | "relay". @return false: none of them */

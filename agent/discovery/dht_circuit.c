@@ -15,6 +15,7 @@ struct vx6_dht_circuit {
 	struct guides guides;
 	struct vx6_timer wake, idle;
 	uint64_t wanted_ms;
+	uint32_t life;
 	bool ending;
 };
 
@@ -27,24 +28,27 @@ void vx6_dht_circuit_now(const struct vx6_dht_circuit *c, struct vx6_dht_now *ou
 
 static uint64_t circuit_way(void *user, const struct vx6_node_id *proxy)
 {
-	static const struct vx6_routing how = {
+	struct vx6_dht_circuit *c = user;
+	/* not the circuits of another life, nor those of what else goes to that node */
+	const struct vx6_routing how = {
 		.via = VX6_ROUTE_RELAY,
 		.hops = VX6_DHT_CIRCUIT_RELAYS,
 		.anonymous = true,
+		.apart = c->life,
 	};
 
-	return vx6_circuits_route(user, proxy, &how);
+	return vx6_circuits_route(c->cfg.circuits, proxy, &how);
 }
 
 static struct vx6_session *circuit_session(void *user, uint64_t way)
 {
-	return vx6_circuits_session(user, way);
+	return vx6_circuits_session(((struct vx6_dht_circuit *)user)->cfg.circuits, way);
 }
 
 static struct vx6_circuits_wait *circuit_want(void *user, uint64_t way, vx6_circuits_cb *cb,
 					      void *cb_user)
 {
-	return vx6_circuits_want(user, way, cb, cb_user);
+	return vx6_circuits_want(((struct vx6_dht_circuit *)user)->cfg.circuits, way, cb, cb_user);
 }
 
 static void circuit_cancel(void *user, struct vx6_circuits_wait *w)
@@ -276,6 +280,7 @@ void vx6_dht_circuit_want(struct vx6_dht_circuit *c)
 					       .failed = on_failed,
 					       .user = c,
 				       });
+	c->life++;
 	c->dht = make(c);
 	take_over(c, other);
 	vx6_timer_in_ms(&c->idle, c->cfg.idle_ms / 4);
@@ -298,7 +303,7 @@ struct vx6_dht_circuit *vx6_dht_circuit_new(const struct vx6_dht_circuit_config 
 		.session = circuit_session,
 		.want = circuit_want,
 		.cancel = circuit_cancel,
-		.user = cfg->circuits,
+		.user = c,
 	};
 
 	c->cfg = *cfg;
