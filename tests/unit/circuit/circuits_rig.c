@@ -75,10 +75,11 @@ void rig_pass(uint64_t ms)
 static bool on_node(void *user, const struct vx6_node_id *node, struct vx6_circuits_node *out)
 {
 	int i = rig_index(node);
-	const struct vx6_circuit_hop *hop = &rig.as_known[i];
+	const struct vx6_circuit_hop *hop;
 
 	if (i < 0 || rig.unknown[i])
 		return false;
+	hop = &rig.as_known[i];
 	*out = (struct vx6_circuits_node){
 		.info = {.policy = VX6_RELAY_GUARD | VX6_RELAY_MIDDLE | VX6_RELAY_END, .keys_n = 1},
 		.endpoint = hop->record,
