@@ -1,5 +1,8 @@
 """Lookups over circuits: what is not known here is found, and nobody but the first relays hears from who asks."""
+import concurrent.futures
 import contextlib
+import os
+import signal
 import socket
 import threading
 import time
@@ -27,6 +30,9 @@ def look(who, name, **how):
     return op
 
 
+CARRIERS = {socket.IPPROTO_TCP, socket.IPPROTO_UDP}
+
+
 class Tap:
     """Who a host exchanges packets with: whom it wrote to first, and who wrote to it first. Others dial a host too, at times of their own."""
 
@@ -51,9 +57,9 @@ class Tap:
             with contextlib.suppress(TimeoutError):
                 packet, where = self.tap.recvfrom(2048)
                 away = where[2] == socket.PACKET_OUTGOING
-                if where[1] == 0x86DD and len(packet) >= 40:
+                if where[1] == 0x86DD and len(packet) >= 40 and packet[6] in CARRIERS:
                     there = socket.inet_ntop(socket.AF_INET6, packet[24:40] if away else packet[8:24])
-                elif where[1] == 0x0800 and len(packet) >= 20:
+                elif where[1] == 0x0800 and len(packet) >= 20 and packet[9] in CARRIERS:
                     there = socket.inet_ntop(socket.AF_INET, packet[16:20] if away else packet[12:16])
                 else:
                     continue
@@ -86,8 +92,12 @@ def publish_carol(net, name):
     host = net.star.host(name, delay=2)
     carol = Agent(host, name, flags=["--lan", "off", "--relay", "off", "--peer", net.relays[4].address]).start()
     carol.add_service("web", "127.0.0.1:80")
-    wait_for(lambda: any(r["type"] == "name" and 4 <= r["proved"] == r["wanted"] for r in carol.api.items("/v1/dht/replicas")), 30,
-             lambda: f"{name}'s name to be in the DHT: {carol.api.items('/v1/dht/replicas')}")
+
+    def kept():
+        rows = carol.api.items("/v1/dht/replicas")
+        return {r["type"] for r in rows} >= {"name", "endpoint"} and all(4 <= r["proved"] == r["wanted"] for r in rows)
+
+    wait_for(kept, 30, lambda: f"{name}'s records to be in the DHT: {carol.api.items('/v1/dht/replicas')}")
     return carol
 
 
@@ -115,6 +125,36 @@ def test_a_name_is_found_and_only_first_relays_are_asked(lab, net):
         print(f"asked {len(asked)} nodes on {len(paths)} paths over {len(made)} circuits; new are {len(new)} addresses")
     finally:
         carol.stop()
+
+
+@pytest.mark.limit(120)
+def test_a_proxy_that_goes_under_way_costs_its_path(lab, net):
+    dora = publish_carol(net, "dora")
+    stopped = None
+    try:
+        op = look(net.bob, "dora", anonymous=True, fresh=True, trace=True)
+        assert op["result"]["found"], op
+        mine = [net.path(c) for c in net.circuits(anonymous=True, state="open") if c["target"]]
+        ends = {p[-1].name for p in mine}
+        between = {a.name for p in mine for a in p[:-1]}
+        gone = sorted(ends - between) or sorted(ends - {p[0].name for p in mine})
+        stopped = next(r for r in net.relays if r.name == gone[0])
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            running = pool.submit(look, net.bob, "dora", anonymous=True, fresh=True, trace=True)
+            os.kill(stopped.pid, signal.SIGSTOP)
+            op = running.result()
+        assert op["result"]["found"] and op["result"]["node_id"] == dora.node_id(), op
+
+        def others():
+            assert look(net.bob, "dora", anonymous=True, fresh=True)["result"]["found"]
+            now = {net.path(c)[-1].name for c in net.circuits(anonymous=True, state="open") if c["target"]}
+            return now - ends
+
+        wait_for(others, 40, f"another proxy in the place of {stopped.name}, of {ends}")
+    finally:
+        if stopped:
+            os.kill(stopped.pid, signal.SIGCONT)
+        dora.stop()
 
 
 def test_without_relays_nothing_is_asked(lab):
