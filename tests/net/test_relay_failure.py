@@ -24,6 +24,7 @@ KILLS = 20 if FULL else 4
 OTHERS = 20 if FULL else 1  # of everything that is not death
 RATE = 24e6  # bits/s: slow enough for the deaths to fall into the transfer
 EVERY = 3    # seconds
+LONG = 1     # seconds; longer pauses are explained
 WORST = 10   # seconds that a pause may take on a busy machine
 BLOCK = 1 << 14
 PORT, FORWARD = 7400, 9500
@@ -131,6 +132,13 @@ def await_spare(net):
         wait_for(lambda: has_spare(net), EVERY, "a spare")
 
 
+def explain(net, victim, pause):
+    """What bob decided meanwhile, for whoever wonders about a long pause."""
+    print(f"{pause:.2f} s after {victim.name}:")
+    for d in reversed(net.decisions()[:14]):
+        print(f"  {d['time'][14:23]} {(d['circuit'] or '')[-6:]:6} {d['what']}: {d['reason']}")
+
+
 def again_and_again(net, times, hurt, **stream):
     """hurt(victim) happens to a relay of the path in use, and what it returns before the next time. Returns the pauses."""
     pauses, heal, rng = [], None, random.Random(5)
@@ -144,6 +152,8 @@ def again_and_again(net, times, hurt, **stream):
             if healed:
                 healed()
             pauses.append(stream.pause_at(moment))
+            if pauses[-1] > LONG:
+                explain(net, victim, pauses[-1])
     heal()
     return pauses
 
