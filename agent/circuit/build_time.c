@@ -105,15 +105,19 @@ uint32_t vx6_build_times_timeout(const struct vx6_build_times *t, unsigned hops)
 	return clamp(percentile(r, PERCENTILE));
 }
 
+/* Of those that were built: where many fail a second one is wanted the sooner, not the later. */
 uint32_t vx6_build_times_stagger(const struct vx6_build_times *t, unsigned hops)
 {
 	const struct ring *r = &t->ring[ring_of(hops)];
-	uint32_t most = VX6_MIN(vx6_build_times_timeout(t, hops) / 2, (uint32_t)STAGGER_MAX_MS), ms;
+	uint32_t most = VX6_MIN(vx6_build_times_timeout(t, hops) / 2, (uint32_t)STAGGER_MAX_MS);
+	struct ring built = {0};
 
-	if (r->n < VX6_BUILD_TIMES_ENOUGH)
+	for (unsigned i = 0; i < r->n; i++)
+		if (r->ms[i] != GIVEN_UP)
+			add(&built, r->ms[i]);
+	if (built.n < VX6_BUILD_TIMES_ENOUGH)
 		return most;
-	ms = percentile(r, PERCENTILE);
-	return VX6_MIN(VX6_MAX(ms, (uint32_t)STAGGER_MIN_MS), most);
+	return VX6_MIN(VX6_MAX(percentile(&built, PERCENTILE), (uint32_t)STAGGER_MIN_MS), most);
 }
 
 uint32_t vx6_build_times_median(const struct vx6_build_times *t, unsigned hops)

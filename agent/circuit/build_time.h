@@ -39,7 +39,7 @@ void vx6_build_times_reset(struct vx6_build_times *t);
 
 /** When to give one up. @return ms */
 uint32_t vx6_build_times_timeout(const struct vx6_build_times *t, unsigned hops);
-/** When to begin a second one beside it: the 80th percentile, at least 50 ms, at most half the timeout and 1 s. @return ms */
+/** When to begin a second one beside it: the 80th percentile of those built, at least 50 ms, at most half the timeout and 1 s. @return ms */
 uint32_t vx6_build_times_stagger(const struct vx6_build_times *t, unsigned hops);
 /** Median of those built. @return ms; 0: fewer than ten known */
 uint32_t vx6_build_times_median(const struct vx6_build_times *t, unsigned hops);

@@ -315,6 +315,7 @@ void vx6_circuits_adrift(struct vx6_circuits *c, uint64_t route)
 	route_touch(r);
 	r->adrift = true;
 	r->retry_ms = 0;
+	r->failed_n = 0;
 	route_keep(r);
 }
 
@@ -329,6 +330,7 @@ void vx6_circuits_doubt(struct vx6_circuits *c, uint64_t route)
 	else
 		r->direct_doubt_ms = circuits_now_ms(c);
 	r->retry_ms = 0;
+	r->failed_n = 0;
 	route_keep(r);
 }
 

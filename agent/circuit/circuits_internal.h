@@ -25,6 +25,7 @@ enum {
 	TICK_MS = 1000,
 	WAIT_MS = 20000,       /* how long somebody waits for a session at the most */
 	TRIES_MAX = 6,         /* builds that fail before those who wait are told */
+	BUILDS_MAX = 3,        /* of a route beside each other, while one is wanted */
 	BACKOFF_FIRST_MS = 50, /* after a build that failed */
 	BACKOFF_MAX_MS = 10000,
 	SPARE_AFTER_MS = 300, /* a connection that lasts so long gets a spare */
@@ -102,6 +103,7 @@ struct leg {
 	bool has_target, anonymous, nest;
 	struct vx6_node_id target;
 	bool open;     /* built */
+	bool up;       /* the target has said HELLO over it */
 	bool leaving;  /* another one is to take its place */
 	bool is_drain; /* a relay of it asked for that */
 	bool keep;     /* made by hand: not closed for being idle */

@@ -33,7 +33,8 @@ static void count(const struct route *r, struct census *out)
 	{
 		const struct leg *l = VX6_CONTAINER_OF(node, struct leg, of_route);
 
-		if (l->circuit && !l->open) {
+		/* streams may begin over one that is open; that it leads anywhere is known when it is up */
+		if (l->circuit && (!l->open || (!l->up && leg_is_good(l)))) {
 			out->building++;
 			out->building_ms = VX6_MAX(out->building_ms, l->began_ms);
 		} else if (leg_is_good(l)) {
@@ -118,9 +119,9 @@ static void keep_wanted(struct route *r, const struct census *now, uint64_t now_
 
 	if (now->building == 0)
 		(void)build(r, VX6_PURPOSE_ROUTE, wanted_for(r));
-	else if (now->building == 1 && now_ms - now->building_ms >= slow_ms)
-		(void)build(r, VX6_PURPOSE_ROUTE, "the first one is slow");
-	else if (now->building == 1)
+	else if (now->building < BUILDS_MAX && now_ms - now->building_ms >= slow_ms)
+		(void)build(r, VX6_PURPOSE_ROUTE, "the one before it is slow");
+	else if (now->building < BUILDS_MAX)
 		circuits_wake(r->c, now->building_ms + slow_ms - now_ms);
 }
 
@@ -154,7 +155,7 @@ static struct leg *other_good(const struct route *r, const struct leg *but)
 	{
 		struct leg *l = VX6_CONTAINER_OF(node, struct leg, of_route);
 
-		if (l != but && leg_is_good(l))
+		if (l != but && l->up && leg_is_good(l))
 			return l;
 	}
 	return NULL;

@@ -530,6 +530,7 @@ static void on_session_up(void *user, struct vx6_session *s)
 	struct leg *l = user;
 
 	(void)s;
+	l->up = true;
 	circuits_wake(l->c, 0);
 }
 

@@ -58,6 +58,19 @@ static void build_time__those_given_up__do_not_shrink_it(void **state)
 	vx6_build_times_free(t);
 }
 
+/* Half of them fail: the other half says when a second one is to begin. */
+static void build_time__those_given_up__do_not_delay_a_second_one(void **state)
+{
+	struct vx6_build_times *t = vx6_build_times_new();
+
+	for (uint32_t i = 0; i < 40; i++) {
+		vx6_build_times_built(t, 3, 120);
+		vx6_build_times_timed_out(t, 3);
+	}
+	assert_int_equal(vx6_build_times_stagger(t, 3), 120);
+	vx6_build_times_free(t);
+}
+
 static void build_time__run_of_timeouts__doubles_and_starts_anew(void **state)
 {
 	struct vx6_build_times *t = vx6_build_times_new();
@@ -67,6 +80,7 @@ static void build_time__run_of_timeouts__doubles_and_starts_anew(void **state)
 	for (int i = 0; i < VX6_BUILD_TIMES_RUN - 1; i++)
 		vx6_build_times_timed_out(t, 4);
 	assert_int_equal(vx6_build_times_timeout(t, 4), 1500);
+	assert_int_equal(vx6_build_times_stagger(t, 4), 750);
 	vx6_build_times_timed_out(t, 4);
 	assert_int_equal(vx6_build_times_timeout(t, 4), 3000);
 	for (int i = 0; i < 2 * VX6_BUILD_TIMES_RUN; i++)
@@ -86,6 +100,7 @@ int main(void)
 		cmocka_unit_test(build_time__nothing_known__grows_with_hops),
 		cmocka_unit_test(build_time__history__80th_percentile),
 		cmocka_unit_test(build_time__those_given_up__do_not_shrink_it),
+		cmocka_unit_test(build_time__those_given_up__do_not_delay_a_second_one),
 		cmocka_unit_test(build_time__run_of_timeouts__doubles_and_starts_anew),
 	};
 

@@ -188,6 +188,28 @@ static void both_swallow_again_and_again__never_waits_for_a_tick(void **state)
 	}
 }
 
+static bool is_on_its_way(void *arg)
+{
+	const struct vx6_circuit_show *row = the_spare();
+
+	return row && row->tx_cells > 0 && rig_live(VX6_PURPOSE_SPARE, true) == 1;
+}
+
+/* Built, but not a cell gets through: streams that were sent there would wait for as long as it takes to find out. */
+static void spare_is_not_up_yet__streams_do_not_go_there(void **state)
+{
+	flow_with_spare(1);
+	for (int i = 0; i < RIG_NODES; i++)
+		vx6_mem_set_delay(rig.node[i].n.t, 10 * VX6_NS_PER_MS);
+	vx6_mem_set_delay(rig.me.t, 10 * VX6_NS_PER_MS);
+	rig_pass(1000);
+	assert_true(vx6_is_ok(vx6_circuits_close(rig.circuits, the_spare()->id)));
+	rig_until(is_on_its_way, NULL, 1000);
+	swallow_at(relay_at(the_spare(), 0));
+	swallow_at(relay_at(rig_busy(), 0));
+	assert_true(pause_within(4000) < 1500);
+}
+
 static bool is_closed(void *id)
 {
 	const struct vx6_circuit_show *row = rig_find(id);
@@ -286,6 +308,7 @@ int main(void)
 		T(relay_goes_deaf__left_after_a_quarter_of_a_second),
 		T(relays_of_both_go_deaf__a_third_circuit_takes_over),
 		T(both_swallow_again_and_again__never_waits_for_a_tick),
+		T(spare_is_not_up_yet__streams_do_not_go_there),
 		T(left_in_doubt__closed_once_nothing_runs_over_it),
 		T(spare_swallows__found_out_before_it_is_needed),
 		T(spare_of_a_quiet_stream__is_left_alone),
