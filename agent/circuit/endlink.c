@@ -323,7 +323,7 @@ void vx6_endlink_limits(bool initiator, struct vx6_transport_limits *out)
 	out->stream_window = 256 * 1024;
 	out->link_window = 1024 * 1024;
 	/* one stream may hold a quarter of what all may: see mux_init() */
-	out->stream_window_max = initiator ? 2 * 1024 * 1024 : 1024 * 1024;
+	out->stream_window_max = initiator ? 8 * 1024 * 1024 : 2 * 1024 * 1024;
 	out->link_window_max = 4 * out->stream_window_max;
 	out->streams_max = out->streams_max_anon = STREAMS_MAX;
 }
@@ -340,6 +340,7 @@ struct vx6_endlink *vx6_endlink_new(const struct vx6_endlink_config *cfg)
 		.frame_max = FRAME_PAYLOAD_MAX,
 		.initiator = cfg->initiator,
 		.limits = &e->limits,
+		.growth = cfg->growth,
 	};
 
 	e->base.ops = &endlink_ops;

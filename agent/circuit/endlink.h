@@ -8,9 +8,9 @@
  * Shape:   only the slots of links and streams of struct vx6_transport_ops are there: a link is made by whoever has the circuit, is up from
  *          its birth (no `up` is fired), and its channel binding is the circuit's own with its last hop.
  * Trust:   frames are hostile: the other end may be anybody. Windows and stream ids are the multiplexer's to check.
- * Bounds:  a stream begins with a window of 256 KiB, and may grow to 2 MiB at the end that built the circuit, to 1 MiB at the other; all
- *          streams of a circuit together hold 1 MiB, and up to 8 or 4 MiB while their readers are slow. Behind a circuit that takes nothing
- *          at most 80 payloads wait.
+ * Bounds:  a stream begins with a window of 256 KiB, and may grow to 8 MiB at the end that built the circuit, to 2 MiB at the other; all
+ *          streams of a circuit together hold 1 MiB, and up to 32 or 8 MiB as long as there is room in what several such links may
+ *          grow by (`growth`). Behind a circuit that takes nothing at most 80 payloads wait.
  * Threads: the loop's thread
  * Upcalls: to the link's user from vx6_endlink_input(), vx6_endlink_batch_end(), vx6_endlink_down() and from tasks; to the carrier
  *          (struct vx6_endlink_io) `room` and `send` from inside any call, `close` from a task
@@ -31,6 +31,7 @@ enum {
 };
 
 struct vx6_endlink;
+struct mux_growth; /* transport/mux/mux.h */
 
 /** What carries the frames. */
 struct vx6_endlink_io {
@@ -51,6 +52,8 @@ struct vx6_endlink_config {
 	uint8_t binding[VX6_CB_BYTES];
 	const struct vx6_endlink_io *io;
 	void *user;
+	struct mux_growth *
+		growth; /* what windows of several such links may grow by in sum, borrowed; NULL: only the limits bound it */
 	const struct vx6_transport_limits *limits; /* copied; NULL: vx6_endlink_limits() */
 };
 

@@ -87,6 +87,11 @@ struct vx6_hop *vx6_hop_new(struct vx6_hop_sched *s, struct vx6_stream *stream,
 	return hop;
 }
 
+void vx6_hop_widen(struct vx6_hop *hop, uint32_t window_max)
+{
+	vx6_stream_limit(hop->stream, window_max);
+}
+
 void vx6_hop_set_events(struct vx6_hop *hop, const struct vx6_hop_events *ev, void *user)
 {
 	hop->ev = ev;

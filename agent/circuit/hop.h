@@ -8,7 +8,7 @@
  *          the transport put them; one that cannot be taken is kept, its credit with it, so that the neighbour comes to a halt. Cells that go
  *          are composed in a short queue, or straight in the stream's own buffer.
  * Order:   when several circuits of a link wait for room, the one that sent least of late goes first (half-life 30 s), for a bounded turn.
- * Bounds:  VX6_HOP_WINDOW bytes kept of one stream, VX6_HOP_QUEUE cells queued; of all hops of a scheduler so many bytes as it was given: above
+ * Bounds:  VX6_HOP_WINDOW bytes kept of one stream (none at the ends of a circuit, which take every cell), VX6_HOP_QUEUE cells queued; of all hops of a scheduler so many bytes as it was given: above
  *          85 % the hop with the oldest cell ends with CIRC_OOM.
  * Trust:   cells are hostile bytes; nothing of them is looked at here
  * Threads: the loop's thread
@@ -29,9 +29,12 @@
 
 enum {
 	VX6_HOP_WINDOW = 1024 * 1024, /* receive window of a circuit's stream, at most */
-	VX6_HOP_QUEUE = 64,           /* cells that wait to be sent */
-	VX6_HOP_TURN = 16,            /* cells a circuit sends before the next one's turn */
-	VX6_HOP_SILENCE_MS = 150,     /* how often links that owe a sign of life are looked at */
+	/* and at the ends of a circuit, which keep no cells: what streams hold there is the end link's to bound */
+	VX6_HOP_WINDOW_OWN = 8 * 1024 * 1024, /* of the client */
+	VX6_HOP_WINDOW_END = 2 * 1024 * 1024, /* of the last node */
+	VX6_HOP_QUEUE = 64,                   /* cells that wait to be sent */
+	VX6_HOP_TURN = 16,                    /* cells a circuit sends before the next one's turn */
+	VX6_HOP_SILENCE_MS = 150, /* how often links that owe a sign of life are looked at */
 };
 
 struct vx6_hop;       /* one stream of cells of a circuit on one link */
@@ -77,6 +80,8 @@ struct vx6_hop_events {
  */
 struct vx6_hop *vx6_hop_new(struct vx6_hop_sched *s, struct vx6_stream *stream,
 			    const struct vx6_hop_events *ev, void *user);
+/** Its cells are all taken as they come: the window may grow to @p window_max. */
+void vx6_hop_widen(struct vx6_hop *hop, uint32_t window_max);
 /** Answers the peer's OPEN with OK, before any cell. */
 void vx6_hop_answer(struct vx6_hop *hop);
 /** Bytes that came before the hop was made. Calls up. @return false: the hop is gone */

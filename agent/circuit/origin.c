@@ -9,7 +9,10 @@
 #include "record/endpoint.h"
 
 /* For the last words of a link to get to its other end, which ends the circuit when it has them; a reset would overtake them. */
-enum { LEAVE_MS = 500 };
+enum {
+	LEAVE_MS = 500,
+	GROWTH_MAX = 64 * 1024 * 1024, /* what windows at our ends may grow by, in sum */
+};
 
 const char *vx6_circuit_state_text(enum vx6_circuit_state state)
 {
@@ -111,6 +114,7 @@ struct vx6_origin *vx6_origin_new(const struct vx6_origin_config *cfg)
 	struct vx6_origin *o = vx6_zalloc(sizeof *o);
 
 	o->cfg = *cfg;
+	o->growth.max = GROWTH_MAX;
 	vx6_list_init(&o->circuits);
 	vx6_list_init(&o->ways);
 	return o;
@@ -274,6 +278,7 @@ struct vx6_link *vx6_circuit_link(struct vx6_circuit *c)
 	struct vx6_endlink_config cfg = {.loop = c->o->cfg.loop,
 					 .initiator = true,
 					 .io = &circuit_end_io,
+					 .growth = &c->o->growth,
 					 .user = c};
 
 	if (!is_open(c))

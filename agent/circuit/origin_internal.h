@@ -15,6 +15,7 @@
 #include "circuit/endlink.h"
 #include "circuit/onion.h"
 #include "circuit/origin.h"
+#include "transport/mux/mux.h"
 #include "wire/cell.h"
 #include "wire/code.h"
 
@@ -22,6 +23,7 @@ struct vx6_origin {
 	struct vx6_origin_config cfg;
 	struct vx6_list circuits, ways;
 	uint64_t next_id;
+	struct mux_growth growth; /* of what streams over all circuits may hold */
 };
 
 /*

@@ -13,6 +13,8 @@
 
 enum {
 	SWEEP_MS = 1000,
+	GROWTH_SHARE =
+		4, /* of the memory that relays may use: what windows may grow by where circuits end here */
 	LINGER_MS = 20,      /* how often those that are to end are looked at */
 	LINGER_MIN_MS = 500, /* for what the transport still has */
 	LINGER_MAX_MS = 1000,
@@ -23,12 +25,18 @@ static void on_refill(struct vx6_timer *timer);
 static void on_linger(struct vx6_timer *timer);
 static void on_deadline(struct vx6_timer *timer);
 
+static void take_budget(struct vx6_relay *r, const struct vx6_relaying_budget *budget)
+{
+	r->cfg.budget = vx6_relaying_whole(budget);
+	r->growth.max = ((size_t)r->cfg.budget.memory_mb << 20) / GROWTH_SHARE;
+}
+
 struct vx6_relay *vx6_relay_new(const struct vx6_relay_config *cfg)
 {
 	struct vx6_relay *r = vx6_zalloc(sizeof *r);
 
 	r->cfg = *cfg;
-	r->cfg.budget = vx6_relaying_whole(&cfg->budget);
+	take_budget(r, &cfg->budget);
 	r->cfg.create_ms = cfg->create_ms ? cfg->create_ms : VX6_RELAY_CREATE_MS;
 	r->cfg.extend_ms = cfg->extend_ms ? cfg->extend_ms : VX6_RELAY_EXTEND_MS;
 	r->cfg.idle_ms = cfg->idle_ms ? cfg->idle_ms : VX6_RELAY_IDLE_MS;
@@ -89,7 +97,7 @@ void vx6_relay_set_budget(struct vx6_relay *r, const struct vx6_relaying_budget 
 {
 	bool was_on = r->cfg.budget.mode != VX6_RELAYING_OFF;
 
-	r->cfg.budget = vx6_relaying_whole(budget);
+	take_budget(r, budget);
 	if (was_on && r->cfg.budget.mode == VX6_RELAYING_OFF)
 		send_away(r);
 	if (!vx6_list_is_empty(&r->throttled))

@@ -131,11 +131,15 @@ static const struct vx6_endlink_io end_io = {
 
 static bool end_begin(struct relay_circ *c)
 {
-	struct vx6_endlink_config cfg = {.loop = c->r->cfg.loop, .io = &end_io, .user = c};
+	struct vx6_endlink_config cfg = {.loop = c->r->cfg.loop,
+					 .io = &end_io,
+					 .user = c,
+					 .growth = &c->r->growth};
 	struct vx6_relay_end end = {.circuit = c->id, .prev_is_anonymous = !c->prev_known};
 
 	memcpy(cfg.binding, relay_crypt_binding(c->crypt), sizeof cfg.binding);
 	c->end = vx6_endlink_new(&cfg);
+	vx6_hop_widen(c->prev, VX6_HOP_WINDOW_END);
 	circ_set_state(c, CIRC_END);
 	end.link = vx6_endlink_link(c->end);
 	if (!c->r->cfg.events->end(c->r->cfg.user, &end)) {

@@ -22,6 +22,7 @@
 #include "circuit/relay_crypt.h"
 #include "crypto/siphash.h"
 #include "crypto/table.h"
+#include "transport/mux/mux.h"
 #include "wire/code.h"
 
 enum circ_state { CIRC_FRESH, CIRC_NESTING, CIRC_HERE, CIRC_EXTENDING, CIRC_MIDDLE, CIRC_END };
@@ -90,6 +91,7 @@ struct relay_circ {
 };
 
 struct vx6_relay {
+	struct mux_growth growth; /* of what streams that end here may hold */
 	struct vx6_relay_config cfg;
 	struct vx6_list all, half, throttled, ending;
 	struct source *sources;

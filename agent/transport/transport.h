@@ -199,8 +199,8 @@ struct vx6_transport_ops {
 	void (*stream_reset)(struct vx6_stream *s, uint32_t code);
 	/**
 	 * Optional: the receive window of @p s grows no further than @p window_max, so that what a peer can have us hold of it has that bound. What was
-	 * granted stays granted: to be called before the stream has carried much. A family that keeps unacknowledged bytes of a stream keeps no more of
-	 * it either.
+	 * granted stays granted: to be called before the stream has carried much, and again when the limit is another. A family that keeps unacknowledged bytes
+	 * of a stream keeps no more than four times as many.
 	 */
 	void (*stream_limit)(struct vx6_stream *s, uint32_t window_max);
 	/**

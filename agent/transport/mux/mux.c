@@ -8,7 +8,7 @@
 #include "base/util.h"
 #include "wire/code.h"
 
-enum { BUCKETS_MIN = 16 };
+enum { BUCKETS_MIN = 16, CREDIT_PARTS = 4 };
 
 void mux_init(struct mux *m, const struct mux_config *cfg, uint64_t now_ns)
 {
@@ -31,6 +31,7 @@ void mux_init(struct mux *m, const struct mux_config *cfg, uint64_t now_ns)
 		.stream_window = VX6_MAX(l->stream_window, MUX_STREAM_WINDOW),
 	};
 	credit_init(&m->rx, MUX_LINK_WINDOW, VX6_MAX(l->link_window_max, MUX_LINK_WINDOW), now_ns);
+	m->rx.growth = cfg->growth;
 	/* one stopped stream must not be able to hold the whole link's window */
 	m->stream_window_max =
 		VX6_MAX(VX6_MIN(l->stream_window_max, m->rx.window_max / 4), MUX_STREAM_WINDOW);
@@ -59,6 +60,7 @@ void mux_end(struct mux *m, vx6_err why)
 	stream_free(VX6_CONTAINER_OF(node, struct vx6_stream, all));
 	VX6_FREE(m->bucket);
 	m->buckets_n = 0;
+	credit_end(&m->rx);
 }
 
 vx6_err mux_watch(struct mux *m, const struct vx6_transport_limits *l, uint64_t rx_ns,
@@ -195,32 +197,81 @@ void credit_init(struct mux_credit *c, uint32_t window, uint32_t window_max, uin
 	*c = (struct mux_credit){.avail = window,
 				 .window = window,
 				 .window_max = window_max,
-				 .granted_ns = now_ns};
+				 .drained_ns = now_ns};
+}
+
+void credit_end(struct mux_credit *c)
+{
+	if (c->growth)
+		c->growth->used -= c->grown;
+	c->growth = NULL;
+	c->grown = 0;
 }
 
 bool credit_is_due(const struct mux_credit *c)
 {
-	return c->freed >= c->window / 2;
+	return c->freed >= c->window / CREDIT_PARTS;
+}
+
+static size_t left_of(const struct mux_growth *g)
+{
+	return g->max - VX6_MIN(g->used, g->max);
 }
 
 static void credit_double(struct mux_credit *c)
 {
-	uint32_t more = VX6_MIN(c->window, c->window_max - c->window);
+	size_t more = VX6_MIN(c->window, c->window_max - c->window);
 
-	c->window += more;
-	c->freed += more;
+	if (c->growth) {
+		size_t left = left_of(c->growth);
+
+		more = VX6_MIN(more, (left - VX6_MIN(left, (size_t)c->grown)) / 2);
+		c->growth->used += more;
+		c->grown += (uint32_t)more;
+	}
+	c->window += (uint32_t)more;
+	c->freed += (uint32_t)more;
+}
+
+/* One that has grown by more than is left for others: up to half of what is free is not granted again. */
+static bool credit_shrink(struct mux_credit *c)
+{
+	size_t left = c->growth ? left_of(c->growth) : UINT32_MAX;
+	uint32_t less;
+
+	if (c->grown <= left)
+		return false;
+	less = VX6_MIN(c->freed / 2, (uint32_t)(c->grown - left + 1) / 2);
+	c->window -= less;
+	c->freed -= less;
+	c->grown -= less;
+	c->growth->used -= less;
+	return true;
+}
+
+/* Whether half of the window was drained in less than two round trips: then it is what holds the sender up. */
+static bool is_drained(struct mux_credit *c, uint64_t now_ns, uint32_t srtt_us)
+{
+	bool quick = now_ns - c->drained_ns < (uint64_t)srtt_us * 2000;
+
+	c->drained += c->freed;
+	if (c->drained < c->window / 2)
+		return false;
+	c->drained = 0;
+	c->drained_ns = now_ns;
+	return quick;
 }
 
 uint32_t credit_grant(struct mux_credit *c, uint64_t now_ns, uint32_t srtt_us)
 {
+	bool drained = is_drained(c, now_ns, srtt_us);
 	uint32_t n;
 
-	if (now_ns - c->granted_ns < (uint64_t)srtt_us * 2000)
+	if (!credit_shrink(c) && drained)
 		credit_double(c);
 	n = c->freed;
 	c->avail += n;
 	c->freed = 0;
-	c->granted_ns = now_ns;
 	return n;
 }
 

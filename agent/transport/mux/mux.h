@@ -11,6 +11,9 @@
  *
  * Receive credit, of each stream and of the link:  avail + held + freed == window
  *   avail: the peer may still send · held: delivered, not yet given back by the receiver · freed: given back, not yet granted again
+ *
+ * Credit is granted by quarters of a window, so that a sender whose window is as large as what is on its way has the other three to go on with. A
+ * window of which half was drained in less than two round trips doubles.
  */
 #ifndef VX6_TRANSPORT_MUX_MUX_H
 #define VX6_TRANSPORT_MUX_MUX_H
@@ -68,10 +71,21 @@ struct mux_batch {
 	} seg[MUX_SEGS];
 };
 
+/**
+ * What the windows of several links may grow by, in sum. None grows by more than what it leaves to the others, and one that has gives back as it is
+ * drained: so n links that all want much end with an equal share, and a part of that is always left for the next one.
+ */
+struct mux_growth {
+	size_t max, used;
+};
+
 /** One direction of receive credit. */
 struct mux_credit {
 	uint32_t avail, held, freed, window, window_max;
-	uint64_t granted_ns; /* when credit was last granted */
+	uint32_t drained; /* granted since then */
+	uint64_t drained_ns;
+	struct mux_growth *growth; /* NULL: window_max alone bounds it */
+	uint32_t grown;            /* taken from there */
 };
 
 struct mux {
@@ -116,6 +130,8 @@ struct mux_config {
 	struct mux_batch *batch; /* borrowed for the life of the mux */
 	bool initiator;
 	const struct vx6_transport_limits *limits;
+	struct mux_growth *
+		growth; /* of the link's window; borrowed for the life of the mux. NULL: only the limits bound it */
 	uint32_t own_streams_max, peer_streams_max; /* open at once */
 	/* bytes of payload that a frame of ours has at most; 0: VX6_MUX_PAYLOAD_MAX. At least VX6_RESERVE_LINK */
 	uint32_t frame_max;

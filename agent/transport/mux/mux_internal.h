@@ -69,7 +69,9 @@ static inline bool mux_has_credit(const struct mux *m)
 }
 
 void credit_init(struct mux_credit *c, uint32_t window, uint32_t window_max, uint64_t now_ns);
-/** What to grant now: all that is freed, and more when the window was drained quickly. */
+/** What it has grown by is free for others. */
+void credit_end(struct mux_credit *c);
+/** What to grant now: what is freed, and more when the window was drained quickly, less when others want to grow. */
 uint32_t credit_grant(struct mux_credit *c, uint64_t now_ns, uint32_t srtt_us);
 bool credit_is_due(const struct mux_credit *c);
 void link_give(struct mux *m, uint32_t n);

@@ -227,7 +227,7 @@ void mux_stream_limit(struct vx6_stream *s, uint32_t window_max)
 		c->freed -= back;
 		c->window -= back;
 	}
-	c->window_max = VX6_MAX(VX6_MIN(c->window_max, window_max), c->window);
+	c->window_max = VX6_MAX(VX6_MIN(s->mux->stream_window_max, window_max), c->window);
 }
 
 bool mux_stream_pass(struct vx6_stream *from, struct vx6_stream *to)

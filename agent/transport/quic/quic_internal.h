@@ -36,7 +36,8 @@ enum {
 	QUIC_CHUNKS_MAX =
 		8192, /* in use by one instance for sending: 256 MiB; then reserve() says no */
 	QUIC_LINK_CHUNKS_MAX =
-		2048, /* of those by one link: 64 MiB, so that one peer cannot have them all */
+		2048,     /* of those by one link: 64 MiB, so that one peer cannot have them all */
+	CREDIT_PARTS = 4, /* credit is granted by such parts of a window: as in mux */
 	QUIC_SEND_MIN = 256 * 1024, /* unacknowledged bytes a stream may always have */
 	QUIC_LINK_SEND_MIN = 1024 * 1024,
 	QUIC_LINK_SEND_MAX = 64 * 1024 * 1024,
@@ -333,7 +334,8 @@ struct quic_stream {
 	struct quic_chunk *rx_head, *rx_tail;
 	uint64_t unconsumed;
 	uint64_t freed;              /* given back, not granted again yet */
-	uint64_t granted_ns;         /* when credit was last granted; 0: never */
+	uint64_t drained;            /* granted since then */
+	uint64_t drained_ns;         /* 0: nothing was granted yet */
 	uint32_t window, window_max; /* of receiving */
 	uint32_t tx_max;             /* unacknowledged bytes; UINT32_MAX: as the path needs */
 	uint32_t code;

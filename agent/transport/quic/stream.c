@@ -169,23 +169,27 @@ void quic_stream_drop_received(struct quic_stream *s)
 	give_back(s, s->unconsumed);
 }
 
-/* Drained in under two round trips: the window is what holds the sender up, and doubles. */
+/* Half of it drained in under two round trips: the window is what holds the sender up, and doubles. */
 static void window_adapt(struct quic_stream *s)
 {
 	struct quic_conn *c = quic_stream_conn(s);
 	uint64_t now_ns = quic_now(c->t);
 	ngtcp2_conn_info info;
 
-	if (s->granted_ns && s->window < s->window_max) {
+	s->drained += s->freed;
+	if (s->drained < s->window / 2)
+		return;
+	if (s->drained_ns && s->window < s->window_max) {
 		ngtcp2_conn_get_conn_info2(c->q, &info);
-		if (now_ns - s->granted_ns < 2 * info.smoothed_rtt) {
+		if (now_ns - s->drained_ns < 2 * info.smoothed_rtt) {
 			uint32_t more = VX6_MIN(s->window, s->window_max - s->window);
 
 			s->window += more;
 			s->freed += more;
 		}
 	}
-	s->granted_ns = now_ns;
+	s->drained = 0;
+	s->drained_ns = now_ns;
 }
 
 void quic_op_stream_consume(struct vx6_stream *vs, size_t n)
@@ -200,7 +204,7 @@ void quic_op_stream_consume(struct vx6_stream *vs, size_t n)
 	if (c->state > QUIC_UP || s->gone || s->rx_fin)
 		return;
 	s->freed += take;
-	if (s->freed < s->window / 2)
+	if (s->freed < s->window / CREDIT_PARTS)
 		return;
 	window_adapt(s);
 	/* only an id that is no stream of ours can fail here */
@@ -213,8 +217,12 @@ void quic_op_stream_limit(struct vx6_stream *vs, uint32_t window_max)
 {
 	struct quic_stream *s = quic_stream_of(vs);
 
-	s->window_max = VX6_MAX(VX6_MIN(s->window_max, window_max), s->window);
-	s->tx_max = VX6_MAX(window_max, (uint32_t)QUIC_SEND_MIN);
+	s->window_max =
+		VX6_MAX(VX6_MIN(quic_stream_conn(s)->t->limits.stream_window_max, window_max),
+			s->window);
+	/* what is under way is held up to its acknowledgement, and on a long path that is more than what lies with a reader */
+	s->tx_max = VX6_MAX(VX6_MIN(window_max, (uint32_t)QUIC_LINK_SEND_MAX / 4) * 4,
+			    (uint32_t)QUIC_SEND_MIN);
 }
 
 /* ---- sending ---- */

@@ -346,11 +346,11 @@ static void window__grown_to_the_end__is_what_the_header_says(void **state)
 	struct vx6_transport_limits limits;
 
 	vx6_endlink_limits(true, &limits);
+	assert_int_equal(limits.stream_window_max, 8 << 20);
+	assert_int_equal(limits.link_window_max, 32 << 20);
+	vx6_endlink_limits(false, &limits);
 	assert_int_equal(limits.stream_window_max, 2 << 20);
 	assert_int_equal(limits.link_window_max, 8 << 20);
-	vx6_endlink_limits(false, &limits);
-	assert_int_equal(limits.stream_window_max, 1 << 20);
-	assert_int_equal(limits.link_window_max, 4 << 20);
 	assert_int_equal(limits.link_window, 1 << 20);
 	assert_int_equal(limits.keepalive_ms, 15000);
 	assert_int_equal(limits.idle_ms, 60000);
