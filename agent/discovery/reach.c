@@ -226,6 +226,20 @@ static void start_dial(struct vx6_reaching *r)
 
 /* ---- circuits ---- */
 
+/*
+ * What the application has said goes along with OPEN, a round trip earlier than after its answer. Not on a link that was just dialled: of two that cross each
+ * other one ends, and what was written there could not be said again.
+ */
+static void give_early(struct vx6_reaching *r)
+{
+	struct vx6_stream *stream = r->opening ? vx6_opening_stream(r->opening) : NULL;
+
+	if (!stream || r->early_given || !r->ev->early)
+		return;
+	r->early_given = true;
+	r->ev->early(r->user, stream);
+}
+
 static void on_circuit(void *user, vx6_err err, struct vx6_session *s, const char *detail)
 {
 	struct vx6_reaching *r = user;
@@ -233,6 +247,7 @@ static void on_circuit(void *user, vx6_err err, struct vx6_session *s, const cha
 	r->circuit = NULL;
 	if (s) {
 		start_open(r, s);
+		give_early(r);
 		return;
 	}
 	r->circuit_over = true;

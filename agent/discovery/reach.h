@@ -48,6 +48,11 @@ struct vx6_reach_events {
 	 */
 	void (*outcome)(void *user, vx6_err err, const char *detail, struct vx6_stream *stream,
 			const struct iovec *rest, int rest_n, bool fin);
+	/**
+	 * Optional: the stream is open on a circuit that had to be waited for, and early bytes may be written as with @p early of vx6_reach_open(), which
+	 * gave none then. At most once, before the outcome.
+	 */
+	void (*early)(void *user, struct vx6_stream *stream);
 	/** Optional: room again on the early stream, before the outcome. */
 	void (*early_writable)(void *user, struct vx6_stream *stream);
 };

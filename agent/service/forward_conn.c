@@ -118,6 +118,13 @@ static void on_outcome(void *user, vx6_err err, const char *detail, struct vx6_s
 	}
 }
 
+static void on_early(void *user, struct vx6_stream *stream)
+{
+	struct conn *c = user;
+
+	vx6_pump_early(&c->pump, stream);
+}
+
 static void on_early_writable(void *user, struct vx6_stream *stream)
 {
 	struct conn *c = user;
@@ -130,6 +137,7 @@ static vx6_err begin(struct conn *c, int fd)
 {
 	static const struct vx6_pump_events pump_events = {.ended = on_ended};
 	static const struct vx6_reach_events reach_events = {.outcome = on_outcome,
+							     .early = on_early,
 							     .early_writable = on_early_writable};
 	struct vx6_stream *early = NULL;
 	vx6_err err;

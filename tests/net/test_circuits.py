@@ -135,6 +135,33 @@ def test_a_circuit_by_hand_is_built_in_one_pass_or_hop_by_hop(net, single_pass):
     assert done["build_ms"] >= (farther[-1] if single_pass else sum(farther)) - 0.5, (done, farther)
 
 
+def test_a_first_byte_waits_for_the_circuit_and_one_round_trip(lab, net):
+    through = [net.relays[2], net.relays[4]]
+    programs.load_server(lab, net.alice.host)
+    net.alice.add_service("load", f"127.0.0.1:{programs.LOAD_PORT}")
+    net.forward(9471, "load", via="relay", nodes=[r.node_id() for r in through])
+
+    def none_is_left():
+        left = [c for c in net.circuits() if c["state"] != "closed" and net.path(c) == [*through, net.alice]]
+        for c in left:
+            if not c["streams"]:
+                net.bob.api.call("DELETE", f"/v1/circuits/{c['id']}")
+        return not left
+
+    def cold_ms():
+        wait_for(none_is_left, 10, "its circuits to be closed", interval=0.1)
+        begun = time.monotonic()
+        with net.bob.connect(9471) as s:
+            s.sendall(b"P")
+            assert s.recv(1) == b"p"
+        return (time.monotonic() - begun) * 1e3
+
+    took = [cold_ms() for _ in range(5)][1:]  # links between the relays may have had to be made for the first
+    path_ms = net.rtt_ms(net.bob, *through, net.alice)
+    print(f"first bytes after {[round(ms) for ms in took]} ms, round trip {path_ms:.0f} ms")
+    assert min(took) <= 2.5 * path_ms + 5, (took, path_ms)
+
+
 def test_connect_through_relays(net, nginx):
     done = net.bob.host.run([program(), "--socket", net.bob.state / "api.sock", "connect", "alice.web", "--via", "relay", "--hops", "1"],
                             input="GET /index.html HTTP/1.0\r\n\r\n")

@@ -239,16 +239,22 @@ static bool far_has_a_byte(void *arg)
 	return rig.b.ends_n == 1 && rig.b.end[0]->rx >= 1;
 }
 
-static void connection__early_stream__bytes_go_before_the_outcome(void **state)
+/* @p late: not when the attempt began, but once a circuit was there */
+static void early_bytes_go_before_the_outcome(bool late)
 {
 	struct app a;
 
-	give_early = true;
+	give_early = !late;
 	rig.b.echo =
 		false; /* the other end is not to answer yet: this end's events are still nobody's */
 	app_start(&a, rig.loop, tcp_dial(forward()));
 	app_send(&a, 1, false);
 	assert_true(rig_until(&rig, has_attempt, NULL, 1000));
+	if (late) {
+		rig_run_ms(&rig, 20);
+		early_stream = open_stream();
+		attempts[0].ev->early(attempts[0].user, early_stream);
+	}
 	assert_true(rig_until(&rig, far_has_a_byte, NULL, 1000));
 	assert_int_equal(status().stats.tx_bytes, 1);
 	rig.b.end[0]->rx_seed = 0;
@@ -262,6 +268,17 @@ static void connection__early_stream__bytes_go_before_the_outcome(void **state)
 	assert_true(rig_until(&rig, app_got_fin, &a, 1000));
 	assert_int_equal(a.rx, 100);
 	app_close(&a);
+}
+
+static void connection__early_stream__bytes_go_before_the_outcome(void **state)
+{
+	early_bytes_go_before_the_outcome(false);
+}
+
+static void connection__stream_on_a_circuit_that_was_waited_for__bytes_go_before_the_outcome(
+	void **state)
+{
+	early_bytes_go_before_the_outcome(true);
 }
 
 static void connection__early_bytes_lost__client_is_reset(void **state)
@@ -563,6 +580,7 @@ int main(void)
 		CASE(connection__reached_later__bytes_both_ways),
 		CASE(connection__over_a_circuit__says_which),
 		CASE(connection__early_stream__bytes_go_before_the_outcome),
+		CASE(connection__stream_on_a_circuit_that_was_waited_for__bytes_go_before_the_outcome),
 		CASE(connection__early_bytes_lost__client_is_reset),
 		CASE(connection__not_reached__client_is_reset_and_the_reason_kept),
 		CASE(connection__client_breaks_off_while_reaching__attempt_is_cancelled),
