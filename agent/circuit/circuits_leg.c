@@ -228,8 +228,8 @@ static void ask_anew(struct vx6_circuits *c, struct route *r, const struct vx6_n
 }
 
 /*
- * Whose fault it was decides who is drawn less. Where that cannot be known nobody is; all behind the first are left out for a while: one of them is
- * likely dead. What the target does is no relay's fault.
+ * Whose fault it was decides who is drawn less. Where that cannot be known nobody is; all but a guard are left out for a while: one of them is likely
+ * dead. What the target does is no relay's fault.
  */
 static void blame(struct leg *l, vx6_err why, int hop)
 {
@@ -238,7 +238,7 @@ static void blame(struct leg *l, vx6_err why, int hop)
 	for (size_t i = 0; i < l->path.n; i++) {
 		const struct vx6_node_id *node = &l->path.hop[i].node;
 
-		if (hop >= 0 ? (size_t)hop != i : (i == 0 && l->path.n > 1))
+		if (hop >= 0 ? (size_t)hop != i : (i == 0 && leg_has_guard(l)))
 			continue;
 		circuits_suspect(c, node);
 		if (hop >= 0 && why.code != VX6_E_STALE)

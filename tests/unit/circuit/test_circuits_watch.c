@@ -292,6 +292,20 @@ static void all_relays_are_suspect__the_longest_suspected_is_taken(void **state)
 	}
 }
 
+/* The first relay as well: drawn again with ever other ones behind it, one circuit after the other would end in the same place. */
+static void ends_where_is_unknown__all_its_relays_are_suspect(void **state)
+{
+	int relay[2];
+
+	flow_with_spare(2);
+	relay[0] = relay_at(rig_busy(), 0);
+	relay[1] = relay_at(rig_busy(), 1);
+	rig_cut(relay[1]);
+	rig_pass(1000);
+	assert_true(is_suspect(relay[0]));
+	assert_true(is_suspect(relay[1]));
+}
+
 static void suspicion__passes(void **state)
 {
 	circuits_suspect(rig.circuits, &rig.node[0].n.id.id);
@@ -314,6 +328,7 @@ int main(void)
 		T(spare_of_a_quiet_stream__is_left_alone),
 		T(spares_that_never_answer__become_fewer),
 		T(all_relays_are_suspect__the_longest_suspected_is_taken),
+		T(ends_where_is_unknown__all_its_relays_are_suspect),
 		T(suspicion__passes),
 	};
 
