@@ -7,7 +7,8 @@
  *          overlay -> application: one sendmsg() of what arrived; what did not fit is kept in chunks until the socket takes it. Credit
  *          goes back to the peer only for bytes that the socket took, so that the receive window bounds what is kept.
  * Deaf:    an application that closes without reading what the peer still sends has what it sent itself passed on first, as TCP would:
- *          the peer's bytes are swallowed meanwhile, until both sides are done or nothing moves for VX6_PUMP_GRACE_MS.
+ *          the peer's bytes are swallowed meanwhile, until both sides are done or nothing moves for VX6_PUMP_GRACE_MS; a peer that goes on
+ *          and on, VX6_PUMP_SWALLOW bytes and more, is told after VX6_PUMP_BROKEN_MS.
  * Memory:  nothing but this struct while nothing is kept
  * Trust:   the peer and the application are both hostile: neither can make the other side wait for longer than it wants to itself
  * Threads: the loop's thread
@@ -30,6 +31,7 @@
 
 enum {
 	VX6_PUMP_GRACE_MS = 3000,
+	VX6_PUMP_SWALLOW = 1024 * 1024,
 	VX6_PUMP_BROKEN_MS =
 		500, /* for what is on its way already, before the peer is told of a break */
 };
@@ -72,6 +74,7 @@ struct vx6_pump {
 	int fd;
 	int connect_errno;      /* of a connect() that failed later */
 	struct vx6_timer grace; /* armed once the application is deaf */
+	uint64_t swallowed;     /* bytes for it since then */
 	bool connecting;        /* the target has not answered */
 	bool held;              /* and is not even being asked: the socket is not watched */
 	bool deaf;     /* the application takes no more; what it sent before is still passed on */

@@ -157,6 +157,17 @@ static size_t iov_bytes(const struct iovec *iov, int n)
 	return sum;
 }
 
+/* A sender without an end would use the path for all of the grace. What the application said has left it by now. */
+static void swallow(struct vx6_pump *p, size_t n)
+{
+	bool had_enough = p->swallowed > VX6_PUMP_SWALLOW;
+
+	vx6_stream_consume(p->stream, n);
+	p->swallowed += n;
+	if (p->app_fin && !had_enough && p->swallowed > VX6_PUMP_SWALLOW)
+		vx6_timer_in_ms(&p->grace, VX6_PUMP_BROKEN_MS);
+}
+
 vx6_err pump_take(struct vx6_pump *p, const struct iovec *iov, int n, bool fin)
 {
 	size_t put = 0;
@@ -169,7 +180,7 @@ vx6_err pump_take(struct vx6_pump *p, const struct iovec *iov, int n, bool fin)
 			n = 0;
 	}
 	if (p->deaf) {
-		vx6_stream_consume(p->stream, iov_bytes(iov, n));
+		swallow(p, iov_bytes(iov, n));
 		return VX6_OK;
 	}
 	for (int i = 0; i < n; i++) {
