@@ -118,6 +118,7 @@ def measure_bulk(nets, stunnel, options):
                     relays = [sum(got["cpu_s_per_gb"])]
                 else:
                     net = nets[name]
+                    net.overlay.quiet()
                     got = bulk(net.bob.host, ROUTE_PORT + hops if hops else DIRECT_PORT, streams, options.seconds, net.procs(hops))
                     relays = got["cpu_s_per_gb"]
                 sample = {"gbit_s": got["gbit_s"], "gb": got["gb"], "relays_cpu_s_per_gb": [round(c, 3) for c in relays]}
@@ -144,7 +145,10 @@ def measure_far(nets, options):
             for hops in (0, 1, 3):
                 port = ROUTE_PORT + hops if hops else DIRECT_PORT
                 wait_for(lambda net=net, port=port: first_byte_ms(net.carol, port), 30, "the far client")
-                rows = [load(net.carol.host, port, "recv", 1, options.far_seconds) for _ in range(options.far_repeat)]
+                rows = []
+                for _ in range(options.far_repeat):
+                    net.overlay.quiet()
+                    rows.append(load(net.carol.host, port, "recv", 1, options.far_seconds))
                 found[f"{transport} {hops} {rtt}"] = {"transport": transport, "hops": hops, "rtt_ms": rtt,
                                                       "mbit_s": round(1000 * median([r["gbit_s"] for r in rows]), 1),
                                                       "runs": [round(1000 * r["gbit_s"], 1) for r in rows]}

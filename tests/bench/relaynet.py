@@ -65,6 +65,10 @@ class Overlay:
         usable = [r for r in bob.api.items("/v1/relays") if r["standing"] != "unusable" and "middle" in r["policy"]]
         return len(usable) >= len(self.relays)
 
+    def quiet(self):
+        """Until nothing runs any more: what a client leaves behind is in the way of the next one."""
+        wait_for(lambda: all(x["status"]["sessions"]["active"] == 0 for x in self.alice.api.items("/v1/services")), 20, "connections to end")
+
     def path(self, n):
         return [self.ids[r] for r in self.relays[:n]]
 
