@@ -36,13 +36,13 @@ class RelayNet:
     def agents(self):
         return [*self.relays, self.alice, self.bob]
 
-    def start(self, timeout=40):
+    def start(self, timeout=40, want=None):
         self.entry.start()
         for agent in self.agents[1:]:
             agent.spawn()
         wait_for(lambda: all(a.is_ready() for a in self.agents), timeout, "the agents to be ready")
         self.by_id = {a.node_id(): a for a in self.agents}
-        self.wait_known(timeout)
+        self.wait_known(timeout, count=want)
         return self
 
     def wait_known(self, timeout=40, who=None, count=None):

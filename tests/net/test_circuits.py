@@ -168,14 +168,46 @@ def test_connect_through_relays(net, nginx):
     assert "hello from alice" in done.stdout
 
 
-def test_too_few_relays_is_said(net, nginx):
-    ident = net.forward(9403, "web", via="relay", hops=8, nodes=[])
-    want = 8
-    if len(net.relays) >= want + 1:
-        pytest.skip("there are enough relays")
-    status, _ = fetch(net, 9403, check=False)
-    assert status != 0
-    wait_for(lambda: net.bob.last_error(ident) == "no_relays", 10, lambda: f"{net.bob.forward(ident)['status']['last_error']}")
+@pytest.fixture(scope="module")
+def tiny(lab):
+    """Two relays, and one that relays for its peers alone, which bob is."""
+    made = RelayNet(lab, count=3)
+    made.bob.argv += ["--peer", made.relays[2].address]
+    made.relays[2].argv += ["--relay", "private", "--peer", made.bob.address]
+    try:
+        made.start(want=2)
+        made.alice.add_service("ssh", f"127.0.0.1:{programs.SSH_PORT}")
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture(scope="module")
+def tiny_ssh(lab, tiny):
+    return programs.Ssh(lab, tiny.alice.host)
+
+
+def test_too_few_relays_is_said(tiny):
+    for hops in (3, 8):
+        ident = tiny.forward(9403 + hops, "ssh", via="relay", hops=hops)
+        fetch(tiny, 9403 + hops, check=False, timeout=5)
+        wait_for(lambda ident=ident: tiny.bob.last_error(ident) == "no_relays", 10, lambda: f"{tiny.bob.forward(ident)['status']['last_error']}")
+
+
+def test_a_private_relay_is_named_by_its_peer_and_drawn_by_nobody(tiny, tiny_ssh):
+    public, private = tiny.relays[0], tiny.relays[2]
+    for port, through in ((9421, [private]), (9422, [private, public])):
+        tiny.forward(port, "ssh", via="relay", nodes=[r.node_id() for r in through])
+        done = tiny.bob.host.run(tiny_ssh.argv(port, "echo there"), timeout=40)
+        assert done.stdout.strip() == "there"
+        assert [c for c in tiny.circuits(state="open", purpose="route") if tiny.path(c)[:-1] == through]
+    named = {tuple(h["node_id"] for h in c["hops"][:-1]) for c in tiny.circuits() if any(h["node_id"] == private.node_id() for h in c["hops"])}
+    assert all(nodes[0] == private.node_id() for nodes in named), named  # as named, and in no other place
+    # alice is no peer of it
+    ident = tiny.alice.add_forward("127.0.0.1:9423", to=f"{tiny.bob.node_id()}.ssh",
+                                   route={"via": "relay", "nodes": [private.node_id()]})
+    tiny.alice.host.run([programs.need("curl"), "-sS", "-m", 10, "http://127.0.0.1:9423/"], timeout=15, check=False)
+    wait_for(lambda: tiny.alice.last_error(ident), 15, "why alice cannot")
 
 
 def test_an_unpublished_service_is_refused_by_the_far_end_alone(net):
