@@ -6,11 +6,12 @@
  * Threads: the loop's thread
  *
  *   circuits.c       the table of routes, who waits, what others ask for
- *   circuits_leg.c   one circuit: drawn, built, given a session, ended
+ *   circuits_leg.c   one circuit: open, given a session, asked, ended
+ *   circuits_build.c its path drawn and begun, or one of the pool led on to a target
  *   circuits_named.c nodes that a route names
  *   circuits_keep.c  what a route needs: a leg, a spare, a better one; what is idle goes
  *   circuits_watch.c a circuit in use that falls silent, one that stands by and would
- *   suspects.c       relays that are left out of paths for a while
+ *   circuits_blame.c relays that failed, and those that are left out of paths for a while
  *   circuits_show.c  rows to look at, decisions
  */
 #ifndef VX6_CIRCUIT_CIRCUITS_INTERNAL_H
@@ -207,7 +208,7 @@ bool route_needs(const struct route *r, const struct vx6_node_id *node);
 /** The tick comes no later than in @p ms. */
 void circuits_wake(struct vx6_circuits *c, uint64_t ms);
 
-/* ---- circuits_leg.c ---- */
+/* ---- circuits_build.c ---- */
 
 /** Draws a path and begins to build. @param why what for @param out optional @return errors of vx6_path_draw(), PEER_UNKNOWN (asked for), FULL */
 VX6_RES leg_begin(struct vx6_circuits *c, struct route *r, const struct vx6_routing *how,
@@ -215,9 +216,23 @@ VX6_RES leg_begin(struct vx6_circuits *c, struct route *r, const struct vx6_rout
 		  char detail[static VX6_CIRCUIT_WHY]);
 /** A circuit of the pool that fits gets the route's target as its last hop. @return false: there is none */
 bool leg_from_pool(struct route *r, enum vx6_circuit_purpose purpose, const char *why);
+
+/* ---- circuits_leg.c ---- */
+
+extern const struct vx6_circuit_events leg_circuit_events;
 void leg_close(struct leg *l, vx6_err err, const char *why);
 /** Frees one that is over. */
 void leg_free(struct leg *l);
+/** Asks each hop for a sign of life, to know how far away it is. */
+void leg_ping(struct leg *l);
+struct vx6_session *leg_session(const struct leg *l);
+/** Open, not being left, and its session is not in doubt. */
+bool leg_is_good(const struct leg *l);
+struct leg *leg_find(const struct vx6_circuits *c, const char *id);
+void leg_refresh(struct leg *l, uint64_t now_ms);
+
+/* ---- circuits_blame.c ---- */
+
 /** @p node is left out of draws for a while. */
 void circuits_suspect(struct vx6_circuits *c, const struct vx6_node_id *node);
 /** Those who are, the latest first. */
@@ -227,13 +242,11 @@ void leg_suspect_silent(const struct leg *l, const struct vx6_circuit_info *info
 /** Whether a relay of it is one: a new circuit does better. */
 bool leg_is_suspect(const struct leg *l);
 bool leg_has_guard(const struct leg *l);
-/** Asks each hop for a sign of life, to know how far away it is. */
-void leg_ping(struct leg *l);
-struct vx6_session *leg_session(const struct leg *l);
-/** Open, not being left, and its session is not in doubt. */
-bool leg_is_good(const struct leg *l);
-struct leg *leg_find(const struct vx6_circuits *c, const char *id);
-void leg_refresh(struct leg *l, uint64_t now_ms);
+/** It has ended, by what @p hop did: -1 if that is not known, path.n if it was the target. */
+void leg_learn_from(struct leg *l, vx6_err why, int hop);
+/** The onion key that is known of @p node is a former one: it is asked for. @param r waits for that if it needs the node; NULL: none does */
+void circuits_ask_anew(struct vx6_circuits *c, struct route *r, const struct vx6_node_id *node,
+		       bool anonymous);
 
 /* ---- circuits_named.c ---- */
 
