@@ -44,6 +44,14 @@ void api_reply_static(struct api_request *r, const char *type, const uint8_t *by
 	r->reply.borrowed = true;
 }
 
+void api_reply_text(struct api_request *r, const char *type, char *text, size_t n)
+{
+	r->reply.status = MHD_HTTP_OK;
+	r->reply.type = type;
+	r->reply.body = text;
+	r->reply.body_n = n;
+}
+
 void api_reply_empty(struct api_request *r, unsigned status)
 {
 	r->reply.status = status;

@@ -385,6 +385,9 @@ void api_handle(struct api_request *r)
 	case VX6_OP_ENDPOINTS_LIST:
 		api_endpoints(r);
 		break;
+	case VX6_OP_METRICS_GET:
+		api_metrics(r);
+		break;
 	case VX6_OP_OPENAPI_GET:
 		openapi(r);
 		break;

@@ -106,6 +106,8 @@ struct api_reply {
 void api_reply_json(struct api_request *r, unsigned status,
 		    struct vx6_json *j); /* takes the text */
 void api_reply_static(struct api_request *r, const char *type, const uint8_t *bytes, size_t n);
+/** @param text owned from here on, of malloc() */
+void api_reply_text(struct api_request *r, const char *type, char *text, size_t n);
 void api_reply_empty(struct api_request *r, unsigned status);
 void api_reply_problem(struct api_request *r, enum vx6_problem_code code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -256,6 +258,7 @@ void api_catalog_invite(struct api_request *r);
 void api_circuit_create(struct api_request *r);
 void api_circuit_rebuild(struct api_request *r);
 void api_circuit_delete(struct api_request *r);
+void api_metrics(struct api_request *r);
 
 /* ---- pages.c ---- */
 

@@ -300,6 +300,28 @@ def test_roles_and_version(lone):
 	assert major == "1" and int(minor) >= 2
 
 
+def test_metrics_of_relaying_and_of_circuits(lone):
+	answer = lone.call("GET", "/v1/metrics")
+	assert answer.status == 200 and answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+	text = answer.body.decode()
+	helped, typed, values = set(), {}, {}
+	for line in text.splitlines():
+		if line.startswith("# HELP "):
+			helped.add(line.split()[2])
+		elif line.startswith("# TYPE "):
+			typed[line.split()[2]] = line.split()[3]
+		else:
+			series, value = line.rsplit(" ", 1)
+			assert series not in values
+			values[series] = float(value)
+	assert helped == set(typed) and {s.split("{")[0] for s in values} <= helped
+	assert all(kind == ("counter" if name.endswith("_total") else "gauge") for name, kind in typed.items())
+	status = lone.call("GET", "/v1/node").json["status"]["relay"]
+	assert values["vx6_relay_circuits"] == status["circuits"] and values["vx6_circuits"] == 0
+	assert values["vx6_relay_memory_limit_bytes"] == status["limits"]["memory_mb"] << 20
+	assert {r: values[f'vx6_relay_refused_total{{reason="{r}"}}'] for r in status["refused"]} == status["refused"]
+
+
 def test_events_of_circuits_are_described():
 	described = {e["type"]: e["subject"] for e in json.loads((ROOT / "schemas" / "events.json").read_text())["events"]}
 	for event in ("built", "failed", "closed", "moved"):

@@ -87,6 +87,13 @@ def test_curl_through_relays_and_what_is_said_of_it(net, nginx, hops):
     for n, hop in enumerate(net.bob.api.get(f"/v1/circuits/{used['id']}")["hops"]):
         assert hop["rtt_ms"] >= net.rtt_ms(net.bob, *path[:n + 1]) - 0.5, hop
     assert net.decisions(circuit=used["id"])
+    text = net.bob.api.request("GET", "/v1/metrics")[2].decode()
+    series = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    label = f'circuit="{used["id"]}",purpose="route"'
+    assert float(series[f'vx6_circuit_bytes_total{{{label},direction="rx"}}']) >= nginx.blob_bytes
+    assert float(series[f'vx6_circuit_hop_rtt_seconds{{{label},hop="{hops + 1}"}}']) > 0
+    relayed = path[0].api.request("GET", "/v1/metrics")[2].decode()
+    assert float(dict(line.rsplit(" ", 1) for line in relayed.splitlines())["vx6_relay_bytes_total"]) >= nginx.blob_bytes
 
 
 LATE_MS = 150  # what a busy machine may add to the round trip of a line that carries nothing else

@@ -194,7 +194,7 @@ def shown_by(agent):
     for route in (r for r, how in paths.items() if "get" in how and "{" not in r):
         status, _, value = agent.api.request("GET", route + ("?since=0&wait=0s" if route == "/v1/events" else ""))
         told += status == 200
-        heap.append(f"{route} {json.dumps(value) if not isinstance(value, str) else value}")
+        heap.append(f"{route} {json.dumps(value) if not isinstance(value, (str, bytes)) else value}")
     assert told > 20, heap
     return "\n".join(heap).encode()
 

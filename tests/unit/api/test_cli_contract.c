@@ -16,6 +16,7 @@
 /* Operations without a command of their own, and why. All of them are reachable by `vx6 api`. */
 static const char *const without_command[][2] = {
 	{"endpoints_list", "for programs that compare contracts"},
+	{"metrics_get", "a text, for Prometheus"},
 	{"openapi_get", "a document, for generators"},
 	{"schema_get", "a document, for generators"},
 	{"peer_replace", "peer update changes what is given and keeps the rest"},

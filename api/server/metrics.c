@@ -1,0 +1,181 @@
+/*
+ * Numbers for Prometheus, text format 0.0.4: this node as a relay, and each of its own circuits. Labels are bounded, and name no node: whoever draws
+ * curves of a circuit need not learn where it leads.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "api/server/server_internal.h"
+#include "base/util.h"
+
+#define PROMETHEUS_TEXT "text/plain; version=0.0.4; charset=utf-8"
+
+enum kind { GAUGE, COUNTER };
+
+static void head(FILE *f, const char *name, enum kind kind, const char *help)
+{
+	fprintf(f, "# HELP %s %s\n# TYPE %s %s\n", name, help, name,
+		kind == COUNTER ? "counter" : "gauge");
+}
+
+static void one(FILE *f, const char *name, enum kind kind, const char *help, uint64_t value)
+{
+	head(f, name, kind, help);
+	fprintf(f, "%s %llu\n", name, (unsigned long long)value);
+}
+
+/* ---- as a relay ---- */
+
+static void put_refused(FILE *f, const struct vx6_relaying_view *v)
+{
+	static const char name[] = "vx6_relay_refused_total";
+	const struct {
+		const char *reason;
+		uint64_t n;
+	} row[] = {
+		{"format", v->refused_format},
+		{"replay", v->refused_replay},
+		{"key", v->refused_key},
+		{"limit", v->refused_limit},
+		{"rate", v->refused_rate},
+		{"policy", v->refused_policy},
+		{"unreachable", v->refused_unreachable},
+	};
+
+	head(f, name, COUNTER, "Circuits that were not taken or not led on.");
+	for (size_t i = 0; i < VX6_ARRAY_N(row); i++)
+		fprintf(f, "%s{reason=\"%s\"} %llu\n", name, row[i].reason,
+			(unsigned long long)row[i].n);
+}
+
+static void put_relay(FILE *f, const struct vx6_relaying_view *v)
+{
+	one(f, "vx6_relay_circuits", GAUGE, "Circuits that lead through this node or end here.",
+	    v->circuits);
+	one(f, "vx6_relay_circuits_half_built", GAUGE, "Of these: not finished yet.",
+	    v->half_built);
+	one(f, "vx6_relay_circuits_ending", GAUGE, "Of these: end at this node.", v->ending);
+	one(f, "vx6_relay_circuits_limit", GAUGE, "So many at once.", v->wanted.circuits);
+	one(f, "vx6_relay_circuits_total", COUNTER, "All there were.", v->circuits_total);
+	one(f, "vx6_relay_creates_total", COUNTER, "Circuits that were taken.", v->creates);
+	one(f, "vx6_relay_extends_total", COUNTER, "Circuits that were led on to another node.",
+	    v->extends);
+	one(f, "vx6_relay_cells_total", COUNTER, "Cells that were relayed, both directions.",
+	    v->cells);
+	one(f, "vx6_relay_bytes_total", COUNTER, "The same in bytes.", v->bytes);
+	one(f, "vx6_relay_memory_bytes", GAUGE, "Of cells that wait, and of the circuits' state.",
+	    v->memory_bytes);
+	one(f, "vx6_relay_memory_peak_bytes", GAUGE, "The most that it was.", v->memory_peak);
+	one(f, "vx6_relay_memory_limit_bytes", GAUGE, "What relaying may use.",
+	    (uint64_t)v->wanted.memory_mb << 20);
+	put_refused(f, v);
+	one(f, "vx6_relay_protocol_errors_total", COUNTER,
+	    "Circuits that were ended because a node broke the protocol.", v->protocol_errors);
+	one(f, "vx6_relay_closed_for_memory_total", COUNTER,
+	    "Circuits that were ended because cells took too much memory.", v->closed_for_memory);
+	one(f, "vx6_relay_cells_dropped_total", COUNTER,
+	    "Cells that could not be read or were for nobody.", v->cells_dropped);
+}
+
+/* ---- own circuits ---- */
+
+static void put_id(FILE *f, const char *name, const struct vx6_circuit_row *v, const char *more)
+{
+	static const char *const purposes[] = {[VX6_CIRC_POOL] = "pool",
+					       [VX6_CIRC_ROUTE] = "route",
+					       [VX6_CIRC_SPARE] = "spare",
+					       [VX6_CIRC_LOOKUP] = "lookup"};
+
+	fprintf(f, "%s{circuit=\"%s\",purpose=\"%s\"%s} ", name, v->id, purposes[v->purpose], more);
+}
+
+static void put_both(FILE *f, const struct vx6_page *p, const char *name, const char *help,
+		     bool is_cells)
+{
+	head(f, name, COUNTER, help);
+	for (size_t i = 0; i < p->n; i++) {
+		const struct vx6_circuit_row *v = &p->u.circuits[i];
+
+		put_id(f, name, v, ",direction=\"rx\"");
+		fprintf(f, "%llu\n", (unsigned long long)(is_cells ? v->rx_cells : v->rx_bytes));
+		put_id(f, name, v, ",direction=\"tx\"");
+		fprintf(f, "%llu\n", (unsigned long long)(is_cells ? v->tx_cells : v->tx_bytes));
+	}
+}
+
+static void put_hops(FILE *f, const struct vx6_page *p)
+{
+	static const char name[] = "vx6_circuit_hop_rtt_seconds";
+	char hop[32];
+
+	head(f, name, GAUGE, "To each hop and back, the latest look; the last one is the far end.");
+	for (size_t i = 0; i < p->n; i++) {
+		const struct vx6_circuit_row *v = &p->u.circuits[i];
+
+		for (uint32_t k = 0; k < v->hops_n; k++) {
+			if (!v->hops[k].rtt_us)
+				continue;
+			snprintf(hop, sizeof hop, ",hop=\"%u\"", k + 1);
+			put_id(f, name, v, hop);
+			fprintf(f, "%.6f\n", v->hops[k].rtt_us / 1e6);
+		}
+	}
+}
+
+static void put_circuits(FILE *f, const struct vx6_page *p, uint64_t now_ms)
+{
+	one(f, "vx6_circuits", GAUGE, "Circuits of this node's own that are open.", p->n);
+	put_both(f, p, "vx6_circuit_bytes_total", "Bytes of cells.", false);
+	put_both(f, p, "vx6_circuit_cells_total", "Cells.", true);
+	head(f, "vx6_circuit_streams", GAUGE, "Streams that it carries.");
+	for (size_t i = 0; i < p->n; i++) {
+		put_id(f, "vx6_circuit_streams", &p->u.circuits[i], "");
+		fprintf(f, "%u\n", p->u.circuits[i].streams);
+	}
+	head(f, "vx6_circuit_age_seconds", GAUGE, "Since it was begun.");
+	for (size_t i = 0; i < p->n; i++) {
+		uint64_t since_ms = VX6_MIN(p->u.circuits[i].opened_ms, now_ms);
+
+		put_id(f, "vx6_circuit_age_seconds", &p->u.circuits[i], "");
+		fprintf(f, "%.3f\n", (double)(now_ms - since_ms) / 1e3);
+	}
+	put_hops(f, p);
+}
+
+/* ---- the request ---- */
+
+static void metrics_then(struct api_request *r, struct vx6_answer *a)
+{
+	char *text = NULL;
+	size_t n = 0;
+	FILE *f;
+
+	if (!vx6_is_ok(a->err) || !a->page || !a->snapshot) {
+		api_reply_failure(r, a);
+		return;
+	}
+	f = open_memstream(&text, &n);
+	if (f) {
+		head(f, "vx6_build_info", GAUGE, "What is running.");
+		fprintf(f, "vx6_build_info{version=\"%s\"} 1\n", VX6_VERSION);
+		put_relay(f, &a->snapshot->node.relaying);
+		put_circuits(f, a->page, a->snapshot->taken_ms);
+	}
+	if (!f || fclose(f) != 0) {
+		free(text);
+		api_reply_problem(r, VX6_PROBLEM_INTERNAL, "no memory for the answer");
+		return;
+	}
+	api_reply_text(r, PROMETHEUS_TEXT, text, n);
+}
+
+void api_metrics(struct api_request *r)
+{
+	struct vx6_cmd *cmd = api_cmd_new(r, VX6_CMD_READ);
+
+	cmd->u.page.kind = VX6_PAGE_CIRCUITS;
+	cmd->u.page.has_filter = true;
+	cmd->u.page.filter = VX6_CIRC_OPEN;
+	cmd->u.page.limit = VX6_PAGE_MAX;
+	api_call(r, cmd, API_CALL_MS, metrics_then);
+}
