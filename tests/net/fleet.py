@@ -1,6 +1,8 @@
 """Many agents on one network, and the questions that are asked of all of them."""
 import concurrent.futures
 import os
+import re
+import pathlib
 import random
 import time
 
@@ -123,19 +125,25 @@ def tcp_and_udp_opened(hosts):
     return opened
 
 
+def wakeups(pids):
+    """How often any thread of theirs has gone to sleep, which it did after it had woken."""
+    tasks = [t for pid in pids for t in pathlib.Path(f"/proc/{pid}/task").glob("*/status")]
+    return sum(int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", t.read_text(), re.M)[1]) for t in tasks)
+
+
 def idle_cost(fleet, seconds):
-    """What the whole fleet costs while nobody asks for anything: CPU seconds, bytes, packets, sessions opened."""
+    """What the whole fleet costs while nobody asks for anything: CPU seconds, wake-ups, bytes, packets, sessions opened."""
     agents = [a for a in fleet.agents if a.proc and a.proc.running()]
     hosts, pids = [a.host for a in agents], [a.pid for a in agents]
 
     def opened():
         return tcp_and_udp_opened(hosts), sum(len([e for e in a.events("peer.up")]) for a in agents)
 
-    cpu, (sent, packets), before = cpu_seconds(pids), traffic(hosts), opened()
+    cpu, woken, (sent, packets), before = cpu_seconds(pids), wakeups(pids), traffic(hosts), opened()
     time.sleep(seconds)
-    after_cpu, (after_sent, after_packets) = cpu_seconds(pids), traffic(hosts)
+    after_cpu, after_woken, (after_sent, after_packets) = cpu_seconds(pids), wakeups(pids), traffic(hosts)
     after = opened()
-    return {"cpu_s": after_cpu - cpu, "bytes": after_sent - sent, "packets": after_packets - packets,
+    return {"cpu_s": after_cpu - cpu, "wakeups": after_woken - woken, "bytes": after_sent - sent, "packets": after_packets - packets,
             "tcp_opened": after[0] - before[0], "sessions_opened": after[1] - before[1], "seconds": seconds,
             "agents": len(agents)}
 

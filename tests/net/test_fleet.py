@@ -91,6 +91,9 @@ def test_revocation_cuts_the_node_off_everywhere(fleet):
     victim.proc.kill()
 
 
+WAKEUPS_S = 10  # of an agent that nobody asks for anything; seen: 5.4
+
+
 @pytest.fixture
 def sixteen(lab):
     fleet = Fleet(lab, 16).start()
@@ -104,9 +107,11 @@ def test_idle_network_costs_next_to_nothing(sixteen):
     fleet.wait_all_found(fleet.pairs(fleet.agents, 60), 60)
     time.sleep(20)  # what the start set off has come to rest
     cost = idle_cost(fleet, 60)
-    print(f"16 agents, a minute: {cost['cpu_s']:.2f} CPU-s, {cost['bytes'] / 1e6:.3f} MB in {cost['packets']} packets, "
+    print(f"16 agents, a minute: {cost['cpu_s']:.2f} CPU-s, {cost['wakeups']} wake-ups, {cost['bytes'] / 1e6:.3f} MB in {cost['packets']} packets, "
           f"{cost['tcp_opened']} TCP connections, {cost['sessions_opened']} sessions opened")
-    assert cost["cpu_s"] <= 0.5
+    # the seconds depend on the machine, and on who else is on it: what was seen lies between 0.38 and 1.3
+    assert cost["wakeups"] <= 16 * 60 * WAKEUPS_S
+    assert cost["cpu_s"] <= 4
     assert cost["bytes"] <= 1e6
     assert cost["tcp_opened"] == 0
     assert cost["sessions_opened"] == 0
