@@ -414,7 +414,7 @@ vx6_err vx6_circuits_build(struct vx6_circuits *c, const struct vx6_node_id *tar
 	return VX6_OK;
 }
 
-/* Make before break: the old one serves until the new one is open (leg_take_place()). */
+/* Make before break: the old one serves until the new one is open. */
 vx6_err vx6_circuits_rebuild(struct vx6_circuits *c, const char *id,
 			     char new_id[static VX6_CIRCUIT_ID_TEXT], char *detail)
 {

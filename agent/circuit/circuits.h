@@ -8,7 +8,7 @@
  *          their end. One leg carries the streams; while there are any, a second one stands by (a warm spare), through other relays as far as
  *          there are others. A *pool* holds circuits that lead nowhere yet, as many as were lately wanted, so that a new target costs one
  *          round trip
- * Limits:  VX6_CIRCUITS_MAX circuits, VX6_CIRCUITS_ROUTES_MAX routes; one build at a time and route, a second one when the first is slow
+ * Limits:  VX6_CIRCUITS_MAX circuits, VX6_CIRCUITS_ROUTES_MAX routes; of a route up to three builds beside each other, the next when the last is slow
  * Threads: the loop's thread
  * Upcalls: `cb` of a wait and `ask` never from inside a call down; the others of the config may come from there, and must not call back
  */

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/util.h"
+#include "circuit/path_internal.h"
 
 /* ---- building ---- */
 
@@ -186,30 +187,6 @@ vx6_err leg_begin(struct vx6_circuits *c, struct route *r, const struct vx6_rout
 
 /* ---- from the pool ---- */
 
-static bool shares_network(const struct vx6_networks *a, const struct vx6_networks *b)
-{
-	for (size_t i = 0; i < a->prefix_n; i++)
-		for (size_t k = 0; k < b->prefix_n; k++)
-			if (a->prefix[i] == b->prefix[k])
-				return true;
-	for (size_t i = 0; i < a->asn_n; i++)
-		for (size_t k = 0; k < b->asn_n; k++)
-			if (a->asn[i] == b->asn[k])
-				return true;
-	return false;
-}
-
-static bool is_far(const struct vx6_relay_entry *e, const struct vx6_path_end *end, bool diverse)
-{
-	static const uint8_t none[VX6_RELAY_FAMILY_BYTES];
-
-	if (vx6_node_id_eq(&e->node, &end->node) ||
-	    (memcmp(e->family, none, sizeof none) != 0 &&
-	     memcmp(e->family, end->family, sizeof none) == 0))
-		return false;
-	return !diverse || !shares_network(&e->nets, &end->nets);
-}
-
 /* The path was drawn before the target was known: it keeps to the rules with that, too. */
 static bool suits(const struct leg *l, const struct route *r)
 {
@@ -225,7 +202,7 @@ static bool suits(const struct leg *l, const struct route *r)
 		const struct vx6_relay_entry *e =
 			vx6_relays_find(c->cfg.relays, &l->path.hop[i].node);
 
-		if (!e || !is_far(e, &end, diverse))
+		if (!e || path_clash_end(&end, e, diverse) != VX6_PATH_RULE_NONE)
 			return false;
 	}
 	return true;

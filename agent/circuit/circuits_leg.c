@@ -188,6 +188,7 @@ void leg_close(struct leg *l, vx6_err err, const char *why)
 	if (r)
 		route_keep(r);
 }
+
 static void on_down(void *user, struct vx6_circuit *circuit, vx6_err why, int hop)
 {
 	struct leg *l = user;

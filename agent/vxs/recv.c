@@ -21,7 +21,7 @@ static bool hand_up(struct vxs_stream *v, struct batch *b, bool fin)
 	v->got += b->bytes;
 	v->held += b->bytes;
 	v->fin_got |= fin;
-	if (v->move_due)
+	if (v->move_due && v->got == b->bytes) /* the first: OPEN is answered */
 		vxs_tell_lost(v);
 	if (v->ev && v->ev->data)
 		v->ev->data(vxs_as_stream(v), b->iov, b->n, fin, v->user);

@@ -124,7 +124,8 @@ static void put_hops(FILE *f, const struct vx6_page *p)
 
 static void put_circuits(FILE *f, const struct vx6_page *p, uint64_t now_ms)
 {
-	one(f, "vx6_circuits", GAUGE, "Circuits of this node's own that are open.", p->n);
+	one(f, "vx6_circuits", GAUGE, "Circuits of this node's own that are open; 500 at the most.",
+	    p->n);
 	put_both(f, p, "vx6_circuit_bytes_total", "Bytes of cells.", false);
 	put_both(f, p, "vx6_circuit_cells_total", "Cells.", true);
 	head(f, "vx6_circuit_streams", GAUGE, "Streams that it carries.");

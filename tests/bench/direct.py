@@ -333,7 +333,8 @@ def run(options):
     return result
 
 
-def main():
+def main(parse=parse, run=run, table=table):
+    """Of every benchmark: runs it, keeps the result as JSON, prints the table. @return what the process exits with"""
     reason = lab_module.why_not()
     if reason:
         sys.exit(f"bench: cannot run here: {reason}")

@@ -15,7 +15,6 @@ Writes build/bench/relay.json and prints a table. `--check` makes a missed goal 
 import argparse
 import json
 import pathlib
-import signal
 import statistics
 import subprocess
 import sys
@@ -23,8 +22,7 @@ import sys
 sys.dont_write_bytecode = True
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "net"))
-import lab as lab_module  # noqa: E402
-from direct import machine, say  # noqa: E402
+from direct import machine, main, say  # noqa: E402
 from lab import Lab, wait_for  # noqa: E402
 from relaynet import DIRECT_PORT, HOPS, ROUTE_PORT, Cable, Lines, Stunnel, bulk, first_byte_ms, load  # noqa: E402
 
@@ -296,21 +294,5 @@ def run(options):
     return result
 
 
-def main():
-    reason = lab_module.why_not()
-    if reason:
-        sys.exit(f"bench: cannot run here: {reason}")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    options = parse(sys.argv[1:])
-    result = run(options)
-    out = pathlib.Path(options.out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(result, indent=1) + "\n")
-    say()
-    say(table(result))
-    say(f"written to {out}")
-    return 1 if options.check and any(g["pass"] is False for g in result["goals"]) else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(parse, run, table))

@@ -13,11 +13,8 @@ the registry take.
 Writes build/bench/resolve.json and prints a table. `--check` makes a missed goal a failure.
 """
 import argparse
-import json
-import os
 import pathlib
 import re
-import signal
 import socket
 import statistics
 import subprocess
@@ -27,8 +24,7 @@ import time
 sys.dont_write_bytecode = True
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "net"))
-import lab as lab_module  # noqa: E402
-from direct import machine  # noqa: E402
+from direct import machine, main  # noqa: E402
 from lab import Lab, cpu_seconds, wait_for  # noqa: E402
 from overlay import Agent  # noqa: E402
 
@@ -254,26 +250,15 @@ def parse(argv):
     return options
 
 
-def main():
-    reason = lab_module.why_not()
-    if reason:
-        sys.exit(f"bench: cannot run here: {reason}")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    options = parse(sys.argv[1:])
+def run(options):
     result = {"machine": machine(), "options": vars(options), "rtt": {}}
     with Lab() as lab:
         for rtt in options.rtt.split(","):
             result["rtt"][rtt] = measure(lab, int(rtt), options)
     result["registry"] = registry_growth()
     result["goals"] = goals(result)
-    out = pathlib.Path(options.out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(result, indent=1) + "\n")
-    say()
-    say(table(result))
-    say(f"written to {os.path.relpath(out, ROOT)}")
-    return 1 if options.check and any(not g["pass"] for g in result["goals"]) else 0
+    return result
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(parse, run, table))

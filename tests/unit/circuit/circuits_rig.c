@@ -12,8 +12,6 @@
 #include "tests/unit/circuit/tnode.h"
 #include "transport/mem/mem.h"
 
-enum { LOOK_MS = 5 };
-
 struct rig rig;
 struct vx6_circuit_show rig_row[RIG_ROWS];
 static struct tnode echoes; /* counts what is echoed */
@@ -29,45 +27,14 @@ int rig_index(const struct vx6_node_id *node)
 
 /* ---- time ---- */
 
-struct waiting {
-	bool (*done)(void *arg);
-	void *arg;
-	uint64_t until_ms;
-	struct vx6_timer timer;
-	bool met;
-};
-
-static void on_look(struct vx6_timer *timer)
-{
-	struct waiting *w = timer->user;
-	uint64_t now_ms = vx6_now_ms();
-
-	w->met = w->done && w->done(w->arg);
-	if (w->met || now_ms >= w->until_ms)
-		vx6_loop_stop(test_loop);
-	else
-		vx6_timer_in_ms(timer, w->done ? LOOK_MS : w->until_ms - now_ms);
-}
-
-static bool run(bool (*done)(void *arg), void *arg, uint64_t ms)
-{
-	struct waiting w = {.done = done, .arg = arg, .until_ms = vx6_now_ms() + ms};
-
-	vx6_timer_init(test_loop, &w.timer, on_look, &w);
-	vx6_timer_in_ms(&w.timer, 0);
-	vx6_loop_run(test_loop);
-	vx6_timer_stop(&w.timer);
-	return w.met;
-}
-
 void rig_until(bool (*done)(void *arg), void *arg, uint64_t ms)
 {
-	assert_true(run(done, arg, ms));
+	assert_true(test_run_for(done, arg, ms));
 }
 
 void rig_pass(uint64_t ms)
 {
-	run(NULL, NULL, ms);
+	test_run_ms(ms);
 }
 
 /* ---- what circuits ask ---- */

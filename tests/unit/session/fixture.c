@@ -34,15 +34,16 @@ struct waiting {
 static void on_look(struct vx6_timer *timer)
 {
 	struct waiting *w = timer->user;
+	uint64_t now_ms = vx6_now_ms();
 
 	w->met = w->done && w->done(w->arg);
-	if (w->met || vx6_now_ms() >= w->until_ms)
+	if (w->met || now_ms >= w->until_ms)
 		vx6_loop_stop(test_loop);
 	else
-		vx6_timer_in_ms(timer, 1);
+		vx6_timer_in_ms(timer, w->done ? 1 : w->until_ms - now_ms);
 }
 
-static bool run(bool (*done)(void *arg), void *arg, unsigned ms)
+bool test_run_for(bool (*done)(void *arg), void *arg, uint64_t ms)
 {
 	struct waiting w = {.done = done, .arg = arg, .until_ms = vx6_now_ms() + ms};
 
@@ -55,12 +56,12 @@ static bool run(bool (*done)(void *arg), void *arg, unsigned ms)
 
 void test_run(bool (*done)(void *arg), void *arg)
 {
-	assert_true(run(done, arg, 5000));
+	assert_true(test_run_for(done, arg, 5000));
 }
 
-void test_run_ms(unsigned ms)
+void test_run_ms(uint64_t ms)
 {
-	run(NULL, NULL, ms);
+	(void)test_run_for(NULL, NULL, ms);
 }
 
 /* ---- streams ---- */

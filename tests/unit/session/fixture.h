@@ -61,7 +61,9 @@ void test_loop_end(void);
 /** Runs the loop until @p done says so; fails the test after two seconds. */
 void test_run(bool (*done)(void *arg), void *arg);
 /** Runs the loop for so long. */
-void test_run_ms(unsigned ms);
+void test_run_ms(uint64_t ms);
+/** Until @p done, for @p ms at the most; NULL: for so long. @return whether it is done */
+bool test_run_for(bool (*done)(void *arg), void *arg, uint64_t ms);
 
 void node_start(struct test_node *n);
 /** Listens at @p at; what it dials comes from there, too. Port 0: any. */
