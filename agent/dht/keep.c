@@ -186,13 +186,17 @@ void vx6_dht_keeper_lost(struct vx6_dht *d, const struct vx6_node_id *node)
 
 /* ---- rounds ---- */
 
-/* In a network that is smaller than the number of holders, each node more is a holder more. */
+/*
+ * In a network that is smaller than the number of holders, each node more is a holder more. In a larger one that has twice as many nodes as when
+ * the holders were chosen, others are the nearest: who looks asks those, and meets the former ones by luck only.
+ */
 static void consider_growth(struct vx6_dht_kept *k, size_t eligible)
 {
 	uint64_t at = VX6_MAX(k->d->now.ms, k->growth_ms);
+	bool more = k->wanted < VX6_MIN(eligible, (size_t)VX6_DHT_HOLDERS);
+	bool others = k->d->table->contacts >= 2 * k->round_contacts;
 
-	if (k->in_round || k->wanted >= VX6_MIN(eligible, (size_t)VX6_DHT_HOLDERS) ||
-	    k->round_ms <= at)
+	if (k->in_round || (!more && !others) || k->round_ms <= at)
 		return;
 	k->recheck = false;
 	k->round_ms = at;
@@ -221,13 +225,13 @@ static void round_over(struct vx6_dht_kept *k)
 	k->round_ms = k->d->now.ms + vx6_dht_jitter(k->d, next_ms);
 	k->lost = count(k, KEEP_FAILED);
 	plan_audit(k);
-	if (k->wanted < VX6_DHT_HOLDERS)
-		consider_growth(k, vx6_dht_eligible(k->d, VX6_DHT_HOLDERS));
+	consider_growth(k, vx6_dht_eligible(k->d, VX6_DHT_HOLDERS));
 }
 
 static void round_begin(struct vx6_dht_kept *k)
 {
 	k->in_round = k->to_look = true;
+	k->round_contacts = VX6_MAX(k->d->table->contacts, 1U);
 	k->lookup_err = VX6_OK;
 	k->audit = KEEP_AUDIT_NONE;
 	k->round_ms = k->audit_ms = UINT64_MAX;

@@ -26,11 +26,11 @@ enum {
 	KEEP_AUDIT_MIN_MS = 2 * 60 * 1000, /* when holders come and go */
 	KEEP_TOKEN_MS = 5 * 60 * 1000,     /* for how long a token is surely good */
 	KEEP_LOOKUPS_MAX = 4,              /* rounds that are looking, of all records */
-	KEEP_GROWTH_MS = 10 * 1000, /* between rounds that only use new nodes of a small network */
-	KEEP_SETTLE_MS = 1000,      /* new nodes come in crowds */
-	KEEP_LOST = 3,              /* holders that do not answer any more: a new round at once */
-	KEEP_STRANGERS_MAX = 16,    /* records of others that wait for the callback */
-	KEEP_SEEN = 32,             /* and that have been reported */
+	KEEP_GROWTH_MS = 10 * 1000,        /* between rounds that only use new nodes */
+	KEEP_SETTLE_MS = 1000,             /* new nodes come in crowds */
+	KEEP_LOST = 3,           /* holders that do not answer any more: a new round at once */
+	KEEP_STRANGERS_MAX = 16, /* records of others that wait for the callback */
+	KEEP_SEEN = 32,          /* and that have been reported */
 };
 
 enum keep_state { KEEP_ASKED, KEEP_STORED, KEEP_PROVED, KEEP_FAILED };
@@ -92,6 +92,7 @@ struct vx6_dht_kept {
 	vx6_err lookup_err;          /* of this round */
 	uint64_t round_ms, audit_ms; /* next ones; UINT64_MAX: none */
 	uint64_t growth_ms;          /* no round for the sake of new nodes before */
+	uint32_t round_contacts;     /* of the table, when the last round began */
 	uint32_t audit_every_ms;
 
 	uint64_t given_ms, proved_ms;

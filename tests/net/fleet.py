@@ -1,5 +1,6 @@
 """Many agents on one network, and the questions that are asked of all of them."""
 import concurrent.futures
+import json
 import os
 import re
 import pathlib
@@ -92,8 +93,11 @@ class Fleet:
             if not left:
                 break
             if time.monotonic() - begun > timeout:
+                why = json.dumps(self.resolve(left[0][0], f"{left[0][1].name}.web", fresh=True, **how), indent=1)
                 raise AssertionError(f"{len(left)} of {len(pairs)} are not found after {timeout} s: "
-                                     + ", ".join(f"{a.name} -> {b.name}" for a, b in left[:10]))
+                                     + ", ".join(f"{a.name} -> {b.name}" for a, b in left[:10])
+                                     + f"\nthe first of them, asked anew, and what the one asked for publishes:\n{why}\n"
+                                     + json.dumps(left[0][1].api.get("/v1/dht/replicas"), indent=1))
             time.sleep(0.5)
         return time.monotonic() - begun
 
