@@ -32,7 +32,7 @@ enum {
 	X(CATALOG, 3, 4096, 86400, "catalog")                                                      \
 	X(NAME, 4, 352, 2592000, "name")                                                           \
 	X(REVOCATION, 5, 320, UINT32_MAX, "revocation")                                            \
-	X(DESCRIPTOR, 6, 8192, 10800, "descriptor")                                                \
+	X(DESCRIPTOR, 6, 4096, 10800, "descriptor")                                                \
 	X(RELAY, 7, 512, 10800, "relay")
 
 enum vx6_rtype {
