@@ -1,98 +1,51 @@
 #include "crypto/ntor3.h"
 
 #include <string.h>
-#include <wolfssl/wolfcrypt/aes.h>
-#include <wolfssl/wolfcrypt/sha3.h>
 
 #include "base/util.h"
 #include "crypto/hash.h"
+#include "crypto/parts.h"
 #include "crypto/secret.h"
 
-enum { KEY = 32, KEYS_MAX = 256 };
+enum { KEY = 32, KEYS_MAX = 256, PARTS_MAX = 9 };
 
 const char vx6_ntor3_protoid[] = "vx6-ntor3-curve25519-sha3_256-1";
 
-/* ---- what is hashed: rows of parts, each as it is or with its length before it ---- */
-
-struct part {
-	const void *p;
-	size_t n;
-	bool with_length;
-};
-#define PART(p, n) {(p), (n), false}
-#define SIZED(p, n) {(p), (n), true}
-
-static void put_length(uint8_t out[static 8], size_t n)
-{
-	for (int i = 7; i >= 0; i--, n >>= 8)
-		out[i] = (uint8_t)n;
-}
-
-/* Lengths of inputs are our own: what the library could refuse is a bug. */
-static void absorb(wc_Sha3 *h, int (*update)(wc_Sha3 *, const byte *, word32),
-		   const struct part *part, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		uint8_t length[8];
-
-		put_length(length, part[i].n);
-		if (part[i].with_length)
-			VX6_ASSERT(update(h, length, sizeof length) == 0);
-		if (part[i].n > 0)
-			VX6_ASSERT(update(h, part[i].p, (word32)part[i].n) == 0);
-	}
-}
-
 /* The purpose goes first, with its length: the protocol's name and what it is for. */
-static void absorb_purpose(wc_Sha3 *h, int (*update)(wc_Sha3 *, const byte *, word32),
-			   const char *protoid, const char *purpose)
+struct tagged {
+	size_t n;
+	struct vx6_part part[3 + PARTS_MAX];
+};
+
+static void tag(const char *protoid, const char *purpose, const struct vx6_part *part, size_t n,
+		struct tagged *out)
 {
 	size_t a = strlen(protoid), b = strlen(purpose);
-	uint8_t length[8];
 
-	put_length(length, a + b);
-	VX6_ASSERT(update(h, length, sizeof length) == 0 &&
-		   update(h, (const byte *)protoid, (word32)a) == 0 &&
-		   update(h, (const byte *)purpose, (word32)b) == 0);
+	VX6_ASSERT(n <= PARTS_MAX);
+	out->part[0] = (struct vx6_part)VX6_PART_LENGTH(a + b);
+	out->part[1] = (struct vx6_part)VX6_PART(protoid, a);
+	out->part[2] = (struct vx6_part)VX6_PART(purpose, b);
+	memcpy(out->part + 3, part, n * sizeof *part);
+	out->n = 3 + n;
 }
 
-static void hash(const char *protoid, const char *purpose, const struct part *part, size_t n,
+static void hash(const char *protoid, const char *purpose, const struct vx6_part *part, size_t n,
 		 uint8_t out[static 32])
 {
-	wc_Sha3 h;
+	struct tagged t;
 
-	VX6_ASSERT(wc_InitSha3_256(&h, NULL, INVALID_DEVID) == 0);
-	absorb_purpose(&h, wc_Sha3_256_Update, protoid, purpose);
-	absorb(&h, wc_Sha3_256_Update, part, n);
-	VX6_ASSERT(wc_Sha3_256_Final(&h, out) == 0);
-	vx6_wipe(&h, sizeof h);
+	tag(protoid, purpose, part, n, &t);
+	vx6_parts_sha3(t.part, t.n, out);
 }
 
-static void expand(const char *protoid, const char *purpose, const struct part *part, size_t n,
+static void expand(const char *protoid, const char *purpose, const struct vx6_part *part, size_t n,
 		   uint8_t *out, size_t out_n)
 {
-	wc_Shake h;
+	struct tagged t;
 
-	VX6_ASSERT(wc_InitShake256(&h, NULL, INVALID_DEVID) == 0);
-	absorb_purpose(&h, wc_Shake256_Update, protoid, purpose);
-	absorb(&h, wc_Shake256_Update, part, n);
-	VX6_ASSERT(wc_Shake256_Final(&h, out, (word32)out_n) == 0);
-	vx6_wipe(&h, sizeof h);
-}
-
-/* AES-256 in counter mode; each key is used once, so it begins at zero. */
-static void crypt_once(const uint8_t key[static KEY], const uint8_t *in, size_t n, uint8_t *out)
-{
-	static const uint8_t zero[16];
-	Aes aes;
-
-	if (n == 0)
-		return;
-	VX6_ASSERT(wc_AesInit(&aes, NULL, INVALID_DEVID) == 0 &&
-		   wc_AesSetKeyDirect(&aes, key, KEY, zero, AES_ENCRYPTION) == 0 &&
-		   wc_AesCtrEncrypt(&aes, out, in, (word32)n) == 0);
-	wc_AesFree(&aes);
-	vx6_wipe(&aes, sizeof aes);
+	tag(protoid, purpose, part, n, &t);
+	vx6_parts_shake(t.part, t.n, out, out_n);
 }
 
 /* ---- the client's message ---- */
@@ -104,13 +57,13 @@ struct message_keys {
 static void message_keys(const struct vx6_ntor3_with *w, const struct vx6_kx_shared *bx,
 			 const struct vx6_kx_pk *x, struct message_keys *out)
 {
-	const struct part in[] = {
-		PART(bx->b, sizeof bx->b),
-		PART(w->id, VX6_NTOR3_ID),
-		PART(x->b, sizeof x->b),
-		PART(w->onion->b, sizeof w->onion->b),
-		PART(w->protoid, strlen(w->protoid)),
-		SIZED(w->ver, w->ver_n),
+	const struct vx6_part in[] = {
+		VX6_PART(bx->b, sizeof bx->b),
+		VX6_PART(w->id, VX6_NTOR3_ID),
+		VX6_PART(x->b, sizeof x->b),
+		VX6_PART(w->onion->b, sizeof w->onion->b),
+		VX6_PART(w->protoid, strlen(w->protoid)),
+		VX6_PART_SIZED(w->ver, w->ver_n),
 	};
 
 	expand(w->protoid, ":kdf_phase1", in, VX6_ARRAY_N(in), out->enc, sizeof *out);
@@ -121,12 +74,12 @@ static void message_mac(const struct vx6_ntor3_with *w, const struct message_key
 			const struct vx6_kx_pk *x, const uint8_t *enc, size_t n,
 			uint8_t out[static VX6_NTOR3_MAC])
 {
-	const struct part in[] = {
-		SIZED(k->mac, sizeof k->mac),
-		PART(w->id, VX6_NTOR3_ID),
-		PART(w->onion->b, sizeof w->onion->b),
-		PART(x->b, sizeof x->b),
-		PART(enc, n),
+	const struct vx6_part in[] = {
+		VX6_PART_SIZED(k->mac, sizeof k->mac),
+		VX6_PART(w->id, VX6_NTOR3_ID),
+		VX6_PART(w->onion->b, sizeof w->onion->b),
+		VX6_PART(x->b, sizeof x->b),
+		VX6_PART(enc, n),
 	};
 
 	hash(w->protoid, ":msg_mac", in, VX6_ARRAY_N(in), out);
@@ -143,18 +96,18 @@ static void conclude(const struct vx6_ntor3_with *w, const struct vx6_kx_shared 
 		     const struct vx6_kx_shared *xb, const struct vx6_kx_pk *x,
 		     const struct vx6_kx_pk *y, size_t keys_n, struct outcome *out)
 {
-	const struct part in[] = {
-		PART(xy->b, sizeof xy->b),
-		PART(xb->b, sizeof xb->b),
-		PART(w->id, VX6_NTOR3_ID),
-		PART(w->onion->b, sizeof w->onion->b),
-		PART(x->b, sizeof x->b),
-		PART(y->b, sizeof y->b),
-		PART(w->protoid, strlen(w->protoid)),
-		SIZED(w->ver, w->ver_n),
+	const struct vx6_part in[] = {
+		VX6_PART(xy->b, sizeof xy->b),
+		VX6_PART(xb->b, sizeof xb->b),
+		VX6_PART(w->id, VX6_NTOR3_ID),
+		VX6_PART(w->onion->b, sizeof w->onion->b),
+		VX6_PART(x->b, sizeof x->b),
+		VX6_PART(y->b, sizeof y->b),
+		VX6_PART(w->protoid, strlen(w->protoid)),
+		VX6_PART_SIZED(w->ver, w->ver_n),
 	};
 	uint8_t seed[32];
-	const struct part of_seed[] = {PART(seed, sizeof seed)};
+	const struct vx6_part of_seed[] = {VX6_PART(seed, sizeof seed)};
 
 	hash(w->protoid, ":key_seed", in, VX6_ARRAY_N(in), seed);
 	hash(w->protoid, ":verify", in, VX6_ARRAY_N(in), out->verify);
@@ -168,16 +121,16 @@ static void authenticate(const struct vx6_ntor3_with *w, const struct outcome *o
 			 uint8_t out[static 32])
 {
 	static const char server[] = "Server";
-	const struct part in[] = {
-		PART(o->verify, sizeof o->verify),
-		PART(w->id, VX6_NTOR3_ID),
-		PART(w->onion->b, sizeof w->onion->b),
-		PART(y->b, sizeof y->b),
-		PART(x->b, sizeof x->b),
-		PART(mac, VX6_NTOR3_MAC),
-		SIZED(enc, n),
-		PART(w->protoid, strlen(w->protoid)),
-		PART(server, sizeof server - 1),
+	const struct vx6_part in[] = {
+		VX6_PART(o->verify, sizeof o->verify),
+		VX6_PART(w->id, VX6_NTOR3_ID),
+		VX6_PART(w->onion->b, sizeof w->onion->b),
+		VX6_PART(y->b, sizeof y->b),
+		VX6_PART(x->b, sizeof x->b),
+		VX6_PART(mac, VX6_NTOR3_MAC),
+		VX6_PART_SIZED(enc, n),
+		VX6_PART(w->protoid, strlen(w->protoid)),
+		VX6_PART(server, sizeof server - 1),
 	};
 
 	hash(w->protoid, ":auth_final", in, VX6_ARRAY_N(in), out);
@@ -228,7 +181,7 @@ vx6_err vx6_ntor3_client_begin(struct vx6_ntor3_client *c, const struct vx6_ntor
 	}
 	message_keys(with, &c->bx, &c->x_pk, &keys);
 	memcpy(out, c->x_pk.b, VX6_KX_BYTES);
-	crypt_once(keys.enc, msg, msg_n, enc);
+	vx6_crypt_once(keys.enc, msg, msg_n, enc);
 	message_mac(with, &keys, &c->x_pk, enc, msg_n, c->mac);
 	memcpy(enc + msg_n, c->mac, sizeof c->mac);
 	vx6_wipe(&keys, sizeof keys);
@@ -255,7 +208,7 @@ vx6_err vx6_ntor3_client_finish(const struct vx6_ntor3_client *c, const struct v
 	authenticate(with, &o, &c->x_pk, &y, c->mac, enc, n, auth);
 	right = vx6_ct_eq(auth, theirs, sizeof auth);
 	if (right) {
-		crypt_once(o.raw, enc, n, msg);
+		vx6_crypt_once(o.raw, enc, n, msg);
 		*msg_n = n;
 		memcpy(keys, o.raw + KEY, keys_n);
 	}
@@ -282,7 +235,7 @@ vx6_err vx6_ntor3_server_open(struct vx6_ntor3_server *s, const struct vx6_ntor3
 	message_mac(with, &keys, &s->x_pk, enc, n, s->mac);
 	right = vx6_ct_eq(s->mac, enc + n, sizeof s->mac);
 	if (right) {
-		crypt_once(keys.enc, enc, n, msg);
+		vx6_crypt_once(keys.enc, enc, n, msg);
 		*msg_n = n;
 	} else {
 		vx6_wipe(s, sizeof *s);
@@ -310,7 +263,7 @@ vx6_err vx6_ntor3_server_reply(const struct vx6_ntor3_server *s, const struct vx
 	if (vx6_is_ok(err)) {
 		conclude(with, &xy, &s->xb, &s->x_pk, &y_pk, keys_n, &o);
 		memcpy(out, y_pk.b, VX6_KX_BYTES);
-		crypt_once(o.raw, msg, msg_n, enc);
+		vx6_crypt_once(o.raw, msg, msg_n, enc);
 		authenticate(with, &o, &s->x_pk, &y_pk, s->mac, enc, msg_n, auth);
 		memcpy(keys, o.raw + KEY, keys_n);
 		vx6_wipe(&o, sizeof o);
