@@ -29,6 +29,8 @@ enum {
 	VX6_CIRCUIT_HOPS_MAX = 9, /* 8 relays and the target */
 	VX6_CIRCUIT_NO_HOP = -1,  /* it cannot be known which */
 	VX6_CIRCUIT_TIMEOUT_MS = 10000,
+	VX6_CIRCUIT_SAYS_MAX = 8,
+	VX6_CIRCUIT_JOIN_KEYS = 160,
 };
 
 struct vx6_origin; /* all circuits that begin here */
@@ -78,6 +80,13 @@ struct vx6_circuit_events {
 	/** Hop @p hop answered vx6_circuit_ping(). Optional. */
 	void (*pong)(void *user, struct vx6_circuit *c, int hop, uint32_t rtt_us);
 	/**
+	 * The last hop said a message of hidden services (wire/hs.h, one that vx6_hs_is_answer()). Optional: without it such a message ends the
+	 * circuit, and once vx6_circuit_join() was called it does, too.
+	 * @param data borrowed for the call
+	 */
+	void (*said)(void *user, struct vx6_circuit *c, uint8_t type, const uint8_t *data,
+		     size_t n);
+	/**
 	 * The end, unless vx6_circuit_close() came first. The link's own `down` fired before. @p c is gone after the return.
 	 * @param hop whose fault it is, as far as that can be known, else VX6_CIRCUIT_NO_HOP
 	 */
@@ -110,6 +119,31 @@ struct vx6_link *vx6_circuit_link(struct vx6_circuit *c);
 /** Asks hop @p hop for a sign of life; `pong` follows. One at a time for each hop. */
 void vx6_circuit_ping(struct vx6_circuit *c, int hop);
 
+/* ---- two circuits that are joined at their last hops ---- */
+
+/**
+ * Says a message of hidden services to the last hop of a circuit that is OPEN or DRAINING: in order, now or when there is room.
+ * @param type of wire/hs.h, one that a hop may be told @param data borrowed for the call
+ * @return VX6_OK | INVALID (type, n) | CONFLICT (state; joined; the link was asked for) | FULL (VX6_CIRCUIT_SAYS_MAX wait already)
+ */
+VX6_RES vx6_circuit_say(struct vx6_circuit *c, uint8_t type, const void *data, size_t n);
+
+/** What two ends have agreed on by way of others. */
+struct vx6_circuit_join {
+	const uint8_t *
+		keys; /* VX6_CIRCUIT_JOIN_KEYS: seeds of the layer to the acceptor, to the initiator; borrowed */
+	const uint8_t *kh;             /* VX6_CB_BYTES: the binding; borrowed */
+	const struct vx6_node_id *far; /* what the other end is shown as; borrowed */
+	bool acceptor;
+};
+/**
+ * The last hop has joined the circuit with another one, or is about to: adds the other end of that one as one more hop, with which
+ * vx6_circuit_link() is from then on, as initiator or as acceptor. It says and hears streams, pings and padding; every cell that neither
+ * a hop nor the other end wrote ends the circuit. No hop can be added after it.
+ * @return VX6_OK | CONFLICT (state; joined; the link was asked for) | LIMIT (enough hops)
+ */
+VX6_RES vx6_circuit_join(struct vx6_circuit *c, const struct vx6_circuit_join *j);
+
 /* ---- what is known of one ---- */
 
 enum vx6_circuit_state {
@@ -126,6 +160,7 @@ struct vx6_circuit_info {
 	uint64_t id; /* that no other circuit of this process has */
 	enum vx6_circuit_state state;
 	bool anonymous;
+	bool joined; /* the last hop is the other end, behind two circuits */
 	uint8_t hops_n, built_n;
 	struct {
 		struct vx6_node_id node;

@@ -21,7 +21,7 @@ static uint32_t policy_of(const struct vx6_node *node)
 	uint32_t policy = VX6_RELAY_END | VX6_RELAY_NEST;
 
 	if (node->stored.relay.mode == VX6_RELAYING_PUBLIC && is_reachable(node)) {
-		policy |= VX6_RELAY_GUARD | VX6_RELAY_MIDDLE;
+		policy |= VX6_RELAY_GUARD | VX6_RELAY_MIDDLE | VX6_RELAY_INTRO | VX6_RELAY_REND;
 		if (node->dht_link)
 			policy |= VX6_RELAY_DHT_PROXY;
 	}

@@ -31,6 +31,8 @@ enum vx6_relay_policy {
 	VX6_RELAY_DHT_PROXY = 1 << 3, /* asks the DHT for those who come by a circuit */
 	VX6_RELAY_NEST = 1 << 4,      /* understands NEXT in CREATE */
 	VX6_RELAY_DRAINING = 1 << 5,  /* will end soon: no new circuits */
+	VX6_RELAY_INTRO = 1 << 6,     /* introduction point of hidden services */
+	VX6_RELAY_REND = 1 << 7,      /* rendezvous: joins two circuits */
 };
 
 struct vx6_onion_key {

@@ -266,7 +266,7 @@ vx6_err vx6_payload_decode(const uint8_t in[static VX6_CELL_PAYLOAD], struct vx6
 	*out = (struct vx6_payload){0};
 	vx6_rd_init(&r, in, VX6_CELL_PAYLOAD);
 	type = vx6_rd_u8(&r);
-	if (type < VX6_PAYLOAD_EXTEND || type > VX6_PAYLOAD_DRAIN)
+	if (type < VX6_PAYLOAD_EXTEND || type > VX6_PAYLOAD_RENDEZVOUS2)
 		return VX6_ERR(UNSUPPORTED);
 	data = vx6_rd_sub16(&r, VX6_PAYLOAD_MAX);
 	VX6_TRY(data.err);

@@ -60,6 +60,17 @@ enum vx6_payload_type {
 	VX6_PAYLOAD_PING = 6,     /* a token, to be given back */
 	VX6_PAYLOAD_PONG = 7,
 	VX6_PAYLOAD_DRAIN = 8, /* a hop to the client: move elsewhere soon; a code */
+	/* with the last hop, of hidden services: wire/hs.h */
+	VX6_PAYLOAD_ESTABLISH_INTRO = 9,    /* owner to introduction point */
+	VX6_PAYLOAD_INTRO_ESTABLISHED = 10, /* back */
+	VX6_PAYLOAD_INTRODUCE1 = 11,        /* client to introduction point */
+	VX6_PAYLOAD_INTRODUCE2 = 12,        /* introduction point to owner */
+	VX6_PAYLOAD_INTRODUCED = 13,        /* owner to introduction point: it has it */
+	VX6_PAYLOAD_INTRODUCE_ACK = 14,     /* introduction point to client */
+	VX6_PAYLOAD_ESTABLISH_REND = 15,    /* client to rendezvous */
+	VX6_PAYLOAD_REND_ESTABLISHED = 16,  /* back */
+	VX6_PAYLOAD_RENDEZVOUS1 = 17,       /* owner to rendezvous */
+	VX6_PAYLOAD_RENDEZVOUS2 = 18,       /* rendezvous to client */
 };
 
 /* ---- handshake ---- */

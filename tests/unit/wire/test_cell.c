@@ -411,7 +411,7 @@ static void payload_decode__unknown_or_too_long__is_refused(void **state)
 	struct vx6_payload p;
 
 	assert_err(vx6_payload_decode(in, &p), UNSUPPORTED);
-	in[0] = VX6_PAYLOAD_DRAIN + 1;
+	in[0] = VX6_PAYLOAD_RENDEZVOUS2 + 1;
 	assert_err(vx6_payload_decode(in, &p), UNSUPPORTED);
 	in[0] = VX6_PAYLOAD_STREAMS;
 	in[1] = VX6_PAYLOAD_MAX >> 8;
