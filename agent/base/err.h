@@ -50,6 +50,10 @@
 	X(PEER_UNREACHABLE, 215, "peer_unreachable", "peer cannot be reached") \
 	X(IDLE, 214, "idle", "idle for too long") \
 	X(NO_RELAYS, 216, "no_relays", "too few relays are known for the circuit") \
+	X(NO_QUORUM, 217, "no_quorum", "too few independent sources agree") \
+	X(HS_TIMEOUT, 218, "hs_timeout", "the hidden service did not answer") \
+	X(HS_AUTH, 219, "hs_auth", "the hidden service does not admit this key") \
+	X(INVITE_SPENT, 220, "invite_spent", "the invite is used up or was withdrawn") \
 	/* resources */                                                                            \
 	X(MEMORY, 300, "memory", "out of memory") \
 	X(IO, 301, "io", "input/output error") \

@@ -41,7 +41,7 @@
 	X(QUOTA, 0x26, FULL, 1, "quota used up")                                                   \
 	X(POW, 0x27, REFUSED, 1, "proof of work missing or too weak")                              \
 	X(NOT_FOUND, 0x28, NOT_FOUND, 0, "not found")                                              \
-	X(NO_QUORUM, 0x29, UNREACHABLE, 1, "too few holders answered")                             \
+	X(NO_QUORUM, 0x29, NO_QUORUM, 1, "too few holders answered")                               \
 	X(CLOCK, 0x2A, FUTURE, 0, "clocks differ too much")                                        \
 	X(PARTIAL, 0x2B, AGAIN, 1, "only partly done")                                             \
 	X(NAME_CONFLICT, 0x30, AMBIGUOUS, 0, "several nodes claim the name")                       \
@@ -56,7 +56,7 @@
 	X(REND_NOCOOKIE, 0x52, NOT_FOUND, 0, "unknown rendezvous cookie")                          \
 	X(REND_DUP, 0x53, EXISTS, 0, "rendezvous cookie in use")                                   \
 	X(HS_AUTH, 0x54, REFUSED, 0, "hidden service refused the client")                          \
-	X(HS_TIMEOUT, 0x55, TIMEOUT, 1, "hidden service did not answer")                           \
+	X(HS_TIMEOUT, 0x55, HS_TIMEOUT, 1, "hidden service did not answer")                        \
 	X(STREAM_REFUSED, 0x60, REFUSED, 0, "stream refused")                                      \
 	X(RESUME_UNKNOWN, 0x61, NOT_FOUND, 0, "no such stream to resume")                          \
 	X(RESUME_LOST, 0x62, CLOSED, 0, "bytes needed to resume are gone")                         \
