@@ -7,10 +7,11 @@
  * Shape:   a *route* is a target together with how it is to be reached (circuit/routing.h). It has *legs*: circuits with a session to the target at
  *          their end. One leg carries the streams; while there are any, a second one stands by (a warm spare), through other relays as far as
  *          there are others. A *pool* holds circuits that lead nowhere yet, as many as were lately wanted, so that a new target costs one
- *          round trip
+ *          round trip. A *hidden* route leads to the key of a hidden service: each leg goes to a relay where the owner's circuit is joined to it,
+ *          once `rendezvous` has called the owner. Circuits on which somebody speaks with the last relay himself: circuit/bare.h
  * Limits:  VX6_CIRCUITS_MAX circuits, VX6_CIRCUITS_ROUTES_MAX routes; of a route up to three builds beside each other, the next when the last is slow
  * Threads: the loop's thread
- * Upcalls: `cb` of a wait and `ask` never from inside a call down; the others of the config may come from there, and must not call back
+ * Upcalls: `cb` of a wait, `ask` and `rendezvous` never from inside a call down; the others of the config may come from there, and must not call back
  */
 #ifndef VX6_CIRCUIT_CIRCUITS_H
 #define VX6_CIRCUIT_CIRCUITS_H
@@ -21,6 +22,7 @@
 #include "circuit/path.h"
 #include "circuit/relays.h"
 #include "circuit/routing.h"
+#include "circuit/vanguards.h"
 #include "record/relay_info.h"
 #include "session/session.h"
 
@@ -41,6 +43,10 @@ enum vx6_circuit_purpose {
 	VX6_PURPOSE_ROUTE,
 	VX6_PURPOSE_SPARE,
 	VX6_PURPOSE_LOOKUP,
+	/* hidden services (circuit/bare.h) */
+	VX6_PURPOSE_INTRO,      /* the owner's, to a relay that introduces clients to it */
+	VX6_PURPOSE_INTRODUCE,  /* a client's, to that relay */
+	VX6_PURPOSE_RENDEZVOUS, /* the owner's, to the relay where a client waits */
 };
 
 /** What this node knows of another, as far as a hop needs it. */
@@ -63,6 +69,7 @@ struct vx6_circuits_config {
 	struct vx6_origin *origin;
 	struct vx6_relays *relays;
 	struct vx6_guards *guards;
+	struct vx6_vanguards *vanguards; /* NULL: none are kept, second hops are drawn */
 	struct vx6_build_times *times;
 	struct vx6_node_id self;
 	/** What is known of @p node. @return false: not enough for a hop */
@@ -81,6 +88,18 @@ struct vx6_circuits_config {
 	/** Optional. @param id of the circuit */
 	void (*news)(void *user, enum vx6_circuits_news what, const char *id,
 		     const struct vx6_node_id *target, const char *why);
+	/**
+	 * A leg of a hidden route has its circuit to @p x: make the other end come there. vx6_circuits_joined() or vx6_circuits_not_joined()
+	 * follows, never from inside. NULL, as the two below may be: hidden routes are refused.
+	 * @param circuit to talk with @p x over (vx6_circuit_say()); borrowed until `rendezvous_gone`
+	 */
+	void (*rendezvous)(void *user, uint64_t leg, const struct vx6_node_id *service,
+			   struct vx6_circuit *circuit, const struct vx6_node_id *x);
+	/** That leg is gone, or given up, before or after it was joined: once for each `rendezvous`, but not after vx6_circuits_not_joined(). */
+	void (*rendezvous_gone)(void *user, uint64_t leg);
+	/** What the last relay of the leg's circuit said, before it was joined. */
+	void (*rendezvous_said)(void *user, uint64_t leg, uint8_t type, const uint8_t *data,
+				size_t n);
 	void *user;
 };
 
@@ -130,6 +149,19 @@ void vx6_circuits_unknown(struct vx6_circuits *c, const struct vx6_node_id *node
 /** Own addresses changed: links to first relays may be dead. */
 void vx6_circuits_moved(struct vx6_circuits *c);
 
+/* ---- hidden routes: what comes of `rendezvous`; unknown legs are ignored ---- */
+
+struct vx6_circuit_join; /* circuit/origin.h */
+/** The other end is there: the leg goes on as one that is built, to a node that has proved to be the service. @param j borrowed for the call */
+void vx6_circuits_joined(struct vx6_circuits *c, uint64_t leg, const struct vx6_circuit_join *j);
+/**
+ * It did not come: the leg is closed. Another one is tried after TIMEOUT, UNREACHABLE, CLOSED, REFUSED, LIMIT, AGAIN, PROTOCOL, STALE, and those
+ * who wait are told @p err and @p detail when that has been so too often; whatever else it is would come again: they are told at once,
+ * unless another leg of the route is on its way. @param x_is_fine else the leg's @p x is left out for a while
+ */
+void vx6_circuits_not_joined(struct vx6_circuits *c, uint64_t leg, vx6_err err, const char *detail,
+			     bool x_is_fine);
+
 /* ---- by hand ---- */
 
 /** @param target NULL: one for the pool @param how its hop_by_hop counts, too @param id written on success @param detail VX6_CIRCUIT_WHY bytes, on failure */
@@ -145,7 +177,8 @@ VX6_RES vx6_circuits_close(struct vx6_circuits *c, const char *id);
 
 struct vx6_circuit_hop_show {
 	struct vx6_node_id node;
-	bool is_target, is_guard;
+	bool is_target, is_guard, is_vanguard;
+	bool is_rendezvous;        /* where the circuits of client and owner are joined */
 	uint32_t rtt_us, built_us; /* 0: not measured */
 	char why[VX6_CIRCUIT_WHY];
 };
@@ -154,6 +187,7 @@ struct vx6_circuit_show {
 	enum vx6_circuit_purpose purpose;
 	bool is_open, is_draining, is_closed;
 	bool has_target, anonymous, single_pass;
+	bool is_hidden; /* of a hidden route, or made for a hidden service */
 	struct vx6_node_id target;
 	struct vx6_circuit_hop_show hop[VX6_ROUTE_HOPS_MAX + 1];
 	uint32_t hops_n, built_n;

@@ -18,6 +18,9 @@ enum {
 	VX6_ROUTE_HOPS_MAX = 8,   /* relays between us and the target */
 	VX6_ROUTE_HOPS_RELAY = 3, /* of RELAY, when not said */
 	VX6_ROUTE_HOPS_AUTO = 1,  /* of AUTO, when not said */
+	VX6_ROUTE_HOPS_HIDDEN_MIN =
+		2, /* of a hidden route: before the relay where both ends meet */
+	VX6_ROUTE_HOPS_HIDDEN_MAX = 7,
 };
 
 enum vx6_routing_via {
@@ -30,6 +33,9 @@ struct vx6_routing {
 	enum vx6_routing_via via;
 	uint8_t hops; /* relays, 1 to 8; 0: as the mode has it, or as many as `nodes` */
 	bool anonymous; /* RELAY only: the target does not learn who we are, nor does the first relay */
+	/* RELAY and anonymous: the target is the key of a hidden service, which nobody can be asked for. `hops` are those before the relay where its
+	   owner's circuit and ours meet: 3, or 2 where it is to be fast */
+	bool hidden;
 	bool hop_by_hop; /* of a circuit that is asked for: not in one pass. No part of what a route is */
 	uint8_t nodes_n; /* 0: chosen here; else exactly these, in this order, ours first */
 	struct vx6_node_id nodes[VX6_ROUTE_HOPS_MAX];
@@ -40,7 +46,7 @@ struct vx6_routing {
 /** "auto" | "direct" | "relay". @return false: none of them */
 bool vx6_routing_via_parse(const char *text, enum vx6_routing_via *out);
 const char *vx6_routing_via_text(enum vx6_routing_via via);
-/** How many relays a circuit of this route has. */
+/** How many relays a circuit of this route has; of a hidden one those before the meeting place. */
 uint8_t vx6_routing_relays(const struct vx6_routing *r);
 /**
  * Whether it makes sense.
