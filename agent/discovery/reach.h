@@ -31,6 +31,9 @@ struct vx6_reach_config {
 	struct vx6_peers *peers;
 	struct vx6_circuits *circuits;       /* NULL: there are none */
 	enum vx6_transport_choice transport; /* for targets that leave it open */
+	/** Optional: the hidden service that @p alias stands for. @return false: there is no such alias */
+	bool (*hidden_alias)(void *user, const char *alias, struct vx6_hidden_alias *out);
+	void *user;
 };
 
 /** @return owned; vx6_reach_free() */

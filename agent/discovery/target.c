@@ -75,6 +75,12 @@ vx6_err vx6_target_parse(const char *text, struct vx6_target *out)
 	return VX6_OK;
 }
 
+const char *vx6_target_fault(const char *text)
+{
+	(void)text;
+	return NULL;
+}
+
 char *vx6_target_format(const struct vx6_target *t, char out[VX6_TARGET_TEXT])
 {
 	char addr[VX6_ADDR_TEXT], id[VX6_NODE_ID_TEXT];

@@ -187,6 +187,26 @@ static bool is_allowed(const struct vx6_service_spec *spec, const struct vx6_nod
 	return false;
 }
 
+uint64_t vx6_services_scope(const struct vx6_services *s, const char *id)
+{
+	(void)s;
+	(void)id;
+	return 0;
+}
+
+void vx6_services_incoming_hidden(struct vx6_services *s, uint64_t scope, struct vx6_stream *stream,
+				  const struct vx6_open *what, const struct iovec *rest, int rest_n,
+				  bool fin)
+{
+	(void)s;
+	(void)scope;
+	(void)what;
+	(void)rest;
+	(void)rest_n;
+	(void)fin;
+	service_refuse(stream, VX6_ERR(SERVICE_UNKNOWN));
+}
+
 void vx6_services_incoming(struct vx6_services *s, struct vx6_stream *stream,
 			   const struct vx6_node_id *peer, const struct vx6_open *what,
 			   const struct iovec *rest, int rest_n, bool fin)

@@ -20,6 +20,8 @@ enum vx6_access { VX6_ACCESS_ANY, VX6_ACCESS_LIST };
 enum vx6_visibility {
 	VX6_VISIBILITY_PUBLIC,  /* everybody, when everybody may connect; else those who may */
 	VX6_VISIBILITY_PRIVATE, /* nobody but through a catalog, or by word of mouth */
+	/** Reached over joined circuits only, by whoever knows its key: to all others it is no service of this node, by whatever way they come. */
+	VX6_VISIBILITY_HIDDEN,
 };
 
 struct vx6_service_spec {

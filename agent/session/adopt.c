@@ -11,18 +11,24 @@ vx6_err vx6_sessions_adopt(struct vx6_sessions *m, struct vx6_link *link,
 	struct vx6_session *s;
 
 	VX6_ASSERT(how->initiator
-			   ? how->expect_node && how->route != 0 && how->route != VX6_ROUTE_ACCEPTED
-			   : !how->anonymous && !how->proven);
+			   ? how->expect_node && how->route != 0 &&
+				     how->route != VX6_ROUTE_ACCEPTED && !how->as && !how->scope
+			   : !how->anonymous && !how->proven && !how->hidden &&
+				     !how->as == !how->scope);
 	if (m->draining)
 		return VX6_ERR(DRAINING);
 	s = session_new(m, link, how->initiator);
 	s->circuit = true;
 	s->anonymous = how->anonymous;
 	s->proven = how->proven;
+	s->hidden = how->hidden;
 	s->expect_node = how->expect_node;
 	s->expected = how->node;
 	s->node = how->node; /* has_node says when it is proved */
 	s->route = how->initiator ? how->route : VX6_ROUTE_ACCEPTED;
+	s->scope = how->scope;
+	if (how->as)
+		s->as = how->as;
 	s->adopt_ev = how->ev;
 	s->adopt_user = how->user;
 	vx6_link_info(link, &info);
@@ -103,6 +109,11 @@ bool vx6_session_is_circuit(const struct vx6_session *s)
 uint64_t vx6_session_route(const struct vx6_session *s)
 {
 	return s->route;
+}
+
+uint64_t vx6_session_scope(const struct vx6_session *s)
+{
+	return s->scope;
 }
 
 uint64_t vx6_sessions_circuit_ignored(const struct vx6_sessions *m)

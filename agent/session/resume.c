@@ -27,6 +27,7 @@ struct vx6_vxs_via resume_via(const struct vx6_session *s)
 				    .peer = &s->node, /* all zero: anonymous */
 				    .binding = s->binding,
 				    .route = s->route,
+				    .scope = s->scope,
 				    .anonymous = s->anonymous};
 }
 

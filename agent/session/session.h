@@ -177,9 +177,14 @@ struct vx6_adopt {
 	bool anonymous; /* initiator only: do not say who we are */
 	bool proven; /* initiator: whoever is there has the onion key of `node`: streams may be opened before its HELLO has come */
 	bool expect_node; /* the peer must be `node`; an initiator always expects one */
+	bool hidden; /* initiator, anonymous: `node` is a hidden service and no node: that it was met is kept nowhere */
 	struct vx6_node_id node;
 	uint64_t
 		route; /* initiator: which set of circuits it belongs to, not 0; else not looked at */
+	/** Acceptor: who we are there; borrowed for the session's life. NULL: the node. Its HELLO says nothing that is the node's. */
+	const struct vx6_identity *as;
+	/** Acceptor: a number for whatever is served there and nowhere else: a hidden service. 0: the node itself. */
+	uint64_t scope;
 	const struct vx6_adopt_events *ev; /* borrowed for the session's life; NULL: nobody hears */
 	void *user;
 };
@@ -194,6 +199,11 @@ VX6_RES vx6_sessions_adopt(struct vx6_sessions *m, struct vx6_link *link,
 bool vx6_session_is_circuit(const struct vx6_session *s);
 /** 0: not over a circuit; VX6_ROUTE_ACCEPTED */
 uint64_t vx6_session_route(const struct vx6_session *s);
+/**
+ * vx6_adopt.scope: what is served on this session; 0: what the node serves. Streams of one scope are unknown in every other, and whoever comes to
+ * one that is not 0 is anonymous: a HELLO that names somebody is refused before it is looked at.
+ */
+uint64_t vx6_session_scope(const struct vx6_session *s);
 /** Whoever had the link of @p s adopted hears nothing of it any more. */
 void vx6_session_disown(struct vx6_session *s);
 /** Whether a stream could be opened on it now: it is up and not draining, or it was adopted as `proven` and its HELLO is under way. */

@@ -65,11 +65,13 @@ struct vx6_session {
 	bool for_others;   /* vx6_dial_request.for_others */
 	bool circuit;      /* adopted: the link is a circuit */
 	bool proven;       /* which has proved the peer's onion key */
+	bool hidden;       /* vx6_adopt.hidden */
 	bool early;        /* a stream was opened before the peer's HELLO */
 	bool leaving;      /* by plan: its streams go on elsewhere */
 	bool stalled;      /* owes an answer for so long that streams go elsewhere, if they can */
 	uint64_t doubt_ms; /* when somebody was last told so; 0: never */
-	uint64_t route;
+	uint64_t route, scope;
+	const struct vx6_identity *as; /* who we are there */
 	const struct vx6_adopt_events *adopt_ev;
 	void *adopt_user;
 	bool has_node, expect_node;

@@ -211,6 +211,7 @@ struct vx6_session *session_new(struct vx6_sessions *m, struct vx6_link *link, b
 	s->m = m;
 	s->link = link;
 	s->initiator = initiator;
+	s->as = m->cfg.identity;
 	s->id = ++m->next_id;
 	vx6_list_init(&s->openings);
 	vx6_list_init(&s->arrivals);

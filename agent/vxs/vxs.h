@@ -83,7 +83,9 @@ struct vx6_vxs_via {
 	const struct vx6_node_id *peer; /* proved */
 	const uint8_t *binding;         /* VX6_CB_BYTES of the link */
 	uint64_t route;                 /* the set of circuits that it belongs to; 0: no circuit */
-	bool anonymous;                 /* we are nobody there */
+	uint64_t
+		scope; /* what the peer has come to: its streams are unknown in any other; 0: this node */
+	bool anonymous; /* we are nobody there */
 };
 
 /** Where a stream that we open may go on. One that began where we are anonymous never does where we are not, nor the other way round. */
