@@ -6,7 +6,9 @@
 #include "wire/rd.h"
 #include "wire/wr.h"
 
-enum ext { EXT_POW = 1, EXT_AUTH = 2, EXT_ENROL = 3 };
+enum ext { EXT_AUTH = 2, EXT_ENROL = 3 };
+
+static const uint8_t no_pow[VX6_HS_POW];
 
 bool vx6_hs_is_answer(uint8_t type)
 {
@@ -56,6 +58,7 @@ void vx6_introduce2_encode(const struct vx6_introduce2 *i, uint8_t out[static VX
 	vx6_wr_init(&w, out, VX6_INTRODUCE2_BYTES);
 	vx6_wr_u32(&w, i->serial);
 	vx6_wr_bytes(&w, i->auth_key, VX6_INTRO_KEY);
+	vx6_wr_bytes(&w, i->pow ? i->pow : no_pow, VX6_HS_POW);
 	vx6_wr_bytes(&w, i->sealed, VX6_HS_SEALED);
 }
 
@@ -67,6 +70,7 @@ vx6_err vx6_introduce2_decode(const uint8_t *in, size_t n, struct vx6_introduce2
 	vx6_rd_init(&r, in, n);
 	out->serial = vx6_rd_u32(&r);
 	out->auth_key = vx6_rd_bytes(&r, VX6_INTRO_KEY);
+	out->pow = vx6_rd_bytes(&r, VX6_HS_POW);
 	out->sealed = vx6_rd_bytes(&r, VX6_HS_SEALED);
 	err = vx6_rd_done(&r);
 	if (!vx6_is_ok(err))
@@ -104,7 +108,15 @@ void vx6_introduce1_encode(const struct vx6_introduce1 *i, uint8_t out[static VX
 	vx6_wr_init(&w, out, VX6_HS_INTRODUCE);
 	vx6_wr_bytes(&w, i->auth_key, VX6_INTRO_KEY);
 	vx6_wr_bytes(&w, i->handle, VX6_INTRO_HANDLE);
+	vx6_wr_bytes(&w, i->pow ? i->pow : no_pow, VX6_HS_POW);
 	vx6_wr_bytes(&w, i->sealed, VX6_HS_SEALED);
+}
+
+void vx6_introduce_head(const uint8_t auth_key[static VX6_INTRO_KEY], const uint8_t *pow,
+			uint8_t out[static VX6_HS_HEAD])
+{
+	memcpy(out, auth_key, VX6_INTRO_KEY);
+	memcpy(out + VX6_INTRO_KEY, pow ? pow : no_pow, VX6_HS_POW);
 }
 
 vx6_err vx6_introduce1_decode(const uint8_t *in, size_t n, struct vx6_introduce1 *out)
@@ -115,6 +127,7 @@ vx6_err vx6_introduce1_decode(const uint8_t *in, size_t n, struct vx6_introduce1
 	vx6_rd_init(&r, in, n);
 	out->auth_key = vx6_rd_bytes(&r, VX6_INTRO_KEY);
 	out->handle = vx6_rd_bytes(&r, VX6_INTRO_HANDLE);
+	out->pow = vx6_rd_bytes(&r, VX6_HS_POW);
 	out->sealed = vx6_rd_bytes(&r, VX6_HS_SEALED);
 	err = vx6_rd_done(&r);
 	if (!vx6_is_ok(err))
@@ -210,11 +223,7 @@ vx6_err vx6_introduce_encode(const struct vx6_introduce *i, uint8_t out[static V
 		vx6_wr_bytes(&w, i->rend[k].cookie, sizeof i->rend[k].cookie);
 		vx6_wr_bytes(&w, i->rend[k].node, sizeof i->rend[k].node);
 	}
-	vx6_wr_u8(&w, (uint8_t)(i->has_pow + has_client));
-	if (i->has_pow) {
-		wr_ext(&w, EXT_POW, sizeof i->pow);
-		vx6_wr_bytes(&w, i->pow, sizeof i->pow);
-	}
+	vx6_wr_u8(&w, has_client);
 	if (has_client)
 		at = wr_client(&w, i);
 	if (mac_at)
@@ -248,16 +257,11 @@ static vx6_err rd_exts(struct vx6_rd *r, const uint8_t *in, struct vx6_introduce
 		if (type <= last)
 			return VX6_ERR(FORMAT);
 		last = type;
-		if (type > EXT_ENROL)
+		if (type != EXT_AUTH && type != EXT_ENROL)
 			return VX6_ERR(UNSUPPORTED);
-		if (type == EXT_POW) {
-			out->has_pow = true;
-			vx6_rd_copy(&value, out->pow, sizeof out->pow);
-		} else if (out->client != VX6_HS_CLIENT_NONE) {
+		if (out->client != VX6_HS_CLIENT_NONE)
 			return VX6_ERR(FORMAT);
-		} else {
-			rd_client(&value, in, (enum ext)type, out, mac_at);
-		}
+		rd_client(&value, in, (enum ext)type, out, mac_at);
 		VX6_TRY(vx6_rd_done(&value));
 	}
 	return r->err;
