@@ -679,6 +679,18 @@ def catalog_files():
         yield name, body + (owner + vx.u16(len(plain)) + plain if is_owner else b"")
 
 
+def hidden_files():
+    """Without their checksum, which the target makes."""
+    service, seqs = seed("hidden service"), vx.u64(81000) + vx.u64(7) + vx.u64(80999) + vx.u64(12)
+    clients = b""
+    for kind, name in ((0, b"bob"), (1, b"")):
+        clients += bytes((kind, 0)) + seed(f"hidden id {kind}")[:8] + seed(f"hidden client {kind}") + bytes((len(name),)) + name
+        clients += vx.u64(T0) + vx.u64(0) + vx.u32(kind) + vx.u32(3) + vx.u64(T0) + bytes(8)
+    yield "hosted", (b"VX6S\x01" + vx.u64(T0 * 1000) + b"\x05svc_1" + service + seqs + vx.u16(2) + clients)
+    yield "visit", (b"VX6V\x01" + vx.u64(T0 * 1000) + b"\x05ghost" + ed.public(service) + b"\x0f" + seed("hidden key") + seed("hidden invite")
+                    + vx.u64(T0 + 86400) + seqs)
+
+
 def cell_inputs(vectors):
     """The first byte says what follows; see tests/fuzz/wire/fuzz_cell.c."""
     kinds = dict(create=0, created=1, client_msg=2, server_msg=3)
@@ -760,6 +772,7 @@ def corpora(made):
         "record_relay_info": of("relay_infos"),
         "record_catalog": [(v["name"], bytes.fromhex(v["list"])) for v in made["catalogs"]],
         "discovery_catalog_file": list(catalog_files()),
+        "hidden_files": list(hidden_files()),
         "identity_subkey_cert": of("subkey_certs"),
         "identity_keyfile": list(keyfiles()),
         "identity_text": [(f"bip350_{i}", v["text"].encode()) for i, v in enumerate(made["bip350"])] +
