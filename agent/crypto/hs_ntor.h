@@ -58,10 +58,10 @@ VX6_RES vx6_hs_ntor_begin(const char *protoid, const struct vx6_hs_ntor_who *who
 /** Wipes it; NULL is fine. */
 void vx6_hs_ntor_free(struct vx6_hs_ntor *h);
 /**
- * The sealed part of an introduction. It is under one key and without a nonce: a half seals one plain text only, whatever the heads.
+ * The sealed part of an introduction. It is under one key and without a nonce, so a half seals once: to say something else take another half.
  * @param head what stands before it in the message, authenticated with it
  * @param out  n + VX6_HS_SEAL_OVERHEAD bytes
- * @return VX6_OK | LIMIT (plain, head) | INVALID (another plain text was sealed already)
+ * @return VX6_OK | LIMIT (plain, head) | INVALID (it has sealed already)
  */
 VX6_RES vx6_hs_ntor_seal(struct vx6_hs_ntor *h, const uint8_t *head, size_t head_n,
 			 const uint8_t *plain, size_t n, uint8_t *out);

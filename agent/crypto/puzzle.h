@@ -33,7 +33,7 @@ struct vx6_puzzle {
 
 /** One search; about 3 MB of memory. */
 struct vx6_puzzle_solver;
-/** @param nonce where the search begins: random, so that no two clients prove the same @return NULL: no memory */
+/** @param nonce where the search begins: random, so that no two clients prove the same */
 struct vx6_puzzle_solver *vx6_puzzle_solver_new(const struct vx6_puzzle *p,
 						const uint8_t nonce[static VX6_PUZZLE_NONCE]);
 void vx6_puzzle_solver_free(struct vx6_puzzle_solver *s);
@@ -43,7 +43,7 @@ VX6_RES vx6_puzzle_step(struct vx6_puzzle_solver *s, uint8_t out[static VX6_PUZZ
 /**
  * The whole search.
  * @param stopped asked before each nonce with @p user, on this thread: true ends it; NULL: never
- * @return VX6_OK | CLOSED (stopped) | MEMORY
+ * @return VX6_OK | CLOSED (stopped)
  */
 VX6_RES vx6_puzzle_solve(const struct vx6_puzzle *p, const uint8_t nonce[static VX6_PUZZLE_NONCE],
 			 bool (*stopped)(void *user), void *user,

@@ -15,9 +15,11 @@ import sys
 import ref_aead as aead
 import ref_cgo as cg
 import ref_ed25519 as ed
+import ref_hs as hs
 import ref_ntor3 as nt
 import ref_vx6 as vx
 from published_cgo import UPDATES
+from published_hs import BLINDING, HS_NTOR, HS_NTOR_PROTOID
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -631,9 +633,67 @@ def ntor3():
     return "tests/vectors", out
 
 
+# ---- hidden services ----
+
+def hs_ntor_published():
+    v = {k: bytes.fromhex(x) for k, x in HS_NTOR.items()}
+    h = hs.HsNtor(HS_NTOR_PROTOID.encode(), v["KP_hs_ipd_sid"], v["N_hs_subcred"], v["KS_hss_ntor"], v["x"], v["y"], v["H"], v["P"])
+    assert (h.B, v["H"] + h.sealed) == (v["KP_hss_ntor"], v["introduce1_body"])
+    for name in "X Y ENC_KEY MAC_KEY NTOR_KEY_SEED AUTH_INPUT_MAC".split():
+        assert getattr(h, name) == v[name], name
+    return "Tor rend-spec-v3 appendix G.1; keys and kh, which it does not give, are computed", [
+        dict(name="G.1", protoid=HS_NTOR_PROTOID, auth_key=HS_NTOR["KP_hs_ipd_sid"], subcred=HS_NTOR["N_hs_subcred"], b=HS_NTOR["KS_hss_ntor"],
+             B=HS_NTOR["KP_hss_ntor"], x=HS_NTOR["x"], y=HS_NTOR["y"], head=HS_NTOR["H"], plain=HS_NTOR["P"], sealed=h.sealed.hex(),
+             answer=h.answer.hex(), keys=h.keys.hex(), kh=h.kh.hex())]
+
+
+def hs_ntor():
+    out = []
+    for name, head, plain in (("introduction", seed("hs head"), text_of("hs plain", 480)), ("no head", b"", b"hello"), ("nothing said", b"head", b""),
+                              ("longest", text_of("hs head", 1024), text_of("hs plain", 1024))):
+        auth_key, subcred, b, x, y = (seed(f"hs {what} {name}") for what in ("auth key", "subcred", "b", "x", "y"))
+        h = hs.HsNtor(hs.PROTOID, auth_key, subcred, b, x, y, head, plain)
+        out.append(dict(name=name, protoid=hs.PROTOID.decode(), auth_key=auth_key.hex(), subcred=subcred.hex(), b=b.hex(), B=h.B.hex(), x=x.hex(),
+                        y=y.hex(), head=head.hex(), plain=plain.hex(), sealed=h.sealed.hex(), answer=h.answer.hex(), keys=h.keys.hex(),
+                        kh=h.kh.hex()))
+    return "tests/vectors", out
+
+
+def blinding_published():
+    out = []
+    for i, row in enumerate(BLINDING):
+        key, expanded, pk, sig, factor, blinded, blinded_pk = (bytes.fromhex(x) for x in row)
+        assert (ed.public(key), ed.sign(key, pk)) == (pk, sig)
+        assert (ed.blind_secret(key, factor), ed.blind_public(pk, factor)) == (blinded, blinded_pk)
+        out.append(dict(name=str(i), seed=row[0], pk=row[2], self_sig=row[3], factor=row[4], expanded=row[5], blinded=row[6]))
+    return "Tor's vectors of key blinding (rend-spec-v3 appendix A.2); expanded: of the blinded key", out
+
+
+# Found once by agent/crypto/puzzle.c and, all of one nonce, by trying in Python; generate.py only checks them.
+PUZZLES_OF_ONE_NONCE = """0c595df6399669e130ecc68b44cbc144 0e08223c1df5542012d5b20bce39e738 1720eed1172d594d3941c3af5a50c01f 36dc4c8b40d97c776a9dc34faecec939
+    4b91f7b1593be9e0748ba6379b26f7fc 52aeaa66b33feb279ba2bbc6a13fc05d 5acbcc4f737bebfc75b4a47fcad8e552""".split()
+PUZZLES = [(20, "28cd4afce540da0b6241bea4d5d55c81", "09e7f86186cee65d4b9bfca75ac4b4a8"),
+           (400, "28cd4afce540da0b6241bea4d5d55c89", "2879ba5c4f4499448083fe9c8e5f9b91")]
+PUZZLE_OF_ZEROES = (bytes((1, 2, 3, 4)) + bytes(28), bytes(32), 3, "00000000000000000000000000000000", "1757b2177d9df9cc1d625b368bef98f6")  # tests/fuzz/crypto/fuzz_puzzle.c
+
+
+def hs_puzzles():
+    key, blinded, nonce = seed("puzzle seed"), seed("puzzle blinded"), seed("puzzle nonce 1")[:16].hex()
+    all_of_them = [(f"{i} of one nonce", key, blinded, 1, nonce, s) for i, s in enumerate(PUZZLES_OF_ONE_NONCE)]
+    all_of_them += [(f"effort {e}", key, blinded, e, n, s) for e, n, s in PUZZLES] + [("zeroes", *PUZZLE_OF_ZEROES)]
+    out = []
+    for name, key, blinded, effort, at, solution in all_of_them:
+        at, solution = bytes.fromhex(at), bytes.fromhex(solution)
+        assert hs.puzzle_is_solution(hs.puzzle_key(key, blinded, at, effort), solution), name
+        assert hs.puzzle_value(key, blinded, at, effort, solution) * effort < 1 << 32, name
+        out.append(dict(name=name, seed=key.hex(), blinded=blinded.hex(), effort=effort, bytes=hs.puzzle(at, effort, key, solution).hex()))
+    return "tests/vectors", out
+
+
 FILES = {f.__name__: f for f in (rfc8032, rfc7748, rfc5869, siphash, xchacha, fips197, rfc8452, argon2id, bip350, padding, hashes, keys,
                                  subkey_certs, records, name_claims, relay_infos, blinding, catalogs, revocations, hellos, messages, cells,
-                                 beacons, dht_messages, dht, mux, vxs, cgo, cgo_updates, ntor3)}
+                                 beacons, dht_messages, dht, mux, vxs, cgo, cgo_updates, ntor3,
+                                 hs_ntor_published, hs_ntor, blinding_published, hs_puzzles)}
 
 
 # ---- files ----
@@ -745,6 +805,19 @@ def cgo_inputs():
     yield "last_byte", vx.u8(5) + cell(0, 0, 0, 1022, 1) + cell(1, 0, 0, 1022, 1) + plain
 
 
+def hs_ntor_inputs():
+    """The keys of tests/fuzz/crypto/fuzz_hs_ntor.c; the first byte says what follows."""
+    auth_key, subcred, b, x, y = (bytes((i,)) + bytes(31) for i in (1, 2, 7, 8, 9))
+    head = b"head\0"
+    h = hs.HsNtor(hs.PROTOID, auth_key, subcred, b, x, y, head, b"an introduction")
+    yield "open", b"\0" + vx.u8(len(head)) + head + h.sealed
+    yield "finish", b"\1" + h.answer
+    yield "order_1", b"\0\0" + bytes(96)
+    yield "order_1_answer", b"\1" + bytes(64)
+    for name, where, mask, n in (("whole", 0, 0, 3), ("client_changed", 40, 1, 40), ("service_changed", 110, 128, 20), ("long", 0, 0, 90)):
+        yield name, b"\2" + vx.u16(where) + vx.u8(mask) + text_of("hs ntor fuzz", n)
+
+
 def corpora(made):
     """target -> [(file, bytes)]"""
     def of(name):
@@ -762,6 +835,8 @@ def corpora(made):
         "session_adopted": list(adopted(of("messages"), of("vxs"))),
         "wire_beacon": of("beacons"),
         "crypto_ntor3": list(ntor3_inputs()),
+        "crypto_hs_ntor": list(hs_ntor_inputs()),
+        "crypto_puzzle": of("hs_puzzles"),
         "crypto_cgo": list(cgo_inputs()),
         "dht_serve": [("puts", dht_puts(made))],
         "wire_dht": of("dht_messages"),
