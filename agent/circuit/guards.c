@@ -137,19 +137,31 @@ static size_t most(const struct vx6_relays *relays, uint64_t now_s)
 	return VX6_MIN(VX6_MAX(pool / 5, (size_t)VX6_GUARDS_MIN), (size_t)VX6_GUARDS_MAX);
 }
 
-static bool is_candidate(struct vx6_guards *g, const struct vx6_relays *relays,
-			 const struct vx6_path_view *view, const struct vx6_relay_entry *e,
-			 uint8_t relaxed, bool diverse)
-{
-	if (!path_relay_fits(e, VX6_RELAY_GUARD | VX6_RELAY_MIDDLE, view->now_s) ||
-	    path_age_missing(e, view->now_s) & ~relaxed || vx6_relay_is_failing(e, view->now_s) ||
-	    path_clash_self(view, e, diverse) != VX6_PATH_RULE_NONE)
-		return false;
-	for (size_t i = 0; i < g->n; i++) {
-		const struct vx6_relay_entry *other = vx6_relays_find(relays, &g->v[i].g.node);
+/* Who may come in, under which rules. */
+struct opening {
+	const struct vx6_guards *g;
+	const struct vx6_relays *relays;
+	const struct vx6_path_view *view;
+	uint8_t relaxed;
+	bool diverse;
+};
 
-		if (vx6_node_id_eq(&g->v[i].g.node, &e->node) ||
-		    (other && path_clash_relay(other, e, diverse) != VX6_PATH_RULE_NONE))
+static bool is_candidate(const void *opening, const struct vx6_relay_entry *e)
+{
+	const struct opening *o = opening;
+	const struct vx6_path_view *view = o->view;
+
+	if (!path_relay_fits(e, VX6_RELAY_GUARD | VX6_RELAY_MIDDLE, view->now_s) ||
+	    path_age_missing(e, view->now_s) & ~o->relaxed ||
+	    vx6_relay_is_failing(e, view->now_s) ||
+	    path_clash_self(view, e, o->diverse) != VX6_PATH_RULE_NONE)
+		return false;
+	for (size_t i = 0; i < o->g->n; i++) {
+		const struct vx6_node_id *node = &o->g->v[i].g.node;
+		const struct vx6_relay_entry *other = vx6_relays_find(o->relays, node);
+
+		if (vx6_node_id_eq(node, &e->node) ||
+		    (other && path_clash_relay(other, e, o->diverse) != VX6_PATH_RULE_NONE))
 			return false;
 	}
 	return true;
@@ -169,37 +181,6 @@ static void sample(struct vx6_guards *g, const struct vx6_relay_entry *e, uint64
 	};
 }
 
-/* One by weight. @return false: nobody fits */
-static bool draw_one(struct vx6_guards *g, const struct vx6_relays *relays,
-		     const struct vx6_path_view *view, uint8_t relaxed, bool diverse,
-		     const struct vx6_rand *rand)
-{
-	double median = vx6_relays_median(relays, view->now_s), sum = 0, at;
-	size_t n = vx6_relays_count(relays);
-	const struct vx6_relay_entry *last = NULL;
-	double *w = vx6_zalloc(VX6_MAX(n, (size_t)1) * sizeof *w);
-
-	for (size_t i = 0; i < n; i++) {
-		const struct vx6_relay_entry *e = vx6_relays_at(relays, i);
-
-		if (is_candidate(g, relays, view, e, relaxed, diverse))
-			sum += w[i] = vx6_relay_weight(e, median, view->now_s);
-	}
-	at = vx6_rand_unit(rand) * sum;
-	for (size_t i = 0; i < n; i++) {
-		if (w[i] <= 0)
-			continue;
-		last = vx6_relays_at(relays, i);
-		at -= w[i];
-		if (at < 0)
-			break;
-	}
-	free(w);
-	if (last)
-		sample(g, last, view->now_s, rand);
-	return last != NULL;
-}
-
 static size_t available(const struct vx6_guards *g, uint64_t now_s)
 {
 	size_t n = 0;
@@ -214,17 +195,21 @@ static void fill(struct vx6_guards *g, const struct vx6_relays *relays,
 {
 	size_t max = most(relays, view->now_s), have = available(g, view->now_s);
 	size_t want = VX6_MIN(max, (size_t)VX6_GUARDS_WANTED), listed = 0;
-	bool diverse = vx6_path_is_diverse(view, relays);
-	uint8_t relaxed;
+	struct opening o = {.g = g, .relays = relays, .view = view};
+	const struct vx6_relay_entry *e;
 
 	for (size_t i = 0; i < g->n; i++)
 		listed += !g->v[i].g.unlisted_s;
 	if (have >= want || listed >= max || g->n == VX6_GUARDS_MAX)
 		return;
-	relaxed = path_age_stage(relays, VX6_RELAY_GUARD | VX6_RELAY_MIDDLE, view->now_s);
-	for (; have < want && listed < max && g->n < VX6_GUARDS_MAX; have++, listed++)
-		if (!draw_one(g, relays, view, relaxed, diverse, rand))
+	o.diverse = vx6_path_is_diverse(view, relays);
+	o.relaxed = path_age_stage(relays, VX6_RELAY_GUARD | VX6_RELAY_MIDDLE, view->now_s);
+	for (; have < want && listed < max && g->n < VX6_GUARDS_MAX; have++, listed++) {
+		e = path_by_weight(relays, view->now_s, is_candidate, &o, rand);
+		if (!e)
 			return;
+		sample(g, e, view->now_s, rand);
+	}
 }
 
 void vx6_guards_update(struct vx6_guards *g, const struct vx6_relays *relays,

@@ -16,72 +16,16 @@ enum {
 	STEPS_WORK = 65536, /* candidates looked at */
 };
 
-struct candidate {
-	const struct vx6_relay_entry *e;
-	double weight;
-	uint8_t relaxed; /* what has to be relaxed for it */
-};
-
-struct draw {
-	const struct vx6_relays *relays;
-	const struct vx6_guards *guards;
-	const struct vx6_path_view *view;
-	const struct vx6_path_request *req;
-	const struct vx6_rand *rand;
-	bool diverse; /* under the present rules */
-	uint8_t relaxed;
-	struct candidate *c;
-	double *w; /* of the present hop; 0: does not fit */
-	size_t n;
-	const struct vx6_relay_entry *hop[VX6_PATH_MAX];
-	struct vx6_path_reason why[VX6_PATH_MAX];
-	uint8_t order[VX6_PATH_MAX];
-	size_t order_n;
-	unsigned steps;
-	bool no_guard;
-};
-
-static bool is_in(const struct vx6_node_id *v, size_t n, const struct vx6_node_id *node)
-{
-	for (size_t i = 0; i < n; i++)
-		if (vx6_node_id_eq(&v[i], node))
-			return true;
-	return false;
-}
-
 /* ---- who fits ---- */
 
-/* With ourselves and the target. */
-static enum vx6_path_rule outer_clash(const struct draw *d, const struct vx6_relay_entry *e,
-				      bool diverse)
-{
-	enum vx6_path_rule rule = path_clash_self(d->view, e, diverse);
-
-	if (rule == VX6_PATH_RULE_NONE && d->req->target)
-		rule = path_clash_end(d->req->target, e, diverse);
-	return rule;
-}
-
-/* With the hops that are there, but for the one at @p place. */
-static enum vx6_path_rule inner_clash(const struct draw *d, const struct vx6_relay_entry *e,
-				      size_t place, bool diverse)
-{
-	enum vx6_path_rule rule = VX6_PATH_RULE_NONE;
-
-	for (size_t i = 0; i < d->req->n && rule == VX6_PATH_RULE_NONE; i++)
-		if (d->hop[i] && i != place)
-			rule = path_clash_relay(d->hop[i], e, diverse);
-	return rule;
-}
-
-static uint32_t needed(const struct draw *d, size_t place)
+uint32_t path_needed(const struct path_draw *d, size_t place)
 {
 	return VX6_RELAY_MIDDLE | d->req->every_may | (place == 0 ? VX6_RELAY_GUARD : 0) |
 	       (place + 1U == d->req->n ? d->req->last_may : 0);
 }
 
 /* The first and the last relay would both be without a history. */
-static bool blind_ends(const struct draw *d, const struct vx6_relay_entry *e, size_t place)
+static bool blind_ends(const struct path_draw *d, const struct vx6_relay_entry *e, size_t place)
 {
 	size_t last = d->req->n - 1U;
 	const struct vx6_relay_entry *other;
@@ -93,11 +37,11 @@ static bool blind_ends(const struct draw *d, const struct vx6_relay_entry *e, si
 	return other && !vx6_relay_has_history(other);
 }
 
-static uint8_t relaxed_for(const struct draw *d, const struct vx6_relay_entry *e)
+uint8_t path_relaxed_for(const struct path_draw *d, const struct vx6_relay_entry *e)
 {
 	uint8_t bits = path_age_missing(e, d->view->now_s);
 
-	if (is_in(d->req->avoid, d->req->avoid_n, &e->node))
+	if (path_is_in(d->req->avoid, d->req->avoid_n, &e->node))
 		bits |= VX6_PATH_RELAXED_AVOID;
 	if (vx6_relay_is_failing(e, d->view->now_s))
 		bits |= VX6_PATH_RELAXED_FAILING;
@@ -105,7 +49,7 @@ static uint8_t relaxed_for(const struct draw *d, const struct vx6_relay_entry *e
 }
 
 /* All that could be a hop at all under the present rules. */
-static void gather(struct draw *d)
+static void gather(struct path_draw *d)
 {
 	uint32_t may = VX6_RELAY_MIDDLE | d->req->every_may;
 	double median = vx6_relays_median(d->relays, d->view->now_s);
@@ -113,13 +57,15 @@ static void gather(struct draw *d)
 	d->n = 0;
 	for (size_t i = 0; i < vx6_relays_count(d->relays); i++) {
 		const struct vx6_relay_entry *e = vx6_relays_at(d->relays, i);
-		struct candidate *c = &d->c[d->n];
+		struct path_candidate *c = &d->c[d->n];
 
 		if (!path_relay_fits(e, may, d->view->now_s) ||
-		    is_in(d->req->exclude, d->req->exclude_n, &e->node))
+		    path_is_in(d->req->exclude, d->req->exclude_n, &e->node) ||
+		    path_is_in(d->req->undrawn, d->req->undrawn_n, &e->node))
 			continue;
-		*c = (struct candidate){.e = e, .relaxed = relaxed_for(d, e)};
-		if (c->relaxed & ~d->relaxed || outer_clash(d, e, d->diverse) != VX6_PATH_RULE_NONE)
+		*c = (struct path_candidate){.e = e, .relaxed = path_relaxed_for(d, e)};
+		if (c->relaxed & ~d->relaxed ||
+		    path_outer_clash(d, e, d->diverse) != VX6_PATH_RULE_NONE)
 			continue;
 		c->weight = vx6_relay_weight(e, median, d->view->now_s);
 		d->n++;
@@ -128,8 +74,8 @@ static void gather(struct draw *d)
 
 /* ---- one hop ---- */
 
-static bool was_tried(const struct vx6_relay_entry *const *tried, size_t n,
-		      const struct vx6_relay_entry *e)
+bool path_was_tried(const struct vx6_relay_entry *const *tried, size_t n,
+		    const struct vx6_relay_entry *e)
 {
 	for (size_t i = 0; i < n; i++)
 		if (tried[i] == e)
@@ -138,19 +84,21 @@ static bool was_tried(const struct vx6_relay_entry *const *tried, size_t n,
 }
 
 /* @param sum set to the weight of those that fit @return how many */
-static uint32_t weigh(struct draw *d, size_t place, const struct vx6_relay_entry *const *tried,
+static uint32_t weigh(struct path_draw *d, size_t place, const struct vx6_relay_entry *const *tried,
 		      size_t tried_n, double *sum)
 {
-	uint32_t may = needed(d, place), n = 0;
+	uint32_t may = path_needed(d, place), n = 0;
+	size_t barred_n = place + 1U == d->req->n ? d->req->last_not_n : 0;
 
 	*sum = 0;
 	for (size_t i = 0; i < d->n; i++) {
 		const struct vx6_relay_entry *e = d->c[i].e;
 
 		d->w[i] = 0;
-		if ((e->policy & may) != may || was_tried(tried, tried_n, e) ||
+		if ((e->policy & may) != may || path_was_tried(tried, tried_n, e) ||
+		    path_is_in(d->req->last_not, barred_n, &e->node) ||
 		    (!(d->relaxed & VX6_PATH_RELAXED_ENDS) && blind_ends(d, e, place)) ||
-		    inner_clash(d, e, place, d->diverse) != VX6_PATH_RULE_NONE)
+		    path_inner_clash(d, e, place, d->diverse) != VX6_PATH_RULE_NONE)
 			continue;
 		d->w[i] = d->c[i].weight;
 		*sum += d->w[i];
@@ -159,7 +107,7 @@ static uint32_t weigh(struct draw *d, size_t place, const struct vx6_relay_entry
 	return n;
 }
 
-static size_t draw_index(const struct draw *d, double sum)
+static size_t draw_index(const struct path_draw *d, double sum)
 {
 	double at = vx6_rand_unit(d->rand) * sum;
 	size_t last = 0;
@@ -183,7 +131,7 @@ static unsigned draws_for(const struct vx6_path_request *req, size_t place)
 }
 
 /* @return NULL: nobody fits */
-static const struct vx6_relay_entry *draw_relay(struct draw *d, size_t place,
+static const struct vx6_relay_entry *draw_relay(struct path_draw *d, size_t place,
 						const struct vx6_relay_entry *const *tried,
 						size_t tried_n)
 {
@@ -220,80 +168,23 @@ static const struct vx6_relay_entry *draw_relay(struct draw *d, size_t place,
 	return best;
 }
 
-/* ---- the guard ---- */
-
-static bool guard_fits(struct draw *d, const struct vx6_guard *g,
-		       const struct vx6_relay_entry **out)
-{
-	const struct vx6_relay_entry *e = vx6_relays_find(d->relays, &g->node);
-
-	*out = e;
-	return e && path_relay_fits(e, needed(d, 0), d->view->now_s) &&
-	       !is_in(d->req->exclude, d->req->exclude_n, &e->node) &&
-	       outer_clash(d, e, d->diverse) == VX6_PATH_RULE_NONE &&
-	       inner_clash(d, e, 0, d->diverse) == VX6_PATH_RULE_NONE;
-}
-
-/*
- * Primary ones that are usable and not to be avoided; usable primary ones; other usable ones. When none is usable we may have been cut off:
- * the primary ones, and then all.
- */
-static bool is_of_pass(const struct draw *d, const struct vx6_guard *g, unsigned pass)
-{
-	bool usable = vx6_guard_is_usable(g, d->view->now_s);
-
-	switch (pass) {
-	case 0:
-		return usable && g->primary && !is_in(d->req->avoid, d->req->avoid_n, &g->node);
-	case 1:
-		return usable && g->primary;
-	case 2:
-		return usable;
-	case 3:
-		return g->primary;
-	default:
-		return true;
-	}
-}
-
-static const struct vx6_relay_entry *pick_guard(struct draw *d,
-						const struct vx6_relay_entry *const *tried,
-						size_t tried_n)
-{
-	const struct vx6_relay_entry *e;
-
-	for (unsigned pass = 0; pass < 5; pass++) {
-		for (size_t i = 0; i < vx6_guards_count(d->guards); i++) {
-			const struct vx6_guard *g = vx6_guards_at(d->guards, i);
-
-			if (!is_of_pass(d, g, pass) || !guard_fits(d, g, &e) ||
-			    was_tried(tried, tried_n, e))
-				continue;
-			d->why[0] = (struct vx6_path_reason){
-				.pick = VX6_PATH_GUARD,
-				.place = (uint8_t)(i + 1),
-				.primary = g->primary,
-				.confirmed = g->confirmed_s != 0,
-				.since_s = g->since_s,
-				.rtt_us = e->rtt_us,
-				.has_history = vx6_relay_has_history(e),
-				.relaxed = relaxed_for(d, e) & VX6_PATH_RELAXED_AVOID,
-			};
-			return e;
-		}
-	}
-	d->no_guard = d->no_guard || tried_n == 0;
-	return NULL;
-}
-
 /* ---- all hops ---- */
 
-static bool has_guard(const struct draw *d)
+static const struct vx6_relay_entry *pick(struct path_draw *d, size_t place,
+					  const struct vx6_relay_entry *const *tried,
+					  size_t tried_n)
 {
-	return d->guards && d->req->purpose == VX6_PATH_ANONYMOUS;
+	const struct vx6_relay_entry *e = NULL;
+
+	if (place == 0 && path_has_guard(d))
+		return path_pick_guard(d, tried, tried_n);
+	/* where none of them fits another relay is taken, rather than another guard */
+	if (place == 1 && path_has_vanguard(d))
+		e = path_pick_vanguard(d, tried, tried_n);
+	return e ? e : draw_relay(d, place, tried, tried_n);
 }
 
-static bool place_from(struct draw *d, size_t k)
+static bool place_from(struct path_draw *d, size_t k)
 {
 	const struct vx6_relay_entry *tried[TRIES];
 	size_t place;
@@ -302,9 +193,7 @@ static bool place_from(struct draw *d, size_t k)
 		return true;
 	place = d->order[k];
 	for (size_t n = 0; n < TRIES && d->steps > 0; n++) {
-		const struct vx6_relay_entry *e = place == 0 && has_guard(d)
-							  ? pick_guard(d, tried, n)
-							  : draw_relay(d, place, tried, n);
+		const struct vx6_relay_entry *e = pick(d, place, tried, n);
 
 		if (!e)
 			return false;
@@ -319,21 +208,24 @@ static bool place_from(struct draw *d, size_t k)
 	return false;
 }
 
-static void set_order(struct draw *d)
+static void set_order(struct path_draw *d)
 {
 	size_t n = d->req->n;
+	bool vanguard = path_has_vanguard(d) && !d->hop[1];
 
 	d->order_n = 0;
 	if (!d->hop[0])
 		d->order[d->order_n++] = 0;
+	if (vanguard)
+		d->order[d->order_n++] = 1;
 	if (n > 1 && !d->hop[n - 1])
 		d->order[d->order_n++] = (uint8_t)(n - 1);
-	for (size_t i = 1; i + 1 < n; i++)
+	for (size_t i = vanguard ? 2 : 1; i + 1 < n; i++)
 		if (!d->hop[i])
 			d->order[d->order_n++] = (uint8_t)i;
 }
 
-static bool draw_under(struct draw *d, uint8_t relaxed, bool diverse)
+static bool draw_under(struct path_draw *d, uint8_t relaxed, bool diverse)
 {
 	d->relaxed = relaxed;
 	d->diverse = diverse && !(relaxed & VX6_PATH_RELAXED_DIVERSITY);
@@ -344,7 +236,7 @@ static bool draw_under(struct draw *d, uint8_t relaxed, bool diverse)
 }
 
 /* What the age of the network and ours in it make impossible from the outset. */
-static uint8_t relaxed_at_first(const struct draw *d)
+static uint8_t relaxed_at_first(const struct path_draw *d)
 {
 	uint32_t may = VX6_RELAY_MIDDLE | d->req->every_may;
 	uint8_t relaxed = path_age_stage(d->relays, may, d->view->now_s);
@@ -358,7 +250,7 @@ static uint8_t relaxed_at_first(const struct draw *d)
 	return relaxed | VX6_PATH_RELAXED_ENDS;
 }
 
-static bool draw_relaxing(struct draw *d, bool diverse)
+static bool draw_relaxing(struct path_draw *d, bool diverse)
 {
 	static const uint8_t steps[] = {
 		VX6_PATH_RELAXED_AVOID, VX6_PATH_RELAXED_ENDS,    VX6_PATH_RELAXED_YOUNG,
@@ -391,7 +283,7 @@ static vx6_err refuse(struct vx6_path_lack *lack, size_t place, const struct vx6
 	return err;
 }
 
-static vx6_err take_fixed(struct draw *d, bool diverse, struct vx6_path_lack *lack)
+static vx6_err take_fixed(struct path_draw *d, bool diverse, struct vx6_path_lack *lack)
 {
 	/* whoever names relays for speed knows where they stand */
 	bool strict = diverse && d->req->purpose == VX6_PATH_ANONYMOUS;
@@ -399,24 +291,25 @@ static vx6_err take_fixed(struct draw *d, bool diverse, struct vx6_path_lack *la
 	for (size_t i = 0; i < d->req->n; i++) {
 		const struct vx6_node_id *node = d->req->fixed[i];
 		const struct vx6_relay_entry *e = d->req->named[i];
-		uint32_t may = e ? 0 : needed(d, i) & ~(uint32_t)VX6_RELAY_GUARD;
+		uint32_t may = e ? 0 : path_needed(d, i) & ~(uint32_t)VX6_RELAY_GUARD;
+		bool foreign = d->req->foreign_last && i + 1U == d->req->n;
 		enum vx6_path_rule rule;
 
 		if (!node)
 			continue;
 		if (!e)
 			e = vx6_relays_find(d->relays, node);
-		if (vx6_node_id_eq(node, &d->view->self))
+		if (!foreign && vx6_node_id_eq(node, &d->view->self))
 			return refuse(lack, i, node, VX6_PATH_RULE_SELF, VX6_ERR(CONFLICT));
-		if (is_in(d->req->exclude, d->req->exclude_n, node))
+		if (!foreign && path_is_in(d->req->exclude, d->req->exclude_n, node))
 			return refuse(lack, i, node, VX6_PATH_RULE_EXCLUDED, VX6_ERR(CONFLICT));
 		if (!e)
 			return refuse(lack, i, node, VX6_PATH_RULE_NONE, VX6_ERR(NOT_FOUND));
 		if (!path_relay_fits(e, may, d->view->now_s))
 			return refuse(lack, i, node, VX6_PATH_RULE_POLICY, VX6_ERR(UNSUPPORTED));
-		rule = outer_clash(d, e, strict);
-		if (rule == VX6_PATH_RULE_NONE)
-			rule = inner_clash(d, e, i, strict);
+		rule = foreign ? VX6_PATH_RULE_NONE : path_outer_clash(d, e, strict);
+		if (rule == VX6_PATH_RULE_NONE && !foreign)
+			rule = path_inner_clash(d, e, i, strict);
 		if (rule != VX6_PATH_RULE_NONE)
 			return refuse(lack, i, node, rule, VX6_ERR(CONFLICT));
 		d->hop[i] = e;
@@ -431,14 +324,14 @@ static vx6_err take_fixed(struct draw *d, bool diverse, struct vx6_path_lack *la
 
 /* ---- the outcome ---- */
 
-static void tell(struct draw *d, bool diverse, struct vx6_path *out)
+static void tell(struct path_draw *d, bool diverse, struct vx6_path *out)
 {
 	memset(out, 0, sizeof *out);
 	out->n = d->req->n;
 	out->diversity_off = !diverse;
 	for (size_t i = 0; i < d->req->n; i++) {
-		if (diverse && (outer_clash(d, d->hop[i], true) != VX6_PATH_RULE_NONE ||
-				inner_clash(d, d->hop[i], i, true) != VX6_PATH_RULE_NONE))
+		if (diverse && (path_outer_clash(d, d->hop[i], true) != VX6_PATH_RULE_NONE ||
+				path_inner_clash(d, d->hop[i], i, true) != VX6_PATH_RULE_NONE))
 			d->why[i].relaxed |= VX6_PATH_RELAXED_DIVERSITY;
 		out->hop[i].node = d->hop[i]->node;
 		out->hop[i].why = d->why[i];
@@ -447,7 +340,7 @@ static void tell(struct draw *d, bool diverse, struct vx6_path *out)
 }
 
 /* How many of those allowed may stand in one path together, taken as they come. */
-static uint32_t differing(const struct draw *d, bool diverse)
+static uint32_t differing(const struct path_draw *d, bool diverse)
 {
 	const struct vx6_relay_entry *set[VX6_PATH_MAX * 2];
 	uint32_t n = 0;
@@ -463,7 +356,7 @@ static uint32_t differing(const struct draw *d, bool diverse)
 	return n;
 }
 
-static void count_lack(struct draw *d, bool diverse, struct vx6_path_lack *lack)
+static void count_lack(struct path_draw *d, bool diverse, struct vx6_path_lack *lack)
 {
 	uint32_t may = VX6_RELAY_MIDDLE | d->req->every_may;
 
@@ -488,7 +381,7 @@ vx6_err vx6_path_draw(const struct vx6_relays *relays, const struct vx6_guards *
 		      const struct vx6_path_view *view, const struct vx6_path_request *req,
 		      const struct vx6_rand *rand, struct vx6_path *out, struct vx6_path_lack *lack)
 {
-	struct draw d = {
+	struct path_draw d = {
 		.relays = relays, .guards = guards, .view = view, .req = req, .rand = rand};
 	size_t n = VX6_MAX(vx6_relays_count(relays), (size_t)1);
 	bool diverse = vx6_path_is_diverse(view, relays);

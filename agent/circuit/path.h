@@ -10,6 +10,7 @@
  *                    network (IPv6 /48, IPv4 /16) or an autonomous system
  *          fit       listed, onion key valid, not draining; the first may be a guard, every one may pass on
  *          first     anonymous: the first usable guard; otherwise drawn
+ *          second    for hidden services: one of the vanguards (circuit/vanguards.h)
  *          quick     between the ends, and for performance everywhere: the better round trip of two draws; performance with one relay: the best
  *                    of four. Where the first draw was not measured yet, it stays. So a relay gets at most twice its share of weight there
  *                    (four times), and its weight is at most that of four median relays
@@ -30,9 +31,11 @@
 #include "circuit/draw.h"
 #include "circuit/guards.h"
 #include "circuit/relays.h"
+#include "circuit/vanguards.h"
 
 enum {
 	VX6_PATH_MAX = 8, /* relays */
+	VX6_PATH_GUARDS_APART = 2,
 	VX6_PATH_WHY = 192,
 	VX6_PATH_OWN_PREFIXES = 16,
 	VX6_PATH_SETTLED = 30, /* relays that make a network old enough for the rule on age */
@@ -82,6 +85,18 @@ struct vx6_path_request {
 	size_t avoid_n;
 	uint32_t every_may,
 		last_may; /* enum vx6_relay_policy: needed besides, of every relay, of the last one */
+	/* for hidden services */
+	uint8_t guard; /* up to VX6_PATH_GUARDS_APART: 2 for the second one that can be used, as far as there is one; 0 as 1 */
+	const struct vx6_vanguards *
+		vanguards; /* of these is the second of three or more, as far as one fits; NULL: drawn */
+	/* the last hop of `fixed` is somebody else's word: no rule is about it but that it takes that on, drawn hops keep apart from it, and the guard
+	   and the vanguard may be it */
+	bool foreign_last;
+	const struct vx6_node_id *last_not; /* not drawn as the last one */
+	size_t last_not_n;
+	const struct vx6_node_id
+		*undrawn; /* not drawn at all; guards, vanguards and those asked for may be these */
+	size_t undrawn_n;
 };
 
 /** What was not kept to. */
@@ -97,6 +112,7 @@ enum vx6_path_relaxed {
 enum vx6_path_pick {
 	VX6_PATH_FIXED,
 	VX6_PATH_GUARD,
+	VX6_PATH_VANGUARD,
 	VX6_PATH_DRAWN,
 };
 
@@ -104,7 +120,7 @@ enum vx6_path_pick {
 struct vx6_path_reason {
 	enum vx6_path_pick pick;
 	uint8_t relaxed; /* enum vx6_path_relaxed, as far as this relay needed it */
-	/* GUARD */
+	/* GUARD; VANGUARD: place, since_s, and how many there are as candidates */
 	uint8_t place; /* in the sample, from 1; behind VX6_GUARDS_PRIMARY: the primary ones are down or do not fit */
 	bool primary;
 	bool confirmed;

@@ -1,4 +1,5 @@
 /* Rules about which relays may stand in one path. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/util.h"
@@ -65,6 +66,35 @@ enum vx6_path_rule path_clash_self(const struct vx6_path_view *view,
 	return clash(view->family, &view->nets, e->family, &e->nets, diverse);
 }
 
+bool path_is_in(const struct vx6_node_id *v, size_t n, const struct vx6_node_id *node)
+{
+	for (size_t i = 0; i < n; i++)
+		if (vx6_node_id_eq(&v[i], node))
+			return true;
+	return false;
+}
+
+enum vx6_path_rule path_outer_clash(const struct path_draw *d, const struct vx6_relay_entry *e,
+				    bool diverse)
+{
+	enum vx6_path_rule rule = path_clash_self(d->view, e, diverse);
+
+	if (rule == VX6_PATH_RULE_NONE && d->req->target)
+		rule = path_clash_end(d->req->target, e, diverse);
+	return rule;
+}
+
+enum vx6_path_rule path_inner_clash(const struct path_draw *d, const struct vx6_relay_entry *e,
+				    size_t place, bool diverse)
+{
+	enum vx6_path_rule rule = VX6_PATH_RULE_NONE;
+
+	for (size_t i = 0; i < d->req->n && rule == VX6_PATH_RULE_NONE; i++)
+		if (d->hop[i] && i != place)
+			rule = path_clash_relay(d->hop[i], e, diverse);
+	return rule;
+}
+
 bool path_relay_fits(const struct vx6_relay_entry *e, uint32_t may, uint64_t now_s)
 {
 	return vx6_relay_is_listed(e, now_s) && now_s < e->onion_until_s && !e->draining &&
@@ -110,6 +140,35 @@ uint8_t path_age_stage(const struct vx6_relays *relays, uint32_t may, uint64_t n
 		return 0;
 	return young >= VX6_PATH_SETTLED ? VX6_PATH_RELAXED_YOUNG
 					 : VX6_PATH_RELAXED_YOUNG | VX6_PATH_RELAXED_NEW;
+}
+
+const struct vx6_relay_entry *path_by_weight(const struct vx6_relays *relays, uint64_t now_s,
+					     bool (*fits)(const void *ctx,
+							  const struct vx6_relay_entry *e),
+					     const void *ctx, const struct vx6_rand *rand)
+{
+	double median = vx6_relays_median(relays, now_s), sum = 0, at;
+	size_t n = vx6_relays_count(relays);
+	const struct vx6_relay_entry *last = NULL;
+	double *w = vx6_zalloc(VX6_MAX(n, (size_t)1) * sizeof *w);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct vx6_relay_entry *e = vx6_relays_at(relays, i);
+
+		if (fits(ctx, e))
+			sum += w[i] = vx6_relay_weight(e, median, now_s);
+	}
+	at = vx6_rand_unit(rand) * sum;
+	for (size_t i = 0; i < n; i++) {
+		if (w[i] <= 0)
+			continue;
+		last = vx6_relays_at(relays, i);
+		at -= w[i];
+		if (at < 0)
+			break;
+	}
+	free(w);
+	return last;
 }
 
 bool vx6_path_is_diverse(const struct vx6_path_view *view, const struct vx6_relays *relays)

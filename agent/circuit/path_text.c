@@ -47,6 +47,14 @@ static void say_guard(struct text *t, const struct vx6_path_reason *why)
 	say(t, why->confirmed ? ", kept since %.10s" : ", not used before, chosen on %.10s", day);
 }
 
+static void say_vanguard(struct text *t, const struct vx6_path_reason *why)
+{
+	char day[VX6_TIME_TEXT];
+
+	vx6_time_format(why->since_s * 1000, day);
+	say(t, "vanguard %u of %" PRIu32 ", kept since %.10s", why->place, why->candidates, day);
+}
+
 static void say_drawn(struct text *t, const struct vx6_path_reason *why)
 {
 	static const char *const words[] = {"", "", "better of two", "best of three",
@@ -80,6 +88,9 @@ char *vx6_path_reason_format(const struct vx6_path_reason *why, char out[static 
 		break;
 	case VX6_PATH_GUARD:
 		say_guard(&t, why);
+		break;
+	case VX6_PATH_VANGUARD:
+		say_vanguard(&t, why);
 		break;
 	case VX6_PATH_DRAWN:
 		say_drawn(&t, why);
