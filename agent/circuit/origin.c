@@ -155,7 +155,9 @@ static vx6_err hop_plan(struct chop *h, const struct vx6_circuit_hop *p)
 
 static bool has_node(const struct vx6_circuit *c, const struct vx6_node_id *node)
 {
-	for (int i = 0; i < c->hops_n; i++)
+	int from = c->may_return ? VX6_MAX(c->hops_n - 2, 0) : 0;
+
+	for (int i = from; i < c->hops_n; i++)
 		if (vx6_node_id_eq(&c->hop[i].node, node))
 			return true;
 	return false;
@@ -222,6 +224,7 @@ vx6_err circuit_new(struct vx6_origin *o, const struct vx6_circuit_plan *plan,
 	c->o = o;
 	c->id = ++o->next_id;
 	c->anonymous = plan->anonymous;
+	c->may_return = plan->may_return;
 	c->nest = plan->nest;
 	c->onion = onion_new();
 	c->began_ns = vx6_loop_now_ns(o->cfg.loop);

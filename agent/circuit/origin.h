@@ -66,6 +66,7 @@ struct vx6_circuit_plan {
 	uint8_t via[VX6_DIAL_ADDRS_MAX];
 	size_t addrs_n;
 	bool anonymous; /* the first hop does not learn who we are: over a link of our own, shared by such circuits */
+	bool may_return; /* a node may be in it twice, but not as a neighbour, nor as a neighbour's other neighbour: hops refuse that */
 	bool nest; /* all hops in one go; where one does not go along, from there on one by one */
 	uint32_t timeout_ms; /* for all hops together; 0: VX6_CIRCUIT_TIMEOUT_MS */
 };

@@ -63,7 +63,7 @@ struct vx6_circuit {
 	enum vx6_circuit_state state;
 	struct chop hop[VX6_CIRCUIT_HOPS_MAX];
 	uint8_t hops_n, built_n, kept_n; /* planned, there, there at the latest `built` */
-	bool anonymous, nest;
+	bool anonymous, may_return, nest;
 	bool create_due, extend_due; /* to be sent when there is room */
 	bool drains;                 /* a hop said so: DRAINING once it is OPEN */
 	bool ended, leaving;         /* marked; what was sent is given time to leave */

@@ -269,6 +269,28 @@ static void build__plans_that_make_no_sense__invalid(void **state)
 	assert_int_equal(vx6_circuit_build(origin, &p, &events, NULL, &c).code, VX6_E_INVALID);
 }
 
+/* A, B, C, A: no hop sees one and the same node on both sides. */
+static void build__may_return__a_node_twice_but_not_next_but_one(void **state)
+{
+	struct vx6_circuit_plan p;
+	static struct heard h;
+	struct vx6_circuit *c;
+
+	plan_of(3, &p);
+	p.may_return = true;
+	p.hop[2] = p.hop[0];
+	assert_int_equal(vx6_circuit_build(origin, &p, &events, NULL, &c).code, VX6_E_INVALID);
+	p.hop[2] = p.hop[1];
+	assert_int_equal(vx6_circuit_build(origin, &p, &events, NULL, &c).code, VX6_E_INVALID);
+	plan_of(4, &p);
+	p.may_return = true;
+	p.hop[3] = p.hop[0];
+	build_plan(&h, &p);
+	test_run(is_decided, &h);
+	assert_int_equal(h.built, 1);
+	vx6_circuit_close(h.c, VX6_ERR(CLOSED));
+}
+
 static void build__onion_key_that_is_none__ends_at_that_hop(void **state)
 {
 	for (int bad = 0; bad < 2; bad++) {
@@ -879,6 +901,7 @@ int main(void)
 		T(build__one_knows_nothing_of_nesting__goes_on_one_by_one),
 		T(build__one_refuses_in_a_nested_build__is_asked_again_with_the_record),
 		T(build__plans_that_make_no_sense__invalid),
+		T(build__may_return__a_node_twice_but_not_next_but_one),
 		T(build__onion_key_that_is_none__ends_at_that_hop),
 		T(build__a_hop_does_wrong__ends_and_says_which),
 		T(build__a_hop_says_nothing__timeout_at_that_hop),
