@@ -99,7 +99,7 @@ static void move(struct vxs_stream *v, const struct vx6_vxs_via *via)
 void vx6_vxs_attach(struct vx6_vxs *m, const struct vx6_vxs_via *via,
 		    bool (*leave)(struct vx6_link *link, void *user), void *user)
 {
-	struct vxs_peer *peer = vxs_peer_find(m, via->peer);
+	struct vxs_peer *peer = vxs_peer_find(m, via->scope, via->peer);
 
 	if (!peer)
 		return;
@@ -132,7 +132,7 @@ static bool may_flee(struct vxs_stream *v)
 
 void vx6_vxs_flee(struct vx6_vxs *m, const struct vx6_vxs_via *via, const struct vx6_link *from)
 {
-	struct vxs_peer *peer = vxs_peer_find(m, via->peer);
+	struct vxs_peer *peer = vxs_peer_find(m, via->scope, via->peer);
 
 	if (!peer || from == via->link)
 		return;
@@ -148,7 +148,7 @@ void vx6_vxs_flee(struct vx6_vxs *m, const struct vx6_vxs_via *via, const struct
 struct vx6_link *vx6_vxs_lost(struct vx6_vxs *m, const struct vx6_vxs_via *via,
 			      const uint8_t id[static VX6_VXS_ID_BYTES], uint32_t epoch)
 {
-	struct vxs_stream *v = vxs_find(m, via->peer, id, VXS_OPENER);
+	struct vxs_stream *v = vxs_find(m, via, id, VXS_OPENER);
 	struct vx6_link *was;
 
 	if (!v || v->epoch != epoch || v->attaching || !may_ride(v, via))
@@ -264,7 +264,7 @@ void vx6_vxs_attached(struct vx6_vxs *m, const struct vx6_vxs_via *via,
 		      const struct vx6_vxs_attach *a, struct vx6_stream *carrier,
 		      const struct iovec *rest, int rest_n, bool fin)
 {
-	struct vxs_stream *v = vxs_find(m, via->peer, a->id, VXS_ACCEPTOR);
+	struct vxs_stream *v = vxs_find(m, via, a->id, VXS_ACCEPTOR);
 	uint32_t code = check(v, via, a);
 
 	if (code != VX6_CODE_OK) {
@@ -304,7 +304,7 @@ void vx6_vxs_acked(struct vx6_vxs *m, const struct vx6_vxs_via *via,
 	enum vxs_role roles[] = {VXS_OPENER, VXS_ACCEPTOR};
 
 	for (size_t i = 0; i < VX6_ARRAY_N(roles); i++) {
-		struct vxs_stream *v = vxs_find(m, via->peer, id, roles[i]);
+		struct vxs_stream *v = vxs_find(m, via, id, roles[i]);
 
 		if (!v || v->ended || v->epoch != epoch || v->attaching ||
 		    v->base.link != via->link || !vx6_is_ok(vxs_take_ack(v, off)))

@@ -7,8 +7,9 @@
 
 /* ---- chunks ---- */
 
-static struct vxs_chunk *chunk_new(struct vx6_vxs *m, size_t n)
+static struct vxs_chunk *chunk_new(const struct vxs_stream *v, size_t n)
 {
+	struct vx6_vxs *m = v->m;
 	size_t cap = VX6_MIN(VX6_MAX(n, (size_t)CHUNK_MIN), (size_t)CHUNK_MAX);
 	struct vxs_chunk *c = NULL;
 
@@ -26,13 +27,15 @@ static struct vxs_chunk *chunk_new(struct vx6_vxs *m, size_t n)
 	}
 	c->next = NULL;
 	c->n = 0;
-	m->kept += c->cap;
+	m->kept[vxs_class(v)] += c->cap;
 	return c;
 }
 
-static void chunk_free(struct vx6_vxs *m, struct vxs_chunk *c)
+static void chunk_free(const struct vxs_stream *v, struct vxs_chunk *c)
 {
-	m->kept -= c->cap;
+	struct vx6_vxs *m = v->m;
+
+	m->kept[vxs_class(v)] -= c->cap;
 	if (c->cap < CHUNK_MAX || m->spare_n >= CHUNKS_SPARE) {
 		free(c);
 		return;
@@ -63,7 +66,7 @@ static void first_free(struct vxs_stream *v)
 		v->last = NULL;
 	if (v->resend == c)
 		v->resend = c->next;
-	chunk_free(v->m, c);
+	chunk_free(v, c);
 }
 
 void vxs_drop_kept(struct vxs_stream *v)
@@ -94,35 +97,35 @@ void vxs_fix(struct vxs_stream *v)
 			v); /* the peer is told from the task: somebody may have a reservation open */
 }
 
-static struct vxs_stream *longest_waiting(struct vx6_vxs *m)
+static struct vxs_stream *first_of(const struct vx6_list *keeping)
 {
-	struct vxs_stream *longest = NULL;
+	return vx6_list_is_empty(keeping)
+		       ? NULL
+		       : VX6_CONTAINER_OF(keeping->next, struct vxs_stream, keeping);
+}
 
-	for (size_t i = 0; i < VX6_ARRAY_N(m->keeping); i++) {
-		struct vxs_stream *v =
-			VX6_CONTAINER_OF(m->keeping[i].next, struct vxs_stream, keeping);
+static struct vxs_stream *longest_waiting(const struct vx6_vxs *m, int class)
+{
+	struct vxs_stream *a, *b;
 
-		if (!vx6_list_is_empty(&m->keeping[i]) &&
-		    (!longest || v->progress_ns < longest->progress_ns))
-			longest = v;
-	}
-	return longest;
+	if (class)
+		return first_of(&m->keeping[2]);
+	a = first_of(&m->keeping[0]);
+	b = first_of(&m->keeping[1]);
+	return !a || (b && b->progress_ns < a->progress_ns) ? b : a;
 }
 
 /* The stream whose data has waited longest for its ACK gives way. */
-static void make_room(struct vx6_vxs *m)
+static void make_room(struct vx6_vxs *m, int class)
 {
-	size_t max = m->cfg.keep_max;
-
 	struct vxs_stream *v;
 
-	while (m->kept > max && (v = longest_waiting(m)) != NULL)
+	while (m->kept[class] > m->cfg.keep_max && (v = longest_waiting(m, class)) != NULL)
 		vxs_fix(v);
 }
 
 void vxs_keep(struct vxs_stream *v, const uint8_t *p, size_t n)
 {
-	struct vx6_vxs *m = v->m;
 	uint64_t off = v->nxt;
 
 	if (!vx6_list_is_linked(&v->keeping))
@@ -132,7 +135,7 @@ void vxs_keep(struct vxs_stream *v, const uint8_t *p, size_t n)
 		size_t part;
 
 		if (!c || c->n == c->cap) {
-			c = chunk_new(m, n);
+			c = chunk_new(v, n);
 			c->off = off;
 			if (v->last)
 				v->last->next = c;
@@ -147,8 +150,7 @@ void vxs_keep(struct vxs_stream *v, const uint8_t *p, size_t n)
 		off += part;
 		n -= part;
 	}
-	if (m->kept > m->cfg.keep_max)
-		make_room(m);
+	make_room(v->m, vxs_class(v));
 }
 
 /* ---- acknowledgements ---- */
@@ -164,7 +166,8 @@ static void window_adapt(struct vxs_stream *v)
 	struct vx6_link_info info;
 
 	v->mark_ns = 0;
-	if (v->window >= VX6_VXS_WINDOW_MAX || v->m->kept > v->m->cfg.keep_max / 2 || !v->base.link)
+	if (v->window >= VX6_VXS_WINDOW_MAX || v->m->kept[vxs_class(v)] > v->m->cfg.keep_max / 2 ||
+	    !v->base.link)
 		return;
 	vx6_link_info(v->base.link, &info);
 	trips = info.srtt_us >= LONG_PATH_US ? 8 : 2;

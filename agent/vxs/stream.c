@@ -101,6 +101,8 @@ static bool is_final(vx6_err why)
 
 void vxs_tell_lost(struct vxs_stream *v)
 {
+	if (v->key.scope)
+		return; /* whoever opened it is nobody, and has to come back by himself */
 	if (!vx6_list_is_linked(&v->peer->lost))
 		vx6_list_push(&v->m->lost, &v->peer->lost);
 	vx6_loop_defer(v->m->cfg.loop, &v->m->task);

@@ -16,42 +16,45 @@ enum { STALLED_MAX = 16 }; /* links reported in one turn of the timer */
 
 /* ---- tables ---- */
 
-struct vxs_peer *vxs_peer_find(const struct vx6_vxs *m, const struct vx6_node_id *node)
+struct vxs_peer *vxs_peer_find(const struct vx6_vxs *m, uint64_t scope,
+			       const struct vx6_node_id *node)
 {
+	const struct vxs_owner of = {.scope = scope, .node = *node};
 	struct vxs_peer *p;
 
-	HASH_FIND(hh, m->peers, node->b, sizeof node->b, p);
+	HASH_FIND(hh, m->peers, &of, sizeof of, p);
 	return p;
 }
 
-static void key_make(struct vxs_key *key, const struct vx6_node_id *peer,
+static void key_make(struct vxs_key *key, const struct vx6_vxs_via *via,
 		     const uint8_t id[static VX6_VXS_ID_BYTES], enum vxs_role role)
 {
-	memcpy(key->node, peer->b, sizeof key->node);
+	key->scope = via->scope;
+	memcpy(key->node, via->peer, sizeof key->node);
 	memcpy(key->id, id, sizeof key->id);
-	key->role = (uint8_t)role;
+	key->role = role;
 }
 
-struct vxs_stream *vxs_find(struct vx6_vxs *m, const struct vx6_node_id *peer,
+struct vxs_stream *vxs_find(struct vx6_vxs *m, const struct vx6_vxs_via *via,
 			    const uint8_t id[static VX6_VXS_ID_BYTES], enum vxs_role role)
 {
 	struct vxs_stream *v;
 	struct vxs_key key;
 
-	key_make(&key, peer, id, role);
+	key_make(&key, via, id, role);
 	HASH_FIND(hh, m->table, &key, sizeof key, v);
 	return v;
 }
 
-static struct vxs_peer *peer_get(struct vx6_vxs *m, const struct vx6_node_id *node)
+static struct vxs_peer *peer_get(struct vx6_vxs *m, uint64_t scope, const struct vx6_node_id *node)
 {
-	struct vxs_peer *p = vxs_peer_find(m, node);
+	struct vxs_peer *p = vxs_peer_find(m, scope, node);
 
 	if (!p) {
 		p = vx6_zalloc(sizeof *p);
-		p->node = *node;
+		p->of = (struct vxs_owner){.scope = scope, .node = *node};
 		vx6_list_init(&p->streams);
-		HASH_ADD(hh, m->peers, node.b, sizeof p->node.b, p);
+		HASH_ADD(hh, m->peers, of, sizeof p->of, p);
 	}
 	return p;
 }
@@ -61,7 +64,7 @@ struct vxs_stream *vxs_new(struct vx6_vxs *m, const struct vx6_vxs_via *via,
 {
 	struct vxs_stream *v;
 
-	if (vxs_find(m, via->peer, id, role))
+	if (vxs_find(m, via, id, role))
 		return NULL;
 	v = vx6_zalloc(sizeof *v);
 	v->base.ops = &vxs_ops;
@@ -71,9 +74,9 @@ struct vxs_stream *vxs_new(struct vx6_vxs *m, const struct vx6_vxs_via *via,
 	v->m = m;
 	v->window = VX6_VXS_WINDOW;
 	memcpy(v->binding, via->binding, sizeof v->binding);
-	key_make(&v->key, via->peer, id, role);
+	key_make(&v->key, via, id, role);
 	HASH_ADD(hh, m->table, key, sizeof v->key, v);
-	v->peer = peer_get(m, via->peer);
+	v->peer = peer_get(m, via->scope, via->peer);
 	vx6_list_push(&v->peer->streams, &v->of_peer);
 	v->peer->n++;
 	m->n++;
@@ -139,7 +142,7 @@ static void on_task(struct vx6_task *task)
 
 	work_all(m);
 	while ((node = vx6_list_pop(&m->lost)) != NULL) {
-		struct vx6_node_id who = VX6_CONTAINER_OF(node, struct vxs_peer, lost)->node;
+		struct vx6_node_id who = VX6_CONTAINER_OF(node, struct vxs_peer, lost)->of.node;
 
 		if (m->cfg.ev->adrift)
 			m->cfg.ev->adrift(m->cfg.user, &who);
@@ -198,7 +201,7 @@ static bool ack_aside(struct vxs_stream *v)
 	struct vx6_vxs *m = v->m;
 
 	if (v->ack_tries < ASIDE_TRIES || !v->carrier || !m->cfg.ev->aside ||
-	    !m->cfg.ev->aside(m->cfg.user, &v->peer->node, v->base.link, v->key.id, v->epoch,
+	    !m->cfg.ev->aside(m->cfg.user, &v->peer->of.node, v->base.link, v->key.id, v->epoch,
 			      vxs_received(v)))
 		return false;
 	v->told = vxs_received(v);
@@ -245,7 +248,7 @@ static void stalled_add(struct stalled *s, const struct vxs_stream *v)
 			return;
 	if (s->n == STALLED_MAX || !v->base.link)
 		return;
-	s->of[s->n].peer = v->peer->node;
+	s->of[s->n].peer = v->peer->of.node;
 	s->of[s->n++].link = v->base.link;
 }
 
@@ -266,12 +269,12 @@ static void keeping_due(struct vx6_vxs *m, uint64_t now_ns, struct stalled *s)
 }
 
 /* Each circuit has a time of its own, none less than STALL_CIRCUIT_MS. */
-static void keeping_on_circuits_due(struct vx6_vxs *m, uint64_t now_ns, struct stalled *s)
+static void keeping_on_circuits_due(struct vx6_list *list, uint64_t now_ns, struct stalled *s)
 {
 	const struct vx6_link *link = NULL; /* the last one that was asked */
 	uint64_t stall_ns = vxs_circuit_stall_ns(NULL);
 
-	VX6_LIST_EACH(node, &m->keeping[1])
+	VX6_LIST_EACH(node, list)
 	{
 		struct vxs_stream *v = VX6_CONTAINER_OF(node, struct vxs_stream, keeping);
 		uint64_t earliest_ns = v->progress_ns + VX6_VXS_STALL_CIRCUIT_MS * VX6_NS_PER_MS;
@@ -288,7 +291,7 @@ static void keeping_on_circuits_due(struct vx6_vxs *m, uint64_t now_ns, struct s
 			stalled_add(s, v);
 			v->progress_ns = now_ns;
 			vx6_list_remove(&v->keeping);
-			vx6_list_push(&m->keeping[1], &v->keeping);
+			vx6_list_push(list, &v->keeping);
 		}
 		s->next_ns = VX6_MIN(s->next_ns, v->progress_ns + stall_ns);
 	}
@@ -344,7 +347,8 @@ static void on_timer(struct vx6_timer *timer)
 
 	acks_due(m, now_ns);
 	keeping_due(m, now_ns, &s);
-	keeping_on_circuits_due(m, now_ns, &s);
+	keeping_on_circuits_due(&m->keeping[1], now_ns, &s);
+	keeping_on_circuits_due(&m->keeping[2], now_ns, &s);
 	adrift_due(m, now_ns, &s);
 	if (now_ns - m->spare_ns >= VX6_VXS_STALL_MS * VX6_NS_PER_MS)
 		vxs_spare_free(m);
@@ -389,7 +393,7 @@ static bool is_nobody(const struct vxs_peer *peer)
 {
 	static const struct vx6_node_id nobody;
 
-	return vx6_node_id_eq(&peer->node, &nobody);
+	return vx6_node_id_eq(&peer->of.node, &nobody);
 }
 
 /* All that are anonymous share one place: the stream that has been without a carrier for the longest gives way, so that nobody can take it all. */
@@ -416,7 +420,7 @@ vx6_err vx6_vxs_accept(struct vx6_vxs *m, const struct vx6_vxs_via *via,
 		       const struct vx6_open *what, struct vx6_stream *carrier,
 		       struct vx6_stream **out)
 {
-	const struct vxs_peer *peer = vxs_peer_find(m, via->peer);
+	const struct vxs_peer *peer = vxs_peer_find(m, via->scope, via->peer);
 	struct vxs_stream *v;
 
 	/* a link bounds those that ride on it; whoever comes by one after the other leaves the rest adrift */
@@ -439,7 +443,7 @@ void vx6_vxs_each_adrift(struct vx6_vxs *m, const struct vx6_node_id *peer, bool
 				    uint32_t epoch),
 			 void *user)
 {
-	struct vxs_peer *p = vxs_peer_find(m, peer);
+	struct vxs_peer *p = vxs_peer_find(m, 0, peer);
 
 	if (!p)
 		return;
@@ -456,7 +460,7 @@ void vx6_vxs_each_adrift(struct vx6_vxs *m, const struct vx6_node_id *peer, bool
 bool vx6_vxs_rides_on(const struct vx6_vxs *m, const struct vx6_node_id *peer,
 		      const struct vx6_link *link)
 {
-	struct vxs_peer *p = vxs_peer_find(m, peer);
+	struct vxs_peer *p = vxs_peer_find(m, 0, peer);
 
 	if (!p)
 		return false;
@@ -481,7 +485,7 @@ static bool is_for_route(const struct vxs_stream *v, uint64_t route)
 bool vx6_vxs_may_leave(const struct vx6_vxs *m, const struct vx6_node_id *peer,
 		       const struct vx6_link *link, uint64_t *route)
 {
-	struct vxs_peer *p = vxs_peer_find(m, peer);
+	struct vxs_peer *p = vxs_peer_find(m, 0, peer);
 	uint64_t next = 0;
 
 	if (!p)
@@ -501,7 +505,7 @@ bool vx6_vxs_may_leave(const struct vx6_vxs *m, const struct vx6_node_id *peer,
 
 bool vx6_vxs_uses_route(const struct vx6_vxs *m, const struct vx6_node_id *peer, uint64_t route)
 {
-	struct vxs_peer *p = vxs_peer_find(m, peer);
+	struct vxs_peer *p = vxs_peer_find(m, 0, peer);
 
 	if (!p)
 		return false;
@@ -517,7 +521,7 @@ bool vx6_vxs_uses_route(const struct vx6_vxs *m, const struct vx6_node_id *peer,
 
 bool vx6_vxs_next_route(const struct vx6_vxs *m, const struct vx6_node_id *peer, uint64_t *route)
 {
-	struct vxs_peer *p = vxs_peer_find(m, peer);
+	struct vxs_peer *p = vxs_peer_find(m, 0, peer);
 	uint64_t next = 0;
 
 	if (!p)
@@ -538,7 +542,7 @@ bool vx6_vxs_next_route(const struct vx6_vxs *m, const struct vx6_node_id *peer,
 
 unsigned vx6_vxs_adrift(const struct vx6_vxs *m, const struct vx6_node_id *peer, uint64_t route)
 {
-	struct vxs_peer *p = vxs_peer_find(m, peer);
+	struct vxs_peer *p = vxs_peer_find(m, 0, peer);
 	unsigned bits = 0;
 
 	if (!p)
@@ -557,7 +561,7 @@ unsigned vx6_vxs_adrift(const struct vx6_vxs *m, const struct vx6_node_id *peer,
 
 void vx6_vxs_give_up(struct vx6_vxs *m, const struct vx6_node_id *peer, uint64_t route, vx6_err why)
 {
-	struct vxs_peer *p = vxs_peer_find(m, peer);
+	struct vxs_peer *p = vxs_peer_find(m, 0, peer);
 
 	if (!p)
 		return;
@@ -581,7 +585,7 @@ size_t vx6_vxs_count(const struct vx6_vxs *m)
 
 size_t vx6_vxs_kept(const struct vx6_vxs *m)
 {
-	return m->kept;
+	return m->kept[0] + m->kept[1];
 }
 
 struct vx6_vxs *vx6_vxs_new(const struct vx6_vxs_config *cfg)
@@ -595,8 +599,8 @@ struct vx6_vxs *vx6_vxs_new(const struct vx6_vxs_config *cfg)
 		m->cfg.grace_ms = VX6_VXS_GRACE_MS;
 	if (!m->cfg.peer_max)
 		m->cfg.peer_max = VX6_VXS_PEER_MAX;
-	vx6_list_init(&m->keeping[0]);
-	vx6_list_init(&m->keeping[1]);
+	for (size_t i = 0; i < VX6_ARRAY_N(m->keeping); i++)
+		vx6_list_init(&m->keeping[i]);
 	vx6_list_init(&m->acking);
 	vx6_list_init(&m->adrift);
 	vx6_list_init(&m->work);

@@ -8,8 +8,9 @@
  *          kept until the peer has acknowledged it; what arrives is passed up where it lies.
  * Trust:   a carrier is attached only over a link to the same node, by a mac under a secret of the first session and bound to the new one, with an
  *          epoch higher than all before. Offsets of the peer are compared with what was sent before anything moves.
- * Memory:  nothing beside the struct while nothing is in flight; up to a window of 256 KiB to 8 MiB a stream, `keep_max` over all. Above it the stream
- *          whose data has waited longest can no longer be resumed; no byte is ever lost on a carrier that lives.
+ * Memory:  nothing beside the struct while nothing is in flight; up to a window of 256 KiB to 8 MiB a stream, `keep_max` over all of the node, and
+ *          as much over all that were accepted in scopes. Above it the stream whose data has waited longest can no longer be resumed; no byte is
+ *          ever lost on a carrier that lives.
  * Threads: the loop's thread
  * Upcalls: as transport.h has it: never from inside a call down
  *
@@ -33,7 +34,7 @@
 enum {
 	VX6_VXS_WINDOW = 256 * 1024,
 	VX6_VXS_WINDOW_MAX = 8 * 1024 * 1024,
-	VX6_VXS_KEEP_MAX = 64 * 1024 * 1024, /* over all streams */
+	VX6_VXS_KEEP_MAX = 64 * 1024 * 1024, /* over all streams, and over all in scopes */
 	VX6_VXS_ACK_BYTES = 64 * 1024,
 	VX6_VXS_ACK_MS = 25,
 	VX6_VXS_STALL_MS = 1000,
@@ -41,7 +42,7 @@ enum {
 	VX6_VXS_FLEE_PER_MIN = 4,
 	VX6_VXS_GRACE_MS = 120 * 1000,
 	VX6_VXS_PEER_MAX =
-		65536, /* streams that a node may have opened here, those adrift included */
+		65536, /* streams that a node may have opened here, in a scope, those adrift included */
 };
 
 struct vx6_vxs; /* all resumable streams of a node */
@@ -133,7 +134,7 @@ void vx6_vxs_flee(struct vx6_vxs *m, const struct vx6_vxs_via *via, const struct
  */
 struct vx6_link *vx6_vxs_lost(struct vx6_vxs *m, const struct vx6_vxs_via *via,
 			      const uint8_t id[static VX6_VXS_ID_BYTES], uint32_t epoch);
-/** Calls @p fn for each stream that @p peer opened to us and that is adrift. @param circuit its last carrier came over a circuit, or did not */
+/** Calls @p fn for each stream that @p peer opened to us, in no scope, and that is adrift. @param circuit its last carrier came over a circuit, or did not */
 void vx6_vxs_each_adrift(struct vx6_vxs *m, const struct vx6_node_id *peer, bool circuit,
 			 void (*fn)(void *user, const uint8_t id[static VX6_VXS_ID_BYTES],
 				    uint32_t epoch),

@@ -37,9 +37,11 @@ struct vxs_chunk {
 };
 
 struct vxs_key {
+	uint64_t scope;
 	uint8_t node[VX6_NODE_ID_BYTES];
 	uint8_t id[VX6_VXS_ID_BYTES];
-	uint8_t role; /* ours: enum vxs_role */
+	uint64_t
+		role; /* ours: enum vxs_role; wide, so that there is no padding in what is hashed */
 };
 enum vxs_role { VXS_OPENER = 1, VXS_ACCEPTOR = 2 };
 
@@ -53,8 +55,14 @@ struct vxs_prologue {
 	uint64_t began_ns;
 };
 
-struct vxs_peer {
+/* Of whom a stream is, and in which scope: what one of them may take does not show in another. */
+struct vxs_owner {
+	uint64_t scope;
 	struct vx6_node_id node;
+};
+
+struct vxs_peer {
+	struct vxs_owner of;
 	struct vx6_list streams; /* vxs_stream.of_peer */
 	struct vx6_list lost;    /* vx6_vxs.lost: `adrift` is due */
 	size_t n;
@@ -124,11 +132,11 @@ struct vx6_vxs {
 	struct vx6_vxs_config cfg;
 	struct vxs_stream *table;
 	struct vxs_peer *peers;
-	struct vx6_list keeping[2]; /* on links, on circuits; each by progress_ns */
+	struct vx6_list keeping[3]; /* on links, on circuits, in scopes; each by progress_ns */
 	struct vx6_list acking, adrift, work, lost;
 	struct vx6_task task;
 	struct vx6_timer timer;
-	size_t n, kept;
+	size_t n, kept[2]; /* by vxs_class() */
 	struct vxs_chunk *spare;
 	size_t spare_n;
 	uint64_t spare_ns; /* when one was last put there */
@@ -153,9 +161,15 @@ static inline uint64_t vxs_now_ns(const struct vx6_vxs *m)
 	return vx6_loop_now_ns(m->cfg.loop);
 }
 
+/* Streams of hidden services have memory of their own: that it runs out must not be seen on a stream of the node, nor the other way round. */
+static inline int vxs_class(const struct vxs_stream *v)
+{
+	return v->key.scope != 0;
+}
+
 static inline struct vx6_list *vxs_keeping(struct vxs_stream *v)
 {
-	return &v->m->keeping[v->via_route != 0];
+	return &v->m->keeping[vxs_class(v) ? 2 : v->via_route != 0];
 }
 
 /* ---- vxs.c ---- */
@@ -167,9 +181,11 @@ void vxs_set_via(struct vxs_stream *v, const struct vx6_vxs_via *via);
 /** For how long a circuit may be silent. */
 uint64_t vxs_circuit_stall_ns(const struct vx6_link *link);
 
-struct vxs_stream *vxs_find(struct vx6_vxs *m, const struct vx6_node_id *peer,
+/** Streams of the scope of @p via only. */
+struct vxs_stream *vxs_find(struct vx6_vxs *m, const struct vx6_vxs_via *via,
 			    const uint8_t id[static VX6_VXS_ID_BYTES], enum vxs_role role);
-struct vxs_peer *vxs_peer_find(const struct vx6_vxs *m, const struct vx6_node_id *node);
+struct vxs_peer *vxs_peer_find(const struct vx6_vxs *m, uint64_t scope,
+			       const struct vx6_node_id *node);
 /** @return NULL: the id is in use */
 struct vxs_stream *vxs_new(struct vx6_vxs *m, const struct vx6_vxs_via *via,
 			   const uint8_t id[static VX6_VXS_ID_BYTES], enum vxs_role role);

@@ -179,13 +179,19 @@ static uint32_t attach_refused(struct world *w, const struct vx6_open *what)
 	return w->raw_code;
 }
 
-static void ready_to_attach(struct world *w)
+static void ready_in_scope(struct world *w, uint64_t scope)
 {
 	world_start(w, 7, 0, 0);
+	w->scope = scope;
 	w->end[0].app.lazy = w->end[1].app.lazy = true;
 	world_open(w, 3000000, 3000000);
 	assert_true(world_until(w, answered));
 	world_link(w); /* the stream still rides on the first one */
+}
+
+static void ready_to_attach(struct world *w)
+{
+	ready_in_scope(w, 0);
 }
 
 static void attach__every_bit_of_the_request_counts(void **state)
@@ -242,6 +248,32 @@ static void attach__recorded_on_one_session_and_replayed_on_another__unknown(voi
 	world_link(&w);
 	assert_int_equal(attach_refused(&w, &what), VX6_CODE_RESUME_UNKNOWN);
 	world_end(&w);
+}
+
+/* What a client would do that looks for the node behind a hidden service: to the node it is as if there were no such stream, and the other way round. */
+static void attach__in_another_scope__unknown(void **state)
+{
+	static const uint64_t scopes[][2] = {{0, 5}, {5, 0}, {5, 6}};
+
+	for (size_t i = 0; i < VX6_ARRAY_N(scopes); i++) {
+		struct vx6_open what;
+		struct world w;
+
+		ready_in_scope(&w, scopes[i][0]);
+		attach_of(&w, 1, &what);
+		w.scope = scopes[i][1];
+		assert_int_equal(attach_refused(&w, &what), VX6_CODE_RESUME_UNKNOWN);
+		assert_int_equal(vxs_of(w.end[1].app.stream)->epoch, 0);
+		/* where it began it goes on */
+		w.scope = scopes[i][0];
+		world_attach(&w, true);
+		w.end[0].app.lazy = w.end[1].app.lazy = false;
+		app_read(&w.end[0].app, UINT64_MAX);
+		app_read(&w.end[1].app, UINT64_MAX);
+		assert_true(world_until(&w, apps_done));
+		assert_int_equal(w.end[1].app.got, 3000000);
+		world_end(&w);
+	}
 }
 
 static void attach__old_epoch__stale(void **state)
@@ -362,6 +394,34 @@ static void open__id_in_use__refused(void **state)
 	world_end(&w);
 }
 
+/* A refusal would say that this id is in use here, and so who else is here. */
+static void open__id_in_use_in_another_scope__another_stream(void **state)
+{
+	struct vx6_open what = {.kind = VX6_OPEN_SERVICE,
+				.flags = VX6_OPEN_RESUMABLE,
+				.name = "web"};
+	uint8_t bytes[VX6_OPEN_MAX];
+	struct vx6_stream *first;
+	struct world w;
+	size_t n;
+
+	world_start(&w, 9, 0, 0);
+	w.end[1].app.mute = true;
+	assert_ok(vx6_open_encode(&what, bytes, &n));
+	world_raw(&w, bytes, n);
+	first = w.end[1].app.stream;
+	assert_non_null(first);
+	vx6_stream_set_events(first, NULL, NULL);
+	w.end[1].app.stream = NULL;
+	w.scope = 5;
+	world_raw(&w, bytes, n);
+	assert_int_equal(w.raw_closed, 0);
+	assert_non_null(w.end[1].app.stream);
+	assert_ptr_not_equal(w.end[1].app.stream, first);
+	assert_int_equal(vx6_vxs_count(w.end[1].vxs), 2);
+	world_end(&w);
+}
+
 /* ---- limits ---- */
 
 static void keep__limit_reached__the_stream_goes_on_but_not_beyond_its_carrier(void **state)
@@ -388,6 +448,53 @@ static void keep__limit_reached__the_stream_goes_on_but_not_beyond_its_carrier(v
 	assert_true(world_until(&w, other_closed));
 	assert_false(vx6_is_ok(w.end[0].app.why));
 	world_end(&w);
+}
+
+static struct vx6_stream *open_in_scope(struct world *w, uint64_t scope)
+{
+	static const struct vx6_stream_events nobody = {.data = NULL};
+	struct vx6_open what = {.kind = VX6_OPEN_SERVICE, .name = "web"};
+	uint8_t binding[VX6_CB_BYTES];
+	struct vx6_vxs_via via = world_via(w, 0, binding);
+	struct vx6_stream *s;
+
+	via.scope = scope;
+	assert_ok(vx6_vxs_open(w->end[0].vxs, &via, &what, NULL, &nobody, NULL, &s));
+	return s;
+}
+
+static void write_zeros(struct vx6_stream *s, size_t n)
+{
+	while (n > 0) {
+		size_t cap;
+		uint8_t *to = vx6_stream_reserve(s, &cap);
+
+		if (!to)
+			return;
+		memset(to, 0, VX6_MIN(cap, n));
+		vx6_stream_commit(s, VX6_MIN(cap, n), false);
+		n -= VX6_MIN(cap, n);
+	}
+}
+
+static void keep__limit_reached_in_a_scope__streams_of_the_node_do_not_feel_it(void **state)
+{
+	for (int hidden_first = 0; hidden_first < 2; hidden_first++) {
+		struct vx6_stream *quiet, *greedy;
+		struct world w;
+
+		world_start(&w, 10, 100000, 0);
+		for (int i = 0; i < 2; i++)
+			vx6_mem_set_dead(w.end[i].t, true);
+		quiet = open_in_scope(&w, hidden_first ? 5 : 0);
+		greedy = open_in_scope(&w, hidden_first ? 0 : 5);
+		write_zeros(quiet, 20000); /* has waited the longest */
+		for (int i = 0; i < 10; i++)
+			write_zeros(greedy, 20000);
+		assert_true(vxs_of(greedy)->fixed);
+		assert_false(vxs_of(quiet)->fixed);
+		world_end(&w);
+	}
 }
 
 static bool first_bytes(struct world *w)
@@ -471,13 +578,17 @@ int main(void)
 		cmocka_unit_test(attach__every_bit_of_the_request_counts),
 		cmocka_unit_test(attach__from_another_node__unknown),
 		cmocka_unit_test(attach__recorded_on_one_session_and_replayed_on_another__unknown),
+		cmocka_unit_test(attach__in_another_scope__unknown),
 		cmocka_unit_test(attach__old_epoch__stale),
 		cmocka_unit_test(attach__impossible_offset__lost),
 		cmocka_unit_test(mac__golden_bytes),
 		cmocka_unit_test(frame__that_cannot_be__ends_the_stream),
 		cmocka_unit_test(open__id_in_use__refused),
+		cmocka_unit_test(open__id_in_use_in_another_scope__another_stream),
 		cmocka_unit_test(
 			keep__limit_reached__the_stream_goes_on_but_not_beyond_its_carrier),
+		cmocka_unit_test(
+			keep__limit_reached_in_a_scope__streams_of_the_node_do_not_feel_it),
 		cmocka_unit_test(keep__peer_is_silent__no_more_than_the_window),
 		cmocka_unit_test(ack__no_room_on_the_carrier__goes_aside),
 		cmocka_unit_test(stall__nothing_acknowledged_for_a_second__told),

@@ -141,6 +141,8 @@ static void via_of(struct world *w, int side, struct vx6_link *link, uint8_t *bi
 	via->peer = &w->end[!side].id;
 	if (side == 1 && w->poses_as)
 		via->peer = w->poses_as;
+	if (side == 1)
+		via->scope = w->scope;
 }
 
 struct vx6_vxs_via world_via(struct world *w, int side, uint8_t binding[VX6_CB_BYTES])

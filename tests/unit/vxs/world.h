@@ -41,6 +41,7 @@ struct world {
 	bool fuse_silent;
 	const struct vx6_node_id
 		*poses_as;      /* who end 0 proves to be on its next links; NULL: itself */
+	uint64_t scope;         /* what end 0 has come to on its next streams and links */
 	struct vx6_stream *raw; /* the latest carrier that a test opened itself */
 	int raw_closed;
 	uint32_t raw_code;
