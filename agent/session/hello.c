@@ -102,7 +102,7 @@ static bool put_named(struct vx6_session *s, struct vx6_hello *h,
 /* The same on a circuit, which has none: the key in use signs what only its two ends know. */
 static bool put_proven(struct vx6_session *s, struct vx6_hello *h, struct vx6_sig *proof)
 {
-	const struct vx6_identity *id = s->m->cfg.identity;
+	const struct vx6_identity *id = s->as;
 
 	h->node_id = id->id.b;
 	h->subkey_cert = id->subkey.cert_bytes;
@@ -127,7 +127,8 @@ void session_send_hello(struct vx6_session *s)
 	size_t n;
 
 	if (!s->anonymous) {
-		h.clock_ms = vx6_wall_ms();
+		/* by its clock a hidden service could be told to be on the same host as a node */
+		h.clock_ms = s->scope ? 0 : vx6_wall_ms();
 		if (s->circuit ? !put_proven(s, &h, &proof) : !put_named(s, &h, endpoint))
 			return;
 	}
@@ -170,11 +171,11 @@ static vx6_err check_key(struct vx6_session *s, const struct vx6_hello *h,
 /* The certificate must come from the master key that is the node id, and speak for the key that the link or the peer proved. */
 static vx6_err check_certificate(struct vx6_session *s, const struct vx6_hello *h, char *detail)
 {
-	/* to whom circuits of others lead is kept nowhere */
+	/* to whom circuits of others lead is kept nowhere, nor which hidden services are visited */
 	struct vx6_hwm_store reading = vx6_hwm_reading(s->m->cfg.hwm);
 	struct vx6_admit ctx = {
 		.net = &s->m->cfg.identity->net,
-		.store = s->for_others ? &reading : s->m->cfg.hwm,
+		.store = s->for_others || s->hidden ? &reading : s->m->cfg.hwm,
 		.now_s = vx6_wall_s(),
 	};
 	struct vx6_subkey_cert cert;
@@ -218,7 +219,7 @@ static void tell_own_key(const struct vx6_session *s)
 {
 	struct vx6_link_info info;
 
-	if (s->circuit || s->initiator || !s->m->cfg.events->own_key || is_dialed_by_us(s))
+	if (s->initiator || !s->m->cfg.events->own_key || is_dialed_by_us(s))
 		return;
 	vx6_link_info(s->link, &info);
 	s->m->cfg.events->own_key(s->m->cfg.user, &info.remote);
@@ -229,7 +230,8 @@ static vx6_err take_named(struct vx6_session *s, const struct vx6_hello *h, char
 	int64_t skew = 0;
 
 	memcpy(s->node.b, h->node_id, sizeof s->node.b);
-	if (vx6_node_id_eq(&s->node, &s->m->cfg.identity->id) &&
+	/* not on circuits: the time that it takes would tell whoever names one node after the other which it is */
+	if (!s->circuit && vx6_node_id_eq(&s->node, &s->m->cfg.identity->id) &&
 	    vx6_is_ok(check_certificate(s, h, detail)))
 		tell_own_key(s);
 	VX6_TRY(check_node(s, detail));
@@ -265,6 +267,11 @@ vx6_err session_take_hello(struct vx6_session *s, const uint8_t *body, size_t n,
 	if (s->circuit && !(s->features & VX6_FEAT_RESUME)) {
 		snprintf(detail, VX6_DIAL_DETAIL_MAX, "peer has no resumable streams");
 		return VX6_ERR(UNSUPPORTED);
+	}
+	/* what is known here of the one named would show in the answer: whether it is this very node, or one that has dealt with it */
+	if (s->scope && h.role != VX6_ROLE_ANON) {
+		snprintf(detail, VX6_DIAL_DETAIL_MAX, "a hidden service takes nobody by name");
+		return VX6_ERR(WRONG_PEER);
 	}
 	if (h.role != VX6_ROLE_ANON) {
 		VX6_TRY(take_named(s, &h, detail));

@@ -67,6 +67,12 @@ static const struct vx6_stream_events orphan_events = {
 	.closed = orphan_closed,
 };
 
+static void orphan_reset(struct vx6_stream *stream, uint16_t code)
+{
+	vx6_stream_set_events(stream, &orphan_events, NULL);
+	vx6_stream_reset(stream, code);
+}
+
 /* The part of @p iov behind its first @p skip bytes. @param out room for n entries @return entries used */
 static int iov_skip(struct iovec *out, const struct iovec *iov, int n, size_t skip)
 {
@@ -286,20 +292,13 @@ static void arrival_free(struct arrival *a)
 
 static void arrival_refuse(struct arrival *a, uint16_t code)
 {
-	vx6_stream_set_events(a->stream, &orphan_events, NULL);
-	vx6_stream_reset(a->stream, code);
+	orphan_reset(a->stream, code);
 	arrival_free(a);
 }
 
 static void on_arrival_timeout(struct vx6_timer *timer)
 {
 	arrival_refuse(timer->user, VX6_CODE_TIMEOUT);
-}
-
-static void orphan_reset(struct vx6_stream *stream, uint16_t code)
-{
-	vx6_stream_set_events(stream, &orphan_events, NULL);
-	vx6_stream_reset(stream, code);
 }
 
 /* A resumable stream is handed over first, so that its receiver has set its events when the bytes behind OPEN are unpacked. */
@@ -411,9 +410,13 @@ void arrival_begin(struct vx6_session *s, struct vx6_stream *stream)
 {
 	struct arrival *a;
 
+	/* where we are nobody there is nothing to be had from us: by our services, or by a stream that it has with us elsewhere, the peer would know us */
+	if (s->anonymous) {
+		orphan_reset(stream, VX6_CODE_STREAM_REFUSED);
+		return;
+	}
 	if (s->arrivals_n >= ARRIVALS_MAX) {
-		vx6_stream_set_events(stream, &orphan_events, NULL);
-		vx6_stream_reset(stream, VX6_CODE_LIMIT);
+		orphan_reset(stream, VX6_CODE_LIMIT);
 		return;
 	}
 	a = vx6_zalloc(sizeof *a);

@@ -162,8 +162,9 @@ void session_hello_done(struct vx6_session *s)
 	vx6_link_info(s->link, &info);
 	if (!s->for_others)
 		VX6_DEBUG("session", "up with %s at %s via %s",
-			  s->has_node ? vx6_node_id_format_short(&s->node, id)
-				      : "an anonymous peer",
+			  s->hidden     ? "a hidden service"
+			  : s->has_node ? vx6_node_id_format_short(&s->node, id)
+					: "an anonymous peer",
 			  where(s, &info, &buf), info.transport);
 	/* one in which we are nobody is neither a second way to the node nor a copy of the first */
 	if (s->has_node && (s->circuit || !s->anonymous))

@@ -46,7 +46,7 @@ struct vx6_sessions_events {
 	/** The peer asks for the record @p tag; within its budget. Optional. */
 	void (*get)(void *user, struct vx6_session *s, uint64_t tag);
 	/**
-	 * The peer opens a stream. The receiver sets the stream's events at once and answers with vx6_session_answer() when it knows.
+	 * The peer opens a stream; never on a session that we dialled without saying who we are. The receiver sets the stream's events at once and answers with vx6_session_answer() when it knows.
 	 * @param rest  application bytes that came along, to be taken and consumed like those of `data`; borrowed
 	 */
 	void (*incoming)(void *user, struct vx6_session *s, struct vx6_stream *stream,

@@ -502,11 +502,22 @@ void vx6_sessions_each_circuit(struct vx6_sessions *m,
 	each(m, true, fn, user);
 }
 
+/*
+ * That this node goes says its relay info, too: where nobody knows which node it is that would be a hint, given to the millisecond. Such a session
+ * ends with its circuit.
+ */
+static bool ends_unannounced(const struct vx6_session *s)
+{
+	return s->circuit && (s->scope || s->anonymous);
+}
+
 static void drain_one(struct vx6_session *s, void *user)
 {
 	(void)user;
-	control_goaway(s, VX6_ERR(DRAINING));
-	vx6_link_drain(s->link);
+	if (!ends_unannounced(s)) {
+		control_goaway(s, VX6_ERR(DRAINING));
+		vx6_link_drain(s->link);
+	}
 	if (s->state == SESSION_UP)
 		s->state = SESSION_DRAIN;
 }

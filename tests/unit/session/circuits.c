@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "base/util.h"
 #include "circuits.h"
 #include "transport/mem/mem.h"
 
@@ -41,8 +42,17 @@ static const struct vx6_adopt_events adopt_events = {.up = on_up, .down = on_dow
 
 static void raw_data(struct vx6_stream *s, const struct iovec *iov, int n, bool fin, void *user)
 {
-	for (int i = 0; i < n; i++)
+	struct circuit *c = user;
+
+	for (int i = 0; i < n; i++) {
+		size_t part = VX6_MIN(iov[i].iov_len, sizeof c->heard - c->heard_n);
+
+		if (s == c->control) {
+			memcpy(c->heard + c->heard_n, iov[i].iov_base, part);
+			c->heard_n += part;
+		}
 		vx6_stream_consume(s, iov[i].iov_len);
+	}
 }
 
 static void raw_writable(struct vx6_stream *s, void *user)
@@ -133,7 +143,7 @@ void circuit_adopt(struct circuit *c, struct vx6_adopt how)
 
 static void on_accept(struct vx6_listener *l, struct vx6_link *link, void *user)
 {
-	take(user, SERVER, link, (struct vx6_adopt){.initiator = false});
+	take(user, SERVER, link, ((struct circuit *)user)->accept);
 }
 
 static const struct vx6_accept_events accept_events = {.accept = on_accept};

@@ -22,7 +22,10 @@ struct circuit {
 	uint8_t hello[4096];
 	size_t hello_n;
 	struct vx6_stream *control; /* of the raw end */
+	uint8_t heard[4096];        /* what came on it */
+	size_t heard_n;
 	int raw_closed;
+	struct vx6_adopt accept; /* how the server adopts: as whom, for what */
 	/* optional: a raw client's link is up, and nothing has happened on it yet */
 	void (*at_up)(struct circuit *c);
 };
