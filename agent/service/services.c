@@ -84,6 +84,9 @@ vx6_err vx6_services_check(const struct vx6_services *s, const struct vx6_servic
 	if (!vx6_label_is_valid(spec->name, strnlen(spec->name, sizeof spec->name)) ||
 	    spec->allow_n > VX6_ALLOW_MAX)
 		return VX6_ERR(INVALID);
+	/* whoever comes to a hidden service has no node id there: it has clients of its own */
+	if (spec->visibility == VX6_VISIBILITY_HIDDEN && spec->access != VX6_ACCESS_ANY)
+		return VX6_ERR(INVALID);
 	if (to->family == VX6_ADDR_UNIX)
 		return to->path[0] == '/' ? VX6_OK : VX6_ERR(INVALID);
 	if (to->family != VX6_ADDR_IP || to->port == 0 || vx6_addr_is_multicast(to))
@@ -115,6 +118,10 @@ vx6_err vx6_services_put(struct vx6_services *s, const char *id,
 	vx6_service_spec_copy(&copy, spec);
 	vx6_service_spec_fini(&svc->spec);
 	svc->spec = copy;
+	if (spec->visibility != VX6_VISIBILITY_HIDDEN)
+		svc->scope = 0;
+	else if (!svc->scope)
+		svc->scope = ++s->last_scope;
 	return VX6_OK;
 }
 
@@ -187,31 +194,11 @@ static bool is_allowed(const struct vx6_service_spec *spec, const struct vx6_nod
 	return false;
 }
 
-uint64_t vx6_services_scope(const struct vx6_services *s, const char *id)
+/* @param svc NULL: none that the peer may know of */
+static void take(struct vx6_services *s, struct service *svc, struct vx6_stream *stream,
+		 const struct vx6_node_id *peer, const struct vx6_open *what,
+		 const struct iovec *rest, int rest_n, bool fin)
 {
-	(void)s;
-	(void)id;
-	return 0;
-}
-
-void vx6_services_incoming_hidden(struct vx6_services *s, uint64_t scope, struct vx6_stream *stream,
-				  const struct vx6_open *what, const struct iovec *rest, int rest_n,
-				  bool fin)
-{
-	(void)s;
-	(void)scope;
-	(void)what;
-	(void)rest;
-	(void)rest_n;
-	(void)fin;
-	service_refuse(stream, VX6_ERR(SERVICE_UNKNOWN));
-}
-
-void vx6_services_incoming(struct vx6_services *s, struct vx6_stream *stream,
-			   const struct vx6_node_id *peer, const struct vx6_open *what,
-			   const struct iovec *rest, int rest_n, bool fin)
-{
-	struct service *svc = find_name(s, what->name);
 	const char *detail = NULL;
 	vx6_err err = VX6_OK;
 
@@ -232,4 +219,44 @@ void vx6_services_incoming(struct vx6_services *s, struct vx6_stream *stream,
 		return;
 	}
 	service_conn_begin(svc, stream, peer, rest, rest_n, fin);
+}
+
+void vx6_services_incoming(struct vx6_services *s, struct vx6_stream *stream,
+			   const struct vx6_node_id *peer, const struct vx6_open *what,
+			   const struct iovec *rest, int rest_n, bool fin)
+{
+	struct service *svc = find_name(s, what->name);
+
+	/* from here on as if there were none */
+	if (svc && svc->scope)
+		svc = NULL;
+	take(s, svc, stream, peer, what, rest, rest_n, fin);
+}
+
+uint64_t vx6_services_scope(const struct vx6_services *s, const char *id)
+{
+	const struct service *svc = find_id(s, id);
+
+	return svc ? svc->scope : 0;
+}
+
+static struct service *find_scope(const struct vx6_services *s, uint64_t scope)
+{
+	VX6_LIST_EACH(node, &s->list)
+	{
+		struct service *svc = VX6_CONTAINER_OF(node, struct service, node);
+
+		if (svc->scope == scope)
+			return svc;
+	}
+	return NULL;
+}
+
+void vx6_services_incoming_hidden(struct vx6_services *s, uint64_t scope, struct vx6_stream *stream,
+				  const struct vx6_open *what, const struct iovec *rest, int rest_n,
+				  bool fin)
+{
+	bool is_it = scope != 0 && strcmp(what->name, VX6_OPEN_HIDDEN) == 0;
+
+	take(s, is_it ? find_scope(s, scope) : NULL, stream, NULL, what, rest, rest_n, fin);
 }

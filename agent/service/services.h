@@ -53,7 +53,7 @@ struct vx6_services *vx6_services_new(const struct vx6_services_config *cfg);
 /** Resets every connection and frees. Accepts NULL. */
 void vx6_services_free(struct vx6_services *s);
 
-/** Whether @p spec may be published: @return VX6_OK | INVALID (name, target, too many allowed) | NOT_LOOPBACK */
+/** Whether @p spec may be published: @return VX6_OK | INVALID (name, target, too many allowed, hidden with a list) | NOT_LOOPBACK */
 VX6_RES vx6_services_check(const struct vx6_services *s, const struct vx6_service_spec *spec);
 
 /**
@@ -78,13 +78,10 @@ void vx6_services_incoming(struct vx6_services *s, struct vx6_stream *stream,
 			   const struct vx6_node_id *peer, const struct vx6_open *what,
 			   const struct iovec *rest, int rest_n, bool fin);
 
-/** What OPEN calls the one service of a session that leads to a hidden one: what it is called here is nobody's business. */
-#define VX6_SERVICE_HIDDEN_LABEL "hidden"
-
 /** The scope (vx6_adopt.scope) of the hidden service @p id: a number that no other service of this process gets. 0: there is no such hidden service */
 uint64_t vx6_services_scope(const struct vx6_services *s, const char *id);
 /**
- * As vx6_services_incoming(), on a session of @p scope, which is not 0: the service of that scope is there as VX6_SERVICE_HIDDEN_LABEL, and no
+ * As vx6_services_incoming(), on a session of @p scope, which is not 0: the service of that scope is there as VX6_OPEN_HIDDEN, and no
  * other is.
  */
 void vx6_services_incoming_hidden(struct vx6_services *s, uint64_t scope, struct vx6_stream *stream,

@@ -22,6 +22,7 @@ struct service {
 	struct vx6_list node;
 	struct vx6_services *table;
 	char id[SERVICE_ID_MAX];
+	uint64_t scope; /* 0: it is not hidden */
 	struct vx6_service_spec spec;
 	struct vx6_flow_stats stats;
 	struct vx6_list conns;
@@ -32,6 +33,7 @@ struct vx6_services {
 	struct vx6_services_config cfg;
 	struct vx6_list list;
 	size_t n;
+	uint64_t last_scope;
 	rlim_t fd_end;             /* descriptors from here on are not for connections of peers */
 	struct vx6_ratelimit loud; /* for names that are not published */
 };

@@ -16,7 +16,7 @@ enum { VX6_ALLOW_MAX = 256, VX6_FORWARD_NAME_MAX = 64 };
 
 enum vx6_access { VX6_ACCESS_ANY, VX6_ACCESS_LIST };
 
-/** Who hears that the service exists; who may connect is another matter. */
+/** Who hears that the service exists; who may connect is another matter. The numbers are stored. */
 enum vx6_visibility {
 	VX6_VISIBILITY_PUBLIC,  /* everybody, when everybody may connect; else those who may */
 	VX6_VISIBILITY_PRIVATE, /* nobody but through a catalog, or by word of mouth */

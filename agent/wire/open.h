@@ -41,6 +41,9 @@ enum vx6_open_flag {
 	VX6_OPEN_RESUMABLE = 1, /* kind SERVICE: frames of schemas/wire/vxs.md follow, both ways */
 };
 
+/** What every hidden service is called on the circuits that lead to it: its name where it lives is nobody's business. */
+#define VX6_OPEN_HIDDEN "hidden"
+
 /** Of whom to ask, and where that node listens. */
 struct vx6_open_via {
 	uint8_t node[32], ip[16];

@@ -31,6 +31,7 @@ static struct rig rig;
 static struct vx6_services *services;
 static struct vx6_open asked;
 static const struct vx6_node_id *asker;
+static uint64_t asked_scope;
 static const char *along; /* bytes behind OPEN */
 static struct caller caller;
 static const struct vx6_node_id alice = {{1}}, bob = {{2}};
@@ -67,7 +68,11 @@ static void on_first_data(struct vx6_stream *s, const struct iovec *iov, int n, 
 
 	assert_int_equal(n, 1);
 	vx6_stream_consume(s, 1);
-	vx6_services_incoming(services, s, asker, &asked, &rest, rest.iov_len ? 1 : 0, fin);
+	if (asked_scope)
+		vx6_services_incoming_hidden(services, asked_scope, s, &asked, &rest,
+					     rest.iov_len ? 1 : 0, fin);
+	else
+		vx6_services_incoming(services, s, asker, &asked, &rest, rest.iov_len ? 1 : 0, fin);
 }
 
 static void on_stream(struct vx6_link *link, struct vx6_stream *s, void *user)
@@ -104,6 +109,7 @@ static int start(void **state)
 	recoveries = 0;
 	along = "";
 	asker = NULL;
+	asked_scope = 0;
 	rig_start(&rig, &vx6_transport_mem, NULL, NULL);
 	rig_connect(&rig);
 	vx6_link_set_events(rig.b.link, &far_link, NULL);
@@ -429,6 +435,93 @@ static void failed__flood__is_told_a_few_times(void **state)
 	assert_in_range(failures.n, 1, 10);
 }
 
+/* ---- hidden ---- */
+
+static struct vx6_service_spec hidden_at(const char *name, uint16_t port)
+{
+	struct vx6_service_spec spec = spec_at(name, "127.0.0.1:1", port);
+
+	spec.visibility = VX6_VISIBILITY_HIDDEN;
+	return spec;
+}
+
+static void hidden__asked_by_its_name__as_if_there_were_none(void **state)
+{
+	uint16_t port;
+	int listener = tcp_listener(&port);
+	struct vx6_service_spec spec = hidden_at("web", port);
+
+	assert_true(vx6_is_ok(vx6_services_put(services, "svc_1", &spec)));
+	assert_refused("web", &alice, VX6_CODE_SERVICE_UNKNOWN);
+	assert_string_equal(failures.id, "");
+	assert_refused("web", NULL, VX6_CODE_SERVICE_UNKNOWN);
+	assert_refused("hidden", &alice, VX6_CODE_SERVICE_UNKNOWN);
+	assert_int_equal(vx6_services_stats(services, "svc_1")->refused, 0);
+	assert_int_equal(accept4(listener, NULL, NULL, SOCK_NONBLOCK), -1);
+	close(listener);
+}
+
+static void assert_served(int listener)
+{
+	call(&caller, "hidden", NULL);
+	assert_true(rig_until(&rig, is_answered, &caller, 2000));
+	assert_false(caller.closed);
+	close(accept_one(listener));
+}
+
+static void hidden__in_its_scope__it_alone_is_there(void **state)
+{
+	uint16_t port, plain_port;
+	int listener = tcp_listener(&port), plain_listener = tcp_listener(&plain_port);
+	struct vx6_service_spec spec = hidden_at("web", port), other = hidden_at("ghost", port),
+				plain = spec_at("hidden", "127.0.0.1:1", plain_port);
+	uint64_t scope;
+
+	assert_true(vx6_is_ok(vx6_services_put(services, "svc_0", &plain)));
+	assert_true(vx6_is_ok(vx6_services_put(services, "svc_1", &spec)));
+	assert_true(vx6_is_ok(vx6_services_put(services, "svc_2", &other)));
+	scope = vx6_services_scope(services, "svc_1");
+	assert_int_not_equal(scope, 0);
+	assert_int_not_equal(vx6_services_scope(services, "svc_2"), scope);
+	assert_int_equal(vx6_services_scope(services, "svc_0"), 0);
+	assert_int_equal(vx6_services_scope(services, "svc_9"), 0);
+	asked_scope = scope;
+	assert_served(listener);
+	assert_refused("web", NULL, VX6_CODE_SERVICE_UNKNOWN);
+	assert_refused("ghost", NULL, VX6_CODE_SERVICE_UNKNOWN);
+	asked_scope = scope + 100;
+	assert_refused("hidden", NULL, VX6_CODE_SERVICE_UNKNOWN);
+	assert_int_equal(accept4(plain_listener, NULL, NULL, SOCK_NONBLOCK), -1);
+	close(listener);
+	close(plain_listener);
+}
+
+/* Sessions of before must not lead to what the service is afterwards. */
+static void hidden__no_more_or_anew__another_scope(void **state)
+{
+	struct vx6_service_spec spec = hidden_at("web", 1),
+				plain = spec_at("web", "127.0.0.1:1", 0);
+	uint64_t scope;
+
+	assert_true(vx6_is_ok(vx6_services_put(services, "svc_1", &spec)));
+	scope = vx6_services_scope(services, "svc_1");
+	spec.enabled = false;
+	assert_true(vx6_is_ok(vx6_services_put(services, "svc_1", &spec)));
+	assert_int_equal(vx6_services_scope(services, "svc_1"), scope);
+	asked_scope = scope;
+	assert_refused("hidden", NULL, VX6_CODE_SERVICE_UNKNOWN);
+	assert_true(vx6_is_ok(vx6_services_put(services, "svc_1", &plain)));
+	assert_int_equal(vx6_services_scope(services, "svc_1"), 0);
+	assert_refused("hidden", NULL, VX6_CODE_SERVICE_UNKNOWN);
+	spec.enabled = true;
+	assert_true(vx6_is_ok(vx6_services_put(services, "svc_1", &spec)));
+	assert_int_not_equal(vx6_services_scope(services, "svc_1"), scope);
+	assert_refused("hidden", NULL, VX6_CODE_SERVICE_UNKNOWN);
+	assert_true(vx6_is_ok(vx6_services_delete(services, "svc_1")));
+	assert_true(vx6_is_ok(vx6_services_put(services, "svc_1", &spec)));
+	assert_true(vx6_services_scope(services, "svc_1") > scope + 1);
+}
+
 static void put__bad_specs__are_refused(void **state)
 {
 	struct vx6_service_spec spec = spec_at("web", "192.0.2.1:80", 0), other;
@@ -446,6 +539,10 @@ static void put__bad_specs__are_refused(void **state)
 	assert_int_equal(vx6_services_put(services, "svc_2", &other).code, VX6_E_EXISTS);
 	assert_true(vx6_is_ok(vx6_services_put(services, "svc_1", &other)));
 	assert_null(vx6_services_stats(services, "svc_2"));
+	/* nobody who comes to a hidden service has an id that could be on its list */
+	other = hidden_at("ghost", 81);
+	other.access = VX6_ACCESS_LIST;
+	assert_int_equal(vx6_services_put(services, "svc_2", &other).code, VX6_E_INVALID);
 }
 
 int main(void)
@@ -470,6 +567,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(incoming__too_many__refused_and_room_comes_back,
 						start, stop),
 		cmocka_unit_test_setup_teardown(failed__flood__is_told_a_few_times, start, stop),
+		cmocka_unit_test_setup_teardown(hidden__asked_by_its_name__as_if_there_were_none,
+						start, stop),
+		cmocka_unit_test_setup_teardown(hidden__in_its_scope__it_alone_is_there, start,
+						stop),
+		cmocka_unit_test_setup_teardown(hidden__no_more_or_anew__another_scope, start,
+						stop),
 		cmocka_unit_test_setup_teardown(put__bad_specs__are_refused, start, stop),
 	};
 
