@@ -63,14 +63,16 @@ static bool service_row(sqlite3_stmt *stmt, void *item)
 {
 	struct vx6_stored_service *s = item;
 	size_t n = (size_t)sqlite3_column_bytes(stmt, 10);
+	uint64_t visibility = u64_at(stmt, 11);
 
-	if (!meta_at(stmt, &s->meta) || !copy_at(stmt, 6, s->spec.name, sizeof s->spec.name) ||
+	if (visibility > VX6_VISIBILITY_HIDDEN || !meta_at(stmt, &s->meta) ||
+	    !copy_at(stmt, 6, s->spec.name, sizeof s->spec.name) ||
 	    !addr_at(stmt, 7, &s->spec.target) || n % sizeof *s->spec.allow != 0 ||
 	    n / sizeof *s->spec.allow > VX6_ALLOW_MAX)
 		return false;
 	s->spec.enabled = u64_at(stmt, 8) != 0;
 	s->spec.access = u64_at(stmt, 9) ? VX6_ACCESS_LIST : VX6_ACCESS_ANY;
-	s->spec.visibility = u64_at(stmt, 11) ? VX6_VISIBILITY_PRIVATE : VX6_VISIBILITY_PUBLIC;
+	s->spec.visibility = (enum vx6_visibility)visibility;
 	s->spec.allow_n = n / sizeof *s->spec.allow;
 	if (n) {
 		s->spec.allow = vx6_realloc_array(NULL, s->spec.allow_n, sizeof *s->spec.allow);
@@ -94,6 +96,9 @@ static bool to_node_at(sqlite3_stmt *stmt, int column, struct vx6_target *to)
 
 	if (!copy_at(stmt, column, text, sizeof text))
 		return false;
+	to->is_hidden = text[0] == '~';
+	if (to->is_hidden)
+		return vx6_strlcpy(to->node, text + 1, sizeof to->node) < sizeof to->node;
 	if (text[0] == '@')
 		return vx6_strlcpy(to->catalog, text + 1, sizeof to->catalog) < sizeof to->catalog;
 	return vx6_strlcpy(to->node, text, sizeof to->node) < sizeof to->node;

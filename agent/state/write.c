@@ -144,17 +144,19 @@ void vx6_write_put_service(struct vx6_write *w, const struct vx6_meta *meta,
 	put_int(op, spec->enabled);
 	put_int(op, spec->access == VX6_ACCESS_LIST);
 	put_bytes(w, op, STATE_BLOB, spec->allow, spec->allow_n * sizeof *spec->allow);
-	put_int(op, spec->visibility == VX6_VISIBILITY_PRIVATE);
+	put_int(op, spec->visibility);
 }
 
-/* A node's name, or '@' and that of a catalog. */
+/* A node's name, or '@' and that of a catalog, or '~' and the alias of a hidden service, which may be empty. */
 static void put_to_node(struct vx6_write *w, struct state_op *op, const struct vx6_target *to)
 {
-	char text[VX6_LABEL_TEXT + 1];
+	char text[VX6_LABEL_TEXT + 1] = "";
+	bool marked = to->is_hidden || to->catalog[0];
 
-	vx6_strlcpy(text, "@", sizeof text);
-	vx6_strlcpy(text + 1, to->catalog, sizeof text - 1);
-	put_text(w, op, to->catalog[0] ? text : to->node);
+	if (marked)
+		text[0] = to->is_hidden ? '~' : '@';
+	vx6_strlcpy(text + marked, to->catalog[0] ? to->catalog : to->node, sizeof text - marked);
+	put_text(w, op, text);
 }
 
 void vx6_write_put_forward(struct vx6_write *w, const struct vx6_meta *meta,

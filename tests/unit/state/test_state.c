@@ -61,13 +61,19 @@ static void load__everything_put__comes_back(void **state)
 	struct vx6_forward_spec fwd2 = {.name = "g",
 					.enabled = true,
 					.to = {.service = "db", .has_node_id = true}};
+	struct vx6_forward_spec fwd3 = {.name = "h", .to = {.node = "ghost", .is_hidden = true}};
+	struct vx6_forward_spec fwd4 = {
+		.name = "i", .to = {.is_hidden = true, .has_node_id = true, .node_id = ids[1]}};
+	struct vx6_service_spec svc2 = {.name = "ghost", .visibility = VX6_VISIBILITY_HIDDEN};
 	struct vx6_peer_spec peer = {.name = "bob",
 				     .addrs_n = 2,
 				     .has_node_id = true,
 				     .enabled = true,
 				     .node_id = ids[1]};
 	struct vx6_meta s1 = dir_meta("svc_1", 3), f1 = dir_meta("fwd_1", 1),
-			f2 = dir_meta("fwd_2", 7), p1 = dir_meta("peer_1", 1);
+			f2 = dir_meta("fwd_2", 7), f3 = dir_meta("fwd_3", 1),
+			f4 = dir_meta("fwd_4", 1), s2 = dir_meta("svc_2", 1),
+			p1 = dir_meta("peer_1", 1);
 	struct vx6_name_binding pin = {.kind = VX6_BINDING_PIN,
 				       .name = "carol",
 				       .node = ids[0],
@@ -90,6 +96,8 @@ static void load__everything_put__comes_back(void **state)
 	assert_true(vx6_is_ok(vx6_addr_parse("[fd00::1]:4242", &fwd2.to.address)));
 	assert_true(vx6_is_ok(vx6_addr_parse("[fd00::2]:4242", &peer.addrs[0])));
 	assert_true(vx6_is_ok(vx6_addr_parse("192.0.2.1:4242", &peer.addrs[1])));
+	fwd3.listen = fwd4.listen = fwd.listen;
+	svc2.target = svc.target;
 	fwd2.to.node_id = ids[0];
 	fwd2.to.transport = VX6_TRANSPORT_TCP_ONLY;
 	fwd.to.route = (struct vx6_routing){.via = VX6_ROUTE_RELAY,
@@ -102,6 +110,9 @@ static void load__everything_put__comes_back(void **state)
 	vx6_write_put_service(w, &s1, &svc);
 	vx6_write_put_forward(w, &f1, &fwd);
 	vx6_write_put_forward(w, &f2, &fwd2);
+	vx6_write_put_forward(w, &f3, &fwd3);
+	vx6_write_put_forward(w, &f4, &fwd4);
+	vx6_write_put_service(w, &s2, &svc2);
 	vx6_write_put_peer(w, &p1, &peer);
 	vx6_write_put_name(w, &pin);
 	vx6_write_put_name(w, &pet);
@@ -116,7 +127,8 @@ static void load__everything_put__comes_back(void **state)
 	assert_int_equal(img.node.generation, 9);
 	assert_int_equal(img.node.updated_ms, UINT64_C(1) << 40);
 	assert_true(vx6_relaying_eq(&img.node.relay, &node.relay));
-	assert_int_equal(img.services_n, 1);
+	assert_int_equal(img.services_n, 2);
+	assert_int_equal(img.services[1].spec.visibility, VX6_VISIBILITY_HIDDEN);
 	assert_string_equal(img.services[0].meta.id, "svc_1");
 	assert_string_equal(img.services[0].meta.labels, "{\"a\":\"b\"}");
 	assert_string_equal(img.services[0].meta.managed_by, "api");
@@ -127,7 +139,13 @@ static void load__everything_put__comes_back(void **state)
 	assert_int_equal(img.services[0].spec.allow_n, 2);
 	assert_memory_equal(img.services[0].spec.allow, ids, sizeof ids);
 	assert_true(vx6_addr_eq(&img.services[0].spec.target, &svc.target));
-	assert_int_equal(img.forwards_n, 2);
+	assert_int_equal(img.forwards_n, 4);
+	assert_false(img.forwards[0].spec.to.is_hidden || img.forwards[1].spec.to.is_hidden);
+	assert_true(img.forwards[2].spec.to.is_hidden && img.forwards[3].spec.to.is_hidden);
+	assert_string_equal(img.forwards[2].spec.to.node, "ghost");
+	assert_false(img.forwards[2].spec.to.has_node_id);
+	assert_string_equal(img.forwards[3].spec.to.node, "");
+	assert_true(vx6_node_id_eq(&img.forwards[3].spec.to.node_id, &ids[1]));
 	assert_string_equal(img.forwards[0].spec.to.node, "alice");
 	assert_false(img.forwards[0].spec.to.has_node_id);
 	assert_int_equal(img.forwards[0].spec.to.address.family, VX6_ADDR_NONE);
