@@ -6,6 +6,8 @@
  *                                \-> no address, or none that answers: the DHT is asked afresh, once -> way
  *                          -> circuit (at once where the route says so; else when dialling takes long, or has failed) -> OPEN sent -> answer
  *
+ * A hidden service is neither resolved nor dialled: its key is the target of a hidden route.
+ *
  * Whichever way is there first is taken. A dial that a circuit has overtaken goes on: once its session is up, streams that may move to it.
  *
  * An attempt without an answer for PATIENCE_MS has its session probed, so that a peer that died silently is found out in seconds; after
@@ -255,10 +257,11 @@ static void on_circuit(void *user, vx6_err err, struct vx6_session *s, const cha
 		return; /* a dial is still under way */
 	if (!r->routes.direct || !r->detail[0])
 		vx6_strlcpy(r->detail, detail, sizeof r->detail);
-	fail_later(r,
-		   r->routes.direct || err.code == VX6_E_UNREACHABLE || err.code == VX6_E_NOT_FOUND
-			   ? VX6_ERR(PEER_UNREACHABLE)
-			   : err);
+	/* why a hidden service cannot be reached is said as it is: it tells a wrong key from an owner who is away */
+	if (!r->to.is_hidden &&
+	    (r->routes.direct || err.code == VX6_E_UNREACHABLE || err.code == VX6_E_NOT_FOUND))
+		err = VX6_ERR(PEER_UNREACHABLE);
+	fail_later(r, err);
 }
 
 static void start_circuit(struct vx6_reaching *r)
@@ -296,6 +299,8 @@ static bool find_routes(struct vx6_reaching *r)
 	}
 	if (r->routes.direct || r->routes.route)
 		return true;
+	if (r->to.is_hidden && err.code == VX6_E_UNREACHABLE)
+		why = "hidden services cannot be reached from here";
 	r->err = err.code == VX6_E_UNREACHABLE ? VX6_ERR(PEER_UNREACHABLE) : err;
 	vx6_strlcpy(r->detail, why, sizeof r->detail);
 	return false;
@@ -374,7 +379,10 @@ static void on_timer(struct vx6_timer *timer)
 	vx6_opening_cancel(r->opening);
 	r->opening = NULL;
 	r->err = VX6_ERR(TIMEOUT);
-	vx6_strlcpy(r->detail, "the service's node did not answer in time", sizeof r->detail);
+	vx6_strlcpy(r->detail,
+		    r->to.is_hidden ? "the hidden service did not answer in time"
+				    : "the service's node did not answer in time",
+		    sizeof r->detail);
 	give_up(r);
 }
 

@@ -4,6 +4,8 @@
  */
 #include "discovery/reach_internal.h"
 
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "base/util.h"
 #include "discovery/known.h"
@@ -51,6 +53,36 @@ static void on_who(void *user, const struct vx6_resolution *res)
 	reach_resolved(r, err);
 }
 
+/* Nobody is asked who or where a hidden service is; it is reached over circuits that meet those of its owner, and in no other way. */
+static vx6_err who_is_hidden(struct vx6_reaching *r)
+{
+	const struct vx6_reach_config *cfg = &r->reach->cfg;
+	struct vx6_hidden_alias known = {.service = r->to.node_id};
+	struct vx6_routing *how = &r->to.route;
+
+	if (how->via == VX6_ROUTE_DIRECT) {
+		vx6_strlcpy(r->detail, "a hidden service is reached through relays only",
+			    sizeof r->detail);
+		return VX6_ERR(INVALID);
+	}
+	if (!r->to.has_node_id &&
+	    (!cfg->hidden_alias || !cfg->hidden_alias(cfg->user, r->to.node, &known))) {
+		snprintf(r->detail, sizeof r->detail,
+			 "no hidden service is called %s here: accept an invite to it, or name its "
+			 "key",
+			 r->to.node);
+		return VX6_ERR(PEER_UNKNOWN);
+	}
+	r->has_node = true;
+	r->id = known.service;
+	vx6_strlcpy(r->service, VX6_OPEN_HIDDEN, sizeof r->service);
+	how->via = VX6_ROUTE_RELAY;
+	how->anonymous = how->hidden = true;
+	if (!how->hops && !how->nodes_n)
+		how->hops = known.fast ? VX6_ROUTE_HOPS_HIDDEN_MIN : VX6_ROUTE_HOPS_RELAY;
+	return VX6_OK;
+}
+
 vx6_err reach_who(struct vx6_reaching *r)
 {
 	const struct vx6_resolve_ask ask = {.target = r->to, .anonymous = r->to.route.anonymous};
@@ -58,6 +90,8 @@ vx6_err reach_who(struct vx6_reaching *r)
 	struct vx6_resolution res;
 	vx6_err err;
 
+	if (r->to.is_hidden)
+		return who_is_hidden(r);
 	if (r->to.address.family != VX6_ADDR_NONE) {
 		r->has_node = r->to.has_node_id;
 		r->id = r->to.node_id;
@@ -94,7 +128,7 @@ bool reach_ask_where(struct vx6_reaching *r)
 		.anonymous = r->to.route.anonymous,
 	};
 
-	if (!r->has_node || r->asked || r->to.address.family != VX6_ADDR_NONE)
+	if (!r->has_node || r->asked || r->to.is_hidden || r->to.address.family != VX6_ADDR_NONE)
 		return false;
 	r->asked = true;
 	ask.target.has_node_id = true;

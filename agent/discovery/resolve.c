@@ -465,6 +465,7 @@ static struct job *job_find(struct vx6_resolver *r, const struct vx6_resolve_ask
 		    a->want_service != ask->want_service || a->want_relay != ask->want_relay ||
 		    a->anonymous != ask->anonymous ||
 		    a->target.has_node_id != ask->target.has_node_id ||
+		    a->target.is_hidden != ask->target.is_hidden ||
 		    strcmp(a->target.node, ask->target.node) != 0 ||
 		    strcmp(a->target.catalog, ask->target.catalog) != 0)
 			continue;

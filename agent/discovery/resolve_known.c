@@ -308,6 +308,13 @@ vx6_err vx6_resolve_known(struct vx6_resolver *r, const struct vx6_resolve_ask *
 
 	memset(out, 0, sizeof *out);
 	out->from_registry = true;
+	/* its key must be on no wire */
+	if (ask->target.is_hidden) {
+		out->err = VX6_ERR(INVALID);
+		vx6_strlcpy(out->detail, "a hidden service is not looked up by its name or key",
+			    sizeof out->detail);
+		return out->err;
+	}
 	if (ask->anonymous && r->cfg.hide)
 		r->cfg.hide(r->cfg.user);
 	if (!resolve_users_word(r, ask, out)) {

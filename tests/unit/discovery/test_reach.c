@@ -32,9 +32,16 @@ static struct attempt {
 	struct vx6_stream *early;
 	int outcomes;
 	vx6_err err;
+	char how[VX6_DIAL_DETAIL_MAX];
 } attempt[ATTEMPTS];
 
 static const struct vx6_registry_events registry_events;
+
+static bool alias_of(void *user, const char *alias, struct vx6_hidden_alias *out)
+{
+	*out = (struct vx6_hidden_alias){.service = alice.id.id};
+	return strcmp(alias, "ghost") == 0;
+}
 
 static int setup(void **state)
 {
@@ -54,7 +61,8 @@ static int setup(void **state)
 							 .registry = registry,
 							 .names = names,
 							 .resolver = resolver,
-							 .peers = peers});
+							 .peers = peers,
+							 .hidden_alias = alias_of});
 	memset(attempt, 0, sizeof attempt);
 	return 0;
 }
@@ -82,6 +90,7 @@ static void on_outcome(void *user, vx6_err err, const char *how, struct vx6_stre
 
 	a->outcomes++;
 	a->err = err;
+	strcpy(a->how, how);
 	assert_true(vx6_is_ok(err) == (stream != NULL));
 	assert_true(vx6_is_ok(err) || how[0]);
 	if (stream)
@@ -726,6 +735,58 @@ static void peers__another_answered_there_and_is_gone__found_out_when_asked_for(
 	assert_true(first_is_up(NULL));
 }
 
+/* ---- hidden services ---- */
+
+/* Alice's id stands for the key: where it is looked for or dialled, she is found. */
+static void hidden__no_circuits__neither_looked_up_nor_dialled(void **state)
+{
+	struct vx6_target to = by_name("ghost");
+
+	learn(&alice);
+	assert_int_equal(try(&to).code, VX6_E_PEER_UNREACHABLE);
+	to = (struct vx6_target){.is_hidden = true, .has_node_id = true, .node_id = alice.id.id};
+	assert_int_equal(try(&to).code, VX6_E_PEER_UNREACHABLE);
+	assert_non_null(strstr(attempt[0].how, "hidden services"));
+	assert_int_equal(bob.ups, 0);
+	assert_int_equal(vx6_sessions_count(bob.m), 0);
+}
+
+/* Not even where a session with that id is up. */
+static void hidden__session_with_that_id__not_taken(void **state)
+{
+	struct vx6_target to = {.is_hidden = true, .has_node_id = true, .node_id = alice.id.id};
+
+	assert_int_equal(node_dial(&bob, &alice, &alice.id.id, false, detail).code, VX6_E_OK);
+	assert_int_equal(try(&to).code, VX6_E_PEER_UNREACHABLE);
+	assert_int_equal(alice.incomings, 0);
+}
+
+static void hidden__alias_that_is_none__says_so(void **state)
+{
+	struct vx6_target to = by_name("spirit");
+
+	assert_int_equal(try(&to).code, VX6_E_PEER_UNKNOWN);
+	assert_non_null(strstr(attempt[0].how, "spirit"));
+}
+
+static void hidden__told_to_go_directly__refused(void **state)
+{
+	struct vx6_target to = by_name("ghost");
+
+	to.route.via = VX6_ROUTE_DIRECT;
+	assert_int_equal(try(&to).code, VX6_E_INVALID);
+}
+
+static void hidden__resolver_is_asked__refuses(void **state)
+{
+	const struct vx6_resolve_ask ask = {.target = by_name("ghost")};
+	struct vx6_resolution res;
+
+	learn(&alice);
+	assert_int_equal(vx6_resolve_known(resolver, &ask, &res).code, VX6_E_INVALID);
+	assert_false(res.has_node);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -756,6 +817,11 @@ int main(void)
 		TEST(peers__looked_for_anonymously__not_dialled_for_that),
 		TEST(peers__one_node_behind_two_addresses__share_one_session),
 		TEST(peers__another_answered_there_and_is_gone__found_out_when_asked_for),
+		TEST(hidden__no_circuits__neither_looked_up_nor_dialled),
+		TEST(hidden__session_with_that_id__not_taken),
+		TEST(hidden__alias_that_is_none__says_so),
+		TEST(hidden__told_to_go_directly__refused),
+		TEST(hidden__resolver_is_asked__refuses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

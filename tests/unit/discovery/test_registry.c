@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -322,11 +323,59 @@ static void target__names_and_ids__both_read_and_written(void **state)
 	assert_string_equal(vx6_target_format(&t, text), long_form);
 }
 
+/* A secret beside the key, as an invite has it; and the forms that an invite has otherwise. */
+static void invites_of(const char *key, char out[4][300])
+{
+	char secret[VX6_NODE_ID_TEXT];
+
+	vx6_key_format(VX6_KEY_CLIENT, (const uint8_t[32]){7}, secret);
+	snprintf(out[0], 300, "%s %s", key, secret);
+	snprintf(out[1], 300, "%s+%s", key, secret);
+	snprintf(out[2], 300, "vx6://hidden/ghost?key=%s&secret=%s", key, secret);
+	snprintf(out[3], 300, "VX6://hidden/?key=%s", key);
+}
+
+static void target__hidden_service__by_key_and_by_alias(void **state)
+{
+	struct vx6_target t = {.node = "left", .service = "over", .catalog = "here"};
+	char text[VX6_TARGET_TEXT], key[VX6_NODE_ID_TEXT], invite[4][300];
+
+	vx6_key_format(VX6_KEY_HIDDEN, alice.id.b, key);
+	assert_true(vx6_is_ok(vx6_target_parse(key, &t)));
+	assert_true(t.is_hidden && t.has_node_id);
+	assert_true(vx6_node_id_eq(&t.node_id, &alice.id));
+	assert_string_equal(t.node, "");
+	assert_string_equal(t.service, "");
+	assert_string_equal(t.catalog, "");
+	assert_string_equal(vx6_target_format(&t, text), key);
+	assert_true(vx6_is_ok(vx6_target_parse("ghost", &t)));
+	assert_true(t.is_hidden);
+	assert_false(t.has_node_id);
+	assert_string_equal(t.node, "ghost");
+	assert_string_equal(vx6_target_format(&t, text), "ghost");
+	assert_null(vx6_target_fault("ghost"));
+	assert_true(vx6_is_ok(vx6_target_parse("alice.web", &t)));
+	assert_false(t.is_hidden);
+	/* one wrong character is found out, and no other kind of key is taken */
+	key[10] = key[10] == 'q' ? 'p' : 'q';
+	assert_int_equal(vx6_target_parse(key, &t).code, VX6_E_CHECKSUM);
+	vx6_key_format(VX6_KEY_HIDDEN, (const uint8_t[32]){1}, key); /* of small order */
+	assert_int_equal(vx6_target_parse(key, &t).code, VX6_E_KEY);
+	assert_string_equal(t.node, "alice"); /* untouched */
+	invites_of(key, invite);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(vx6_target_parse(invite[i], &t).code, VX6_E_UNSUPPORTED);
+		assert_non_null(strstr(vx6_target_fault(invite[i]), "accept it first"));
+	}
+}
+
 static void target__what_is_none__refused(void **state)
 {
-	static const char *const bad[] = {"",       ".",         "alice",      "alice.",
+	static const char *const bad[] = {"",       ".",         "Alice",      "alice.",
 					  ".web",   "a.b.c",     "Alice.web",  "alice.We",
-					  "-a.web", "alice web", "alice.web ", "vx1qqqq.web"};
+					  "-a.web", "alice web", "alice.web ", "vx1qqqq.web",
+					  "vxh1",   "vxh1qqqq",  "vxs1qqqq",   "vxh1qqqq.web",
+					  "vx1qqq", "vxc1qqqq",  "ghost ",     "a+b"};
 	struct vx6_target t;
 	char huge[400];
 
@@ -353,6 +402,7 @@ int main(void)
 		REGISTRY_TEST(endpoint_record__signed_bytes__as_they_came),
 		REGISTRY_TEST(admit__full_of_strangers__newcomers_and_configured_peers_are_known),
 		REGISTRY_TEST(target__names_and_ids__both_read_and_written),
+		REGISTRY_TEST(target__hidden_service__by_key_and_by_alias),
 		REGISTRY_TEST(target__what_is_none__refused),
 	};
 
