@@ -10,6 +10,7 @@
 #include "identity/revocation.h"
 #include "record/catalog.h"
 #include "record/endpoint.h"
+#include "record/hs_desc.h"
 #include "record/name_claim.h"
 #include "record/relay_info.h"
 #include "record/service.h"
@@ -148,6 +149,8 @@ static vx6_err read_contents(const struct vx6_admit *ctx, const struct vx6_recor
 		return vx6_name_claim_read(rec, ctx->net, &u.claim);
 	case VX6_RTYPE_CATALOG:
 		return vx6_catalog_check(rec, &u.period);
+	case VX6_RTYPE_DESCRIPTOR:
+		return vx6_hs_desc_check(rec, &u.period);
 	case VX6_RTYPE_RELAY:
 		return vx6_relay_info_read(rec, &u.relay);
 	default:

@@ -690,10 +690,45 @@ def hs_puzzles():
     return "tests/vectors", out
 
 
+def hs_intros(n):
+    return [dict(standby=int(i > 2), node=ed.public(seed(f"intro {i}")).hex(), auth_key=ed.public(seed(f"intro auth {i}")).hex(),
+                 enc_key=seed(f"intro enc {i}").hex(), handles=[seed(f"handle {i} {k}")[:8].hex() for k in (0, 1)], not_after=T0 + DAY + i)
+            for i in range(n)]
+
+
+def hs_text(flags, pow_, intros):
+    rows = [hs.intro(i["standby"], *(bytes.fromhex(i[k]) for k in ("node", "auth_key", "enc_key")), [bytes.fromhex(h) for h in i["handles"]],
+                     i["not_after"]) for i in intros]
+    return hs.inner(flags, *pow_, rows)
+
+
+def hs_descs():
+    """`clients` are secrets that open it; of a closed one `stranger` does not."""
+    period = T0 // hs.PERIOD
+    out = []
+    for name, flags, effort, intros_n, clients_n, period, seq in (
+            ("open", 0, None, 3, None, period, 1), ("open, fast, with a puzzle", 5, 20, 5, None, period, 7),
+            ("closed", 2, None, 5, 3, period, 2**64 - 1), ("closed, full", 7, 2**32 - 1, 5, 32, period, 2), ("closed to all", 2, None, 0, 0, period, 3),
+            ("next period", 1, None, 1, None, period + 1, 1)):
+        # the last of them is issued an hour before its period begins
+        issued = T0 - T0 % 3600 if period == T0 // hs.PERIOD else period * hs.PERIOD - 3600
+        clients = None if clients_n is None else [seed(f"hs client {i}") for i in range(clients_n)]
+        pow_ = (bytes(32), 0, 0) if effort is None else (seed("pow seed"), effort, T0 + 7200)
+        text = hs_text(flags, pow_, hs_intros(intros_n))
+        rec = hs.descriptor(seed("service"), period, seq, issued, text, clients and [ed.x25519(c, hs.BASE) for c in clients],
+                            seed(f"cookie {name}"), lambda what, n, name=name: text_of(f"{what} {name}", n))
+        blinded, sub, _ = hs.names(ed.public(seed("service")), period)
+        out.append(dict(name=name, seed=seed("service").hex(), key=ed.public(seed("service")).hex(), period=str(period), seq=str(seq), issued=issued,
+                        blinded=blinded.hex(), subcred=sub.hex(), places=[hs.index(blinded, i, period).hex() for i in (1, 2)],
+                        flags=flags, pow_seed=pow_[0].hex(), pow_effort=pow_[1], pow_expires=pow_[2], intros=hs_intros(intros_n),
+                        clients=[c.hex() for c in clients or []], stranger=seed("hs stranger").hex(), text=text.hex(), bytes=rec.hex()))
+    return "tests/vectors", out
+
+
 FILES = {f.__name__: f for f in (rfc8032, rfc7748, rfc5869, siphash, xchacha, fips197, rfc8452, argon2id, bip350, padding, hashes, keys,
                                  subkey_certs, records, name_claims, relay_infos, blinding, catalogs, revocations, hellos, messages, cells,
                                  beacons, dht_messages, dht, mux, vxs, cgo, cgo_updates, ntor3,
-                                 hs_ntor_published, hs_ntor, blinding_published, hs_puzzles)}
+                                 hs_ntor_published, hs_ntor, blinding_published, hs_puzzles, hs_descs)}
 
 
 # ---- files ----
@@ -842,8 +877,10 @@ def corpora(made):
         "wire_dht": of("dht_messages"),
         "dht_lookup": dht_events(of("dht_messages")),
         "wire_hello": [(n, b[4:]) for n, b in of("hellos")],
-        "wire_record": of("records") + of("revocations") + of("name_claims") + of("catalogs") + of("relay_infos"),
-        "record_admit": of("records") + of("revocations") + of("name_claims") + of("catalogs") + of("relay_infos"),
+        "wire_record": of("records") + of("revocations") + of("name_claims") + of("catalogs") + of("relay_infos") + [("descriptor", of("hs_descs")[0][1])],
+        "record_admit": of("records") + of("revocations") + of("name_claims") + of("catalogs") + of("relay_infos") + [("descriptor", of("hs_descs")[0][1])],
+        "record_hs_desc": [(v["name"].replace(" ", "_").replace(",", ""), vx.u8(0) + bytes.fromhex(v["bytes"])) for v in made["hs_descs"]] +
+                          [("text_" + v["name"].replace(" ", "_").replace(",", ""), vx.u8(1) + bytes.fromhex(v["text"])) for v in made["hs_descs"]] + [("outer", vx.u8(2) + bytes(32) + vx.u8(16) + bytes(900)), ("outer_full", vx.u8(2) + bytes(31) + vx.u16(288))],
         "record_relay_info": of("relay_infos"),
         "record_catalog": [(v["name"], bytes.fromhex(v["list"])) for v in made["catalogs"]],
         "discovery_catalog_file": list(catalog_files()),

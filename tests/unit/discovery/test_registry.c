@@ -12,6 +12,7 @@
 #include "discovery/registry.h"
 #include "discovery/registry_row.h"
 #include "discovery/target.h"
+#include "record/hs_desc.h"
 
 static struct vx6_registry *reg;
 static const struct vx6_source from_subject = {.kind = VX6_SOURCE_SUBJECT};
@@ -100,6 +101,21 @@ static void admit__garbage__refused(void **state)
 		vx6_registry_admit(reg, junk, sizeof junk, &from_subject, vx6_wall_s(), NULL)));
 	assert_false(
 		vx6_is_ok(vx6_registry_admit(reg, junk, 0, &from_subject, vx6_wall_s(), NULL)));
+}
+
+/* Who asks for a descriptor keeps it elsewhere; nobody makes this node tell of one. */
+static void admit__descriptor_of_a_hidden_service__not_for_the_registry(void **state)
+{
+	struct vx6_hs_desc d = {.seq = 1, .period = vx6_hs_period(vx6_wall_s())};
+	uint8_t bytes[VX6_HS_DESC_BYTES];
+	struct vx6_sign_keypair service;
+	size_t n;
+
+	vx6_sign_keypair_random(&service);
+	assert_true(vx6_is_ok(vx6_hs_desc_build(&d, &service, NULL, 0, &vx6_net_default,
+						vx6_wall_s(), bytes, &n)));
+	assert_int_equal(vx6_registry_admit(reg, bytes, n, &from_subject, vx6_wall_s(), NULL).code,
+			 VX6_E_UNSUPPORTED);
 }
 
 static void services__withdrawn__gone(void **state)
@@ -394,6 +410,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		REGISTRY_TEST(admit__older_record__stale_and_nothing_changes),
 		REGISTRY_TEST(admit__garbage__refused),
+		REGISTRY_TEST(admit__descriptor_of_a_hidden_service__not_for_the_registry),
 		REGISTRY_TEST(services__withdrawn__gone),
 		REGISTRY_TEST(endpoint__expired__not_given),
 		REGISTRY_TEST(relay__known_until_it_expires_or_is_taken_back),
