@@ -23,7 +23,7 @@
 
 enum {
 	VX6_HIDDEN_SECRET = 32,
-	VX6_HIDDEN_INVITE_TEXT = 216, /* the longest invite and its NUL */
+	VX6_HIDDEN_INVITE_TEXT = 214, /* the longest invite and its NUL */
 };
 
 /** What a client is given. The secret is secret: wipe with vx6_hidden_invite_wipe(). */

@@ -725,10 +725,31 @@ def hs_descs():
     return "tests/vectors", out
 
 
+def hidden_invites():
+    key, secret = ed.public(seed("service")), seed("hs client 0")
+    out = []
+    for name, alias, has_secret, expires in (("key", "", 0, 0), ("key and secret", "", 1, 0), ("alias", "ghost", 0, 0),
+                                             ("all", "ghost", 1, T0 + DAY), ("expires", "", 0, 1), ("longest", "a" * 32, 1, 2**64 - 1)):
+        full = hs.uri(key, alias, secret if has_secret else b"", expires)
+        short = vx.key_text("vxh", key) + ("+" + vx.key_text("vxs", secret) if has_secret else "")
+        out.append(dict(name=name, key=key.hex(), alias=alias, secret=secret.hex() if has_secret else "", expires=str(expires),
+                        text=full if alias or expires else short, uri=full))
+    return "tests/vectors", out
+
+
+def hidden_identities():
+    out = []
+    for name, now in (("a day", T0), ("the next", T0 + DAY), ("the first", DAY)):
+        sub, cert = hs.identity(seed("service"), now)
+        out.append(dict(name=name, seed=seed("service").hex(), id=ed.public(seed("service")).hex(), now=str(now), subkey_seed=sub.hex(),
+                        cert=cert.hex()))
+    return "tests/vectors", out
+
+
 FILES = {f.__name__: f for f in (rfc8032, rfc7748, rfc5869, siphash, xchacha, fips197, rfc8452, argon2id, bip350, padding, hashes, keys,
                                  subkey_certs, records, name_claims, relay_infos, blinding, catalogs, revocations, hellos, messages, cells,
                                  beacons, dht_messages, dht, mux, vxs, cgo, cgo_updates, ntor3,
-                                 hs_ntor_published, hs_ntor, blinding_published, hs_puzzles, hs_descs)}
+                                 hs_ntor_published, hs_ntor, blinding_published, hs_puzzles, hs_descs, hidden_invites, hidden_identities)}
 
 
 # ---- files ----
@@ -885,6 +906,8 @@ def corpora(made):
         "record_catalog": [(v["name"], bytes.fromhex(v["list"])) for v in made["catalogs"]],
         "discovery_catalog_file": list(catalog_files()),
         "hidden_files": list(hidden_files()),
+        "identity_hidden_invite": [(v["name"].replace(" ", "_") + n, v[k].encode()) for v in made["hidden_invites"] for k, n in
+                                   (("text", ""), ("uri", "_uri"))] + [("space", made["hidden_invites"][1]["text"].replace("+", " ").encode())],
         "identity_subkey_cert": of("subkey_certs"),
         "identity_keyfile": list(keyfiles()),
         "identity_text": [(f"bip350_{i}", v["text"].encode()) for i, v in enumerate(made["bip350"])] +

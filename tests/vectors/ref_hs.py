@@ -119,3 +119,18 @@ def puzzle_is_solution(key, solution):
 
 def puzzle(nonce, effort, seed, solution):
     return vx.u8(1) + nonce + vx.u32(effort) + seed[:4] + solution
+
+
+# ---- invites, and who a service is on a session ----
+
+def uri(key, alias, secret, expires):
+    parts = [f"key={vx.key_text('vxh', key)}"] + ([f"secret={vx.key_text('vxs', secret)}"] if secret else [])
+    return f"vx6://hidden/{alias}?" + "&".join(parts + ([f"expires={expires}"] if expires else []))
+
+
+def identity(seed, now, net=vx.NET):
+    """The seed of the day's subkey, and its certificate."""
+    day = now // 86400
+    _, sub = vx.hkdf(net, seed, b"VX6 hidden subkey v1\0" + vx.u64(day), 32)
+    begin = (day - 1) * 86400
+    return sub, vx.subkey_cert(seed, ed.public(sub), 1, 1, begin, begin + 30 * 86400, day, net)
