@@ -135,20 +135,25 @@ void vx6_cgo_relay_backward(struct vx6_cgo *s, uint8_t ad, uint8_t *body)
 
 /* ---- at the client ---- */
 
-void vx6_cgo_client_forward(struct vx6_cgo *hop, size_t to, uint8_t ad, uint8_t *body)
+void vx6_cgo_client_wrap(struct vx6_cgo *hop, size_t n, uint8_t ad, uint8_t *body)
 {
-	memcpy(body, hop[to].nonce, sizeof hop[to].nonce);
-	for (size_t i = to + 1; i-- > 0;) {
+	for (size_t i = n; i-- > 0;) {
 		uint8_t was[16];
 
 		memcpy(was, body, sizeof was);
 		decrypt(&hop[i], hop[i].chain, ad, body);
 		memcpy(hop[i].chain, was, sizeof was);
 	}
+}
+
+void vx6_cgo_client_forward(struct vx6_cgo *hop, size_t to, uint8_t ad, uint8_t *body)
+{
+	memcpy(body, hop[to].nonce, sizeof hop[to].nonce);
+	vx6_cgo_client_wrap(hop, to + 1, ad, body);
 	update(&hop[to]);
 }
 
-int vx6_cgo_client_backward(struct vx6_cgo *hop, size_t n, uint8_t ad, uint8_t *body)
+int vx6_cgo_client_unwrap(struct vx6_cgo *hop, size_t n, uint8_t ad, uint8_t *body)
 {
 	for (size_t i = 0; i < n; i++) {
 		uint8_t was[16];
@@ -162,6 +167,14 @@ int vx6_cgo_client_backward(struct vx6_cgo *hop, size_t n, uint8_t ad, uint8_t *
 		update(&hop[i]);
 		return (int)i;
 	}
-	vx6_wipe(body, VX6_CGO_TAG + hop[0].shape->payload);
 	return -1;
+}
+
+int vx6_cgo_client_backward(struct vx6_cgo *hop, size_t n, uint8_t ad, uint8_t *body)
+{
+	int from = vx6_cgo_client_unwrap(hop, n, ad, body);
+
+	if (from < 0)
+		vx6_wipe(body, VX6_CGO_TAG + hop[0].shape->payload);
+	return from;
 }

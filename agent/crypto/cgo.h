@@ -70,4 +70,11 @@ void vx6_cgo_client_forward(struct vx6_cgo *hop, size_t to, uint8_t ad, uint8_t 
 /** Takes layers off; @p n is not 0. @return the hop it came from; -1: from none of them: the body is wiped, and the circuit must end */
 int vx6_cgo_client_backward(struct vx6_cgo *hop, size_t n, uint8_t ad, uint8_t *body);
 
+/* ---- at a client whose last hop joins the circuit with another one: bodies that are for, and of, whoever is behind that ---- */
+
+/** Encrypts a body so that each of the @p n hops passes it on. */
+void vx6_cgo_client_wrap(struct vx6_cgo *hop, size_t n, uint8_t ad, uint8_t *body);
+/** As vx6_cgo_client_backward(), but a body that is from none of them is left with their layers off. */
+int vx6_cgo_client_unwrap(struct vx6_cgo *hop, size_t n, uint8_t ad, uint8_t *body);
+
 #endif
