@@ -13,6 +13,7 @@ _Static_assert((int)VX6_CGO_BODY == (int)VX6_CELL_BODY && (int)VX6_CGO_TAG == (i
 _Static_assert((int)VX6_NTOR3_OVERHEAD == (int)VX6_HS_MIN, "the handshake is that of cells");
 _Static_assert(2 * VX6_CGO_SEED_BYTES + VX6_CB_BYTES == VX6_NTOR3_KEYSTREAM,
 	       "two layers and a binding");
+_Static_assert(2 * VX6_CGO_SEED_BYTES == (int)VX6_CIRCUIT_JOIN_KEYS, "two layers");
 
 struct onion_hs {
 	struct vx6_ntor3_client ntor;
@@ -26,6 +27,8 @@ struct onion_hs {
 struct onion {
 	size_t n;
 	struct vx6_cgo forward[VX6_CIRCUIT_HOPS_MAX], back[VX6_CIRCUIT_HOPS_MAX];
+	bool accepts; /* the end behind the last hop is a client, and we are its hop */
+	struct vx6_cgo in, out;
 };
 
 static struct vx6_ntor3_with with_of(const struct onion_hs *h)
@@ -78,7 +81,7 @@ vx6_err onion_add(struct onion *o, struct onion_hs *hs, const struct vx6_created
 	struct vx6_ntor3_with with = with_of(hs);
 	uint8_t keys[VX6_NTOR3_KEYSTREAM];
 
-	VX6_ASSERT(o->n < VX6_CIRCUIT_HOPS_MAX);
+	VX6_ASSERT(o->n < VX6_CIRCUIT_HOPS_MAX && !o->accepts);
 	if (created->hs_n > VX6_CREATED_HS_MAX ||
 	    !vx6_is_ok(vx6_ntor3_client_finish(&hs->ntor, &with, created->hs, created->hs_n, sm,
 					       sm_n, keys, sizeof keys)))
@@ -89,6 +92,15 @@ vx6_err onion_add(struct onion *o, struct onion_hs *hs, const struct vx6_created
 	vx6_wipe(keys, sizeof keys);
 	o->n++;
 	return VX6_OK;
+}
+
+void onion_add_end(struct onion *o, const uint8_t *keys, bool acceptor)
+{
+	VX6_ASSERT(o->n < VX6_CIRCUIT_HOPS_MAX && !o->accepts);
+	o->accepts = acceptor;
+	vx6_cgo_init(acceptor ? &o->in : &o->forward[o->n], keys);
+	vx6_cgo_init(acceptor ? &o->out : &o->back[o->n], keys + VX6_CGO_SEED_BYTES);
+	o->n += !acceptor;
 }
 
 struct onion *onion_new(void)
@@ -103,10 +115,26 @@ void onion_free(struct onion *o)
 
 void onion_seal(struct onion *o, int to, uint8_t cell[static VX6_CELL_BYTES])
 {
-	vx6_cgo_client_forward(o->forward, (size_t)to, cell[0], cell + 1);
+	if ((size_t)to < o->n) {
+		vx6_cgo_client_forward(o->forward, (size_t)to, cell[0], cell + 1);
+		return;
+	}
+	VX6_ASSERT(o->accepts);
+	vx6_cgo_relay_originate(&o->out, cell[0], cell + 1);
+	vx6_cgo_client_wrap(o->forward, o->n, cell[0], cell + 1);
 }
 
 int onion_open(struct onion *o, uint8_t cell[static VX6_CELL_BYTES])
 {
-	return vx6_cgo_client_backward(o->back, o->n, cell[0], cell + 1);
+	int from;
+
+	if (!o->accepts)
+		return vx6_cgo_client_backward(o->back, o->n, cell[0], cell + 1);
+	from = vx6_cgo_client_unwrap(o->back, o->n, cell[0], cell + 1);
+	if (from >= 0)
+		return from;
+	if (vx6_cgo_relay_forward(&o->in, cell[0], cell + 1))
+		return (int)o->n;
+	vx6_wipe(cell + 1, VX6_CELL_BODY);
+	return -1;
 }

@@ -1,6 +1,6 @@
 /**
  * @file onion.h
- * The client's keys of a circuit: the handshake with each hop, and the layers that their keys make.
+ * The client's keys of a circuit: the handshake with each hop, the layers that their keys make, and that of another client behind the last hop.
  *
  * Spec:    schemas/wire/cell.md, schemas/wire/onion.md
  * Layer:   circuit
@@ -10,6 +10,7 @@
 #ifndef VX6_CIRCUIT_ONION_H
 #define VX6_CIRCUIT_ONION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -42,6 +43,12 @@ void onion_hs_free(struct onion_hs *hs);
  */
 VX6_RES onion_add(struct onion *o, struct onion_hs *hs, const struct vx6_created *created,
 		  uint8_t sm[static VX6_SM_MAX], size_t *sm_n, uint8_t kh[static VX6_CB_BYTES]);
+
+/**
+ * Adds the layer with the other end of a circuit that the last hop joins with this one; it counts as one more hop. No hop can be added after it.
+ * @param keys VX6_CIRCUIT_JOIN_KEYS bytes: what the acceptor reads with, what it writes with
+ */
+void onion_add_end(struct onion *o, const uint8_t *keys, bool acceptor);
 
 struct onion *onion_new(void);
 /** Wipes and frees. Accepts NULL. */

@@ -47,6 +47,7 @@ static void circuit_free(struct vx6_circuit *c)
 	if (c->link)
 		vx6_hop_close(c->link, ours ? VX6_CODE_CIRC_PROTO : VX6_CODE_CIRC_DESTROYED);
 	origin_forget(c, 0);
+	hs_free(c);
 	for (int i = 0; i < VX6_CIRCUIT_HOPS_MAX; i++)
 		free(c->hop[i].record);
 	onion_free(c->onion);
@@ -229,6 +230,7 @@ vx6_err circuit_new(struct vx6_origin *o, const struct vx6_circuit_plan *plan,
 	c->onion = onion_new();
 	c->began_ns = vx6_loop_now_ns(o->cfg.loop);
 	vx6_list_push(&o->circuits, &c->node);
+	vx6_list_init(&c->says);
 	vx6_task_init(&c->task, on_task, c);
 	vx6_timer_init(o->cfg.loop, &c->timer, on_timer, c);
 	err = circuit_plan(c, plan);
@@ -254,7 +256,8 @@ vx6_err vx6_circuit_build(struct vx6_origin *o, const struct vx6_circuit_plan *p
 vx6_err vx6_circuit_extend(struct vx6_circuit *c, const struct vx6_circuit_hop *hop,
 			   uint32_t timeout_ms)
 {
-	if ((c->state != VX6_CIRCUIT_OPEN && c->state != VX6_CIRCUIT_DRAINING) || c->end)
+	if ((c->state != VX6_CIRCUIT_OPEN && c->state != VX6_CIRCUIT_DRAINING) || c->end ||
+	    c->joined)
 		return VX6_ERR(CONFLICT);
 	if (c->hops_n == VX6_CIRCUIT_HOPS_MAX)
 		return VX6_ERR(LIMIT);
@@ -279,7 +282,7 @@ static bool is_open(const struct vx6_circuit *c)
 struct vx6_link *vx6_circuit_link(struct vx6_circuit *c)
 {
 	struct vx6_endlink_config cfg = {.loop = c->o->cfg.loop,
-					 .initiator = true,
+					 .initiator = !c->acceptor,
 					 .io = &circuit_end_io,
 					 .growth = &c->o->growth,
 					 .user = c};
@@ -290,6 +293,8 @@ struct vx6_link *vx6_circuit_link(struct vx6_circuit *c)
 		memcpy(cfg.binding, c->hop[c->built_n - 1].kh, sizeof cfg.binding);
 		c->end = vx6_endlink_new(&cfg);
 		vx6_wipe(cfg.binding, sizeof cfg.binding);
+		if (c->joined && c->link)
+			vx6_hop_resume(c->link);
 	}
 	return vx6_endlink_link(c->end);
 }
@@ -321,6 +326,7 @@ void vx6_circuit_info(const struct vx6_circuit *c, struct vx6_circuit_info *out)
 		.id = c->id,
 		.state = c->state,
 		.anonymous = c->anonymous,
+		.joined = c->joined,
 		.hops_n = c->hops_n,
 		.built_n = c->built_n,
 		.age_ms = (now - c->began_ns) / 1000000,

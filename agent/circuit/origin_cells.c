@@ -56,6 +56,17 @@ static void send_ping(struct vx6_circuit *c, int i)
 	cells_send(c, cell, i, used);
 }
 
+static void send_pong(struct vx6_circuit *c)
+{
+	uint8_t *cell = cells_room(c);
+
+	if (!cell)
+		return;
+	c->pong_due = false;
+	cells_send(c, cell, c->built_n - 1,
+		   vx6_payload_put_token(cell + VX6_CELL_PAYLOAD_AT, VX6_PAYLOAD_PONG, c->pong));
+}
+
 void cells_work(struct vx6_circuit *c)
 {
 	if (c->create_due)
@@ -65,6 +76,10 @@ void cells_work(struct vx6_circuit *c)
 	for (int i = 0; i < c->built_n; i++)
 		if (c->hop[i].ping_due)
 			send_ping(c, i);
+	if (!hs_flush(c))
+		return;
+	if (c->pong_due)
+		send_pong(c);
 	if (c->end_waits && c->end) {
 		c->end_waits = false;
 		vx6_endlink_writable(c->end);
@@ -77,7 +92,7 @@ static uint8_t *on_end_room(void *user, size_t *cap)
 {
 	struct vx6_circuit *c = user;
 
-	c->room = cells_room(c);
+	c->room = hs_flush(c) ? cells_room(c) : NULL; /* what was said before goes before */
 	if (!c->room) {
 		c->end_waits = true;
 		return NULL;
@@ -116,6 +131,11 @@ static bool is_extending(const struct vx6_circuit *c, int from)
 {
 	return c->state == VX6_CIRCUIT_BUILDING && from == c->built_n - 1 &&
 	       c->built_n < c->hops_n && c->hop[c->built_n].hs;
+}
+
+static bool is_other_end(const struct vx6_circuit *c, int from)
+{
+	return c->joined && from == c->built_n - 1;
 }
 
 static vx6_err on_extended(struct vx6_circuit *c, int from, const struct vx6_payload *p)
@@ -164,10 +184,23 @@ static vx6_err on_pong(struct vx6_circuit *c, int from, const struct vx6_payload
 	return VX6_OK;
 }
 
+/* Hops are asked; only the other end of a joined circuit asks, too. */
+static vx6_err on_ping(struct vx6_circuit *c, int from, const struct vx6_payload *p)
+{
+	if (!is_other_end(c, from))
+		return VX6_ERR(PROTOCOL);
+	VX6_TRY(vx6_payload_get_token(p, &c->pong)); /* those that come faster share one answer */
+	c->pong_due = true;
+	vx6_loop_defer(c->o->cfg.loop, &c->task);
+	return VX6_OK;
+}
+
 static vx6_err on_drain(struct vx6_circuit *c, int from, const struct vx6_payload *p)
 {
 	uint16_t code;
 
+	if (is_other_end(c, from))
+		return VX6_ERR(PROTOCOL);
 	VX6_TRY(vx6_payload_get_code(p, &code));
 	if (c->hop[from].draining)
 		return VX6_OK;
@@ -194,8 +227,12 @@ static vx6_err on_payload(struct vx6_circuit *c, int from, const struct vx6_payl
 		return on_pong(c, from, p);
 	case VX6_PAYLOAD_DRAIN:
 		return on_drain(c, from, p);
-	default: /* EXTEND, PING: ours to say */
+	case VX6_PAYLOAD_PING:
+		return on_ping(c, from, p);
+	case VX6_PAYLOAD_EXTEND: /* ours to say */
 		return VX6_ERR(PROTOCOL);
+	default:
+		return hs_said(c, from, p);
 	}
 }
 
@@ -228,6 +265,8 @@ static bool on_cell(struct vx6_hop *link, uint8_t cell[static VX6_CELL_BYTES], v
 	(void)link;
 	if (c->ended)
 		return true;
+	if (hs_holds(c))
+		return false;
 	c->rx_cells++;
 	switch (cell[0]) {
 	case VX6_CELL_PAD:

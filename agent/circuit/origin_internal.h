@@ -66,7 +66,13 @@ struct vx6_circuit {
 	bool anonymous, may_return, nest;
 	bool create_due, extend_due; /* to be sent when there is room */
 	bool drains;                 /* a hop said so: DRAINING once it is OPEN */
-	bool ended, leaving;         /* marked; what was sent is given time to leave */
+	bool answered; /* RENDEZVOUS2 has come: what is behind it is read once the join is known */
+	bool joined, acceptor; /* the last hop is the other end */
+	bool pong_due;         /* to the other end */
+	uint64_t pong;
+	struct vx6_list says; /* struct saying, oldest first */
+	uint8_t says_n;
+	bool ended, leaving; /* marked; what was sent is given time to leave */
 	vx6_err why;
 	int fault;
 	struct onion *onion;
@@ -112,6 +118,15 @@ void origin_created(struct vx6_circuit *c, const struct vx6_created *created);
 void origin_refused(struct vx6_circuit *c, uint16_t code);
 /** Drops what is kept of handshakes that lead nowhere any more, from hop @p from on. */
 void origin_forget(struct vx6_circuit *c, int from);
+
+/* origin_hs.c */
+/** Whether cells are to stay where they are: they belong to a link that is not there yet. */
+bool hs_holds(const struct vx6_circuit *c);
+/** Sends what is to be said, as far as there is room. @return nothing is left */
+bool hs_flush(struct vx6_circuit *c);
+/** The last hop says something of hidden services. */
+VX6_RES hs_said(struct vx6_circuit *c, int from, const struct vx6_payload *p);
+void hs_free(struct vx6_circuit *c);
 
 /* origin_cells.c */
 extern const struct vx6_hop_events circuit_cells;
