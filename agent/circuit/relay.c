@@ -2,7 +2,8 @@
  * The life of circuits at a relay. One is made by vx6_relay_incoming() and gone after circ_close().
  *
  * Between calls: a circuit has its client's side; `next` from the answer to its OPEN on; `b` exactly while NESTING or EXTENDING; `crypt` in all
- * states but FRESH and NESTING; `end` in END. It stands in `half` exactly while FRESH, NESTING or EXTENDING.
+ * states but FRESH and NESTING; `end` in END; `intro` only in INTRO, `rend` in REND_WAIT and REND_EARLY, `peer` only in JOINED, and then that one's
+ * peer is this. It stands in `half` exactly while FRESH, NESTING or EXTENDING.
  */
 #include "circuit/relay.h"
 
@@ -18,12 +19,15 @@ enum {
 	LINGER_MS = 20,      /* how often those that are to end are looked at */
 	LINGER_MIN_MS = 500, /* for what the transport still has */
 	LINGER_MAX_MS = 1000,
+	TICK_MS = 100, /* how often introductions and early rendezvous are looked at */
 };
 
 static void on_sweep(struct vx6_timer *timer);
 static void on_refill(struct vx6_timer *timer);
 static void on_linger(struct vx6_timer *timer);
 static void on_deadline(struct vx6_timer *timer);
+static void on_tick(struct vx6_timer *timer);
+static void on_orphans(struct vx6_task *task);
 
 static void take_budget(struct vx6_relay *r, const struct vx6_relaying_budget *budget)
 {
@@ -44,6 +48,13 @@ struct vx6_relay *vx6_relay_new(const struct vx6_relay_config *cfg)
 	vx6_list_init(&r->half);
 	vx6_list_init(&r->throttled);
 	vx6_list_init(&r->ending);
+	vx6_list_init(&r->introductions);
+	vx6_list_init(&r->rend_waiting);
+	vx6_list_init(&r->rend_early);
+	vx6_list_init(&r->rend_spent);
+	vx6_list_init(&r->orphans);
+	vx6_task_init(&r->orphans_task, on_orphans, r);
+	vx6_timer_init(cfg->loop, &r->tick, on_tick, r);
 	vx6_timer_init(cfg->loop, &r->sweep, on_sweep, r);
 	vx6_timer_init(cfg->loop, &r->refill, on_refill, r);
 	vx6_timer_init(cfg->loop, &r->linger, on_linger, r);
@@ -72,11 +83,20 @@ void vx6_relay_free(struct vx6_relay *r)
 	if (!r)
 		return;
 	close_all(r, VX6_CODE_DRAINING);
+	rend_free(r);
+	vx6_task_cancel(&r->orphans_task);
+	vx6_timer_stop(&r->tick);
 	vx6_timer_stop(&r->sweep);
 	vx6_timer_stop(&r->refill);
 	vx6_timer_stop(&r->linger);
 	vx6_timer_stop(&r->deadline);
 	free(r);
+}
+
+static bool is_for_others(const struct relay_circ *c)
+{
+	return c->state == CIRC_MIDDLE || c->state == CIRC_INTRO || c->state == CIRC_REND_WAIT ||
+	       c->state == CIRC_JOINED;
 }
 
 /* Those that lead on from here are asked to go elsewhere; nobody is cut off. */
@@ -86,7 +106,7 @@ static void send_away(struct vx6_relay *r)
 		struct relay_circ *c = VX6_CONTAINER_OF(node, struct relay_circ, all);
 
 		next = node->next;
-		if (c->state != CIRC_MIDDLE)
+		if (!is_for_others(c))
 			continue;
 		c->due |= DUE_DRAIN;
 		circ_flush_due(c);
@@ -113,11 +133,23 @@ static bool is_half(enum circ_state s)
 
 static uint32_t *counter_of(struct vx6_relay *r, enum circ_state s)
 {
-	if (is_half(s))
-		return &r->st.half;
-	if (s == CIRC_HERE)
+	switch (s) {
+	case CIRC_HERE:
 		return &r->st.resting;
-	return s == CIRC_MIDDLE ? &r->st.middle : &r->st.end;
+	case CIRC_MIDDLE:
+		return &r->st.middle;
+	case CIRC_END:
+		return &r->st.end;
+	case CIRC_INTRO:
+		return &r->st.intro;
+	case CIRC_REND_WAIT:
+	case CIRC_REND_EARLY:
+		return &r->st.rend_waiting;
+	case CIRC_JOINED:
+		return &r->st.joined;
+	default:
+		return &r->st.half;
+	}
 }
 
 static void leave_state(struct relay_circ *c)
@@ -157,11 +189,21 @@ static void close_hop(struct vx6_relay *r, struct vx6_hop **hop, uint16_t code)
 	*hop = NULL;
 }
 
+static void sayings_free(struct relay_circ *c)
+{
+	struct vx6_list *node;
+
+	while ((node = vx6_list_pop(&c->sayings)) != NULL)
+		free(VX6_CONTAINER_OF(node, struct saying, node));
+}
+
 void circ_close(struct relay_circ *c, uint16_t to_prev, uint16_t to_next)
 {
 	struct vx6_relay *r = c->r;
 
 	building_free(c->b);
+	intro_leave(c);
+	rend_leave(c);
 	close_hop(r, &c->prev, to_prev);
 	close_hop(r, &c->next, to_next);
 	leave_state(c);
@@ -174,6 +216,8 @@ void circ_close(struct relay_circ *c, uint16_t to_prev, uint16_t to_next)
 	if (c->end)
 		vx6_endlink_down(c->end, VX6_ERR(CLOSED));
 	vx6_list_remove(&c->ending);
+	vx6_list_remove(&c->orphan);
+	sayings_free(c);
 	relay_crypt_free(c->crypt);
 	free(c->answer);
 	free(c);
@@ -201,7 +245,39 @@ void circ_end_soon(struct relay_circ *c)
 		vx6_timer_in_ms(&r->linger, LINGER_MS);
 }
 
+void circ_orphan(struct relay_circ *c)
+{
+	if (!vx6_list_is_linked(&c->orphan))
+		vx6_list_push(&c->r->orphans, &c->orphan);
+	vx6_loop_defer(c->r->cfg.loop, &c->r->orphans_task);
+}
+
+static void on_orphans(struct vx6_task *task)
+{
+	struct vx6_relay *r = task->user;
+	struct vx6_list *node;
+
+	while ((node = vx6_list_pop(&r->orphans)) != NULL)
+		circ_close(VX6_CONTAINER_OF(node, struct relay_circ, orphan),
+			   VX6_CODE_CIRC_DESTROYED, 0);
+}
+
 /* ---- timers ---- */
+
+void relay_tick_soon(struct vx6_relay *r)
+{
+	if (!vx6_timer_is_armed(&r->tick))
+		vx6_timer_in_ms(&r->tick, TICK_MS);
+}
+
+static void on_tick(struct vx6_timer *timer)
+{
+	struct vx6_relay *r = timer->user;
+	bool more = intro_tick(r);
+
+	if (rend_tick(r) || more)
+		relay_tick_soon(r);
+}
 
 static void on_linger(struct vx6_timer *timer)
 {
@@ -263,6 +339,7 @@ static void on_sweep(struct vx6_timer *timer)
 			break;
 		half_timeout(c);
 	}
+	rend_sweep(r);
 	for (struct vx6_list *node = r->all.next, *next; node != &r->all; node = next) {
 		struct relay_circ *c = VX6_CONTAINER_OF(node, struct relay_circ, all);
 
@@ -272,7 +349,7 @@ static void on_sweep(struct vx6_timer *timer)
 		r->st.idle++;
 		circ_close(c, VX6_CODE_IDLE, VX6_CODE_IDLE);
 	}
-	if (r->st.circuits > 0)
+	if (r->st.circuits > 0 || r->rends)
 		vx6_timer_in_ms(timer, SWEEP_MS);
 }
 
@@ -359,6 +436,8 @@ static struct relay_circ *circ_new(struct vx6_relay *r, struct vx6_session *s, s
 	c->prev_known = node != NULL;
 	if (node)
 		c->prev_node = *node;
+	vx6_list_init(&c->sayings);
+	vx6_list_init(&c->introductions);
 	vx6_list_push(&r->all, &c->all);
 	r->st.circuits++;
 	r->st.circuits_total++;
@@ -453,13 +532,24 @@ const char *vx6_relay_extend_refused_name(enum vx6_relay_extend_refused why)
 	return names[why];
 }
 
+const char *vx6_relay_hs_refused_name(enum vx6_relay_hs_refused why)
+{
+	static const char *const names[VX6_RELAY_HS_N] = {
+		[VX6_RELAY_HS_POLICY] = "policy",   [VX6_RELAY_HS_PROOF] = "proof",
+		[VX6_RELAY_HS_UNKNOWN] = "unknown", [VX6_RELAY_HS_RATE] = "rate",
+		[VX6_RELAY_HS_LIMIT] = "limit",     [VX6_RELAY_HS_TIMEOUT] = "timeout",
+		[VX6_RELAY_HS_REUSE] = "reuse",
+	};
+
+	return names[why];
+}
+
 const char *vx6_relay_role_name(enum vx6_relay_role role)
 {
 	static const char *const names[] = {
-		[VX6_RELAY_ROLE_HALF] = "half",
-		[VX6_RELAY_ROLE_RESTING] = "resting",
-		[VX6_RELAY_ROLE_MIDDLE] = "middle",
-		[VX6_RELAY_ROLE_END] = "end",
+		[VX6_RELAY_ROLE_HALF] = "half",     [VX6_RELAY_ROLE_RESTING] = "resting",
+		[VX6_RELAY_ROLE_MIDDLE] = "middle", [VX6_RELAY_ROLE_END] = "end",
+		[VX6_RELAY_ROLE_INTRO] = "intro",   [VX6_RELAY_ROLE_RENDEZVOUS] = "rendezvous",
 	};
 
 	return names[role];
@@ -469,15 +559,28 @@ void vx6_relay_stats(const struct vx6_relay *r, struct vx6_relay_stats *out)
 {
 	*out = r->st;
 	out->circuits_max = r->cfg.budget.circuits;
+	out->introductions = r->introductions_n;
+	out->cookies = HASH_COUNT(r->rends) - r->rend_spent_n;
 }
 
 static enum vx6_relay_role role_of(const struct relay_circ *c)
 {
-	if (is_half(c->state))
-		return VX6_RELAY_ROLE_HALF;
-	if (c->state == CIRC_HERE)
+	switch (c->state) {
+	case CIRC_HERE:
 		return VX6_RELAY_ROLE_RESTING;
-	return c->state == CIRC_MIDDLE ? VX6_RELAY_ROLE_MIDDLE : VX6_RELAY_ROLE_END;
+	case CIRC_MIDDLE:
+		return VX6_RELAY_ROLE_MIDDLE;
+	case CIRC_END:
+		return VX6_RELAY_ROLE_END;
+	case CIRC_INTRO:
+		return VX6_RELAY_ROLE_INTRO;
+	case CIRC_REND_WAIT:
+	case CIRC_REND_EARLY:
+	case CIRC_JOINED:
+		return VX6_RELAY_ROLE_RENDEZVOUS;
+	default:
+		return VX6_RELAY_ROLE_HALF;
+	}
 }
 
 void vx6_relay_each(const struct vx6_relay *r,

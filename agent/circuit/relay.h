@@ -1,14 +1,15 @@
 /**
  * @file relay.h
- * A node's part in the circuits of others: takes them in, leads them on, or is where they end.
+ * A node's part in the circuits of others: takes them in, leads them on, joins two of them, or is where they end.
  *
- * Spec:    schemas/wire/relaying.md, schemas/wire/cell.md
+ * Spec:    schemas/wire/relaying.md, schemas/wire/cell.md, schemas/wire/hidden_messages.md
  * Layer:   circuit
  * Shape:   a circuit has a side towards its client and, once extended, one away from it; each is a hop (circuit/hop.h). Nothing is known of it
  *          beyond these two neighbours, and nothing of what it carries.
  * Trust:   every cell is hostile, and so is whoever extends: what is dialled for others stands in a signed record, and is of a kind of address
  *          that this node has itself
- * Bounds:  circuits in all, of one neighbour, of one network; those that are half built; creates, dials a second; bytes of all that wait
+ * Bounds:  circuits in all, of one neighbour, of one network; those that are half built; creates, dials a second; bytes of all that wait;
+ *          owners, introductions that are not confirmed, cookies
  * Threads: the loop's thread
  * Upcalls: never from inside a call down
  */
@@ -42,6 +43,23 @@ enum {
 	VX6_RELAY_DIALS_MAX = 128, /* under way */
 	VX6_RELAY_DIALS_S =
 		16, /* begun a second for a network's anonymous ones; four times as many for one node */
+
+	/* of hidden services. Of tables a node has half at most, a network's anonymous ones an eighth */
+	VX6_RELAY_ASKS_MAX = 8, /* ESTABLISH_INTRO, INTRODUCE1 and ESTABLISH_REND on one circuit */
+	VX6_RELAY_INTROS_MAX = 2048, /* circuits of owners that are introduced here */
+	VX6_RELAY_INTRO_RATE =
+		25, /* introductions a second to one owner, unless it says otherwise */
+	VX6_RELAY_INTRO_BURST = 200,
+	VX6_RELAY_INTRO_RATE_MAX = 16384, /* that it may say */
+	VX6_RELAY_INTRO_BURST_MAX = 65536,
+	VX6_RELAY_INTRO_QUEUE = 64,     /* that wait for room on one of its circuits */
+	VX6_RELAY_INTRO_PENDING = 1024, /* not confirmed, of one owner */
+	VX6_RELAY_INTRO_PENDING_ALL = 8192,
+	VX6_RELAY_INTRO_AGAIN_MS = 500, /* without confirmation: over the owner's other circuit */
+	VX6_RELAY_INTRO_GIVE_UP_MS = 1500, /* the client is told that nobody answers */
+	VX6_RELAY_REND_MS = 120000, /* a client waits for the owner; a spent cookie is remembered */
+	VX6_RELAY_REND_EARLY_MS = 1000, /* an owner waits for the client */
+	VX6_RELAY_RENDS_MAX = 8192, /* cookies under which somebody waits; as many that are spent */
 };
 
 struct vx6_relay;
@@ -123,13 +141,27 @@ enum vx6_relay_extend_refused {
 	VX6_RELAY_EXTEND_DRAINING,
 	VX6_RELAY_EXTEND_N,
 };
+enum vx6_relay_hs_refused {
+	VX6_RELAY_HS_POLICY,  /* mode, draining */
+	VX6_RELAY_HS_PROOF,   /* ESTABLISH_INTRO is not by that key, or not for that circuit */
+	VX6_RELAY_HS_UNKNOWN, /* introduction key, cookie */
+	VX6_RELAY_HS_RATE,    /* introductions of late */
+	VX6_RELAY_HS_LIMIT,   /* owners, introductions that are not confirmed, cookies */
+	VX6_RELAY_HS_TIMEOUT, /* the owner did not confirm; nobody came to a cookie */
+	VX6_RELAY_HS_REUSE,   /* a cookie that is in use, or was */
+	VX6_RELAY_HS_N,
+};
 /** Static snake_case names. */
+const char *vx6_relay_hs_refused_name(enum vx6_relay_hs_refused why);
 const char *vx6_relay_create_refused_name(enum vx6_relay_create_refused why);
 const char *vx6_relay_extend_refused_name(enum vx6_relay_extend_refused why);
 
 struct vx6_relay_stats {
 	/* now */
 	uint32_t circuits, half, resting, middle, end, dials;
+	uint32_t intro, rend_waiting, joined; /* circuits */
+	uint32_t introductions;               /* not confirmed yet */
+	uint32_t cookies;                     /* under which somebody waits */
 	uint32_t circuits_max;
 	bool draining;
 	/* since the start */
@@ -141,6 +173,10 @@ struct vx6_relay_stats {
 	uint64_t violations;    /* circuits that ended for what their client or next hop did */
 	uint64_t cells_dropped; /* that waited when their circuit ended */
 	uint64_t oom, idle, gave_way;
+	uint64_t intro_total, joined_total; /* owners' circuits; pairs */
+	uint64_t introduced,
+		introduced_again; /* handed to owners; those among them over a second circuit */
+	uint64_t hs_refused[VX6_RELAY_HS_N];
 };
 void vx6_relay_stats(const struct vx6_relay *r, struct vx6_relay_stats *out);
 
@@ -148,7 +184,9 @@ enum vx6_relay_role {
 	VX6_RELAY_ROLE_HALF,
 	VX6_RELAY_ROLE_RESTING,
 	VX6_RELAY_ROLE_MIDDLE,
-	VX6_RELAY_ROLE_END
+	VX6_RELAY_ROLE_END,
+	VX6_RELAY_ROLE_INTRO,
+	VX6_RELAY_ROLE_RENDEZVOUS, /* joined, or to be */
 };
 const char *vx6_relay_role_name(enum vx6_relay_role role);
 

@@ -309,10 +309,7 @@ static bool may_extend(struct relay_circ *c)
 {
 	struct vx6_relay *r = c->r;
 
-	if (r->cfg.budget.mode == VX6_RELAYING_OFF)
-		return false;
-	if (r->cfg.budget.mode == VX6_RELAYING_PRIVATE &&
-	    (!c->prev_known || !r->cfg.events->is_peer(r->cfg.user, &c->prev_node)))
+	if (!limits_is_served(c))
 		return false;
 	if (vx6_node_id_eq(&c->b->node, &r->cfg.identity->id))
 		return false;

@@ -75,11 +75,48 @@ static void own_send(struct relay_circ *c, uint8_t *payload, size_t used)
 	c->r->st.cells_back++;
 }
 
+static bool has_due(const struct relay_circ *c)
+{
+	return c->due || !vx6_list_is_empty(&c->sayings);
+}
+
+static void say_next(struct relay_circ *c, uint8_t *p)
+{
+	struct saying *s = VX6_CONTAINER_OF(vx6_list_pop(&c->sayings), struct saying, node);
+
+	c->sayings_n--;
+	memcpy(p + VX6_PAYLOAD_HEADER, s->data, s->n);
+	own_send(c, p, vx6_payload_seal(p, (enum vx6_payload_type)s->type, s->n));
+	free(s);
+	if (c->peer && vx6_list_is_empty(&c->sayings))
+		vx6_hop_resume(c->peer->prev); /* may have waited for this */
+}
+
+void circ_say(struct relay_circ *c, enum vx6_payload_type type, const void *data, size_t n)
+{
+	struct saying *s = vx6_zalloc(sizeof *s + n);
+
+	s->type = (uint8_t)type;
+	s->n = n;
+	memcpy(s->data, data, n);
+	vx6_list_push(&c->sayings, &s->node);
+	c->sayings_n++;
+	circ_flush_due(c);
+}
+
+void circ_say_code(struct relay_circ *c, enum vx6_payload_type type, uint16_t code)
+{
+	uint8_t data[VX6_HS_CODE_BYTES];
+
+	vx6_hs_code_encode(code, data);
+	circ_say(c, type, data, sizeof data);
+}
+
 void circ_flush_due(struct relay_circ *c)
 {
 	uint8_t *p;
 
-	while (c->due && (p = own_begin(c)) != NULL) {
+	while (has_due(c) && (p = own_begin(c)) != NULL) {
 		if (c->due & DUE_ANSWER) {
 			c->due &= (uint8_t)~DUE_ANSWER;
 			memcpy(p, c->answer, VX6_CELL_PAYLOAD);
@@ -87,6 +124,8 @@ void circ_flush_due(struct relay_circ *c)
 			VX6_FREE(c->answer);
 			if (c->next)
 				vx6_hop_resume(c->next); /* may have waited for this */
+		} else if (!vx6_list_is_empty(&c->sayings)) {
+			say_next(c, p);
 		} else if (c->due & DUE_PONG) {
 			c->due &= (uint8_t)~DUE_PONG;
 			own_send(c, p, vx6_payload_put_token(p, VX6_PAYLOAD_PONG, c->pong));
@@ -178,6 +217,25 @@ static void take_ping(struct relay_circ *c, const struct vx6_payload *p)
 	circ_flush_due(c);
 }
 
+/* What makes something else of a circuit that ends here and carries nothing. */
+static void take_ask(struct relay_circ *c, const struct vx6_payload *p)
+{
+	static void (*const asks[])(struct relay_circ *, const struct vx6_payload *) = {
+		[VX6_PAYLOAD_ESTABLISH_INTRO] = intro_establish,
+		[VX6_PAYLOAD_INTRODUCE1] = intro_introduce,
+		[VX6_PAYLOAD_ESTABLISH_REND] = rend_establish,
+		[VX6_PAYLOAD_RENDEZVOUS1] = rend_join,
+	};
+
+	if (p->type >= VX6_ARRAY_N(asks) || !asks[p->type]) { /* what only hops say */
+		circ_violation(c);
+	} else if (c->state != CIRC_HERE || c->answer || ++c->asks > VX6_RELAY_ASKS_MAX) {
+		circ_violation(c);
+	} else {
+		asks[p->type](c, p);
+	}
+}
+
 static void take_own(struct relay_circ *c, const uint8_t *cell)
 {
 	struct vx6_payload p;
@@ -200,8 +258,11 @@ static void take_own(struct relay_circ *c, const uint8_t *cell)
 		break;
 	case VX6_PAYLOAD_PAD:
 		break;
-	default: /* what only hops say */
-		circ_violation(c);
+	case VX6_PAYLOAD_INTRODUCED:
+		intro_confirmed(c, &p);
+		break;
+	default:
+		take_ask(c, &p);
 	}
 }
 
@@ -233,6 +294,54 @@ static bool pass_forward(struct relay_circ *c, uint8_t *cell)
 	return true;
 }
 
+/* From one circuit into the one that it is joined with: to that one's client. @return false: no room there */
+static bool pass_across(struct relay_circ *c, uint8_t *cell)
+{
+	struct relay_circ *to = c->peer;
+	uint8_t *room;
+
+	if (!to)
+		return true; /* gone, and the end of this one is on its way */
+	if (!vx6_list_is_empty(&to->sayings))
+		return false; /* RENDEZVOUS2 goes first */
+	room = vx6_hop_room_here(to->prev);
+	if (!room)
+		return false;
+	memcpy(room, cell, VX6_CELL_BYTES);
+	count_forward(c);
+	if (relay_crypt_forward(c->crypt, room)) {
+		memcpy(cell, room, VX6_CELL_BYTES);
+		take_own(c, cell);
+		return true;
+	}
+	relay_crypt_back(to->crypt, room);
+	vx6_hop_commit(to->prev);
+	relayed(c);
+	to->last_ms = c->last_ms;
+	to->cells_back++;
+	return true;
+}
+
+/* @return false: it stays where it is for now */
+static bool take_relay(struct relay_circ *c, uint8_t *cell)
+{
+	switch (c->state) {
+	case CIRC_MIDDLE:
+		return may_relay(c) && pass_forward(c, cell);
+	case CIRC_JOINED:
+		return may_relay(c) && pass_across(c, cell);
+	case CIRC_REND_EARLY:
+		return false;
+	default:
+		count_forward(c);
+		if (relay_crypt_forward(c->crypt, cell))
+			take_own(c, cell);
+		else
+			circ_violation(c);
+		return true;
+	}
+}
+
 static bool on_prev_cell(struct vx6_hop *hop, uint8_t cell[static VX6_CELL_BYTES], void *user)
 {
 	struct relay_circ *c = user;
@@ -252,14 +361,7 @@ static bool on_prev_cell(struct vx6_hop *hop, uint8_t cell[static VX6_CELL_BYTES
 		circ_violation(c);
 		return true;
 	}
-	if (c->state == CIRC_MIDDLE)
-		return may_relay(c) && pass_forward(c, cell);
-	count_forward(c);
-	if (relay_crypt_forward(c->crypt, cell))
-		take_own(c, cell);
-	else
-		circ_violation(c);
-	return true;
+	return take_relay(c, cell);
 }
 
 static bool on_next_cell(struct vx6_hop *hop, uint8_t cell[static VX6_CELL_BYTES], void *user)
@@ -316,6 +418,8 @@ static void on_prev_writable(struct vx6_hop *hop, void *user)
 	circ_flush_due(c);
 	if (c->next)
 		vx6_hop_resume(c->next);
+	if (c->peer)
+		vx6_hop_resume(c->peer->prev);
 	if (c->end)
 		vx6_endlink_writable(c->end);
 }

@@ -1,7 +1,7 @@
 /**
  * @file relay_internal.h
  * What the files of the relay share: relay.c (life of circuits), relay_cells.c (cells), relay_build.c (CREATE, EXTEND), relay_dial.c (ways to next
- * hops), relay_limits.c (who may have how much).
+ * hops), relay_limits.c (who may have how much), relay_intro.c (introduction points), relay_rend.c (rendezvous).
  *
  * Layer:   circuit
  * Threads: the loop's thread
@@ -11,6 +11,10 @@
  *     |  REFUSED,      | +--STREAMS--> END |
  *     |  CREATED       +-------------------+ no next hop
  *     +--CREATE with NEXT--> NESTING --> MIDDLE, or HERE
+ *
+ *   HERE --ESTABLISH_INTRO--> INTRO
+ *   HERE --ESTABLISH_REND--> REND_WAIT --RENDEZVOUS1 on another circuit--> JOINED with that one
+ *   HERE --RENDEZVOUS1--> JOINED; or REND_EARLY, until the ESTABLISH_REND that it is for has come
  */
 #ifndef VX6_CIRCUIT_RELAY_INTERNAL_H
 #define VX6_CIRCUIT_RELAY_INTERNAL_H
@@ -24,8 +28,20 @@
 #include "crypto/table.h"
 #include "transport/mux/mux.h"
 #include "wire/code.h"
+#include "wire/hs.h"
 
-enum circ_state { CIRC_FRESH, CIRC_NESTING, CIRC_HERE, CIRC_EXTENDING, CIRC_MIDDLE, CIRC_END };
+enum circ_state {
+	CIRC_FRESH,
+	CIRC_NESTING,
+	CIRC_HERE,
+	CIRC_EXTENDING,
+	CIRC_MIDDLE,
+	CIRC_END,
+	CIRC_INTRO,      /* of an owner that is introduced to clients here */
+	CIRC_REND_WAIT,  /* of a client: waits for the owner's */
+	CIRC_REND_EARLY, /* of an owner: waits for the client's */
+	CIRC_JOINED,
+};
 
 /* What waits for room towards the client. */
 enum { DUE_ANSWER = 1, DUE_PONG = 2, DUE_DRAIN = 4 };
@@ -34,7 +50,7 @@ enum { DUE_ANSWER = 1, DUE_PONG = 2, DUE_DRAIN = 4 };
 struct source {
 	uint8_t key[33]; /* 'n' node id | 'p' prefix */
 	bool identified;
-	uint32_t circuits, half, dials;
+	uint32_t circuits, half, dials, intros, rends;
 	UT_hash_handle hh;
 };
 
@@ -66,6 +82,53 @@ struct building {
 	bool sent;
 };
 
+/* A message that waits for room. */
+struct saying {
+	struct vx6_list node;
+	uint8_t type;
+	size_t n;
+	uint8_t data[];
+};
+
+enum { INTRO_WAYS = 2, INTRO_BODY = VX6_HS_POW + VX6_HS_SEALED };
+
+/* An introduction key, and the owner's circuits: gone with the last of them. */
+struct intro {
+	uint8_t auth_key[VX6_INTRO_KEY];
+	struct {
+		struct relay_circ *c; /* NULL: none */
+		uint8_t handle[VX6_INTRO_HANDLE];
+	} way[INTRO_WAYS];
+	uint32_t rate, burst;
+	uint64_t full_us; /* when its bucket is full again */
+	uint32_t serial;
+	struct introduction *pending; /* by serial */
+	UT_hash_handle hh;
+};
+
+/* One that the owner has not confirmed yet. */
+struct introduction {
+	struct intro *of;
+	uint32_t serial;
+	uint8_t sent;              /* ways that it went by, a bit each */
+	struct relay_circ *client; /* NULL: gone */
+	uint64_t born_ms;
+	struct vx6_list all, of_client; /* relay.introductions, relay_circ.introductions */
+	uint8_t body[INTRO_BODY];       /* what follows auth_key */
+	UT_hash_handle hh;
+};
+
+/* A cookie: somebody waits under it, or it is spent. */
+struct rend {
+	uint8_t cookie[VX6_REND_COOKIE];
+	struct relay_circ *client, *owner; /* one of them at most */
+	uint64_t until_ms;
+	struct vx6_list
+		node; /* relay.rend_waiting, rend_early or rend_spent, the first to end first */
+	uint8_t answer[VX6_REND_ANSWER]; /* with `owner` */
+	UT_hash_handle hh;
+};
+
 struct relay_circ {
 	struct vx6_relay *r;
 	struct vx6_list all;       /* relay.all, oldest first */
@@ -84,9 +147,17 @@ struct relay_circ {
 	struct vx6_endlink *end;
 	uint8_t due;
 	uint64_t pong;
-	uint8_t *answer; /* payload */
+	uint8_t *answer;         /* payload */
+	struct vx6_list sayings; /* struct saying, oldest first */
+	uint32_t sayings_n;
 	uint32_t extends;
-	uint32_t took; /* cells since it was last throttled */
+	uint32_t asks;       /* messages of hidden services that it began something with */
+	struct intro *intro; /* INTRO; NULL once another circuit has taken its place */
+	struct vx6_list introductions; /* introduction.of_client: whose outcome it is to be told */
+	struct rend *rend;             /* REND_WAIT, REND_EARLY */
+	struct relay_circ *peer;       /* JOINED; NULL once that one is gone */
+	struct vx6_list orphan;        /* relay.orphans */
+	uint32_t took;                 /* cells since it was last throttled */
 	uint64_t cells_forward, cells_back;
 };
 
@@ -98,7 +169,13 @@ struct vx6_relay {
 	struct relay_dial *dials;
 	struct vx6_siphash_key hash;
 	struct buckets creates, networks, node_creates, dial_rate;
-	struct vx6_timer sweep, refill, linger, deadline;
+	struct intro *intros;
+	struct rend *rends;
+	struct vx6_list introductions, rend_waiting, rend_early, rend_spent;
+	uint32_t introductions_n, rend_early_n, rend_spent_n;
+	struct vx6_list orphans; /* to be ended from a task: closing one closes no other */
+	struct vx6_task orphans_task;
+	struct vx6_timer sweep, refill, linger, deadline, tick;
 	uint64_t next_id;
 	bool draining;
 	int64_t tokens; /* bytes that may be relayed now */
@@ -118,12 +195,18 @@ void circ_set_state(struct relay_circ *c, enum circ_state state);
 bool relay_room_for_one(struct vx6_relay *r);
 /** Ends it once what waits has left. */
 void circ_end_soon(struct relay_circ *c);
+/** Ends it from a task. */
+void circ_orphan(struct relay_circ *c);
 
 /* ---- relay_cells.c ---- */
 
 extern const struct vx6_hop_events relay_prev_events, relay_next_events;
 /** Sends what is due towards the client, as far as there is room. */
 void circ_flush_due(struct relay_circ *c);
+/** Says something to the client, now or when there is room. How many may wait is the caller's to bound. */
+void circ_say(struct relay_circ *c, enum vx6_payload_type type, const void *data, size_t n);
+/** The same for a code. */
+void circ_say_code(struct relay_circ *c, enum vx6_payload_type type, uint16_t code);
 void relay_refill(struct vx6_relay *r);
 
 /* ---- relay_build.c ---- */
@@ -158,5 +241,33 @@ bool limits_admit_dial(struct vx6_relay *r, const struct source *src);
 uint32_t limits_circuits(const struct vx6_relay *r, const struct source *src);
 uint32_t limits_half(const struct source *src);
 uint32_t limits_dials(const struct source *src);
+/** Of a table of @p all, what one source may have. */
+uint32_t limits_share(const struct source *src, uint32_t all);
+/** Whether this relay does for that circuit what it does for others. */
+bool limits_is_served(const struct relay_circ *c);
+
+/* ---- relay_intro.c ---- */
+
+void intro_establish(struct relay_circ *c, const struct vx6_payload *p);
+void intro_introduce(struct relay_circ *c, const struct vx6_payload *p);
+void intro_confirmed(struct relay_circ *c, const struct vx6_payload *p);
+/** @p c ends: as a way to an owner, as a client that waits. */
+void intro_leave(struct relay_circ *c);
+/** Sends again what was not confirmed in time, gives up what is too old. @return there is more to come */
+bool intro_tick(struct vx6_relay *r);
+
+/* ---- relay_rend.c ---- */
+
+void rend_establish(struct relay_circ *c, const struct vx6_payload *p);
+void rend_join(struct relay_circ *c, const struct vx6_payload *p);
+/** @p c ends. */
+void rend_leave(struct relay_circ *c);
+/** Ends those that came too early and were not followed. @return there is more to come */
+bool rend_tick(struct vx6_relay *r);
+/** Ends those that have waited too long, forgets cookies. */
+void rend_sweep(struct vx6_relay *r);
+void rend_free(struct vx6_relay *r);
+/** vx6_relay.tick is to run. */
+void relay_tick_soon(struct vx6_relay *r);
 
 #endif

@@ -100,5 +100,19 @@ uint32_t limits_half(const struct source *src)
 
 uint32_t limits_dials(const struct source *src)
 {
-	return src->identified ? VX6_RELAY_DIALS_MAX / 2 : VX6_RELAY_DIALS_MAX / 8;
+	return limits_share(src, VX6_RELAY_DIALS_MAX);
+}
+
+uint32_t limits_share(const struct source *src, uint32_t all)
+{
+	return src->identified ? all / 2 : all / 8;
+}
+
+bool limits_is_served(const struct relay_circ *c)
+{
+	struct vx6_relay *r = c->r;
+
+	if (r->cfg.budget.mode == VX6_RELAYING_PRIVATE)
+		return c->prev_known && r->cfg.events->is_peer(r->cfg.user, &c->prev_node);
+	return r->cfg.budget.mode != VX6_RELAYING_OFF;
 }
