@@ -82,7 +82,7 @@ struct vx6_circuit_events {
 	void (*pong)(void *user, struct vx6_circuit *c, int hop, uint32_t rtt_us);
 	/**
 	 * The last hop said a message of hidden services (wire/hs.h, one that vx6_hs_is_answer()). Optional: without it such a message ends the
-	 * circuit, and once vx6_circuit_join() was called it does, too.
+	 * circuit, and once vx6_circuit_join() was called it does, too. What comes behind RENDEZVOUS2 waits until vx6_circuit_link() is called.
 	 * @param data borrowed for the call
 	 */
 	void (*said)(void *user, struct vx6_circuit *c, uint8_t type, const uint8_t *data,
@@ -140,7 +140,7 @@ struct vx6_circuit_join {
 /**
  * The last hop has joined the circuit with another one, or is about to: adds the other end of that one as one more hop, with which
  * vx6_circuit_link() is from then on, as initiator or as acceptor. It says and hears streams, pings and padding; every cell that neither
- * a hop nor the other end wrote ends the circuit. No hop can be added after it.
+ * a hop nor the other end wrote ends the circuit. No hop can be added after it. Cells that come wait until vx6_circuit_link() is called.
  * @return VX6_OK | CONFLICT (state; joined; the link was asked for) | LIMIT (enough hops)
  */
 VX6_RES vx6_circuit_join(struct vx6_circuit *c, const struct vx6_circuit_join *j);

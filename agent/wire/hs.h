@@ -101,7 +101,7 @@ VX6_RES vx6_introduce1_decode(const uint8_t *in, size_t n, struct vx6_introduce1
 void vx6_introduce_head(const uint8_t auth_key[static VX6_INTRO_KEY], const uint8_t *pow,
 			uint8_t out[static VX6_HS_HEAD]);
 
-/** INTRO_ESTABLISHED, INTRODUCE_ACK, REND_ESTABLISHED. @param code enum vx6_code; 0: yes */
+/** INTRO_ESTABLISHED, INTRODUCE_ACK (0: the owner has it), REND_ESTABLISHED. @param code enum vx6_code; 0: yes */
 void vx6_hs_code_encode(uint16_t code, uint8_t out[static VX6_HS_CODE_BYTES]);
 /** @return VX6_OK | SHORT | TRAILING */
 VX6_RES vx6_hs_code_decode(const uint8_t *in, size_t n, uint16_t *code);
