@@ -513,6 +513,45 @@ def vxs():
     ]
 
 
+def hidden_messages():
+    """Kind: the type of the payload, or 0 for what is inside of a seal."""
+    auth, kh, handle = seed("introduction key"), seed("KH"), bytes(range(1, 9))
+    cookies = [bytes((i,)) * 20 for i in (1, 2, 3)]
+    nodes = [seed(f"rendezvous {i}") for i in range(3)]
+    pow_, sealed, answer = text_of("proof", 41), text_of("sealed", 559), text_of("answer", 64)
+    ident, mac, key = text_of("client id", 8), text_of("client mac", 32), text_of("client key", 32)
+
+    def establish(name, rate, burst):
+        body = ed.public(auth) + handle + vx.u32(rate) + vx.u32(burst)
+        body += vx.hmac256(kh, body)
+        return dict(name=name, kind=9, bytes=(body + vx.signed(auth, b"VX6 est-intro v1", vx.NET, body)).hex(), auth_seed=auth.hex(), kh=kh.hex(),
+                    handle=handle.hex(), rate=rate, burst=burst)
+
+    def plain(name, n, client=b""):
+        body = vx.u32(2**32 - 2) + vx.u8(n) + b"".join(c + x for c, x in zip(cookies[:n], nodes)) + vx.u8(bool(client))
+        at = len(body) + 10 if client else 0
+        return dict(name=name, kind=0, bytes=(body + client).ljust(495, b"\0").hex(), key_epoch=2**32 - 2, rends=n, mac_at=at)
+
+    def code(name, kind, value):
+        return dict(name=name, kind=kind, bytes=vx.u16(value).hex(), code=value)
+
+    return "tests/vectors", [
+        establish("establish", 0, 0), establish("establish_largest", 2**32 - 1, 2**32 - 1),
+        code("established", 10, 0), code("established_not", 10, 0x20),
+        dict(name="introduce1", kind=11, bytes=(ed.public(auth) + handle + pow_ + sealed).hex()),
+        dict(name="introduce1_no_proof", kind=11, bytes=(ed.public(auth) + handle + bytes(41) + sealed).hex()),
+        dict(name="introduce2", kind=12, bytes=(vx.u32(2**31 + 5) + ed.public(auth) + pow_ + sealed).hex(), serial=2**31 + 5),
+        dict(name="introduced", kind=13, bytes=vx.u32(2**31 + 5).hex(), serial=2**31 + 5),
+        code("acknowledged", 14, 0), code("acknowledged_not", 14, 0x55),
+        dict(name="establish_rend", kind=15, bytes=cookies[0].hex()),
+        code("rend_established", 16, 0), code("rend_established_not", 16, 0x53),
+        dict(name="rendezvous1", kind=17, bytes=(cookies[0] + answer).hex()),
+        dict(name="rendezvous2", kind=18, bytes=answer.hex()),
+        plain("plain_one", 1), plain("plain_three", 3),
+        plain("plain_auth", 1, b"\2\x28" + ident + mac), plain("plain_enrol", 3, b"\3\x48" + ident + mac + key),
+    ]
+
+
 def published(name):
     """What others publish, when it is at hand."""
     path = pathlib.Path(os.environ.get("VX6_MORE_VECTORS", "/nonexistent")) / f"{name}.json"
@@ -748,7 +787,7 @@ def hidden_identities():
 
 FILES = {f.__name__: f for f in (rfc8032, rfc7748, rfc5869, siphash, xchacha, fips197, rfc8452, argon2id, bip350, padding, hashes, keys,
                                  subkey_certs, records, name_claims, relay_infos, blinding, catalogs, revocations, hellos, messages, cells,
-                                 beacons, dht_messages, dht, mux, vxs, cgo, cgo_updates, ntor3,
+                                 beacons, dht_messages, dht, mux, vxs, hidden_messages, cgo, cgo_updates, ntor3,
                                  hs_ntor_published, hs_ntor, blinding_published, hs_puzzles, hs_descs, hidden_invites, hidden_identities)}
 
 
@@ -886,6 +925,7 @@ def corpora(made):
         "wire_mux": [("frames", b"".join(b for _, b in of("mux")[:1] + of("mux")[3:5])), *of("mux")],
         "wire_open": [(n, b) for n, b in of("messages") + of("vxs") if is_open(n)],
         "wire_vxs": [("frames", b"".join(b for _, b in of("vxs")[:1] + of("vxs")[2:5])), *of("vxs")],
+        "wire_hs": [(v["name"], vx.u8(v["kind"]) + bytes.fromhex(v["bytes"])) for v in made["hidden_messages"]],
         "wire_cell": cell_inputs(made["cells"]),
         "wire_ctl": [(n, b) for n, b in of("messages") if not is_open(n)] + of("hellos"),
         "session_adopted": list(adopted(of("messages"), of("vxs"))),

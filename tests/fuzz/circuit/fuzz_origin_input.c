@@ -4,9 +4,11 @@
  * The input is a byte of plan (bits 0, 1: hops - 1; bit 2: nested), then steps: an op byte and what the op needs.
  *   0 a cell: its command, a length, the beginning of its body   1 the answer to the latest handshake: a length, what it says (SM)
  *   2 a message: of which hop, its type, a length, its data      3 the same, with a byte of the cell changed
- *   4 the loop runs      5 the user: opens a stream and sends, pings, extends, closes      6 the stream is reset */
+ *   4 the loop runs      5 the user: opens a stream and sends, pings, extends, closes, says something, joins      6 the stream is reset
+ * Once it is joined the other end, behind the last hop, is one hop more. */
 #include "base/util.h"
 #include "circuit/origin_internal.h"
+#include "crypto/cgo.h"
 #include "crypto/secret.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/circuit/endlink_family.h"
@@ -28,7 +30,8 @@ static struct vx6_hop *hop;         /* the other end of its link */
 static struct tonion_hs *pending;
 static struct tonion_layer *layer[HOPS];
 static int made, wanted, down_n, streams_n;
-static bool closed;
+static bool closed, joined, acceptor;
+static struct vx6_cgo far_end; /* what the other end writes with */
 static const uint8_t *in;
 static size_t in_n;
 
@@ -162,6 +165,12 @@ static void on_refused(void *user, struct vx6_circuit *c, vx6_err why)
 	wanted--;
 }
 
+static void on_said(void *user, struct vx6_circuit *c, uint8_t type, const uint8_t *data, size_t n)
+{
+	FUZZ_CHECK(!closed && !joined && type >= VX6_PAYLOAD_ESTABLISH_INTRO &&
+		   n <= VX6_PAYLOAD_MAX);
+}
+
 static void on_down(void *user, struct vx6_circuit *c, vx6_err why, int fault)
 {
 	FUZZ_CHECK(!closed && !vx6_is_ok(why) && fault >= VX6_CIRCUIT_NO_HOP && fault <= HOPS);
@@ -171,6 +180,7 @@ static void on_down(void *user, struct vx6_circuit *c, vx6_err why, int fault)
 
 static const struct vx6_circuit_events events = {.built = on_built,
 						 .refused = on_refused,
+						 .said = on_said,
 						 .down = on_down};
 
 /* ---- steps ---- */
@@ -205,7 +215,12 @@ static void step_cell(void)
 static void send_from(int from, uint8_t *cell)
 {
 	cell[0] = VX6_CELL_RELAY;
-	tonion_originate(layer[from], cell);
+	if (from < made)
+		tonion_originate(layer[from], cell);
+	else if (acceptor)
+		vx6_cgo_client_forward(&far_end, 0, cell[0], cell + 1);
+	else
+		vx6_cgo_relay_originate(&far_end, cell[0], cell + 1);
 	for (int i = from - 1; i >= 0; i--)
 		tonion_backward(layer[i], cell);
 }
@@ -241,7 +256,7 @@ static void step_message(bool changed)
 
 	if (!cell || !made)
 		return;
-	from = take() % made;
+	from = take() % (made + joined);
 	type = take();
 	memset(cell, 0, VX6_CELL_BYTES);
 	n = take_some(cell + VX6_CELL_PAYLOAD_AT + VX6_PAYLOAD_HEADER, VX6_PAYLOAD_MAX);
@@ -274,6 +289,28 @@ static void open_and_send(void)
 	vx6_stream_commit(s, n, false);
 }
 
+static void say(void)
+{
+	uint8_t type = take(), data[VX6_PAYLOAD_MAX];
+	vx6_err err = vx6_circuit_say(circuit, type, data, take_some(data, sizeof data));
+
+	FUZZ_CHECK(!vx6_is_ok(err) || (!joined && type >= VX6_PAYLOAD_ESTABLISH_INTRO));
+}
+
+static void join(void)
+{
+	static const uint8_t keys[VX6_CIRCUIT_JOIN_KEYS] = {1, 2, 3}, kh[VX6_CB_BYTES];
+	struct vx6_circuit_join j = {.keys = keys, .kh = kh, .far = &node[0]};
+
+	j.acceptor = take() & 1;
+	if (!vx6_is_ok(vx6_circuit_join(circuit, &j)))
+		return;
+	FUZZ_CHECK(!joined);
+	joined = true;
+	acceptor = j.acceptor;
+	vx6_cgo_init(&far_end, acceptor ? keys : keys + VX6_CGO_SEED_BYTES);
+}
+
 static void step_user(void)
 {
 	int next = VX6_MIN(made, HOPS - 1);
@@ -281,7 +318,7 @@ static void step_user(void)
 
 	if (!circuit)
 		return;
-	switch (take() % 4) {
+	switch (take() % 6) {
 	case 0:
 		open_and_send();
 		break;
@@ -291,6 +328,12 @@ static void step_user(void)
 	case 2:
 		memcpy(more.onion_key, key[next].pk, sizeof more.onion_key);
 		wanted += vx6_is_ok(vx6_circuit_extend(circuit, &more, 1000));
+		break;
+	case 4:
+		say();
+		break;
+	case 5:
+		join();
 		break;
 	default:
 		vx6_circuit_close(circuit, VX6_OK);
@@ -368,7 +411,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	in = data;
 	in_n = n;
 	made = down_n = streams_n = 0;
-	closed = false;
+	closed = joined = acceptor = false;
 	begin();
 	while (in_n)
 		step();
