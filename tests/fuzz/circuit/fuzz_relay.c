@@ -3,7 +3,7 @@
  * something, a length and bytes:
  *   0 a raw cell, `details` its command · 1 a message for the relay, `details` its type, encrypted as it must be · 2 CREATE that is right ·
  *   3 EXTEND that is right, to the second relay · 4 a message for the second · 5 a turn of the loop · 6 the client reads no more, or again ·
- *   7 ESTABLISH_INTRO that is right, `details` its handle · 8 from here on it is the other one of two clients that speaks
+ *   7 ESTABLISH_INTRO that is right, `details` its handle; above 127 INTRODUCE1 for it · 8 from here on it is the other one of two clients that speaks
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -102,6 +102,18 @@ static void establish(uint8_t handle)
 	client_send(c, 0, VX6_PAYLOAD_ESTABLISH_INTRO, data, sizeof data);
 }
 
+static void introduce(uint8_t handle)
+{
+	const uint8_t name[VX6_INTRO_HANDLE] = {handle}, sealed[VX6_HS_SEALED] = {0};
+	const struct vx6_introduce1 m = {.auth_key = auth.pk.b, .handle = name, .sealed = sealed};
+	uint8_t data[VX6_HS_INTRODUCE];
+
+	if (c->layers_n != 1 || !vx6_hop_room(c->hop))
+		return;
+	vx6_introduce1_encode(&m, data);
+	client_send(c, 0, VX6_PAYLOAD_INTRODUCE1, data, sizeof data);
+}
+
 static void turn_to_other(void)
 {
 	c = c == clients ? clients + 1 : clients;
@@ -132,7 +144,10 @@ static void step(uint8_t which, uint8_t details)
 		test_run_ms(TURN_MS);
 		break;
 	case 7:
-		establish(details);
+		if (details > 127)
+			introduce(details - 128);
+		else
+			establish(details);
 		break;
 	case 8:
 		turn_to_other();
