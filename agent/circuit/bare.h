@@ -4,14 +4,14 @@
  *
  * Spec:    schemas/wire/circuit.md
  * Layer:   circuit
- * Shape:   one circuit, built once and not again: what is made of its end is the caller's to say. It is anonymous, shown, timed and blamed as
+ * Shape:   one circuit, of the pool if one fits; another one is tried when it fails before it is open, and not for the last relay. It is anonymous, shown, timed and blamed as
  *          the legs of routes are (circuit/circuits.h), and asked for a sign of life every 15 s; one that owes an answer for 15 s is over.
  * Privacy: the first relay is a guard, the second a vanguard when there are three or more before the last. Neither is chosen by who the
  *          last one is, nor refused for it: whoever names the last relay must not learn our guards by what works and what does not. A
  *          last relay that is drawn is none of them. Nothing of one circuit is ever used for another
  * Limits:  those of circuit/circuits.h
  * Threads: the loop's thread
- * Upcalls: never from inside a call down, but `down` from vx6_circuits_drain(), vx6_circuits_close() and vx6_circuits_free()
+ * Upcalls: never from inside a call down, but `down` from vx6_circuits_free()
  */
 #ifndef VX6_CIRCUIT_BARE_H
 #define VX6_CIRCUIT_BARE_H
@@ -20,7 +20,7 @@
 
 enum {
 	VX6_BARE_RELAYS_MIN = 2,
-	VX6_BARE_RELAYS_MAX = 7,
+	VX6_BARE_RELAYS_MAX = 6,
 	VX6_BARE_ASK_MS = 10000, /* for what is not known of the last relay */
 };
 
@@ -58,7 +58,7 @@ struct vx6_bare_events {
 /**
  * Begins. Asks for what it does not know of `last`, over circuits, and waits for that.
  * @param w borrowed for the call @param ev borrowed for its life @param detail on failure, for people
- * @return VX6_OK | INVALID (purpose, relays) | DRAINING | FULL | UNSUPPORTED (the last one is known not to do that)
+ * @return VX6_OK | INVALID (purpose, relays, guard) | DRAINING | FULL | UNSUPPORTED (the last one is known not to do that)
  *         | errors of vx6_path_draw()
  */
 VX6_RES vx6_bare_begin(struct vx6_circuits *c, const struct vx6_bare_want *w,
@@ -68,7 +68,9 @@ VX6_RES vx6_bare_begin(struct vx6_circuits *c, const struct vx6_bare_want *w,
 VX6_RES vx6_bare_say(struct vx6_bare *b, uint8_t type, const void *data, size_t n);
 /** To join, link, look at; never to close. @return NULL: not open yet */
 struct vx6_circuit *vx6_bare_circuit(struct vx6_bare *b);
-/** The last relay: named or drawn. */
+/** As vx6_circuit_link(), once it was joined; rows of sessions say which circuit it is. @return NULL: not open */
+struct vx6_link *vx6_bare_link(struct vx6_bare *b);
+/** The last relay: named, or as drawn last until it is open. */
 const struct vx6_node_id *vx6_bare_last(const struct vx6_bare *b);
 /** Of the circuit, as rows have it; empty while it waits for what is not known. */
 const char *vx6_bare_id(const struct vx6_bare *b);

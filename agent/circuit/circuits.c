@@ -20,6 +20,7 @@ static void key_of(const struct vx6_node_id *target, const struct vx6_routing *h
 	out->via = (uint8_t)how->via;
 	out->relays = vx6_routing_relays(how);
 	out->anonymous = how->anonymous;
+	out->hidden = how->hidden;
 	out->nodes_n = how->nodes_n;
 	out->apart = how->apart;
 	for (size_t i = 0; i < how->nodes_n; i++)
@@ -109,7 +110,7 @@ uint64_t vx6_circuits_route(struct vx6_circuits *c, const struct vx6_node_id *ta
 	struct route_key key;
 	struct route *r;
 
-	if (how->via == VX6_ROUTE_DIRECT || c->draining)
+	if (how->via == VX6_ROUTE_DIRECT || c->draining || (how->hidden && !c->cfg.rendezvous))
 		return 0;
 	key_of(target, how, &key);
 	r = route_of_key(c, &key);
@@ -166,7 +167,10 @@ vx6_err vx6_circuits_may(const struct vx6_circuits *c, const struct vx6_node_id 
 		return VX6_ERR(INVALID);
 	if (c->draining)
 		return VX6_ERR(DRAINING);
-	if (c->cfg.node(c->cfg.user, target, &known) && !(known.info.policy & VX6_RELAY_END))
+	if (how->hidden && !c->cfg.rendezvous)
+		return VX6_ERR(UNSUPPORTED);
+	if (!how->hidden && c->cfg.node(c->cfg.user, target, &known) &&
+	    !(known.info.policy & VX6_RELAY_END))
 		return VX6_ERR(UNREACHABLE);
 	return how->nodes_n > 0 || others_listed(c, target) > 0 ? VX6_OK : VX6_ERR(NO_RELAYS);
 }
@@ -201,6 +205,7 @@ static void on_tell(struct vx6_task *task)
 	struct vx6_circuits *c = task->user;
 	struct vx6_list *node;
 
+	bares_tell(c);
 	while ((node = vx6_list_pop(&c->due)) != NULL) {
 		struct vx6_circuits_wait w =
 			*VX6_CONTAINER_OF(node, struct vx6_circuits_wait, node);
@@ -230,7 +235,7 @@ struct vx6_circuits_wait *vx6_circuits_want(struct vx6_circuits *c, uint64_t rou
 		r->failed_n = 0;
 		r->retry_ms = 0;
 		if (r->how.nodes_n == 0) /* what is drawn ahead is never just these */
-			circuits_wanted(c, r->how.hops, r->how.anonymous);
+			circuits_wanted(c, &r->how);
 	}
 	w = vx6_zalloc(sizeof *w);
 	w->c = c;
@@ -345,6 +350,7 @@ void vx6_circuits_learned(struct vx6_circuits *c, const struct vx6_node_id *node
 		r->asked = false;
 		route_keep(r);
 	}
+	bares_learned(c, node);
 }
 
 bool route_needs(const struct route *r, const struct vx6_node_id *node)
@@ -377,6 +383,8 @@ void vx6_circuits_unknown(struct vx6_circuits *c, const struct vx6_node_id *node
 			route_keep(r); /* through others */
 		}
 	}
+	if (anonymous)
+		bares_unknown(c, node, err);
 }
 
 void vx6_circuits_moved(struct vx6_circuits *c)
@@ -397,18 +405,18 @@ vx6_err vx6_circuits_build(struct vx6_circuits *c, const struct vx6_node_id *tar
 			   const struct vx6_routing *how, char id[static VX6_CIRCUIT_ID_TEXT],
 			   char *detail)
 {
-	struct route *r = NULL;
+	struct leg_want w = {.how = how, .purpose = VX6_PURPOSE_POOL, .why = "asked for by hand"};
 	struct leg *l;
 
 	if (target) {
-		r = route_of_id(c, vx6_circuits_route(c, target, how));
-		if (!r) {
+		w.r = route_of_id(c, vx6_circuits_route(c, target, how));
+		w.purpose = VX6_PURPOSE_ROUTE;
+		if (!w.r) {
 			vx6_strlcpy(detail, "too many routes", VX6_CIRCUIT_WHY);
 			return VX6_ERR(FULL);
 		}
 	}
-	VX6_TRY(leg_begin(c, r, how, r ? VX6_PURPOSE_ROUTE : VX6_PURPOSE_POOL, "asked for by hand",
-			  &l, detail));
+	VX6_TRY(leg_begin(c, &w, &l, detail));
 	l->keep = true;
 	memcpy(id, l->id, VX6_CIRCUIT_ID_TEXT);
 	return VX6_OK;
@@ -420,17 +428,25 @@ vx6_err vx6_circuits_rebuild(struct vx6_circuits *c, const char *id,
 {
 	struct leg *old = leg_find(c, id), *l;
 	struct vx6_routing how = {.via = VX6_ROUTE_RELAY};
+	struct leg_want w = {.how = &how, .why = "takes the place of another, as asked"};
 
 	if (!old)
 		return VX6_ERR(NOT_FOUND);
+	if (old->bare) {
+		vx6_strlcpy(detail, "what it is for was agreed on over it: close it instead",
+			    VX6_CIRCUIT_WHY);
+		return VX6_ERR(CONFLICT);
+	}
+	w.r = old->route;
+	w.purpose = old->purpose;
 	if (old->route) {
 		how = old->route->how;
 	} else {
 		how.hops = (uint8_t)VX6_MIN(old->path.n, (size_t)VX6_ROUTE_HOPS_MAX);
 		how.anonymous = old->anonymous;
+		how.hidden = old->hidden;
 	}
-	VX6_TRY(leg_begin(c, old->route, &how, old->purpose, "takes the place of another, as asked",
-			  &l, detail));
+	VX6_TRY(leg_begin(c, &w, &l, detail));
 	l->keep = old->keep;
 	memcpy(l->replaces, old->id, sizeof l->replaces);
 	memcpy(new_id, l->id, VX6_CIRCUIT_ID_TEXT);
@@ -474,6 +490,8 @@ struct vx6_circuits *vx6_circuits_new(const struct vx6_circuits_config *cfg)
 	vx6_list_init(&c->routes);
 	vx6_list_init(&c->legs);
 	vx6_list_init(&c->closed);
+	vx6_list_init(&c->bares);
+	vx6_list_init(&c->bares_over);
 	vx6_list_init(&c->due);
 	vx6_list_init(&c->asks);
 	vx6_task_init(&c->tell, on_tell, c);
@@ -503,6 +521,7 @@ void vx6_circuits_drain(struct vx6_circuits *c)
 	c->draining = true;
 	forget_asks(c);
 	refuse_all(c, "draining");
+	bares_keep(c, circuits_now_ms(c));
 	circuits_wake(c, 0);
 }
 
@@ -518,6 +537,7 @@ void vx6_circuits_free(struct vx6_circuits *c)
 	while (!vx6_list_is_empty(&c->legs))
 		leg_close(VX6_CONTAINER_OF(c->legs.next, struct leg, all), VX6_ERR(DRAINING),
 			  "shutting down");
+	bares_keep(c, circuits_now_ms(c));
 	refuse_all(c, "shutting down");
 	on_tell(&c->tell);
 	vx6_task_cancel(&c->tell);

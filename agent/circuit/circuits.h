@@ -155,9 +155,9 @@ struct vx6_circuit_join; /* circuit/origin.h */
 /** The other end is there: the leg goes on as one that is built, to a node that has proved to be the service. @param j borrowed for the call */
 void vx6_circuits_joined(struct vx6_circuits *c, uint64_t leg, const struct vx6_circuit_join *j);
 /**
- * It did not come: the leg is closed. Another one is tried after TIMEOUT, UNREACHABLE, CLOSED, REFUSED, LIMIT, AGAIN, PROTOCOL, STALE, and those
- * who wait are told @p err and @p detail when that has been so too often; whatever else it is would come again: they are told at once,
- * unless another leg of the route is on its way. @param x_is_fine else the leg's @p x is left out for a while
+ * It did not come: the leg is closed. After what may pass (a time that ran out, a relay that was unreachable, refused or misbehaved) another one is
+ * tried, and those who wait are told @p err and @p detail when that has been so too often. Whatever else it is would come again: they are
+ * told at once, unless another leg of the route is on its way. @param x_is_fine else the leg's last relay is left out for a while
  */
 void vx6_circuits_not_joined(struct vx6_circuits *c, uint64_t leg, vx6_err err, const char *detail,
 			     bool x_is_fine);

@@ -128,7 +128,7 @@ static void blame(struct leg *l, vx6_err why, int hop)
 			continue;
 		circuits_suspect(c, node);
 		if (hop >= 0 && why.code != VX6_E_STALE)
-			vx6_relays_seen_failure(c->cfg.relays, node, failure_of(why, l->open),
+			vx6_relays_seen_failure(c->cfg.relays, node, failure_of(why, l->built),
 						vx6_wall_s());
 	}
 }
@@ -148,10 +148,15 @@ static void blame_guard(struct leg *l, vx6_err why, int hop)
 	struct vx6_circuits *c = l->c;
 	const struct vx6_node_id *guard = &l->path.hop[0].node;
 
-	if (!leg_has_guard(l) || l->open || hop < 0 || (size_t)hop >= l->path.n)
+	if (!leg_has_guard(l) || l->built || hop < 0 || (size_t)hop >= l->path.n)
+		return;
+	/* nor for the last one that somebody else has named: he would choose as well */
+	if (l->bare && l->bare->is_named && (size_t)hop + 1 == l->path.n)
 		return;
 	if (why.code == VX6_E_STALE || (hop == 0 && has_answered(why)))
 		return;
+	if (hop == 1 && leg_kept(l) == 2)
+		vx6_vanguards_down(c->cfg.vanguards, &l->path.hop[1].node, vx6_wall_s());
 	if (hop == 0)
 		vx6_guards_down(c->cfg.guards, guard, vx6_wall_s(), &vx6_rand_system);
 	else if (vx6_guards_beyond(c->cfg.guards, guard, false, vx6_wall_s(), &vx6_rand_system))
@@ -168,7 +173,7 @@ void leg_learn_from(struct leg *l, vx6_err why, int hop)
 		return; /* it may well have been ourselves */
 	blame(l, why, hop);
 	blame_guard(l, why, hop);
-	if (why.code == VX6_E_STALE && hop >= 0 && !l->open)
+	if (why.code == VX6_E_STALE && hop >= 0 && !l->built && (at < l->path.n || !l->to_last))
 		circuits_ask_anew(c, l->route, at < l->path.n ? &l->path.hop[at].node : &l->target,
 				  l->anonymous);
 }

@@ -21,16 +21,15 @@ static bool key_of(const struct vx6_relay_info *info, uint64_t now_s, uint8_t ou
 	return false;
 }
 
-/* @return AGAIN: asked for | PEER_UNKNOWN: it cannot even be asked for now */
-static vx6_err plan_hop(struct vx6_circuits *c, struct route *r, const struct vx6_node_id *node,
-			bool anonymous, struct vx6_circuit_hop *out, uint32_t *policy)
+vx6_err circuits_hop(struct vx6_circuits *c, const struct vx6_node_id *node, bool anonymous,
+		     struct vx6_node_id *asked_for, struct vx6_circuit_hop *out, uint32_t *policy)
 {
 	struct vx6_circuits_node known;
 
 	if (!c->cfg.node(c->cfg.user, node, &known) ||
 	    !key_of(&known.info, vx6_wall_s(), out->onion_key)) {
-		if (r)
-			r->asked_for = *node;
+		if (asked_for)
+			*asked_for = *node;
 		return circuits_ask(c, node, anonymous) ? VX6_ERR(AGAIN) : VX6_ERR(PEER_UNKNOWN);
 	}
 	out->node = *node;
@@ -43,15 +42,18 @@ static vx6_err plan_hop(struct vx6_circuits *c, struct route *r, const struct vx
 static vx6_err plan(struct leg *l, const struct vx6_routing *how, struct vx6_circuit_plan *out)
 {
 	struct vx6_circuits *c = l->c;
+	struct vx6_node_id *asked_for = l->route  ? &l->route->asked_for
+					: l->bare ? &l->bare->asked_for
+						  : NULL;
 	uint32_t policy = UINT32_MAX;
 
-	*out = (struct vx6_circuit_plan){.anonymous = how->anonymous};
+	*out = (struct vx6_circuit_plan){.anonymous = how->anonymous, .may_return = l->hidden};
 	for (size_t i = 0; i < l->path.n; i++)
-		VX6_TRY(plan_hop(c, l->route, &l->path.hop[i].node, how->anonymous,
-				 &out->hop[out->hops_n++], &policy));
-	if (l->has_target)
-		VX6_TRY(plan_hop(c, l->route, &l->target, how->anonymous, &out->hop[out->hops_n++],
-				 &policy));
+		VX6_TRY(circuits_hop(c, &l->path.hop[i].node, how->anonymous, asked_for,
+				     &out->hop[out->hops_n++], &policy));
+	if (l->has_target && !l->hidden)
+		VX6_TRY(circuits_hop(c, &l->target, how->anonymous, asked_for,
+				     &out->hop[out->hops_n++], &policy));
 	out->timeout_ms = vx6_build_times_timeout(c->cfg.times, out->hops_n);
 	out->nest = out->hops_n > 1 && (policy & VX6_RELAY_NEST) && !how->hop_by_hop &&
 		    !(l->route && circuits_now_ms(c) < l->route->nest_off_ms);
@@ -60,7 +62,7 @@ static vx6_err plan(struct leg *l, const struct vx6_routing *how, struct vx6_cir
 }
 
 /* A spare that dies with the one it stands by for is none: other relays, if there are any. */
-static size_t shared(const struct leg *l, struct vx6_node_id *out, size_t max)
+size_t leg_shared(const struct leg *l, struct vx6_node_id *out, size_t max)
 {
 	size_t n = 0;
 
@@ -70,14 +72,13 @@ static size_t shared(const struct leg *l, struct vx6_node_id *out, size_t max)
 	{
 		const struct leg *o = VX6_CONTAINER_OF(node, struct leg, of_route);
 
-		for (size_t i = leg_has_guard(o) ? 1 : 0; o != l && i < o->path.n && n < max; i++)
+		for (size_t i = leg_kept(o); o != l && i < o->path.n && n < max; i++)
 			out[n++] = o->path.hop[i].node;
 	}
 	return n;
 }
 
-/* Only with relays that were to be avoided: rather with the longest suspected ones. @return false: those are no way out */
-static bool fewer(const struct vx6_path *path, size_t *avoid_n, size_t *suspects)
+bool path_with_fewer_suspects(const struct vx6_path *path, size_t *avoid_n, size_t *suspects)
 {
 	size_t less = VX6_MAX(*suspects / 8, (size_t)1);
 
@@ -106,7 +107,7 @@ static vx6_err draw(struct leg *l, const struct vx6_routing *how,
 	vx6_err err;
 
 	VX6_TRY(circuits_named(c, l->route, how, named, &ask));
-	ask.avoid_n = shared(l, avoid, 4 * VX6_ROUTE_HOPS_MAX);
+	ask.avoid_n = leg_shared(l, avoid, 4 * VX6_ROUTE_HOPS_MAX);
 	suspects = circuits_suspects(c, avoid + ask.avoid_n);
 	ask.avoid_n += suspects;
 	c->cfg.view(c->cfg.user, &view);
@@ -119,33 +120,50 @@ static vx6_err draw(struct leg *l, const struct vx6_routing *how,
 	do {
 		err = vx6_path_draw(c->cfg.relays, c->cfg.guards, &view, &ask, &vx6_rand_system,
 				    &l->path, &lack);
-	} while (vx6_is_ok(err) && fewer(&l->path, &ask.avoid_n, &suspects));
+	} while (vx6_is_ok(err) && path_with_fewer_suspects(&l->path, &ask.avoid_n, &suspects));
 	if (!vx6_is_ok(err))
 		vx6_path_lack_format(err, &lack, detail);
 	return err;
 }
 
-static struct leg *leg_new(struct vx6_circuits *c, struct route *r, bool anonymous,
-			   enum vx6_circuit_purpose purpose, const char *why)
+static struct leg *leg_new(struct vx6_circuits *c, const struct leg_want *w)
 {
 	struct leg *l = vx6_zalloc(sizeof *l);
 
 	l->c = c;
-	l->route = r;
-	l->purpose = purpose;
-	l->anonymous = anonymous;
-	l->has_target = r != NULL;
-	if (r)
-		l->target = r->target;
+	l->route = w->r;
+	l->bare = w->bare;
+	l->purpose = w->purpose;
+	l->anonymous = w->how->anonymous;
+	l->hidden = w->how->hidden;
+	l->to_last = l->hidden && (w->r || w->bare);
+	l->has_target = w->r != NULL;
+	if (w->r)
+		l->target = w->r->target;
 	l->began_ms = l->idle_ms = circuits_now_ms(c);
 	l->opened_wall_ms = vx6_wall_ms();
-	vx6_strlcpy(l->reason, why, sizeof l->reason);
+	vx6_strlcpy(l->reason, w->why, sizeof l->reason);
 	circuits_new_id(c, l->id);
 	return l;
 }
 
-vx6_err leg_begin(struct vx6_circuits *c, struct route *r, const struct vx6_routing *how,
-		  enum vx6_circuit_purpose purpose, const char *why, struct leg **out,
+/* It is one of them now. */
+static void leg_begun(struct leg *l, const struct leg_want *w)
+{
+	struct vx6_circuits *c = l->c;
+
+	vx6_list_push(&c->legs, &l->all);
+	c->legs_n++;
+	if (w->r)
+		vx6_list_push(&w->r->legs, &l->of_route);
+	if (w->bare)
+		w->bare->leg = l;
+	circuits_decide(c, w->r ? &w->r->target : NULL, l->id, "build", "%u relays: %s",
+			(unsigned)l->path.n, w->why);
+	circuits_wake(c, TICK_MS);
+}
+
+vx6_err leg_begin(struct vx6_circuits *c, const struct leg_want *w, struct leg **out,
 		  char detail[static VX6_CIRCUIT_WHY])
 {
 	struct vx6_circuit_plan p;
@@ -160,11 +178,11 @@ vx6_err leg_begin(struct vx6_circuits *c, struct route *r, const struct vx6_rout
 		vx6_strlcpy(detail, "too many circuits", VX6_CIRCUIT_WHY);
 		return VX6_ERR(FULL);
 	}
-	l = leg_new(c, r, how->anonymous, purpose, why);
+	l = leg_new(c, w);
 	detail[0] = '\0';
-	err = draw(l, how, detail);
+	err = l->hidden ? hidden_draw(l, w->how, detail) : draw(l, w->how, detail);
 	if (vx6_is_ok(err))
-		err = plan(l, how, &p);
+		err = plan(l, w->how, &p);
 	if (vx6_is_ok(err))
 		err = vx6_circuit_build(c->cfg.origin, &p, &leg_circuit_events, l, &l->circuit);
 	if (!vx6_is_ok(err)) {
@@ -173,13 +191,7 @@ vx6_err leg_begin(struct vx6_circuits *c, struct route *r, const struct vx6_rout
 		free(l);
 		return err;
 	}
-	vx6_list_push(&c->legs, &l->all);
-	c->legs_n++;
-	if (r)
-		vx6_list_push(&r->legs, &l->of_route);
-	circuits_decide(c, r ? &r->target : NULL, l->id, "build", "%u relays: %s",
-			(unsigned)l->path.n, why);
-	circuits_wake(c, TICK_MS);
+	leg_begun(l, w);
 	if (out)
 		*out = l;
 	return VX6_OK;
@@ -208,57 +220,77 @@ static bool suits(const struct leg *l, const struct route *r)
 	return true;
 }
 
+bool leg_is_of_pool(const struct leg *l)
+{
+	return !l->route && !l->bare && l->open && !l->leaving && !l->is_drain && !l->has_target;
+}
+
 static bool fits(const struct leg *l, const struct route *r)
 {
 	if (l->refused_n > 0 && vx6_node_id_eq(&l->refused, &r->target))
 		return false;
-	return !l->route && l->open && !l->leaving && !l->is_drain && !l->has_target &&
-	       r->how.nodes_n == 0 && l->path.n == r->how.hops &&
+	return leg_is_of_pool(l) && !l->hidden && r->how.nodes_n == 0 && l->path.n == r->how.hops &&
 	       l->anonymous == r->how.anonymous && suits(l, r);
 }
 
-/* Whether a relay of it is one of the route's other circuits', too: the first one of an anonymous one may be, for guards are few. */
-static bool overlaps(const struct leg *l, const struct route *r)
+bool leg_overlaps(const struct leg *l, const struct route *r)
 {
 	VX6_LIST_EACH(node, (struct vx6_list *)&r->legs)
 	{
 		const struct leg *o = VX6_CONTAINER_OF(node, struct leg, of_route);
 
 		for (size_t i = 0; i < o->path.n; i++)
-			for (size_t k = leg_has_guard(l) ? 1 : 0; k < l->path.n; k++)
+			for (size_t k = leg_kept(l); k < l->path.n; k++)
 				if (vx6_node_id_eq(&o->path.hop[i].node, &l->path.hop[k].node))
 					return true;
 	}
 	return false;
 }
 
-bool leg_from_pool(struct route *r, enum vx6_circuit_purpose purpose, const char *why)
+void leg_take_from_pool(struct leg *l, const struct leg_want *w)
 {
-	struct vx6_circuits *c = r->c;
+	struct vx6_circuits *c = l->c;
+
+	l->open = l->built = false;
+	l->route = w->r;
+	l->bare = w->bare;
+	l->purpose = w->purpose;
+	l->to_last = l->hidden;
+	l->has_target = w->r != NULL;
+	if (w->r) {
+		l->target = w->r->target;
+		vx6_list_push(&w->r->legs, &l->of_route);
+	}
+	if (w->bare)
+		w->bare->leg = l;
+	l->keep = false;
+	l->extended = true;
+	l->best_us = 0; /* was that of another hop */
+	l->began_ms = circuits_now_ms(c);
+	vx6_strlcpy(l->reason, w->why, sizeof l->reason);
+	circuits_decide(c, w->r ? &w->r->target : NULL, l->id, "build", "from the pool: %s",
+			w->why);
+}
+
+bool leg_from_pool(struct vx6_circuits *c, const struct leg_want *w)
+{
 	struct vx6_circuit_hop hop;
 	uint32_t policy = 0;
 
+	if (w->how->hidden)
+		return hidden_from_pool(c, w);
 	VX6_LIST_EACH(node, &c->legs)
 	{
 		struct leg *l = VX6_CONTAINER_OF(node, struct leg, all);
+		struct route *r = w->r;
 
-		if (!fits(l, r) || overlaps(l, r) || leg_is_suspect(l) ||
-		    !vx6_is_ok(plan_hop(c, r, &r->target, r->how.anonymous, &hop, &policy)) ||
+		if (!fits(l, r) || leg_overlaps(l, r) || leg_is_suspect(l) ||
+		    !vx6_is_ok(circuits_hop(c, &r->target, r->how.anonymous, &r->asked_for, &hop,
+					    &policy)) ||
 		    !vx6_is_ok(vx6_circuit_extend(l->circuit, &hop,
 						  vx6_build_times_timeout(c->cfg.times, 1))))
 			continue;
-		l->open = false;
-		l->route = r;
-		l->purpose = purpose;
-		l->has_target = true;
-		l->target = r->target;
-		l->keep = false;
-		l->extended = true;
-		l->best_us = 0; /* was that of another hop */
-		l->began_ms = circuits_now_ms(c);
-		vx6_strlcpy(l->reason, why, sizeof l->reason);
-		vx6_list_push(&r->legs, &l->of_route);
-		circuits_decide(c, &r->target, l->id, "build", "from the pool: %s", why);
+		leg_take_from_pool(l, w);
 		return true;
 	}
 	return false;

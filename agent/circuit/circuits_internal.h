@@ -8,6 +8,9 @@
  *   circuits.c       the table of routes, who waits, what others ask for
  *   circuits_leg.c   one circuit: open, given a session, asked, ended
  *   circuits_build.c its path drawn and begun, or one of the pool led on to a target
+ *   circuits_last.c  for hidden services: paths to a last relay, which is drawn or somebody else's word
+ *   circuits_hidden.c legs of hidden routes: at their rendezvous, joined there or not
+ *   circuits_bare.c  circuits on which somebody else speaks with the last relay
  *   circuits_named.c nodes that a route names
  *   circuits_keep.c  what a route needs: a leg, a spare, a better one; what is idle goes
  *   circuits_watch.c a circuit in use that falls silent, one that stands by and would
@@ -19,6 +22,7 @@
 
 #include "base/list.h"
 #include "base/log.h"
+#include "circuit/bare.h"
 #include "circuit/circuits.h"
 #include "crypto/table.h"
 
@@ -46,6 +50,12 @@ enum {
 	DIRECT_MAX_MS = 300000,
 	FLAP_MS =
 		2000, /* a leg that ends so soon has not proved that the next one will do better */
+	HIDDEN_SLOW_MIN_MS =
+		1500, /* before a second leg of a hidden route, and not less than four times what another one waits: it takes three circuits */
+	BARE_PING_MS =
+		15000, /* between looks whether one is alive; and how long it may owe an answer */
+	BARE_TRIES_MAX = 3, /* builds of one that fail, unless it is for the last relay */
+	LASTS_MAX = 64,     /* relays that are kept from being the last one */
 	ASKS_MAX = 64,
 	REFUSED_MAX =
 		4, /* targets that could not be reached from a circuit of the pool: below what its last relay puts up with (VX6_EXTEND_MAX) */
@@ -56,7 +66,7 @@ struct leg;
 /* Everything that makes a route another one. Compared as bytes: zeroed first. */
 struct route_key {
 	uint8_t target[VX6_NODE_ID_BYTES];
-	uint8_t via, relays, anonymous, nodes_n;
+	uint8_t via, relays, anonymous, hidden, nodes_n;
 	uint8_t nodes[VX6_ROUTE_HOPS_MAX][VX6_NODE_ID_BYTES];
 	uint32_t apart;
 };
@@ -102,12 +112,19 @@ struct leg {
 	enum vx6_circuit_purpose purpose;
 	struct vx6_path path;
 	bool has_target, anonymous, nest;
+	bool hidden; /* for hidden services: a vanguard is the second of three or more relays */
+	bool to_last; /* of a hidden route, or bare: the last of its path is one that is spoken with */
 	struct vx6_node_id target;
-	bool open;     /* built */
-	bool up;       /* the target has said HELLO over it */
-	bool leaving;  /* another one is to take its place */
-	bool is_drain; /* a relay of it asked for that */
-	bool keep;     /* made by hand: not closed for being idle */
+	struct vx6_bare *bare; /* whose it is; NULL: nobody's */
+	uint64_t number; /* that `rendezvous` was called with; 0: it was not, or that is over */
+	bool built;      /* every relay is there */
+	bool at_x;       /* and the other end of a hidden route is not yet */
+	uint64_t x_ms;   /* since when */
+	bool open;       /* built, to its target */
+	bool up;         /* the target has said HELLO over it */
+	bool leaving;    /* another one is to take its place */
+	bool is_drain;   /* a relay of it asked for that */
+	bool keep;       /* made by hand: not closed for being idle */
 	char replaces
 		[VX6_CIRCUIT_ID_TEXT]; /* it takes the place of that one once it is open; empty: of none */
 	uint64_t session;              /* 0: none */
@@ -117,6 +134,7 @@ struct leg {
 	uint32_t bytes_s;             /* between the last two looks */
 	uint32_t streams;
 	uint64_t pinged_ms;
+	uint64_t ping_ms; /* bare: when it is asked again */
 	/* circuits_watch.c: cells that came, as last looked at; when that changed; since when an answer is due, 0: none is */
 	uint64_t watch_cells, watch_ms, watch_ping_ms;
 	uint64_t
@@ -144,6 +162,31 @@ struct vx6_circuits_wait {
 	char detail[VX6_CIRCUIT_WHY];
 };
 
+/* A circuit on which somebody else speaks with the last relay. */
+struct vx6_bare {
+	struct vx6_list all; /* vx6_circuits.bares or .bares_over */
+	struct vx6_circuits *c;
+	struct leg *leg; /* NULL: it waits for what is not known, or is over */
+	enum vx6_circuit_purpose purpose;
+	struct vx6_routing how;
+	bool is_named; /* `last` is somebody's word, else drawn */
+	struct vx6_node_id last;
+	uint32_t last_may;
+	unsigned guard;
+	struct vx6_node_id avoid[VX6_BARE_AVOID_MAX];
+	size_t avoid_n;
+	const struct vx6_bare_events *ev;
+	void *user;
+	bool asked; /* waits for what is not known of `asked_for` */
+	struct vx6_node_id asked_for;
+	bool is_leaving; /* its owner knows that a relay drains */
+	unsigned failed_n;
+	uint64_t until_ms; /* asked: no longer */
+	vx6_err err;       /* over */
+	char why[VX6_CIRCUIT_WHY];
+	char reason[VX6_CIRCUIT_WHY]; /* what it is for */
+};
+
 struct suspect {
 	struct vx6_node_id node;
 	uint64_t until_ms;
@@ -159,7 +202,7 @@ struct ask {
 /* How often circuits of a kind were wanted lately. */
 struct demand {
 	uint8_t relays;
-	bool anonymous;
+	bool anonymous, hidden;
 	uint64_t used_ms[VX6_CIRCUITS_POOL_MAX]; /* a ring */
 	unsigned next;
 };
@@ -172,6 +215,8 @@ struct vx6_circuits {
 	uint64_t next_route;
 	struct vx6_list legs, closed;
 	size_t legs_n, closed_n;
+	struct vx6_list bares, bares_over; /* those that live; whose `down` is to be told */
+	uint64_t next_number;
 	struct vx6_list due;  /* waits whose outcome is to be told */
 	struct vx6_list asks; /* not passed on yet */
 	size_t asks_n;
@@ -180,7 +225,7 @@ struct vx6_circuits {
 	uint64_t tick_due_ms;
 	struct suspect suspect[SUSPECTS_MAX];
 	unsigned suspect_next;
-	struct demand demand[4];
+	struct demand demand[6];
 	uint64_t pool_retry_ms;
 	unsigned pool_failed_n;         /* in a row */
 	struct vx6_decision *decisions; /* a ring of VX6_CIRCUITS_DECISIONS */
@@ -210,12 +255,77 @@ void circuits_wake(struct vx6_circuits *c, uint64_t ms);
 
 /* ---- circuits_build.c ---- */
 
-/** Draws a path and begins to build. @param why what for @param out optional @return errors of vx6_path_draw(), PEER_UNKNOWN (asked for), FULL */
-VX6_RES leg_begin(struct vx6_circuits *c, struct route *r, const struct vx6_routing *how,
-		  enum vx6_circuit_purpose purpose, const char *why, struct leg **out,
+/** What a leg is made for. */
+struct leg_want {
+	const struct vx6_routing *how;
+	struct route *r;       /* NULL: for the pool, or bare */
+	struct vx6_bare *bare; /* NULL: it is not */
+	enum vx6_circuit_purpose purpose;
+	const char *why;
+};
+
+/** Draws a path and begins to build. @param out optional @return errors of vx6_path_draw(), AGAIN (one is asked for), PEER_UNKNOWN, FULL */
+VX6_RES leg_begin(struct vx6_circuits *c, const struct leg_want *w, struct leg **out,
 		  char detail[static VX6_CIRCUIT_WHY]);
-/** A circuit of the pool that fits gets the route's target as its last hop. @return false: there is none */
-bool leg_from_pool(struct route *r, enum vx6_circuit_purpose purpose, const char *why);
+/** A circuit of the pool that fits is led on to where it is wanted. @return false: there is none */
+bool leg_from_pool(struct vx6_circuits *c, const struct leg_want *w);
+/** It is open, and leads nowhere yet. */
+bool leg_is_of_pool(const struct leg *l);
+/** What is known of @p node as a hop. @param asked_for set when it is asked for; may be NULL @return AGAIN: it is | PEER_UNKNOWN: it cannot even be asked for now */
+VX6_RES circuits_hop(struct vx6_circuits *c, const struct vx6_node_id *node, bool anonymous,
+		     struct vx6_node_id *asked_for, struct vx6_circuit_hop *out, uint32_t *policy);
+/** What another circuit of the route leads through, but for what is kept. @return how many */
+size_t leg_shared(const struct leg *l, struct vx6_node_id *out, size_t max);
+/** Only with relays that were to be avoided: rather with the longest suspected ones. @return false: those are no way out */
+bool path_with_fewer_suspects(const struct vx6_path *path, size_t *avoid_n, size_t *suspects);
+/** Whether a relay of it is one of the route's other circuits', too: those of its first that are kept may be. */
+bool leg_overlaps(const struct leg *l, const struct route *r);
+/** It is the pool's no more, and leads on. */
+void leg_take_from_pool(struct leg *l, const struct leg_want *w);
+
+/* ---- circuits_last.c ---- */
+
+/** Draws the path of @p l, which is `hidden`. @return errors of vx6_path_draw(), AGAIN, PEER_UNKNOWN */
+VX6_RES hidden_draw(struct leg *l, const struct vx6_routing *how,
+		    char detail[static VX6_CIRCUIT_WHY]);
+/** A circuit of the pool that fits gets a last relay, for a hidden route or a bare circuit. @return false: there is none */
+bool hidden_from_pool(struct vx6_circuits *c, const struct leg_want *w);
+
+/** A circuit of the pool could not be led on to its last relay. */
+void hidden_refused(struct leg *l, vx6_err why);
+
+/* ---- circuits_hidden.c ---- */
+
+/** The relays of a leg of a hidden route are there: the other end is called. */
+void hidden_at_x(struct leg *l);
+void hidden_said(struct leg *l, uint8_t type, const uint8_t *data, size_t n);
+/** The leg ends. */
+void hidden_gone(struct leg *l);
+/** Its other end did not come in time. */
+void hidden_keep(struct leg *l, uint64_t now_ms);
+
+/* ---- circuits_bare.c ---- */
+
+/** Its circuit is open. The leg may be over after the return, as after the next two. */
+void bare_open(struct leg *l);
+void bare_said(struct leg *l, uint8_t type, const uint8_t *data, size_t n);
+/** A relay of it drains. */
+void bare_leaving(struct leg *l);
+/** Its circuit has ended by itself: another one is tried if that may help, or `down` is told, now. @param last_failed it was for the last relay */
+void bare_down(struct vx6_bare *b, bool was_open, vx6_err why, bool last_failed,
+	       const char *detail);
+/** Its circuit could not be led on to the last relay, and is closed: another one is tried. */
+void bare_refused(struct vx6_bare *b, vx6_err why, const char *detail);
+/** Its circuit was closed here: `down` is told from a task. */
+void bare_over(struct vx6_bare *b, vx6_err why, const char *detail);
+/** It is asked for a sign of life now and then, and closed if none comes. */
+void bare_keep(struct leg *l, uint64_t now_ms);
+void bares_learned(struct vx6_circuits *c, const struct vx6_node_id *node);
+void bares_unknown(struct vx6_circuits *c, const struct vx6_node_id *node, vx6_err err);
+/** Those that wait for too long are over; all that wait, when it drains. */
+void bares_keep(struct vx6_circuits *c, uint64_t now_ms);
+/** Tells of those that are over. */
+void bares_tell(struct vx6_circuits *c);
 
 /* ---- circuits_leg.c ---- */
 
@@ -230,6 +340,10 @@ struct vx6_session *leg_session(const struct leg *l);
 bool leg_is_good(const struct leg *l);
 struct leg *leg_find(const struct vx6_circuits *c, const char *id);
 void leg_refresh(struct leg *l, uint64_t now_ms);
+/** It leads to its target, or stands in the pool: a session is made, those who wait are served. */
+void leg_is_there(struct leg *l);
+/** How many of its first relays are kept ones: guard, vanguard. */
+size_t leg_kept(const struct leg *l);
 
 /* ---- circuits_blame.c ---- */
 
@@ -255,6 +369,11 @@ VX6_RES circuits_named(struct vx6_circuits *c, struct route *r, const struct vx6
 		       struct vx6_relay_entry entry[static VX6_ROUTE_HOPS_MAX],
 		       struct vx6_path_request *req);
 
+/** One of them. @param named set to @p entry if the pool does not know it, else to NULL @param asked_for optional @return VX6_OK | AGAIN | PEER_UNKNOWN */
+VX6_RES circuits_named_one(struct vx6_circuits *c, const struct vx6_node_id *node, bool anonymous,
+			   struct vx6_node_id *asked_for, struct vx6_relay_entry *entry,
+			   const struct vx6_relay_entry **named);
+
 /* ---- circuits_keep.c ---- */
 
 /** A build has failed: the next one waits; after many those who wait are told. */
@@ -267,7 +386,7 @@ void circuits_keep(struct vx6_circuits *c);
 /** A circuit for the pool could not be built: the next one waits. */
 void pool_failed(struct vx6_circuits *c);
 /** A circuit of this kind was wanted. */
-void circuits_wanted(struct vx6_circuits *c, uint8_t relays, bool anonymous);
+void circuits_wanted(struct vx6_circuits *c, const struct vx6_routing *how);
 
 /** The streams of @p l go to another leg, if there is one: it is left. @return false: there is none yet */
 bool route_move_off(struct route *r, struct leg *l, const char *why);

@@ -94,12 +94,13 @@ void route_flapped(struct route *r)
 /* @return false: it cannot be tried now */
 static bool build(struct route *r, enum vx6_circuit_purpose purpose, const char *why)
 {
+	const struct leg_want w = {.how = &r->how, .r = r, .purpose = purpose, .why = why};
 	char detail[VX6_CIRCUIT_WHY] = "";
 	vx6_err err;
 
-	if (leg_from_pool(r, purpose, why))
+	if (leg_from_pool(r->c, &w))
 		return true;
-	err = leg_begin(r->c, r, &r->how, purpose, why, NULL, detail);
+	err = leg_begin(r->c, &w, NULL, detail);
 	if (vx6_is_ok(err))
 		return true;
 	if (err.code == VX6_E_AGAIN) {
@@ -113,9 +114,17 @@ static bool build(struct route *r, enum vx6_circuit_purpose purpose, const char 
 	return false;
 }
 
+/* To meet the owner of a hidden service takes three circuits, one after the other, and a few round trips. */
+static uint32_t slow_after_ms(const struct route *r)
+{
+	uint32_t ms = vx6_build_times_stagger(r->c->cfg.times, r->how.hops + 1U);
+
+	return r->how.hidden ? VX6_MAX(4 * ms, (uint32_t)HIDDEN_SLOW_MIN_MS) : ms;
+}
+
 static void keep_wanted(struct route *r, const struct census *now, uint64_t now_ms)
 {
-	uint32_t slow_ms = vx6_build_times_stagger(r->c->cfg.times, r->how.hops + 1U);
+	uint32_t slow_ms = slow_after_ms(r);
 
 	if (now->building == 0)
 		(void)build(r, VX6_PURPOSE_ROUTE, wanted_for(r));
@@ -281,7 +290,7 @@ static void keep_idle(struct leg *l, uint64_t now_ms)
 {
 	uint64_t idle_ms = now_ms - l->idle_ms;
 
-	if (!l->circuit || !l->open || l->streams > 0 || l->keep)
+	if (!l->circuit || !l->open || l->streams > 0 || l->keep || l->bare)
 		return;
 	if (l->route && l->purpose == VX6_PURPOSE_SPARE && idle_ms >= SPARE_IDLE_MS &&
 	    !l->route->busy_since_ms)
@@ -318,6 +327,17 @@ void route_keep(struct route *r)
 		keep_spare(r, &now, now_ms);
 }
 
+/* What is told to those who waited for too long. */
+static void refuse_late(struct route *r)
+{
+	if (r->failed_n)
+		route_refuse(r, r->err, r->detail);
+	else if (r->how.hidden)
+		route_refuse(r, VX6_ERR(HS_TIMEOUT), "its owner did not come in time");
+	else
+		route_refuse(r, VX6_ERR(TIMEOUT), "no circuit could be built in time");
+}
+
 static void give_up_late(struct route *r, uint64_t now_ms)
 {
 	VX6_LIST_EACH(node, &r->waiting)
@@ -325,35 +345,36 @@ static void give_up_late(struct route *r, uint64_t now_ms)
 		struct vx6_circuits_wait *w =
 			VX6_CONTAINER_OF(node, struct vx6_circuits_wait, node);
 
-		if (now_ms < w->until_ms)
-			return;
-		route_refuse(r, r->failed_n ? r->err : VX6_ERR(TIMEOUT),
-			     r->failed_n ? r->detail : "no circuit could be built in time");
+		if (now_ms >= w->until_ms)
+			refuse_late(r);
 		return;
 	}
 }
 
 /* ---- the pool ---- */
 
-static struct demand *demand_of(struct vx6_circuits *c, uint8_t relays, bool anonymous)
+static struct demand *demand_of(struct vx6_circuits *c, const struct vx6_routing *how)
 {
 	struct demand *oldest = &c->demand[0];
 
 	for (size_t i = 0; i < VX6_ARRAY_N(c->demand); i++) {
 		struct demand *d = &c->demand[i];
 
-		if (d->relays == relays && d->anonymous == anonymous)
+		if (d->relays == how->hops && d->anonymous == how->anonymous &&
+		    d->hidden == how->hidden)
 			return d;
 		if (d->used_ms[0] < oldest->used_ms[0])
 			oldest = d;
 	}
-	*oldest = (struct demand){.relays = relays, .anonymous = anonymous};
+	*oldest = (struct demand){.relays = how->hops,
+				  .anonymous = how->anonymous,
+				  .hidden = how->hidden};
 	return oldest;
 }
 
-void circuits_wanted(struct vx6_circuits *c, uint8_t relays, bool anonymous)
+void circuits_wanted(struct vx6_circuits *c, const struct vx6_routing *how)
 {
-	struct demand *d = demand_of(c, relays, anonymous);
+	struct demand *d = demand_of(c, how);
 
 	d->used_ms[d->next++ % VX6_CIRCUITS_POOL_MAX] = circuits_now_ms(c) + 1;
 	circuits_wake(c, TICK_MS);
@@ -370,7 +391,8 @@ static unsigned predicted(const struct demand *d, uint64_t now_ms)
 
 static bool is_of_kind(const struct leg *l, const struct demand *d)
 {
-	return !l->route && l->circuit && l->path.n == d->relays && l->anonymous == d->anonymous;
+	return !l->route && !l->bare && l->circuit && l->path.n == d->relays &&
+	       l->anonymous == d->anonymous && l->hidden == d->hidden;
 }
 
 void pool_failed(struct vx6_circuits *c)
@@ -390,7 +412,11 @@ static void pool_keep(struct vx6_circuits *c, uint64_t now_ms)
 		unsigned have = 0, building = 0, want = d->relays ? predicted(d, now_ms) : 0;
 		struct vx6_routing how = {.via = VX6_ROUTE_RELAY,
 					  .hops = d->relays,
-					  .anonymous = d->anonymous};
+					  .anonymous = d->anonymous,
+					  .hidden = d->hidden};
+		const struct leg_want w = {.how = &how,
+					   .purpose = VX6_PURPOSE_POOL,
+					   .why = "as many were lately wanted"};
 
 		VX6_LIST_EACH(node, &c->legs)
 		{
@@ -400,8 +426,7 @@ static void pool_keep(struct vx6_circuits *c, uint64_t now_ms)
 			building += is_of_kind(l, d) && !l->open;
 		}
 		if (have < want && building == 0 && now_ms >= c->pool_retry_ms &&
-		    !vx6_is_ok(leg_begin(c, NULL, &how, VX6_PURPOSE_POOL,
-					 "as many were lately wanted", NULL, detail)))
+		    !vx6_is_ok(leg_begin(c, &w, NULL, detail)))
 			pool_failed(c);
 	}
 }
@@ -428,7 +453,12 @@ void circuits_keep(struct vx6_circuits *c)
 		if (l->open && l->streams > 0 && now_ms - l->pinged_ms >= PING_MS)
 			leg_ping(l);
 		leg_keep_sound(l, now_ms);
+		if (l->bare)
+			bare_keep(l, now_ms);
+		else if (l->at_x)
+			hidden_keep(l, now_ms);
 	}
+	bares_keep(c, now_ms);
 	VX6_LIST_EACH(node, &c->routes)
 	{
 		struct route *r = VX6_CONTAINER_OF(node, struct route, lru);
@@ -453,6 +483,6 @@ void circuits_keep(struct vx6_circuits *c)
 	if (!c->draining)
 		pool_keep(c, now_ms);
 	circuits_watch(c);
-	if (!vx6_list_is_empty(&c->legs))
+	if (!vx6_list_is_empty(&c->legs) || !vx6_list_is_empty(&c->bares))
 		circuits_wake(c, TICK_MS);
 }

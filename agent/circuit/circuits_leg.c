@@ -2,6 +2,7 @@
  * One circuit of ours, from the draw of its path to its end.
  *
  *   drawn -> building -> open (of the pool: no link yet; else a session to the target at its end) -> over, kept for a while to say why
+ *   of a hidden route: building -> at x, its last relay -> open, once the other end is joined to it (circuits_hidden.c)
  */
 #include "circuit/circuits_internal.h"
 
@@ -68,13 +69,31 @@ static void measure(struct leg *l, uint64_t now_ms)
 static uint32_t streams_of(const struct leg *l)
 {
 	struct vx6_session *s = leg_session(l);
-	struct vx6_link_info info;
+	struct vx6_circuit_info circuit;
+	struct vx6_link_info info = {0};
 
-	if (!s)
-		return 0;
-	vx6_session_info(s, &info);
+	if (s) {
+		vx6_session_info(s, &info);
+	} else if (l->bare && l->circuit) { /* the session is somebody else's */
+		vx6_circuit_info(l->circuit, &circuit);
+		info.streams = circuit.streams;
+	}
 	/* the control stream is nobody's */
 	return info.streams > 0 ? info.streams - 1 : 0;
+}
+
+size_t leg_kept(const struct leg *l)
+{
+	if (!leg_has_guard(l))
+		return 0;
+	return l->path.n > 1 && l->path.hop[1].why.pick == VX6_PATH_VANGUARD ? 2 : 1;
+}
+
+/* Where its circuit and that of another one are joined. */
+static bool is_rendezvous(const struct leg *l, size_t i)
+{
+	return l->to_last && i + 1 == l->path.n &&
+	       (l->route || l->purpose == VX6_PURPOSE_RENDEZVOUS);
 }
 
 void leg_refresh(struct leg *l, uint64_t now_ms)
@@ -96,9 +115,11 @@ static void show_hops(const struct leg *l, const struct vx6_circuit_info *info,
 		h->node = info->hop[i].node;
 		h->rtt_us = info->hop[i].rtt_us;
 		h->built_us = info->hop[i].built_us;
-		h->is_target = l->has_target && i + 1 == info->hops_n;
+		h->is_target = l->has_target && i >= l->path.n;
+		h->is_rendezvous = is_rendezvous(l, i);
 		if (i < l->path.n) {
 			h->is_guard = l->path.hop[i].why.pick == VX6_PATH_GUARD;
+			h->is_vanguard = l->path.hop[i].why.pick == VX6_PATH_VANGUARD;
 			vx6_path_reason_format(&l->path.hop[i].why, h->why);
 		}
 	}
@@ -115,6 +136,7 @@ void leg_show(const struct leg *l, struct vx6_circuit_show *out)
 		.has_target = l->has_target,
 		.anonymous = l->anonymous,
 		.single_pass = l->nest,
+		.is_hidden = l->hidden,
 		.target = l->target,
 		.streams = streams_of(l),
 		.opened_ms = l->opened_wall_ms,
@@ -151,6 +173,12 @@ static void leg_over(struct leg *l, vx6_err err, const char *why)
 	l->last.closed_ms = vx6_wall_ms();
 	l->last.err = err;
 	vx6_strlcpy(l->last.reason, why, sizeof l->last.reason);
+	if (l->number)
+		hidden_gone(l);
+	if (l->bare)
+		l->bare->leg = NULL;
+	l->bare = NULL;
+	l->at_x = false;
 	l->circuit = NULL;
 	l->link = NULL;
 	l->session = 0;
@@ -177,6 +205,7 @@ void leg_close(struct leg *l, vx6_err err, const char *why)
 {
 	struct vx6_circuit *circuit = l->circuit;
 	struct vx6_session *s = leg_session(l);
+	struct vx6_bare *bare = l->bare;
 	struct route *r = l->route;
 
 	circuits_decide(l->c, l->has_target ? &l->target : NULL, l->id, "close", "%s", why);
@@ -187,6 +216,44 @@ void leg_close(struct leg *l, vx6_err err, const char *why)
 	vx6_circuit_close(circuit, vx6_is_ok(err) ? VX6_ERR(CLOSED) : err);
 	if (r)
 		route_keep(r);
+	if (bare)
+		bare_over(bare, vx6_is_ok(err) ? VX6_ERR(CLOSED) : err, why);
+}
+
+/* Its last relay said what nobody waits for. */
+static void leg_misbehaved(struct leg *l)
+{
+	struct route *r = l->route;
+	bool was_open = l->open;
+
+	leg_learn_from(l, VX6_ERR(PROTOCOL), l->path.n - 1);
+	if (r && !was_open)
+		route_failed(r, VX6_ERR(PROTOCOL), "a relay broke the protocol");
+	leg_close(l, VX6_ERR(PROTOCOL), "its last relay said what it may not");
+}
+
+static void say_end(const struct leg *l, vx6_err why, int hop, char out[static VX6_CIRCUIT_WHY])
+{
+	char id[VX6_NODE_ID_SHORT];
+
+	if (hop >= 0 && (size_t)hop < l->path.n)
+		snprintf(out, VX6_CIRCUIT_WHY, "%s at hop %d, %s", vx6_err_text(why), hop + 1,
+			 vx6_node_id_format_short(&l->path.hop[hop].node, id));
+	else
+		snprintf(out, VX6_CIRCUIT_WHY, "%s%s", vx6_err_text(why),
+			 hop >= 0 ? " at the target" : "");
+}
+
+static void learn_of_build(struct leg *l, vx6_err why)
+{
+	struct vx6_circuits *c = l->c;
+
+	if (why.code == VX6_E_TIMEOUT)
+		vx6_build_times_timed_out(c->cfg.times, l->path.n + (l->has_target && !l->to_last));
+	if (l->route && l->nest)
+		l->route->nest_off_ms = circuits_now_ms(c) + NEST_OFF_MS;
+	if (!l->route && !l->bare)
+		pool_failed(c);
 }
 
 static void on_down(void *user, struct vx6_circuit *circuit, vx6_err why, int hop)
@@ -194,31 +261,21 @@ static void on_down(void *user, struct vx6_circuit *circuit, vx6_err why, int ho
 	struct leg *l = user;
 	struct vx6_circuits *c = l->c;
 	struct route *r = l->route;
-	char text[VX6_CIRCUIT_WHY], id[VX6_NODE_ID_SHORT];
-	bool was_open = l->open;
+	struct vx6_bare *bare = l->bare;
+	char text[VX6_CIRCUIT_WHY];
+	bool was_open = l->open, was_built = l->built, last = (size_t)hop + 1 == l->path.n;
 
 	(void)circuit;
-	if (hop >= 0 && (size_t)hop < l->path.n)
-		snprintf(text, sizeof text, "%s at hop %d, %s", vx6_err_text(why), hop + 1,
-			 vx6_node_id_format_short(&l->path.hop[hop].node, id));
-	else
-		snprintf(text, sizeof text, "%s%s", vx6_err_text(why),
-			 hop >= 0 ? " at the target" : "");
+	say_end(l, why, hop, text);
 	circuits_decide(c, l->has_target ? &l->target : NULL, l->id, was_open ? "close" : "build",
 			"%s%s", was_open ? "" : "failed: ", text);
 	/* built in one pass all hops wait at once, and the first to lose patience speaks: that says little of who it was */
-	if (!was_open && l->nest && why.code == VX6_E_TIMEOUT && hop != 0)
+	if (!was_built && l->nest && why.code == VX6_E_TIMEOUT && hop != 0)
 		hop = VX6_CIRCUIT_NO_HOP;
 	leg_learn_from(l, why, hop);
-	if (!was_open) {
-		if (why.code == VX6_E_TIMEOUT)
-			vx6_build_times_timed_out(c->cfg.times, l->path.n + l->has_target);
-		if (r && l->nest)
-			r->nest_off_ms = circuits_now_ms(c) + NEST_OFF_MS;
-	}
+	if (!was_built)
+		learn_of_build(l, why);
 	tell(l, was_open ? VX6_NEWS_CLOSED : VX6_NEWS_FAILED, text);
-	if (!r && !was_open)
-		pool_failed(c);
 	leg_over(l, why, text);
 	if (r && !was_open)
 		route_failed(r, why, text);
@@ -226,6 +283,8 @@ static void on_down(void *user, struct vx6_circuit *circuit, vx6_err why, int ho
 		route_flapped(r);
 	if (r)
 		route_keep(r);
+	if (bare)
+		bare_down(bare, was_open, why, last && hop >= 0, text);
 }
 
 /* ---- open ---- */
@@ -287,23 +346,23 @@ static void note_built(struct leg *l)
 	}
 	if (!leg_has_guard(l))
 		return;
+	if (leg_kept(l) == 2)
+		vx6_vanguards_up(c->cfg.vanguards, &l->path.hop[1].node);
 	vx6_guards_up(c->cfg.guards, &l->path.hop[0].node, vx6_wall_s(), &vx6_rand_system);
 	(void)vx6_guards_beyond(c->cfg.guards, &l->path.hop[0].node, true, vx6_wall_s(),
 				&vx6_rand_system);
 }
 
-static void on_built(void *user, struct vx6_circuit *circuit)
+void leg_is_there(struct leg *l)
 {
-	struct leg *l = user;
 	struct vx6_circuits *c = l->c;
 	uint64_t now_ms = circuits_now_ms(c);
 	vx6_err err = VX6_OK;
 
-	(void)circuit;
-	note_built(l);
-	if (!l->route)
+	if (!l->route && !l->bare)
 		c->pool_failed_n = 0;
 	l->open = true;
+	l->at_x = false;
 	l->open_ms = l->idle_ms = now_ms;
 	l->age_ms = LEG_AGE_MS / 4 * 3 + vx6_random_below(LEG_AGE_MS / 2);
 	circuits_decide(c, l->has_target ? &l->target : NULL, l->id, "build", "open after %llu ms",
@@ -318,11 +377,26 @@ static void on_built(void *user, struct vx6_circuit *circuit)
 	leg_ping(l);
 	tell(l, VX6_NEWS_BUILT, l->reason);
 	take_place(l);
+	circuits_wake(c, TICK_MS);
 	if (l->route) {
 		route_serve(l->route);
 		route_keep(l->route);
 	}
-	circuits_wake(c, TICK_MS);
+}
+
+static void on_built(void *user, struct vx6_circuit *circuit)
+{
+	struct leg *l = user;
+
+	(void)circuit;
+	note_built(l);
+	l->built = true;
+	if (l->route && l->to_last)
+		hidden_at_x(l);
+	else
+		leg_is_there(l);
+	if (l->bare)
+		bare_open(l);
 }
 
 static void back_to_pool(struct leg *l)
@@ -333,7 +407,7 @@ static void back_to_pool(struct leg *l)
 	l->refused = l->target;
 	l->refused_n++;
 	l->has_target = false;
-	l->open = true;
+	l->open = l->built = true;
 	vx6_strlcpy(l->reason, "a target could not be reached from it", sizeof l->reason);
 }
 
@@ -348,6 +422,10 @@ static void on_refused(void *user, struct vx6_circuit *circuit, vx6_err why)
 	char text[VX6_CIRCUIT_WHY];
 
 	(void)circuit;
+	if (l->to_last) {
+		hidden_refused(l, why);
+		return;
+	}
 	snprintf(text, sizeof text, "the target could not be reached: %s", vx6_err_text(why));
 	circuits_decide(l->c, &l->target, l->id, "build", "failed: %s", text);
 	route_failed(r, why, text);
@@ -369,9 +447,26 @@ static void on_draining(void *user, struct vx6_circuit *circuit, int hop, uint16
 	l->is_drain = true;
 	if (hop >= 0 && (size_t)hop < l->path.n)
 		circuits_suspect(l->c, &l->path.hop[hop].node);
+	circuits_wake(l->c, 0);
 	if (l->route)
 		route_keep(l->route);
-	circuits_wake(l->c, 0);
+	if (l->bare)
+		bare_leaving(l);
+}
+
+/* Only the last relay of a circuit for hidden services has anything to say to us. */
+static void on_said(void *user, struct vx6_circuit *circuit, uint8_t type, const uint8_t *data,
+		    size_t n)
+{
+	struct leg *l = user;
+
+	(void)circuit;
+	if (l->bare && l->open)
+		bare_said(l, type, data, n);
+	else if (l->at_x && l->number)
+		hidden_said(l, type, data, n);
+	else
+		leg_misbehaved(l);
 }
 
 /* What the hop adds to the one before it is what is told of its relay. */
@@ -411,6 +506,7 @@ const struct vx6_circuit_events leg_circuit_events = {
 	.pong = on_pong,
 	.refused = on_refused,
 	.draining = on_draining,
+	.said = on_said,
 	.down = on_down,
 };
 

@@ -32,26 +32,37 @@ static void fill(struct vx6_circuits *c, const struct vx6_relay_info *info,
 		out->onion_until_s = VX6_MAX(out->onion_until_s, info->keys[i].not_after_s);
 }
 
+vx6_err circuits_named_one(struct vx6_circuits *c, const struct vx6_node_id *node, bool anonymous,
+			   struct vx6_node_id *asked_for, struct vx6_relay_entry *entry,
+			   const struct vx6_relay_entry **named)
+{
+	struct vx6_circuits_node known;
+
+	*named = NULL;
+	if (is_public(c, node))
+		return VX6_OK;
+	if (!c->cfg.node(c->cfg.user, node, &known)) {
+		if (asked_for)
+			*asked_for = *node;
+		return circuits_ask(c, node, anonymous) ? VX6_ERR(AGAIN) : VX6_ERR(PEER_UNKNOWN);
+	}
+	fill(c, &known.info, node, entry);
+	*named = entry;
+	return VX6_OK;
+}
+
 vx6_err circuits_named(struct vx6_circuits *c, struct route *r, const struct vx6_routing *how,
 		       struct vx6_relay_entry entry[static VX6_ROUTE_HOPS_MAX],
 		       struct vx6_path_request *req)
 {
-	struct vx6_circuits_node known;
-
 	for (size_t i = 0; i < how->nodes_n; i++) {
 		const struct vx6_node_id *node = &how->nodes[i];
 
 		req->fixed[i] = node;
-		if (vx6_node_id_eq(node, &c->cfg.self) || is_public(c, node))
+		if (vx6_node_id_eq(node, &c->cfg.self))
 			continue;
-		if (!c->cfg.node(c->cfg.user, node, &known)) {
-			if (r)
-				r->asked_for = *node;
-			return circuits_ask(c, node, how->anonymous) ? VX6_ERR(AGAIN)
-								     : VX6_ERR(PEER_UNKNOWN);
-		}
-		fill(c, &known.info, node, &entry[i]);
-		req->named[i] = &entry[i];
+		VX6_TRY(circuits_named_one(c, node, how->anonymous, r ? &r->asked_for : NULL,
+					   &entry[i], &req->named[i]));
 	}
 	return VX6_OK;
 }

@@ -57,6 +57,13 @@ bool vx6_routing_is_valid(const struct vx6_routing *r, const char **why)
 		*why = "an anonymous route leads through relays: say via relay";
 	else if (r->nodes_n && r->hops && r->hops != r->nodes_n)
 		*why = "hops and the number of nodes differ";
+	else if (r->hidden && !r->anonymous)
+		*why = "a hidden service is reached by an anonymous route";
+	else if (r->hidden && r->nodes_n)
+		*why = "relays on the way to a hidden service are not named";
+	else if (r->hidden && (vx6_routing_relays(r) < VX6_ROUTE_HOPS_HIDDEN_MIN ||
+			       vx6_routing_relays(r) > VX6_ROUTE_HOPS_HIDDEN_MAX))
+		*why = "2 to 6 relays on the way to a hidden service";
 	else if (has_twins(r))
 		*why = "a relay is named twice";
 	return *why == NULL;
@@ -65,6 +72,6 @@ bool vx6_routing_is_valid(const struct vx6_routing *r, const char **why)
 bool vx6_routing_eq(const struct vx6_routing *a, const struct vx6_routing *b)
 {
 	return a->via == b->via && vx6_routing_relays(a) == vx6_routing_relays(b) &&
-	       a->anonymous == b->anonymous && a->nodes_n == b->nodes_n &&
+	       a->anonymous == b->anonymous && a->hidden == b->hidden && a->nodes_n == b->nodes_n &&
 	       memcmp(a->nodes, b->nodes, a->nodes_n * sizeof a->nodes[0]) == 0;
 }

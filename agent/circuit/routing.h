@@ -20,7 +20,7 @@ enum {
 	VX6_ROUTE_HOPS_AUTO = 1,  /* of AUTO, when not said */
 	VX6_ROUTE_HOPS_HIDDEN_MIN =
 		2, /* of a hidden route: before the relay where both ends meet */
-	VX6_ROUTE_HOPS_HIDDEN_MAX = 7,
+	VX6_ROUTE_HOPS_HIDDEN_MAX = 6,
 };
 
 enum vx6_routing_via {
