@@ -296,6 +296,7 @@ static vx6_err adopt(struct leg *l)
 		.anonymous = l->anonymous,
 		.proven = true,
 		.expect_node = true,
+		.hidden = l->to_last,
 		.node = l->target,
 		.route = l->route->id,
 		.ev = &session_events,

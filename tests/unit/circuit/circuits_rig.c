@@ -12,6 +12,11 @@
 #include "tests/unit/circuit/tnode.h"
 #include "transport/mem/mem.h"
 
+enum {
+	RIG_POLICY = VX6_RELAY_GUARD | VX6_RELAY_MIDDLE | VX6_RELAY_END | VX6_RELAY_INTRO |
+		     VX6_RELAY_REND,
+};
+
 struct rig rig;
 struct vx6_circuit_show rig_row[RIG_ROWS];
 static struct tnode echoes; /* counts what is echoed */
@@ -48,7 +53,7 @@ static bool on_node(void *user, const struct vx6_node_id *node, struct vx6_circu
 		return false;
 	hop = &rig.as_known[i];
 	*out = (struct vx6_circuits_node){
-		.info = {.policy = VX6_RELAY_GUARD | VX6_RELAY_MIDDLE | VX6_RELAY_END, .keys_n = 1},
+		.info = {.policy = RIG_POLICY, .keys_n = 1},
 		.endpoint = hop->record,
 		.endpoint_n = hop->record_n,
 	};
@@ -86,6 +91,29 @@ static void on_news(void *user, enum vx6_circuits_news what, const char *id,
 		    const struct vx6_node_id *target, const char *why)
 {
 	rig.news[what]++;
+}
+
+static void on_rendezvous(void *user, uint64_t leg, const struct vx6_node_id *service,
+			  struct vx6_circuit *circuit, const struct vx6_node_id *x)
+{
+	rig.met = leg;
+	rig.met_n++;
+	rig.x = *x;
+	if (rig.rendezvous)
+		rig.rendezvous(leg, service, circuit, x);
+}
+
+static void on_rendezvous_gone(void *user, uint64_t leg)
+{
+	rig.gone = leg;
+	rig.gone_n++;
+}
+
+static void on_rendezvous_said(void *user, uint64_t leg, uint8_t type, const uint8_t *data,
+			       size_t n)
+{
+	if (rig.said)
+		rig.said(leg, type, data, n);
 }
 
 static void on_adrift(struct test_node *n, const struct vx6_node_id *node, unsigned bits,
@@ -128,7 +156,7 @@ void rig_learn(int i)
 		.node = n->n.id.id,
 		.until_s = vx6_wall_s() + 86400,
 		.onion_until_s = vx6_wall_s() + 86400,
-		.policy = VX6_RELAY_GUARD | VX6_RELAY_MIDDLE | VX6_RELAY_END,
+		.policy = RIG_POLICY,
 		.addrs = {n->n.at},
 		.addrs_n = 1,
 	};
@@ -152,6 +180,7 @@ int rig_setup(void **state)
 	rig.me.hooks = &my_hooks;
 	rig.relays = vx6_relays_new();
 	rig.guards = vx6_guards_new();
+	rig.vanguards = vx6_vanguards_new();
 	rig.times = vx6_build_times_new();
 	for (int i = 0; i < RIG_NODES; i++) {
 		char at[32];
@@ -172,6 +201,7 @@ int rig_setup(void **state)
 		.origin = rig.origin,
 		.relays = rig.relays,
 		.guards = rig.guards,
+		.vanguards = rig.vanguards,
 		.times = rig.times,
 		.self = rig.me.id.id,
 		.node = on_node,
@@ -180,6 +210,9 @@ int rig_setup(void **state)
 		.view = on_view,
 		.end = on_path_end,
 		.news = on_news,
+		.rendezvous = on_rendezvous,
+		.rendezvous_gone = on_rendezvous_gone,
+		.rendezvous_said = on_rendezvous_said,
 	});
 	return 0;
 }
@@ -199,6 +232,7 @@ int rig_teardown(void **state)
 	node_stop(&rig.me);
 	vx6_hop_sched_free(rig.sched);
 	vx6_build_times_free(rig.times);
+	vx6_vanguards_free(rig.vanguards);
 	vx6_guards_free(rig.guards);
 	vx6_relays_free(rig.relays);
 	test_loop_end();

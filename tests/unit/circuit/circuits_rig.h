@@ -16,6 +16,7 @@ struct rig {
 	struct vx6_origin *origin;
 	struct vx6_relays *relays;
 	struct vx6_guards *guards;
+	struct vx6_vanguards *vanguards;
 	struct vx6_build_times *times;
 	struct vx6_circuits *circuits;
 	/* what happened */
@@ -25,6 +26,13 @@ struct rig {
 		bool anonymous;
 	} ask[RIG_ASKS];
 	bool nobody_to_ask;
+	/* what is to happen at the meeting place of a hidden route; NULL: nothing */
+	void (*rendezvous)(uint64_t leg, const struct vx6_node_id *service,
+			   struct vx6_circuit *circuit, const struct vx6_node_id *x);
+	void (*said)(uint64_t leg, uint8_t type, const uint8_t *data, size_t n);
+	uint64_t met, gone; /* legs, the latest of each */
+	int met_n, gone_n;
+	struct vx6_node_id x; /* where the latest is */
 	/* optional: in place of the node's way to come back to streams without a session */
 	void (*adrift)(uint64_t route);
 };

@@ -1,0 +1,568 @@
+/* Circuits on which somebody speaks with the last relay himself: what they lead through, what they tell of nobody, and their ends. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/util.h"
+#include "circuit/bare.h"
+#include "far_end.h"
+#include "tests/unit/circuit/tnode.h"
+#include "transport/mem/mem.h"
+#include "wire/code.h"
+
+struct mine {
+	struct vx6_bare *b;
+	int open, said, leaving, down;
+	uint8_t type;
+	vx6_err err;
+	char detail[VX6_CIRCUIT_WHY];
+	void (*when_open)(struct mine *m);
+};
+
+static char why[VX6_CIRCUIT_WHY];
+static struct mine mine, other;
+
+static int setup(void **state)
+{
+	rig_setup(state);
+	far_start();
+	mine = other = (struct mine){0};
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	rig_free_circuits();
+	far_stop();
+	return rig_teardown(state);
+}
+
+static void on_open(void *user, struct vx6_bare *b)
+{
+	struct mine *m = user;
+
+	assert_ptr_equal(m->b, b);
+	m->open++;
+	if (m->when_open)
+		m->when_open(m);
+}
+
+static void on_said(void *user, struct vx6_bare *b, uint8_t type, const uint8_t *data, size_t n)
+{
+	struct mine *m = user;
+
+	m->said++;
+	m->type = type;
+}
+
+static void on_leaving(void *user, struct vx6_bare *b)
+{
+	((struct mine *)user)->leaving++;
+}
+
+static void on_down(void *user, struct vx6_bare *b, vx6_err err, const char *detail)
+{
+	struct mine *m = user;
+
+	assert_ptr_equal(m->b, b);
+	m->b = NULL;
+	m->down++;
+	m->err = err;
+	vx6_strlcpy(m->detail, detail, sizeof m->detail);
+}
+
+static const struct vx6_bare_events events = {.open = on_open,
+					      .said = on_said,
+					      .leaving = on_leaving,
+					      .down = on_down};
+
+static bool is_open(void *arg)
+{
+	return ((struct mine *)arg)->open > 0;
+}
+
+static bool is_down(void *arg)
+{
+	return ((struct mine *)arg)->down > 0;
+}
+
+static struct vx6_bare_want want_of(enum vx6_circuit_purpose purpose,
+				    const struct vx6_node_id *last)
+{
+	return (struct vx6_bare_want){.purpose = purpose,
+				      .relays = 3,
+				      .last = last,
+				      .why = "the test wants it"};
+}
+
+static vx6_err begin(struct mine *m, const struct vx6_bare_want *w)
+{
+	vx6_err err = vx6_bare_begin(rig.circuits, w, &events, m, &m->b, why);
+
+	assert_int_equal(m->open + m->down, 0); /* never from inside */
+	return err;
+}
+
+static void open_one(struct mine *m, const struct vx6_bare_want *w)
+{
+	assert_true(vx6_is_ok(begin(m, w)));
+	rig_until(is_open, m, 15000);
+}
+
+static const struct vx6_circuit_show *row_of(const struct mine *m)
+{
+	const struct vx6_circuit_show *row = rig_find(vx6_bare_id(m->b));
+
+	assert_non_null(row);
+	return row;
+}
+
+/* The node that is the guard from now on. */
+static struct vx6_node_id first_guard(void)
+{
+	(void)rig_session(rig_route(3, true));
+	return vx6_guards_at(rig.guards, 0)->node;
+}
+
+static const struct vx6_node_id *id_of(int i)
+{
+	return &rig.node[i].n.id.id;
+}
+
+/* ---- what they lead through ---- */
+
+static void bare__named_last__guard_vanguard_and_it(void **state)
+{
+	struct vx6_bare_want w = want_of(VX6_PURPOSE_INTRODUCE, id_of(2));
+	const struct vx6_circuit_show *row;
+
+	open_one(&mine, &w);
+	row = row_of(&mine);
+	assert_int_equal(row->purpose, VX6_PURPOSE_INTRODUCE);
+	assert_true(row->is_open && row->anonymous && row->is_hidden && !row->has_target);
+	assert_string_equal(row->reason, "the test wants it");
+	assert_int_equal(row->hops_n, 4);
+	assert_true(row->hop[0].is_guard);
+	assert_true(vx6_node_id_eq(&row->hop[3].node, id_of(2)));
+	assert_true(vx6_node_id_eq(vx6_bare_last(mine.b), id_of(2)));
+	assert_true(vx6_node_id_eq(vx6_bare_guard(mine.b), &row->hop[0].node));
+	assert_false(row->hop[3].is_rendezvous);
+	assert_non_null(vx6_bare_circuit(mine.b));
+	vx6_bare_close(mine.b, "done");
+	assert_int_equal(rig_live(VX6_PURPOSE_INTRODUCE, true), 0);
+	rig_pass(1000);
+	assert_int_equal(mine.down, 0);
+}
+
+static void bare__drawn_last__none_of_those_that_are_kept_nor_to_be_avoided(void **state)
+{
+	struct vx6_node_id guard = first_guard(), avoid;
+
+	avoid = *id_of(5);
+	for (int i = 0; i < 8; i++) {
+		struct vx6_bare_want w = want_of(VX6_PURPOSE_INTRO, NULL);
+		struct mine m = {0};
+
+		w.avoid = &avoid;
+		w.avoid_n = 1;
+		open_one(&m, &w);
+		assert_false(vx6_node_id_eq(vx6_bare_last(m.b), &guard));
+		assert_false(vx6_node_id_eq(vx6_bare_last(m.b), &avoid));
+		assert_false(vx6_vanguards_has(rig.vanguards, vx6_bare_last(m.b)));
+		assert_true(row_of(&m)->hop[1].is_vanguard);
+		vx6_bare_close(m.b, "done");
+	}
+}
+
+static void bare__two_guards__two_different_ones(void **state)
+{
+	struct vx6_bare_want w = want_of(VX6_PURPOSE_INTRO, NULL);
+	struct vx6_node_id last;
+
+	w.guard = 1;
+	open_one(&mine, &w);
+	last = *vx6_bare_last(mine.b);
+	w = want_of(VX6_PURPOSE_INTRO, &last);
+	w.guard = 2;
+	open_one(&other, &w);
+	assert_true(vx6_node_id_eq(vx6_bare_last(other.b), &last));
+	assert_false(vx6_node_id_eq(vx6_bare_guard(mine.b), vx6_bare_guard(other.b)));
+	vx6_bare_close(mine.b, "done");
+	vx6_bare_close(other.b, "done");
+}
+
+/* Whoever names relay after relay finds out about none of them by which of these works, or through whom. */
+static void bare__any_last__works_through_the_same_guard(void **state)
+{
+	struct vx6_node_id guard = first_guard();
+
+	for (int i = 0; i < RIG_RELAYS; i++) {
+		for (uint8_t relays = 2; relays <= 3; relays++) {
+			struct vx6_bare_want w = want_of(VX6_PURPOSE_RENDEZVOUS, id_of(i));
+			struct mine m = {0};
+
+			w.relays = relays;
+			open_one(&m, &w);
+			assert_true(vx6_node_id_eq(vx6_bare_guard(m.b), &guard));
+			assert_true(vx6_node_id_eq(vx6_bare_last(m.b), id_of(i)));
+			assert_int_equal(row_of(&m)->hops_n,
+					 relays == 2 && vx6_node_id_eq(&guard, id_of(i))
+						 ? 4
+						 : relays + 1);
+			vx6_bare_close(m.b, "done");
+		}
+	}
+}
+
+static void bare__from_the_pool__led_on_to_the_last(void **state)
+{
+	struct vx6_bare_want w = want_of(VX6_PURPOSE_RENDEZVOUS, id_of(6));
+	int began = 0;
+
+	open_one(&mine, &w);
+	rig_pass(8000);
+	began = rig_live(VX6_PURPOSE_POOL, true);
+	assert_true(began >= 1);
+	for (int i = 0; i < RIG_RELAYS && rig_decided("build", "from the pool") == 0; i++) {
+		struct mine m = {0};
+
+		w.last = id_of(i);
+		open_one(&m, &w);
+		assert_true(vx6_node_id_eq(&row_of(&m)->hop[3].node, id_of(i)));
+		vx6_bare_close(m.b, "done");
+	}
+	assert_int_equal(rig_decided("build", "from the pool"), 1);
+	vx6_bare_close(mine.b, "done");
+}
+
+static void bare__no_sense__refused(void **state)
+{
+	struct vx6_bare_want w = want_of(VX6_PURPOSE_ROUTE, id_of(1));
+
+	assert_int_equal(begin(&mine, &w).code, VX6_E_INVALID);
+	w = want_of(VX6_PURPOSE_INTRO, id_of(1));
+	w.relays = 1;
+	assert_int_equal(begin(&mine, &w).code, VX6_E_INVALID);
+	w.relays = 7;
+	assert_int_equal(begin(&mine, &w).code, VX6_E_INVALID);
+	w.relays = 3;
+	w.guard = 3;
+	assert_int_equal(begin(&mine, &w).code, VX6_E_INVALID);
+	w.guard = 0;
+	w.last_may = 1U << 30;
+	assert_int_equal(begin(&mine, &w).code, VX6_E_UNSUPPORTED);
+	assert_null(mine.b);
+}
+
+/* ---- what is not known ---- */
+
+static void bare__last_not_known__asked_for_and_built(void **state)
+{
+	struct vx6_bare_want w = want_of(VX6_PURPOSE_RENDEZVOUS, id_of(RIG_END));
+
+	rig.unknown[RIG_END] = true;
+	assert_true(vx6_is_ok(begin(&mine, &w)));
+	assert_string_equal(vx6_bare_id(mine.b), "");
+	assert_null(vx6_bare_circuit(mine.b));
+	assert_int_equal(vx6_bare_say(mine.b, VX6_PAYLOAD_RENDEZVOUS1, "", 0).code, VX6_E_CLOSED);
+	rig_pass(100);
+	assert_int_equal(rig.asks_n, 1);
+	assert_true(rig.ask[0].anonymous);
+	assert_true(vx6_node_id_eq(&rig.ask[0].who, id_of(RIG_END)));
+	rig.unknown[RIG_END] = false;
+	vx6_circuits_learned(rig.circuits, id_of(RIG_END));
+	rig_until(is_open, &mine, 5000);
+	assert_true(vx6_node_id_eq(vx6_bare_last(mine.b), id_of(RIG_END)));
+	vx6_bare_close(mine.b, "done");
+}
+
+static void bare__last_not_to_be_known__down(void **state)
+{
+	struct vx6_bare_want w = want_of(VX6_PURPOSE_RENDEZVOUS, id_of(RIG_END));
+
+	rig.unknown[RIG_END] = true;
+	assert_true(vx6_is_ok(begin(&mine, &w)));
+	assert_true(vx6_is_ok(begin(&other, &w)));
+	rig_pass(100);
+	vx6_circuits_unknown(rig.circuits, id_of(RIG_END), false, VX6_ERR(NOT_FOUND));
+	rig_pass(100);
+	assert_int_equal(mine.down, 0); /* that was asked in the open */
+	vx6_bare_close(other.b, "not waited for");
+	vx6_circuits_unknown(rig.circuits, id_of(RIG_END), true, VX6_ERR(NOT_FOUND));
+	assert_int_equal(mine.down, 0); /* never inside the call */
+	rig_pass(10);
+	assert_int_equal(mine.down, 1);
+	assert_int_equal(mine.err.code, VX6_E_NOT_FOUND);
+	assert_int_equal(other.down, 0);
+}
+
+static void bare__nothing_is_answered__down_after_ten_seconds(void **state)
+{
+	struct vx6_bare_want w = want_of(VX6_PURPOSE_RENDEZVOUS, id_of(RIG_END));
+
+	rig.unknown[RIG_END] = true;
+	assert_true(vx6_is_ok(begin(&mine, &w)));
+	rig_pass(9000);
+	assert_int_equal(mine.down, 0);
+	rig_pass(3000);
+	assert_int_equal(mine.down, 1);
+	assert_int_equal(mine.err.code, VX6_E_TIMEOUT);
+}
+
+static void bare__former_key__asked_anew_and_built(void **state)
+{
+	struct vx6_bare_want w = want_of(VX6_PURPOSE_RENDEZVOUS, id_of(4));
+
+	(void)first_guard();
+	rig_forget_keys(4);
+	assert_true(vx6_is_ok(begin(&mine, &w)));
+	rig_pass(1000);
+	assert_true(rig.asks_n >= 1);
+	assert_int_equal(mine.open + mine.down, 0);
+	rig_learn(4);
+	vx6_circuits_learned(rig.circuits, id_of(4));
+	rig_until(is_open, &mine, 5000);
+	vx6_bare_close(mine.b, "done");
+}
+
+/* ---- their ends ---- */
+
+static void bare__a_relay_dies__down_at_once(void **state)
+{
+	struct vx6_bare_want w = want_of(VX6_PURPOSE_INTRO, id_of(3));
+
+	open_one(&mine, &w);
+	rig_cut(3);
+	rig_until(is_down, &mine, 1000);
+	assert_false(vx6_is_ok(mine.err));
+	assert_int_equal(rig_live(VX6_PURPOSE_INTRO, true), 0);
+}
+
+static void bare__silence__found_within_two_looks(void **state)
+{
+	struct vx6_bare_want w = want_of(VX6_PURPOSE_INTRO, id_of(3));
+	uint64_t began_ms;
+
+	open_one(&mine, &w);
+	rig_pass(60000);
+	assert_int_equal(mine.down, 0);
+	began_ms = vx6_now_ms();
+	rig_silence(3);
+	rig_until(is_down, &mine, 60000);
+	assert_true(vx6_now_ms() - began_ms <= 32000);
+}
+
+static void bare__last_is_dead__tried_twice_then_down_and_no_guard_is_blamed(void **state)
+{
+	struct vx6_node_id guard = first_guard();
+	int dead = vx6_node_id_eq(&guard, id_of(3)) ? 4 : 3;
+	struct vx6_bare_want w = want_of(VX6_PURPOSE_RENDEZVOUS, id_of(dead));
+
+	vx6_mem_set_dead(rig.node[dead].n.t, true);
+	for (int i = 0; i < 12; i++) {
+		struct mine m = {0};
+
+		assert_true(vx6_is_ok(begin(&m, &w)));
+		rig_until(is_down, &m, 60000);
+		assert_int_equal(m.open, 0);
+	}
+	assert_int_equal(vx6_guards_at(rig.guards, 0)->state, VX6_GUARD_UP);
+	assert_true(vx6_node_id_eq(&vx6_guards_at(rig.guards, 0)->node, &guard));
+	assert_int_equal(rig_decided("guard", "set aside"), 0);
+}
+
+static void bare__relay_drains__told_once(void **state)
+{
+	struct vx6_bare_want w = want_of(VX6_PURPOSE_INTRO, id_of(3));
+
+	open_one(&mine, &w);
+	vx6_relay_drain(rig.node[3].relay, 20000);
+	rig_pass(1000);
+	assert_int_equal(mine.leaving, 1);
+	assert_int_equal(mine.down, 0);
+	vx6_bare_close(mine.b, "left");
+}
+
+static void bare__closed_by_hand__down_from_a_task(void **state)
+{
+	struct vx6_bare_want w = want_of(VX6_PURPOSE_INTRO, id_of(3));
+	char id[VX6_CIRCUIT_ID_TEXT];
+
+	open_one(&mine, &w);
+	memcpy(id, vx6_bare_id(mine.b), sizeof id);
+	assert_int_equal(vx6_circuits_rebuild(rig.circuits, id, why, why).code, VX6_E_CONFLICT);
+	assert_true(vx6_is_ok(vx6_circuits_close(rig.circuits, id)));
+	assert_int_equal(mine.down, 0);
+	assert_null(vx6_bare_circuit(mine.b));
+	rig_pass(10);
+	assert_int_equal(mine.down, 1);
+	assert_true(rig_find(id)->is_closed);
+}
+
+static void bare__closed_between_end_and_telling__nothing_is_told(void **state)
+{
+	struct vx6_bare_want w = want_of(VX6_PURPOSE_INTRO, id_of(3));
+
+	open_one(&mine, &w);
+	assert_true(vx6_is_ok(vx6_circuits_close(rig.circuits, vx6_bare_id(mine.b))));
+	vx6_bare_close(mine.b, "gone anyway");
+	rig_pass(100);
+	assert_int_equal(mine.down, 0);
+}
+
+static void close_it(struct mine *m)
+{
+	vx6_bare_close(m->b, "not needed any more");
+	m->b = NULL;
+}
+
+static void bare__closed_when_it_opens__nothing_follows(void **state)
+{
+	struct vx6_bare_want w = want_of(VX6_PURPOSE_INTRODUCE, id_of(3));
+
+	mine.when_open = close_it;
+	open_one(&mine, &w);
+	rig_pass(1000);
+	assert_int_equal(mine.down, 0);
+	assert_int_equal(rig_live(VX6_PURPOSE_INTRODUCE, true), 0);
+}
+
+static void bare__drained__told_and_nothing_begins(void **state)
+{
+	struct vx6_bare_want w = want_of(VX6_PURPOSE_INTRO, id_of(3)),
+			     unknown = want_of(VX6_PURPOSE_RENDEZVOUS, id_of(RIG_END));
+	struct mine late = {0};
+
+	rig.unknown[RIG_END] = true;
+	open_one(&mine, &w);
+	assert_true(vx6_is_ok(begin(&other, &unknown)));
+	vx6_circuits_drain(rig.circuits);
+	assert_int_equal(begin(&late, &w).code, VX6_E_DRAINING);
+	rig_pass(2000);
+	assert_int_equal(mine.down, 1);
+	assert_int_equal(other.down, 1);
+	assert_int_equal(mine.err.code, VX6_E_DRAINING);
+	assert_int_equal(other.err.code, VX6_E_DRAINING);
+}
+
+static void bare__freed__told_before_it_returns(void **state)
+{
+	struct vx6_bare_want w = want_of(VX6_PURPOSE_INTRO, id_of(3)),
+			     unknown = want_of(VX6_PURPOSE_RENDEZVOUS, id_of(RIG_END));
+
+	rig.unknown[RIG_END] = true;
+	open_one(&mine, &w);
+	assert_true(vx6_is_ok(begin(&other, &unknown)));
+	rig_free_circuits();
+	assert_int_equal(mine.down, 1);
+	assert_int_equal(other.down, 1);
+}
+
+/* ---- an owner's, to where a client waits ---- */
+
+static void come(struct mine *m)
+{
+	struct far_circuit *f = &far_end.circuit[0];
+	uint8_t data[VX6_RENDEZVOUS1_BYTES] = {0};
+	const struct vx6_circuit_join j = {.keys = f->keys,
+					   .kh = f->kh,
+					   .far = &far_end.n.id.id,
+					   .acceptor = true};
+	const struct vx6_adopt how = {.as = &rig.me.id, .scope = 3};
+	struct vx6_session *s;
+
+	memcpy(data, f->cookie, sizeof f->cookie);
+	assert_true(vx6_is_ok(vx6_bare_say(m->b, VX6_PAYLOAD_RENDEZVOUS1, data, sizeof data)));
+	assert_true(vx6_is_ok(vx6_circuit_join(vx6_bare_circuit(m->b), &j)));
+	assert_true(vx6_is_ok(vx6_sessions_adopt(rig.me.m, vx6_bare_link(m->b), &how, &s)));
+}
+
+static struct tnode echoes;
+
+static void on_incoming(struct test_node *n, struct vx6_session *s, struct vx6_stream *stream,
+			const struct vx6_open *what, const struct iovec *rest, int rest_n, bool fin)
+{
+	assert_int_equal(vx6_session_scope(s), 3);
+	tnode_echo(&echoes, stream, rest, rest_n, fin);
+}
+
+static const struct test_hooks owner_hooks = {.incoming = on_incoming};
+
+static bool is_joined(void *arg)
+{
+	return ((struct far_circuit *)arg)->is_joined;
+}
+
+static bool is_answered(void *arg)
+{
+	struct talk *t = arg;
+
+	return t->answered || t->closed || !t->opening;
+}
+
+static void bare__rendezvous__joined_with_a_client(void **state)
+{
+	struct vx6_bare_want w = want_of(VX6_PURPOSE_RENDEZVOUS, id_of(6));
+	char id[VX6_CIRCUIT_ID_TEXT];
+	struct far_circuit *f;
+	struct talk talk;
+	uint32_t relays;
+
+	far_end.peer = rig.me.id.id;
+	rig.me.hooks = &owner_hooks;
+	f = far_waits_at(id_of(6));
+	mine.when_open = come;
+	open_one(&mine, &w);
+	rig_until(is_joined, f, 2000);
+	talk_open(&talk, f->s);
+	rig_until(is_answered, &talk, 2000);
+	assert_true(talk.answered);
+	rig_pass(1500);
+	assert_int_equal(row_of(&mine)->hops_n, 5);
+	assert_true(row_of(&mine)->hop[3].is_rendezvous);
+	assert_false(row_of(&mine)->hop[4].is_target);
+	assert_int_equal(row_of(&mine)->streams, 1);
+	vx6_circuits_of_link(rig.circuits, vx6_bare_link(mine.b), id, &relays);
+	assert_string_equal(id, vx6_bare_id(mine.b));
+	rig_pass(60000);
+	assert_int_equal(mine.down, 0);
+	assert_talks(&talk, 500);
+	talk_end(&talk);
+	vx6_circuit_close(f->c, VX6_ERR(CLOSED));
+	rig_until(is_down, &mine, 2000);
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(bare__named_last__guard_vanguard_and_it),
+		TEST(bare__drawn_last__none_of_those_that_are_kept_nor_to_be_avoided),
+		TEST(bare__two_guards__two_different_ones),
+		TEST(bare__any_last__works_through_the_same_guard),
+		TEST(bare__from_the_pool__led_on_to_the_last),
+		TEST(bare__no_sense__refused),
+		TEST(bare__last_not_known__asked_for_and_built),
+		TEST(bare__last_not_to_be_known__down),
+		TEST(bare__nothing_is_answered__down_after_ten_seconds),
+		TEST(bare__former_key__asked_anew_and_built),
+		TEST(bare__a_relay_dies__down_at_once),
+		TEST(bare__silence__found_within_two_looks),
+		TEST(bare__last_is_dead__tried_twice_then_down_and_no_guard_is_blamed),
+		TEST(bare__relay_drains__told_once),
+		TEST(bare__closed_by_hand__down_from_a_task),
+		TEST(bare__closed_between_end_and_telling__nothing_is_told),
+		TEST(bare__closed_when_it_opens__nothing_follows),
+		TEST(bare__drained__told_and_nothing_begins),
+		TEST(bare__freed__told_before_it_returns),
+		TEST(bare__rendezvous__joined_with_a_client),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
