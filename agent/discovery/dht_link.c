@@ -270,6 +270,12 @@ void vx6_dht_link_free(struct vx6_dht_link *l)
 	free(l);
 }
 
+void vx6_dht_link_hold_back(struct vx6_dht_link *l)
+{
+	if (l->dht)
+		link_presence_hold_back(&l->presence);
+}
+
 struct vx6_dht *vx6_dht_link_dht(struct vx6_dht_link *l)
 {
 	return l->dht;

@@ -53,6 +53,9 @@ VX6_RES vx6_dht_link_new(const struct vx6_dht_link_config *cfg, struct vx6_dht_l
 /** Sessions stay up; before or after them. Accepts NULL. */
 void vx6_dht_link_free(struct vx6_dht_link *l);
 
+/** Asks only from now on, whatever the mode is; there is no way back. */
+void vx6_dht_link_hold_back(struct vx6_dht_link *l);
+
 /** The DHT itself, for lookups and kept records; NULL in mode OFF. Borrowed. */
 struct vx6_dht *vx6_dht_link_dht(struct vx6_dht_link *l);
 void vx6_dht_link_now(const struct vx6_dht_link *l, struct vx6_dht_now *out);

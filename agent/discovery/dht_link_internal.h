@@ -305,7 +305,7 @@ struct link_presence_config {
 struct link_presence {
 	struct link_presence_config cfg;
 	struct link_queries asks;
-	bool has_own, serving;
+	bool has_own, serving, held_back;
 	struct vx6_dht_contact own;
 	uint64_t reached_ms; /* when somebody from elsewhere last got through to us; 0: never */
 	struct link_witness {
@@ -323,5 +323,7 @@ void link_presence_own(struct link_presence *p, const struct vx6_dht_contact *ow
 void link_presence_session_up(struct link_presence *p, struct link_session *ds);
 /** Looks at what is known now. */
 void link_presence_judge(struct link_presence *p);
+/** Does not serve any more, and asks nobody for proof. */
+void link_presence_hold_back(struct link_presence *p);
 
 #endif

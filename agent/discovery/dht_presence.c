@@ -185,7 +185,7 @@ static void look_for_proof(struct link_presence *p)
 	struct candidates c;
 	unsigned have;
 
-	if (p->cfg.mode != VX6_DHT_MODE_AUTO || !own_is_global(p) ||
+	if (p->held_back || p->cfg.mode != VX6_DHT_MODE_AUTO || !own_is_global(p) ||
 	    is_recent(p, p->reached_ms, p->cfg.times->renew_ms))
 		return;
 	find_candidates(p, &c);
@@ -206,7 +206,8 @@ static bool verdict(struct link_presence *p)
 	struct candidates c;
 	unsigned needed, reached;
 
-	if (!p->has_own || p->cfg.mode == VX6_DHT_MODE_CLIENT || p->cfg.mode == VX6_DHT_MODE_OFF)
+	if (!p->has_own || p->held_back || p->cfg.mode == VX6_DHT_MODE_CLIENT ||
+	    p->cfg.mode == VX6_DHT_MODE_OFF)
 		return false;
 	if (p->cfg.mode == VX6_DHT_MODE_SERVER)
 		return true;
@@ -233,6 +234,12 @@ void link_presence_judge(struct link_presence *p)
 	VX6_INFO("discovery",
 		 serving ? "this node serves the DHT" : "this node does not serve the DHT");
 	p->cfg.changed(p->cfg.user, serving ? &p->own : NULL);
+}
+
+void link_presence_hold_back(struct link_presence *p)
+{
+	p->held_back = true;
+	link_presence_judge(p);
 }
 
 static void on_soon(struct vx6_timer *timer)

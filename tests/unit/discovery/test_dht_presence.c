@@ -519,6 +519,26 @@ static void presence__modes__as_told(void **state)
 	assert_int_equal(bob->asked + carol->asked, 0);
 }
 
+static void presence__held_back__serves_no_more_whatever_is_heard(void **state)
+{
+	struct vx6_dht_contact c = contact_of(alice);
+
+	alice->presence.cfg.mode = VX6_DHT_MODE_SERVER;
+	own_is(alice, &c);
+	assert_true(alice->presence.serving);
+	link_presence_hold_back(&alice->presence);
+	assert_false(alice->presence.serving);
+	own_is(alice, NULL);
+	own_is(alice, &c);
+	assert_false(alice->presence.serving);
+	alice->presence.cfg.mode = VX6_DHT_MODE_AUTO;
+	connect_to(bob, alice);
+	connect_to(alice, carol);
+	test_run_ms(100);
+	assert_false(alice->presence.serving);
+	assert_int_equal(bob->asked + carol->asked, 0);
+}
+
 #define PRESENCE_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -540,6 +560,7 @@ int main(void)
 		PRESENCE_TEST(presence__neighbour_only__its_word_counts),
 		PRESENCE_TEST(presence__address_changes__stays_and_asks_anew),
 		PRESENCE_TEST(presence__modes__as_told),
+		PRESENCE_TEST(presence__held_back__serves_no_more_whatever_is_heard),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
