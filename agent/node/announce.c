@@ -29,7 +29,7 @@ bool announce_may_see(void *user, const char *service, const struct vx6_node_id 
 {
 	const struct vx6_service_spec *spec = service_named(user, service);
 
-	if (!spec || spec->visibility == VX6_VISIBILITY_PRIVATE)
+	if (!spec || spec->visibility != VX6_VISIBILITY_PUBLIC)
 		return false;
 	if (spec->access == VX6_ACCESS_ANY)
 		return true;

@@ -85,12 +85,22 @@ static vx6_err check_room(struct vx6_node *node, const struct request *rq, struc
 	return VX6_ERR(FULL);
 }
 
+static bool hidden_with_a_list(const struct vx6_service_spec *spec)
+{
+	return spec->visibility == VX6_VISIBILITY_HIDDEN && spec->access != VX6_ACCESS_ANY;
+}
+
 static vx6_err check_service(struct vx6_node *node, const struct request *rq, struct fault *f)
 {
 	vx6_err err = vx6_services_check(node->services, &rq->cmd->u.service);
 
 	f->pointer = "/target";
-	if (err.code == VX6_E_NOT_LOOPBACK)
+	if (hidden_with_a_list(&rq->cmd->u.service)) {
+		f->pointer = "/access";
+		snprintf(f->detail, sizeof f->detail,
+			 "a hidden service has no list of nodes, as nobody comes to it by a node "
+			 "id: it authorises clients of its own");
+	} else if (err.code == VX6_E_NOT_LOOPBACK)
 		snprintf(f->detail, sizeof f->detail,
 			 "target must be on this host (127.0.0.0/8, [::1] or unix:); start the "
 			 "agent with "
@@ -109,6 +119,12 @@ static vx6_err check_forward(struct vx6_node *node, struct request *rq, struct f
 				     &spec->to.route);
 	vx6_err err;
 
+	if (spec->to.is_hidden && spec->to.route.via == VX6_ROUTE_DIRECT) {
+		f->pointer = "/route/via";
+		vx6_strlcpy(f->detail, "a hidden service is reached through relays only",
+			    sizeof f->detail);
+		return VX6_ERR(INVALID);
+	}
 	if (why) {
 		f->pointer = "/route/nodes";
 		vx6_strlcpy(f->detail, why, sizeof f->detail);

@@ -91,12 +91,14 @@ void catalogs_read(struct request *rq)
 
 /* ---- entries ---- */
 
-/* "web": a service of ours. @return false: there is none */
+/* "web": a service of ours that others may know to be. @return false: there is none */
 static bool own_entry(const struct vx6_node *node, const char *service,
 		      struct vx6_catalog_entry *out)
 {
 	for (size_t i = 0; i < node->service_rows.n; i++) {
-		if (strcmp(node->service_rows.row[i]->spec.service.name, service) != 0)
+		const struct vx6_service_spec *spec = &node->service_rows.row[i]->spec.service;
+
+		if (strcmp(spec->name, service) != 0 || spec->visibility == VX6_VISIBILITY_HIDDEN)
 			continue;
 		out->node = node->identity.id;
 		vx6_strlcpy(out->service, service, sizeof out->service);
@@ -111,7 +113,7 @@ static bool other_entry(struct vx6_node *node, const char *text, struct vx6_cata
 	struct vx6_resolve_ask ask = {.local_only = true};
 	struct vx6_resolution found;
 
-	if (!vx6_is_ok(vx6_target_parse(text, &ask.target)))
+	if (!vx6_is_ok(vx6_target_parse(text, &ask.target)) || ask.target.is_hidden)
 		return false;
 	vx6_strlcpy(out->service, ask.target.service, sizeof out->service);
 	out->node = ask.target.node_id;

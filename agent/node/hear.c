@@ -73,12 +73,25 @@ static void on_session_down(void *user, struct vx6_session *s, vx6_err why)
 	vx6_entry_session_down(node->entry, s);
 }
 
+/* A refusal is never AGAIN: it is a reset. */
+static void refuse_kind(struct vx6_stream *stream)
+{
+	(void)!vx6_is_ok(vx6_session_answer(stream, VX6_ERR(UNSUPPORTED)));
+}
+
 static void on_incoming(void *user, struct vx6_session *s, struct vx6_stream *stream,
 			const struct vx6_open *what, const struct iovec *rest, int rest_n, bool fin)
 {
 	struct vx6_node *node = user;
+	uint64_t scope = vx6_session_scope(s);
 
-	if (what->kind == VX6_OPEN_SERVICE)
+	if (scope && what->kind == VX6_OPEN_SERVICE)
+		vx6_services_incoming_hidden(node->services, scope, stream, what, rest, rest_n,
+					     fin);
+	else if (
+		scope) /* what this node is besides is no matter of those who come to a hidden service */
+		refuse_kind(stream);
+	else if (what->kind == VX6_OPEN_SERVICE)
 		vx6_services_incoming(node->services, stream, vx6_session_node(s), what, rest,
 				      rest_n, fin);
 	else if (what->kind == VX6_OPEN_CIRCUIT)
@@ -87,8 +100,8 @@ static void on_incoming(void *user, struct vx6_session *s, struct vx6_stream *st
 		vx6_dht_link_via(node->dht_link, s, stream, &what->ask, rest, rest_n, fin);
 	else if (what->kind == VX6_OPEN_DHT && node->dht_link && !vx6_session_is_circuit(s))
 		vx6_dht_link_incoming(node->dht_link, s, stream, rest, rest_n, fin);
-	else /* a refusal is never AGAIN: it is a reset */
-		(void)!vx6_is_ok(vx6_session_answer(stream, VX6_ERR(UNSUPPORTED)));
+	else
+		refuse_kind(stream);
 }
 
 static size_t own_endpoint(void *user, uint8_t *out, size_t cap)
