@@ -20,7 +20,8 @@ static uint32_t policy_of(const struct vx6_node *node)
 {
 	uint32_t policy = VX6_RELAY_END | VX6_RELAY_NEST;
 
-	if (node->stored.relay.mode == VX6_RELAYING_PUBLIC && is_reachable(node)) {
+	if (!node->hidden_roles_off && node->stored.relay.mode == VX6_RELAYING_PUBLIC &&
+	    is_reachable(node)) {
 		policy |= VX6_RELAY_GUARD | VX6_RELAY_MIDDLE | VX6_RELAY_INTRO | VX6_RELAY_REND;
 		if (node->dht_link)
 			policy |= VX6_RELAY_DHT_PROXY;
@@ -136,13 +137,14 @@ static size_t memory_of(const struct vx6_relaying_budget *wanted)
 
 void circuits_set_budget(struct vx6_node *node, const struct vx6_relaying_budget *budget)
 {
+	const struct vx6_relaying_budget given = hidden_roles_budget(node, budget);
 	struct vx6_relay_stats now;
 
 	node->snapshot_dirty = true;
-	vx6_hop_sched_set_memory(node->hop_sched, memory_of(budget));
+	vx6_hop_sched_set_memory(node->hop_sched, memory_of(&given));
 	vx6_relay_stats(node->relay, &now);
-	vx6_relay_set_budget(node->relay, budget);
-	if (budget->mode == VX6_RELAYING_OFF && now.middle > 0)
+	vx6_relay_set_budget(node->relay, &given);
+	if (given.mode == VX6_RELAYING_OFF && now.middle > 0)
 		circuits_tell_draining(node, now.middle);
 	circuits_announce(node);
 }
@@ -234,7 +236,7 @@ void circuits_relay_start(struct vx6_node *node)
 		.keys = node->onion_keys,
 		.events = &relay_events,
 		.user = node,
-		.budget = node->stored.relay,
+		.budget = hidden_roles_budget(node, &node->stored.relay),
 	});
 }
 

@@ -36,6 +36,7 @@ void row_apply(struct vx6_node *node, enum vx6_resource_kind kind, const struct 
 			vx6_publisher_put_service(node->publisher, row->spec.service.name);
 		else
 			vx6_publisher_drop_service(node->publisher, row->spec.service.name);
+		hidden_roles_see(node, &row->spec.service);
 		break;
 	case VX6_RESOURCE_FORWARD:
 		vx6_forwards_put(node->forwards, row->meta.id, &row->spec.forward, socket);

@@ -389,6 +389,7 @@ static vx6_err start_parts(struct vx6_node *node, char *detail)
 	}
 	node->event_index = img.last_seq;
 	err = choose_settings(node, &img, detail);
+	hidden_roles_start(node, &img);
 	if (vx6_is_ok(err))
 		err = wiring_start(node, &img, detail);
 	if (vx6_is_ok(err)) {

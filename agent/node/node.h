@@ -27,7 +27,8 @@ struct vx6_node_config {
 	const char *asn_map; /* a MaxMind file; NULL: none */
 	bool lan_off;        /* no beacon is sent or heard */
 	struct vx6_relaying_change
-		relay; /* what is said wins over what is stored, as `name` does */
+		relay;          /* what is said wins over what is stored, as `name` does */
+	bool hidden_keep_roles; /* stay a public relay and serve the DHT while hidden services are hosted */
 	const char
 		*relay_family; /* what all relays of one operator have in common; NULL: nothing */
 	uint32_t drain_ms;     /* how long an orderly stop waits for streams; 0: 2000 */

@@ -116,6 +116,7 @@ struct vx6_node {
 	struct vx6_dht_circuit *dht_circuit; /* NULL: there is no DHT */
 	struct vx6_list circuit_asks;        /* struct circuits_ask */
 	struct vx6_timer circuit_upkeep;
+	bool hidden_roles_off;                        /* node/hidden_roles.c */
 	uint8_t relay_family[VX6_RELAY_FAMILY_BYTES]; /* zero: none */
 	uint64_t relay_oom; /* circuits ended for want of memory, as last told */
 
@@ -328,6 +329,16 @@ void announce_seq_used(void *user, uint64_t seq);
 void announce_kept(void *user, uint8_t rtype, const char *name,
 		   const struct vx6_dht_kept_info *info, bool published);
 void announce_serving(void *user, bool serving);
+
+/* ---- hidden_roles.c ---- */
+
+/** Before anything is said of this node: whether hidden services are stored. */
+void hidden_roles_start(struct vx6_node *node, const struct vx6_state_image *img);
+/** A service is in force: if it is a hidden one, this node is a public relay and serves the DHT no more. */
+void hidden_roles_see(struct vx6_node *node, const struct vx6_service_spec *spec);
+/** What of @p wanted is given to the circuits of others. */
+struct vx6_relaying_budget hidden_roles_budget(const struct vx6_node *node,
+					       const struct vx6_relaying_budget *wanted);
 
 /* ---- naming.c ---- */
 

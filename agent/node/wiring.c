@@ -172,6 +172,8 @@ static vx6_err make_dht(struct vx6_node *node, char *detail)
 	if (node->cfg.dht == VX6_DHT_MODE_OFF)
 		return VX6_OK;
 	VX6_TRY(vx6_dht_link_new(&cfg, &node->dht_link, detail, VX6_DETAIL_MAX));
+	if (node->hidden_roles_off)
+		vx6_dht_link_hold_back(node->dht_link);
 	remember_nodes(node);
 	vx6_publisher_attach_dht(node->publisher, vx6_dht_link_dht(node->dht_link), dht_now,
 				 node->dht_link);

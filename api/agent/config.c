@@ -155,22 +155,32 @@ static vx6_err read_passphrase(const char *path, struct vx6_agent_config *out, c
 	return VX6_OK;
 }
 
+static vx6_err make_switch(const struct vx6_settings *s, enum vx6_setting which, const char *flag,
+			   bool *out, char *detail)
+{
+	const char *text = one(s, which);
+
+	if (text && strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
+		return wrong(detail, flag, text, "it is true or false");
+	*out = text && strcmp(text, "true") == 0;
+	return VX6_OK;
+}
+
 static vx6_err make_choices(const struct vx6_settings *s, struct vx6_agent_config *out,
 			    char *detail)
 {
 	const char *transport = one(s, VX6_SETTING_TRANSPORT),
 		   *level = one(s, VX6_SETTING_LOG_LEVEL);
-	const char *loose = one(s, VX6_SETTING_ALLOW_NON_LOOPBACK);
 
 	out->log_level = VX6_LOG_INFO;
 	if (transport && !vx6_transport_choice_parse(transport, &out->node.transport))
 		return wrong(detail, "transport", transport, "it is auto, quic or tcp");
 	if (level && !vx6_log_level_parse(level, &out->log_level))
 		return wrong(detail, "log-level", level, "it is error, warn, info, debug or trace");
-	if (loose && strcmp(loose, "true") != 0 && strcmp(loose, "false") != 0)
-		return wrong(detail, "allow-non-loopback", loose, "it is true or false");
-	out->node.allow_non_loopback = loose && strcmp(loose, "true") == 0;
-	return VX6_OK;
+	VX6_TRY(make_switch(s, VX6_SETTING_HIDDEN_KEEP_ROLES, "hidden-keep-roles",
+			    &out->node.hidden_keep_roles, detail));
+	return make_switch(s, VX6_SETTING_ALLOW_NON_LOOPBACK, "allow-non-loopback",
+			   &out->node.allow_non_loopback, detail);
 }
 
 /* @return its place among the words; -1: none of them */

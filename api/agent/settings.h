@@ -38,6 +38,7 @@ enum { VX6_SETTINGS_DETAIL = 320, VX6_SETTINGS_LIST_MAX = 64, VX6_SETTINGS_FILE_
 	X(RELAY_MEMORY, "relay-memory", false, false)                                              \
 	X(RELAY_RATE, "relay-rate", false, false)                                                  \
 	X(RELAY_FAMILY, "relay-family", false, false)                                              \
+	X(HIDDEN_KEEP_ROLES, "hidden-keep-roles", false, true)                                     \
 	X(LOG_LEVEL, "log-level", false, false)                                                    \
 	X(PASSPHRASE_FILE, "passphrase-file", false, false)                                        \
 	X(ALLOW_NON_LOOPBACK, "allow-non-loopback", false, true)

@@ -456,6 +456,9 @@ static const struct vx6_cli_arg agent_args[] = {
 	 .value = "TEXT",
 	 .help = "what all relays of one operator have in common: no circuit goes through two of "
 		 "them"},
+	{.name = "hidden-keep-roles",
+	 .kind = VX6_ARG_SWITCH,
+	 .help = "stay a public relay and serve the hash table while hidden services are hosted"},
 	{.name = "passphrase-file",
 	 .value = "FILE",
 	 .offer = VX6_OFFER_FILES,

@@ -186,6 +186,7 @@ static void config__bad_value__refused_and_named(void **state)
 		{VX6_SETTING_RELAY_FAMILY, "short", "relay-family"},
 		{VX6_SETTING_RELAY_RATE, "99999999999999999999", "relay-rate"},
 		{VX6_SETTING_ALLOW_NON_LOOPBACK, "perhaps", "allow-non-loopback"},
+		{VX6_SETTING_HIDDEN_KEEP_ROLES, "perhaps", "hidden-keep-roles"},
 		{VX6_SETTING_PASSPHRASE_FILE, "/nonexistent/pass", "passphrase-file"},
 	};
 

@@ -1,0 +1,241 @@
+/* What a node is besides while it hosts hidden services; and what those who ask for one are told. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/util.h"
+#include "node/circuits_internal.h"
+
+enum { WAIT_MS = 5000 };
+
+static char dir[64];
+static struct vx6_node *node;
+static int answers;
+static vx6_err answered;
+
+static void node_up(bool keep_roles)
+{
+	struct vx6_node_config cfg = {.name = "alice",
+				      .drain_ms = 50,
+				      .lan_off = true,
+				      .hidden_keep_roles = keep_roles};
+	char detail[VX6_DETAIL_MAX];
+
+	cfg.state_dir = dir;
+	assert_true(vx6_is_ok(vx6_addr_parse("[::1]:0", &cfg.listen[cfg.listen_n++])));
+	if (!vx6_is_ok(vx6_node_new(&cfg, &node, detail)))
+		fail_msg("%s", detail);
+}
+
+static void node_down(void)
+{
+	if (!node)
+		return;
+	vx6_node_request_stop(node);
+	vx6_node_run(node);
+	vx6_node_free(node);
+	node = NULL;
+}
+
+static int setup(void **state)
+{
+	strcpy(dir, "/tmp/vx6-test-XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	answers = 0;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	char cmd[128];
+
+	node_down();
+	snprintf(cmd, sizeof cmd, "rm -rf %s", dir);
+	assert_int_equal(system(cmd), 0);
+	return 0;
+}
+
+/* ---- rounds of the loop ---- */
+
+static void on_turn(struct vx6_timer *timer)
+{
+	vx6_loop_stop(timer->user);
+}
+
+static void turn(void)
+{
+	struct vx6_timer timer;
+
+	vx6_timer_init(node->loop, &timer, on_turn, node->loop);
+	vx6_timer_in_ms(&timer, 2);
+	vx6_loop_run(node->loop);
+	vx6_timer_stop(&timer);
+}
+
+static bool until(bool (*done)(void))
+{
+	uint64_t end_ms = vx6_now_ms() + WAIT_MS;
+
+	while (!done() && vx6_now_ms() < end_ms)
+		turn();
+	return done();
+}
+
+static bool has_roles(void)
+{
+	struct vx6_relaying_view relaying;
+
+	circuits_relaying_view(node, &relaying);
+	return node->serving && relaying.announced;
+}
+
+static bool has_no_roles(void)
+{
+	struct vx6_relaying_view relaying;
+
+	circuits_relaying_view(node, &relaying);
+	return !node->serving && !relaying.announced;
+}
+
+static void assert_no_roles_for_a_while(void)
+{
+	for (int i = 0; i < 50; i++) {
+		assert_true(has_no_roles());
+		turn();
+	}
+}
+
+/* ---- services ---- */
+
+static void on_answer(struct vx6_answer *answer, void *user)
+{
+	answers++;
+	answered = answer->err;
+	vx6_strlcpy(user, answer->id, VX6_RESOURCE_ID_MAX);
+	vx6_snapshot_unref(answer->snapshot);
+	answer->snapshot = NULL;
+}
+
+static bool is_answered(void)
+{
+	return answers > 0;
+}
+
+static char made[VX6_RESOURCE_ID_MAX];
+
+static vx6_err add(enum vx6_visibility visibility, enum vx6_access access)
+{
+	struct vx6_cmd *cmd = vx6_zalloc(sizeof *cmd);
+
+	cmd->kind = VX6_CMD_SERVICE_CREATE;
+	vx6_strlcpy(cmd->u.service.name, "web", sizeof cmd->u.service.name);
+	assert_true(vx6_is_ok(vx6_addr_parse("127.0.0.1:9", &cmd->u.service.target)));
+	cmd->u.service.enabled = true;
+	cmd->u.service.visibility = visibility;
+	cmd->u.service.access = access;
+	answers = 0;
+	assert_true(vx6_node_submit(node, cmd, on_answer, made));
+	assert_true(until(is_answered));
+	return answered;
+}
+
+static void drop(void)
+{
+	struct vx6_cmd *cmd = vx6_zalloc(sizeof *cmd);
+
+	cmd->kind = VX6_CMD_SERVICE_DELETE;
+	vx6_strlcpy(cmd->id, made, sizeof cmd->id);
+	answers = 0;
+	assert_true(vx6_node_submit(node, cmd, on_answer, made));
+	assert_true(until(is_answered));
+	assert_true(vx6_is_ok(answered));
+}
+
+/* ---- tests ---- */
+
+static void roles__of_a_node_without_hidden_services__stay(void **state)
+{
+	node_up(false);
+	assert_true(until(has_roles));
+	assert_true(vx6_is_ok(add(VX6_VISIBILITY_PRIVATE, VX6_ACCESS_ANY)));
+	for (int i = 0; i < 20; i++)
+		turn();
+	assert_true(has_roles());
+}
+
+static void roles__first_hidden_service__off_until_a_start_without(void **state)
+{
+	struct vx6_relaying_budget given;
+
+	node_up(false);
+	assert_true(until(has_roles));
+	assert_true(vx6_is_ok(add(VX6_VISIBILITY_HIDDEN, VX6_ACCESS_ANY)));
+	assert_true(until(has_no_roles));
+	given = hidden_roles_budget(node, &node->stored.relay);
+	assert_int_equal(given.mode, VX6_RELAYING_OFF);
+	assert_int_equal(node->stored.relay.mode, VX6_RELAYING_PUBLIC); /* what the user wants */
+	/* it is not to be seen when a service comes and goes */
+	drop();
+	assert_no_roles_for_a_while();
+	node_down();
+	node_up(false);
+	assert_true(until(has_roles));
+}
+
+static void roles__start_with_a_hidden_service__never_on(void **state)
+{
+	node_up(false);
+	assert_true(vx6_is_ok(add(VX6_VISIBILITY_HIDDEN, VX6_ACCESS_ANY)));
+	node_down();
+	node_up(false);
+	assert_no_roles_for_a_while();
+	assert_int_not_equal(vx6_services_scope(node->services, made), 0);
+}
+
+static void roles__told_to_keep_them__stay(void **state)
+{
+	node_up(true);
+	assert_true(vx6_is_ok(add(VX6_VISIBILITY_HIDDEN, VX6_ACCESS_ANY)));
+	assert_true(until(has_roles));
+	node_down();
+	node_up(true);
+	assert_true(until(has_roles));
+}
+
+static void hidden_service__seen_by_nobody(void **state)
+{
+	node_up(false);
+	assert_true(vx6_is_ok(add(VX6_VISIBILITY_HIDDEN, VX6_ACCESS_ANY)));
+	assert_false(announce_may_see(node, "web", &node->identity.id));
+	assert_false(announce_is_public(node, "web"));
+}
+
+static void hidden_service__with_a_list_of_nodes__refused(void **state)
+{
+	node_up(false);
+	assert_int_equal(add(VX6_VISIBILITY_HIDDEN, VX6_ACCESS_LIST).code, VX6_E_INVALID);
+	assert_true(until(has_roles));
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(roles__of_a_node_without_hidden_services__stay),
+		T(roles__first_hidden_service__off_until_a_start_without),
+		T(roles__start_with_a_hidden_service__never_on),
+		T(roles__told_to_keep_them__stay),
+		T(hidden_service__seen_by_nobody),
+		T(hidden_service__with_a_list_of_nodes__refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
