@@ -237,31 +237,47 @@ static vx6_err agree(const uint8_t *sk, const uint8_t *pk, struct vx6_kx_shared 
 	return err;
 }
 
-vx6_err vx6_hs_ntor_open(const char *protoid, const struct vx6_hs_ntor_who *who,
-			 const uint8_t enc_sk[static 32], const uint8_t *head, size_t head_n,
-			 const uint8_t *in, size_t n, uint8_t *plain, uint8_t client_pk[static 32])
+/* One key agreement, however many names there are to try. */
+vx6_err vx6_hs_ntor_open_as(const char *protoid, const struct vx6_hs_ntor_who *who, size_t who_n,
+			    const uint8_t enc_sk[static 32], const struct vx6_hs_sealed *in,
+			    uint8_t *plain, size_t *which)
 {
 	uint8_t mac[VX6_HS_INTRO_MAC];
 	struct vx6_kx_shared bx;
 	struct seal_keys keys;
-	bool right;
+	bool right = false;
+	size_t n;
 
-	if (n < VX6_HS_SEAL_OVERHEAD)
+	if (in->n < VX6_HS_SEAL_OVERHEAD)
 		return VX6_ERR(SHORT);
-	n -= VX6_HS_SEAL_OVERHEAD;
-	if (n > VX6_HS_PLAIN_MAX || head_n > VX6_HS_HEAD_MAX)
+	n = in->n - VX6_HS_SEAL_OVERHEAD;
+	if (n > VX6_HS_PLAIN_MAX || in->head_n > VX6_HS_HEAD_MAX)
 		return VX6_ERR(LIMIT);
-	VX6_TRY(agree(enc_sk, in, &bx));
-	seal_keys(protoid, &bx, who->auth_key, in, who->enc_pk, who->subcred, &keys);
-	seal_mac(&keys, head, head_n, in, KEY + n, mac);
-	right = vx6_ct_eq(mac, in + KEY + n, sizeof mac);
-	if (right) {
-		memcpy(client_pk, in, KEY);
-		vx6_crypt_once(keys.enc, in + KEY, n, plain);
+	VX6_TRY(agree(enc_sk, in->p, &bx));
+	for (size_t i = 0; i < who_n && !right; i++) {
+		seal_keys(protoid, &bx, who[i].auth_key, in->p, who[i].enc_pk, who[i].subcred,
+			  &keys);
+		seal_mac(&keys, in->head, in->head_n, in->p, KEY + n, mac);
+		right = vx6_ct_eq(mac, in->p + KEY + n, sizeof mac);
+		*which = i;
 	}
+	if (right)
+		vx6_crypt_once(keys.enc, in->p + KEY, n, plain);
 	vx6_wipe(&keys, sizeof keys);
 	vx6_wipe(&bx, sizeof bx);
 	return right ? VX6_OK : VX6_ERR(SIGNATURE);
+}
+
+vx6_err vx6_hs_ntor_open(const char *protoid, const struct vx6_hs_ntor_who *who,
+			 const uint8_t enc_sk[static 32], const uint8_t *head, size_t head_n,
+			 const uint8_t *in, size_t n, uint8_t *plain, uint8_t client_pk[static 32])
+{
+	const struct vx6_hs_sealed sealed = {.head = head, .head_n = head_n, .p = in, .n = n};
+	size_t which;
+
+	VX6_TRY(vx6_hs_ntor_open_as(protoid, who, 1, enc_sk, &sealed, plain, &which));
+	memcpy(client_pk, in, KEY);
+	return VX6_OK;
 }
 
 vx6_err hs_ntor_answer_with(const char *protoid, const struct vx6_hs_ntor_who *who,

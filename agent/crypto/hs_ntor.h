@@ -80,6 +80,20 @@ VX6_RES vx6_hs_ntor_finish(struct vx6_hs_ntor *h, const uint8_t answer[static VX
 VX6_RES vx6_hs_ntor_open(const char *protoid, const struct vx6_hs_ntor_who *who,
 			 const uint8_t enc_sk[static 32], const uint8_t *head, size_t head_n,
 			 const uint8_t *in, size_t n, uint8_t *plain, uint8_t client_pk[static 32]);
+/** A sealed message and what stands before it. Borrowed. */
+struct vx6_hs_sealed {
+	const uint8_t *head;
+	size_t head_n;
+	const uint8_t *p; /* CLIENT_PK first: what a replay is known by */
+	size_t n;
+};
+/**
+ * The same for a service that has several names at a time, as at the edge of two periods: @p who_n of them under one key, at the price of one.
+ * @param which under which name it was sealed
+ */
+VX6_RES vx6_hs_ntor_open_as(const char *protoid, const struct vx6_hs_ntor_who *who, size_t who_n,
+			    const uint8_t enc_sk[static 32], const struct vx6_hs_sealed *in,
+			    uint8_t *plain, size_t *which);
 /** Answers, now or later. @param answer Y | AUTH @return VX6_OK | KEY */
 VX6_RES vx6_hs_ntor_answer(const char *protoid, const struct vx6_hs_ntor_who *who,
 			   const uint8_t enc_sk[static 32], const uint8_t client_pk[static 32],

@@ -219,6 +219,29 @@ static void hs_ntor__another_head_service_or_key__refused(void **state)
 	assert_err(vx6_hs_ntor_finish(r->client, r->answer, &r->at_client), SIGNATURE);
 }
 
+static void hs_ntor__several_names__says_which(void **state)
+{
+	struct rig *r = *state;
+	uint8_t other[2][32] = {{1}, {2}};
+	struct vx6_hs_ntor_who who[3] = {r->who, r->who, r->who};
+	const struct vx6_hs_sealed in = {.head = r->head,
+					 .head_n = HEAD,
+					 .p = r->sealed,
+					 .n = SEALED};
+	size_t which = 9;
+
+	who[0].subcred = other[0];
+	who[2].subcred = other[1];
+	assert_ok(vx6_hs_ntor_open_as(vx6_hs_ntor_protoid, who, 3, r->b_sk.b, &in, r->got, &which));
+	assert_int_equal(which, 1);
+	assert_memory_equal(r->got, r->plain, PLAIN);
+	who[1].subcred = other[1];
+	assert_err(vx6_hs_ntor_open_as(vx6_hs_ntor_protoid, who, 3, r->b_sk.b, &in, r->got, &which),
+		   SIGNATURE);
+	assert_err(vx6_hs_ntor_open_as(vx6_hs_ntor_protoid, who, 0, r->b_sk.b, &in, r->got, &which),
+		   SIGNATURE);
+}
+
 static void hs_ntor__sizes__bounded(void **state)
 {
 	static uint8_t big[BIGGEST + 1], plain[VX6_HS_PLAIN_MAX + 1];
@@ -282,6 +305,7 @@ int main(void)
 		TEST(hs_ntor__answered_twice__other_keys),
 		TEST(hs_ntor__each_bit_of_either_part__refused),
 		TEST(hs_ntor__another_head_service_or_key__refused),
+		TEST(hs_ntor__several_names__says_which),
 		TEST(hs_ntor__sizes__bounded),
 		TEST(hs_ntor__sealed_twice__is_refused),
 		TEST(hs_ntor__points_of_small_order__refused),
