@@ -336,6 +336,9 @@ static void on_upkeep(struct vx6_timer *timer)
 	vx6_relays_expire(node->relays, view.now_s);
 	if (vx6_guards_count(node->guards) > 0)
 		vx6_guards_update(node->guards, node->relays, &view, &vx6_rand_system);
+	if (vx6_vanguards_count(node->vanguards) > 0)
+		vx6_vanguards_update(node->vanguards, node->relays, node->guards, &view,
+				     &vx6_rand_system);
 	circuits_save(node);
 	circuits_relay_upkeep(node);
 	vx6_timer_in_ms(timer, UPKEEP_MS);
@@ -346,6 +349,7 @@ void circuits_start(struct vx6_node *node, const struct vx6_state_image *img)
 	vx6_list_init(&node->circuit_asks);
 	node->relays = vx6_relays_new();
 	node->guards = vx6_guards_new();
+	node->vanguards = vx6_vanguards_new();
 	node->build_times = vx6_build_times_new();
 	circuits_load(node, img);
 	circuits_relay_start(node);
@@ -361,6 +365,7 @@ void circuits_start(struct vx6_node *node, const struct vx6_state_image *img)
 		.origin = node->origin,
 		.relays = node->relays,
 		.guards = node->guards,
+		.vanguards = node->vanguards,
 		.times = node->build_times,
 		.self = node->identity.id,
 		.node = known_node,
@@ -395,6 +400,7 @@ void circuits_fini(struct vx6_node *node)
 {
 	circuits_relay_fini(node);
 	vx6_build_times_free(node->build_times);
+	vx6_vanguards_free(node->vanguards);
 	vx6_guards_free(node->guards);
 	vx6_relays_free(node->relays);
 }

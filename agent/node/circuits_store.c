@@ -1,6 +1,6 @@
 /*
- * Guards, and what was measured of relays: rows of the database. A guard is stored soon, for it is to be the same one after a restart; what
- * was measured is stored a few rows at a time.
+ * Guards, vanguards, and what was measured of relays: rows of the database. Those that are kept are stored soon, for they are to be the same after a
+ * restart; what was measured is stored a few rows at a time.
  */
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +12,8 @@
 
 enum { RELAYS_AT_ONCE = 256, KEY_HEX = 24 };
 
-static const char relay_prefix[] = "relay.", guard_prefix[] = "guard.";
+static const char relay_prefix[] = "relay.", guard_prefix[] = "guard.",
+		  vanguard_prefix[] = "vanguard.";
 
 /* ---- out ---- */
 
@@ -49,19 +50,24 @@ static void on_saved(void *user, const struct vx6_write_result *r)
 		return;
 	/* the disk may be full for now */
 	vx6_guards_dirty_all(node->guards);
+	vx6_vanguards_dirty_all(node->vanguards);
 	vx6_relays_dirty_all(node->relays);
 }
 
 void circuits_save(struct vx6_node *node)
 {
-	struct saving guards = {.prefix = guard_prefix}, relays = {.prefix = relay_prefix};
+	struct saving guards = {.prefix = guard_prefix}, relays = {.prefix = relay_prefix},
+		      vanguards = {.prefix = vanguard_prefix};
 	struct vx6_circuit_store to_guards = {.row = put_row, .user = &guards},
+				 to_vanguards = {.row = put_row, .user = &vanguards},
 				 to_relays = {.row = put_row, .user = &relays};
 
-	if (vx6_guards_dirty(node->guards) == 0 && vx6_relays_dirty(node->relays) == 0)
+	if (vx6_guards_dirty(node->guards) == 0 && vx6_vanguards_dirty(node->vanguards) == 0 &&
+	    vx6_relays_dirty(node->relays) == 0)
 		return;
-	guards.w = relays.w = vx6_write_new();
+	guards.w = vanguards.w = relays.w = vx6_write_new();
 	vx6_guards_save(node->guards, &to_guards);
+	vx6_vanguards_save(node->vanguards, &to_vanguards);
 	vx6_relays_save(node->relays, &to_relays, RELAYS_AT_ONCE);
 	if (!vx6_is_ok(vx6_state_submit(node->state, guards.w, on_saved, node)))
 		on_saved(node, &(struct vx6_write_result){.err = VX6_ERR(FULL)});
@@ -77,6 +83,8 @@ static vx6_err load_row(struct vx6_node *node, const struct vx6_stored_value *v)
 		return VX6_ERR(FORMAT);
 	if (strncmp(v->key, guard_prefix, sizeof guard_prefix - 1) == 0)
 		return vx6_guards_load(node->guards, v->value, id, v->value + id, v->n - id);
+	if (strncmp(v->key, vanguard_prefix, sizeof vanguard_prefix - 1) == 0)
+		return vx6_vanguards_load(node->vanguards, v->value, id, v->value + id, v->n - id);
 	return vx6_relays_load(node->relays, v->value, id, v->value + id, v->n - id, vx6_wall_s());
 }
 
@@ -88,6 +96,7 @@ void circuits_load(struct vx6_node *node, const struct vx6_state_image *img)
 		const struct vx6_stored_value *v = &img->values[i];
 
 		if (strncmp(v->key, guard_prefix, sizeof guard_prefix - 1) != 0 &&
+		    strncmp(v->key, vanguard_prefix, sizeof vanguard_prefix - 1) != 0 &&
 		    strncmp(v->key, relay_prefix, sizeof relay_prefix - 1) != 0)
 			continue;
 		switch (load_row(node, v).code) {

@@ -110,6 +110,7 @@ struct vx6_node {
 	struct vx6_relay *relay;
 	struct vx6_relays *relays;
 	struct vx6_guards *guards;
+	struct vx6_vanguards *vanguards;
 	struct vx6_build_times *build_times;
 	struct vx6_origin *origin;
 	struct vx6_circuits *circuits;
