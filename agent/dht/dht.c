@@ -188,11 +188,8 @@ static vx6_err verify(const struct vx6_dht *d, const uint8_t *record, size_t n,
 vx6_err vx6_dht_check_record(const struct vx6_dht *d, const struct vx6_dht_key *key,
 			     const uint8_t *record, size_t n, struct vx6_record *out)
 {
-	struct vx6_dht_key own;
-
 	VX6_TRY(verify(d, record, n, out));
-	VX6_TRY(vx6_dht_key_of(&d->net, out, &own));
-	return memcmp(&own, key, sizeof own) == 0 ? VX6_OK : VX6_ERR(MISMATCH);
+	return vx6_dht_key_check(&d->net, out, key);
 }
 
 /* ---- what an operator wants to see ---- */

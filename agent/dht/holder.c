@@ -142,6 +142,8 @@ static bool type_is_held(const struct vx6_record_view *v, bool cache)
 	case VX6_RTYPE_CATALOG:
 	case VX6_RTYPE_RELAY:
 		return true;
+	case VX6_RTYPE_DESCRIPTOR:
+		return !cache; /* its owner renews it every hour or two: a copy would only be an older one */
 	case VX6_RTYPE_NAME:
 	case VX6_RTYPE_REVOCATION:
 		return !cache; /* who has these, and since when, is what they are asked for */

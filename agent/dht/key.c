@@ -4,6 +4,7 @@
 
 #include "crypto/hash.h"
 #include "record/catalog.h"
+#include "record/hs_desc.h"
 #include "record/name_claim.h"
 #include "record/service.h"
 #include "wire/wr.h"
@@ -57,6 +58,15 @@ void vx6_dht_key_catalog(const struct vx6_net *net, const uint8_t blinded[static
 	hash_key("VX6-k-catalog", net, blinded, 32, be, sizeof be, out);
 }
 
+void vx6_dht_key_descriptor(const struct vx6_net *net, const uint8_t blinded[static 32], unsigned i,
+			    uint64_t period, struct vx6_dht_key *out)
+{
+	struct vx6_sign_pk pk;
+
+	memcpy(pk.b, blinded, sizeof pk.b);
+	vx6_hs_index(net, &pk, i, period, out->b);
+}
+
 vx6_err vx6_dht_key_of(const struct vx6_net *net, const struct vx6_record *rec,
 		       struct vx6_dht_key *out)
 {
@@ -80,6 +90,11 @@ vx6_err vx6_dht_key_of(const struct vx6_net *net, const struct vx6_record *rec,
 			return VX6_ERR(FORMAT);
 		vx6_dht_key_catalog(net, rec->subject.b, period, out);
 		return VX6_OK;
+	case VX6_RTYPE_DESCRIPTOR:
+		if (!vx6_is_ok(vx6_hs_desc_check(rec, &period)))
+			return VX6_ERR(FORMAT);
+		vx6_dht_key_descriptor(net, rec->subject.b, 1, period, out);
+		return VX6_OK;
 	case VX6_RTYPE_NAME:
 		if (!vx6_is_ok(vx6_name_claim_read(rec, net, &claim)))
 			return VX6_ERR(FORMAT);
@@ -91,4 +106,15 @@ vx6_err vx6_dht_key_of(const struct vx6_net *net, const struct vx6_record *rec,
 	default:
 		return VX6_ERR(UNSUPPORTED);
 	}
+}
+
+vx6_err vx6_dht_key_check(const struct vx6_net *net, const struct vx6_record *rec,
+			  const struct vx6_dht_key *key)
+{
+	struct vx6_dht_key own;
+
+	VX6_TRY(vx6_dht_key_of(net, rec, &own));
+	if (rec->view.type == VX6_RTYPE_DESCRIPTOR && memcmp(&own, key, sizeof own) != 0)
+		vx6_dht_key_descriptor(net, rec->subject.b, 2, rec->view.aux, &own);
+	return memcmp(&own, key, sizeof own) == 0 ? VX6_OK : VX6_ERR(MISMATCH);
 }

@@ -24,9 +24,18 @@ void vx6_dht_key_revocation(const struct vx6_net *net, const struct vx6_node_id 
 /** @param blinded the catalog's blinded key of @p period, which is the subject of its record */
 void vx6_dht_key_catalog(const struct vx6_net *net, const uint8_t blinded[static 32],
 			 uint64_t period, struct vx6_dht_key *out);
+/** @param blinded the service's blinded key of @p period, which is the subject of its descriptor @param i 1 or 2 */
+void vx6_dht_key_descriptor(const struct vx6_net *net, const uint8_t blinded[static 32], unsigned i,
+			    uint64_t period, struct vx6_dht_key *out);
 
-/** The only key under which @p rec may be stored, from what it says itself. @return VX6_OK | UNSUPPORTED (type) | FORMAT */
+/**
+ * The key under which @p rec is stored, from what it says itself; of a descriptor, which has two, the first.
+ * @return VX6_OK | UNSUPPORTED (type) | FORMAT
+ */
 VX6_RES vx6_dht_key_of(const struct vx6_net *net, const struct vx6_record *rec,
 		       struct vx6_dht_key *out);
+/** Whether @p rec may be stored under @p key. @return VX6_OK | MISMATCH | errors of vx6_dht_key_of() */
+VX6_RES vx6_dht_key_check(const struct vx6_net *net, const struct vx6_record *rec,
+			  const struct vx6_dht_key *key);
 
 #endif

@@ -203,7 +203,7 @@ struct dht_stored *vx6_dht_shelf_find(const struct dht_shelf *shelf, uint8_t typ
 
 /* How well a record defends its place: by kind, then by how near it is to us. */
 struct worth {
-	int rank; /* 0: a copy, 2: a revocation */
+	int rank; /* 0: a copy, 1: a descriptor, 2: the rest, 3: a revocation */
 	uint64_t distance;
 };
 
@@ -219,11 +219,15 @@ static uint64_t distance(const struct vx6_dht_key *a, const struct vx6_dht_key *
 static struct worth worth_of(const struct dht_put *p, const struct dht_source *src, uint8_t type,
 			     bool cached, const struct vx6_dht_key *key)
 {
-	struct worth w = {cached ? 0 : 1, distance(p->pos, key)};
+	struct worth w = {cached ? 0 : 2, distance(p->pos, key)};
+
+	/* it came through a proxy, to which it is charged: what that has of its own here stays */
+	if (type == VX6_RTYPE_DESCRIPTOR)
+		w.rank = 1;
 
 	/* nothing that ends by itself outlasts a revocation, but they are free to make: they are a part of what a source may hold */
 	if (type == VX6_RTYPE_REVOCATION && src->revocations <= p->live_max / REVOCATIONS_SHARE)
-		w.rank = 2;
+		w.rank = 3;
 	return w;
 }
 

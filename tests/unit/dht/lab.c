@@ -5,6 +5,7 @@
 #include "dht/dht_internal.h"
 #include "dht/holder_internal.h"
 #include "record/endpoint.h"
+#include "record/hs_desc.h"
 #include "record/name_claim.h"
 #include "record/relay_info.h"
 #include "record/service.h"
@@ -309,6 +310,21 @@ void lab_claim(struct lab *l, size_t host, const char *name, uint64_t seq, struc
 					&c.nonce));
 	assert_ok(vx6_name_claim_build(&c, id, out->b, &out->n));
 	key_of(out);
+}
+
+void lab_descriptor(struct lab *l, uint8_t service, uint64_t period, uint64_t seq, unsigned i,
+		    struct lab_record *out)
+{
+	struct vx6_hs_desc d = {.seq = seq, .period = period};
+	struct vx6_sign_seed seed = {.b = {service}};
+	struct vx6_sign_keypair key;
+	struct vx6_record rec;
+
+	vx6_sign_keypair_from_seed(&seed, &key);
+	assert_ok(vx6_hs_desc_build(&d, &key, NULL, 0, &vx6_net_default, l->now.wall_s, out->b,
+				    &out->n));
+	assert_ok(vx6_record_parse(out->b, out->n, &rec));
+	vx6_dht_key_descriptor(&vx6_net_default, rec.subject.b, i, period, &out->key);
 }
 
 struct search {

@@ -60,6 +60,9 @@ void lab_service(struct lab *l, size_t host, const char *name, uint64_t seq, boo
 void lab_relay(struct lab *l, size_t host, uint64_t seq, struct lab_record *out);
 /** With enough work, which takes a moment. */
 void lab_claim(struct lab *l, size_t host, const char *name, uint64_t seq, struct lab_record *out);
+/** Of a hidden service that is none of the hosts, under its first or second key. @param i 1 or 2 */
+void lab_descriptor(struct lab *l, uint8_t service, uint64_t period, uint64_t seq, unsigned i,
+		    struct lab_record *out);
 /** How many of the hosts that are up hold exactly that record. */
 unsigned lab_holders(struct lab *l, const struct lab_record *r);
 

@@ -3,6 +3,7 @@
 #include "crypto/secret.h"
 #include "dht/dht_internal.h"
 #include "dht/holder_internal.h"
+#include "record/hs_desc.h"
 #include "record/service.h"
 #include "wire/code.h"
 
@@ -190,7 +191,7 @@ static void serve__bad_records__are_refused_and_nothing_is_kept(void **state)
 	other.n--;
 	assert_int_equal(put(&l, 0, 1, &other), VX6_CODE_BAD_FORMAT);
 	other = r;
-	other.b[4] = VX6_RTYPE_DESCRIPTOR;
+	other.b[4] = 99;
 	assert_int_equal(put(&l, 0, 1, &other), VX6_CODE_UNSUPPORTED);
 	other = r;
 	other.b[5] = VX6_RECORD_UNLISTED;
@@ -237,6 +238,67 @@ static void serve__copies__are_taken_anywhere_for_a_while(void **state)
 	lab_run(&l, DHT_CACHE_S * 1000);
 	get(&l, 0, 2, &r.key, &a);
 	assert_int_equal(a.r.values_n, 0);
+	lab_fini(&l);
+}
+
+static void serve__descriptors__under_both_keys_and_only_whole_ones(void **state)
+{
+	const uint64_t period = LAB_WALL / VX6_HS_PERIOD_S;
+	struct lab_record one, two, bad;
+	struct answer a;
+	struct lab l;
+
+	lab_init(&l, 3, false);
+	lab_descriptor(&l, 7, period, 4, 1, &one);
+	two = one;
+	vx6_dht_key_descriptor(&vx6_net_default, one.b + 8, 2, period, &two.key);
+	bad = one;
+	bad.b[bad.n / 2] ^= 1; /* what it says cannot be read here, but who says it can be told */
+	assert_int_equal(put(&l, 0, 1, &bad), VX6_CODE_SIG);
+	bad = one;
+	bad.key.b[31] ^= 1;
+	assert_int_equal(put(&l, 0, 1, &bad), VX6_CODE_BAD_FORMAT);
+	bad = one;
+	bad.n--;
+	assert_int_equal(put(&l, 0, 1, &bad), VX6_CODE_BAD_FORMAT);
+	assert_int_equal(put_as(&l, 0, 1, &one, VX6_DHT_CACHE, &a), VX6_CODE_UNSUPPORTED);
+	assert_int_equal(l.host[1].d->holder->store.n, 0);
+	assert_int_equal(put(&l, 0, 1, &one), VX6_CODE_OK);
+	assert_int_equal(put(&l, 0, 1, &two), VX6_CODE_OK);
+	get(&l, 2, 1, &one.key, &a);
+	assert_value(&a, &one);
+	get(&l, 2, 1, &two.key, &a);
+	assert_value(&a, &two);
+	lab_fini(&l);
+}
+
+/* Found on a prototype: whoever knew the key could put something unsigned in the place of what its owner had published. */
+static void serve__descriptor_of_another__replaces_none(void **state)
+{
+	const uint64_t period = LAB_WALL / VX6_HS_PERIOD_S;
+	struct lab_record mine, other, old, twin, newer;
+	struct answer a;
+	struct lab l;
+
+	lab_init(&l, 3, false);
+	lab_descriptor(&l, 7, period, 4, 1, &mine);
+	assert_int_equal(put(&l, 0, 1, &mine), VX6_CODE_OK);
+	lab_descriptor(&l, 8, period, 9, 1, &other);
+	other.key = mine.key;
+	assert_int_equal(put(&l, 2, 1, &other), VX6_CODE_BAD_FORMAT);
+	memcpy(other.b + 8, mine.b + 8, 32); /* its subject, without its key */
+	assert_int_equal(put(&l, 2, 1, &other), VX6_CODE_SIG);
+	lab_descriptor(&l, 7, period, 3, 1, &old);
+	assert_int_equal(put_as(&l, 2, 1, &old, 0, &a), VX6_CODE_STALE);
+	assert_value(&a, &mine);
+	lab_descriptor(&l, 7, period, 4, 1, &twin);
+	assert_int_equal(put(&l, 2, 1, &twin), VX6_CODE_EQUIVOCATION);
+	get(&l, 0, 1, &mine.key, &a);
+	assert_value(&a, &mine);
+	lab_descriptor(&l, 7, period, 5, 1, &newer);
+	assert_int_equal(put(&l, 2, 1, &newer), VX6_CODE_OK);
+	get(&l, 0, 1, &mine.key, &a);
+	assert_value(&a, &newer);
 	lab_fini(&l);
 }
 
@@ -372,6 +434,8 @@ int main(void)
 		cmocka_unit_test(serve__bad_records__are_refused_and_nothing_is_kept),
 		cmocka_unit_test(serve__claims__publishers_learn_of_each_other),
 		cmocka_unit_test(serve__copies__are_taken_anywhere_for_a_while),
+		cmocka_unit_test(serve__descriptors__under_both_keys_and_only_whole_ones),
+		cmocka_unit_test(serve__descriptor_of_another__replaces_none),
 		cmocka_unit_test(serve__flood_from_one_address__ends_at_its_quota),
 		cmocka_unit_test(serve__hundred_agents_on_one_host__all_get_in),
 		cmocka_unit_test(serve__not_serving__refuses_everything),

@@ -238,6 +238,33 @@ static void store_put__copies__go_first_and_end_soon(void **state)
 	stop(&r);
 }
 
+/* They come through a proxy, and are charged to it. */
+static void store_put__descriptors__push_out_nothing_else(void **state)
+{
+	struct what own = {.key = 255, .live_max = 8},
+		    desc = {.type = VX6_RTYPE_DESCRIPTOR, .live_max = 8};
+	struct rig r;
+
+	start(&r, 100, 1 << 20);
+	for (uint8_t i = 0; i < 4; i++) {
+		own.key = (uint8_t)(250 + i);
+		assert_ok(put(&r, &own));
+	}
+	for (uint8_t i = 0; i < 20; i++) {
+		desc.key = (uint8_t)(40 - i); /* each nearer than all before it */
+		assert_ok(put(&r, &desc));
+	}
+	assert_int_equal(r.s.n, 8);
+	for (uint8_t i = 0; i < 4; i++) {
+		assert_non_null(find(&r, (uint8_t)(250 + i), 0, 0));
+		assert_non_null(find(&r, (uint8_t)(21 + i), VX6_RTYPE_DESCRIPTOR, 0));
+	}
+	own.key = 249; /* and make way for the rest */
+	assert_ok(put(&r, &own));
+	assert_null(find(&r, 24, VX6_RTYPE_DESCRIPTOR, 0));
+	stop(&r);
+}
+
 static void store_put__revocations__outlast_others_up_to_a_quarter(void **state)
 {
 	struct what revocation = {.type = VX6_RTYPE_REVOCATION,
@@ -448,6 +475,7 @@ int main(void)
 		cmocka_unit_test(
 			store_put__grown_beyond_the_room__is_refused_and_the_old_one_stays),
 		cmocka_unit_test(store_put__copies__go_first_and_end_soon),
+		cmocka_unit_test(store_put__descriptors__push_out_nothing_else),
 		cmocka_unit_test(store_put__revocations__outlast_others_up_to_a_quarter),
 		cmocka_unit_test(claims__a_seventeenth__needs_more_work_and_spares_the_first),
 		cmocka_unit_test(claims__one_taken_back__gives_way_first),
