@@ -98,6 +98,7 @@ void vx6_dht_failed(struct vx6_dht *d, uint64_t query, vx6_err why, const struct
 enum vx6_dht_want {
 	VX6_DHT_WANT_ONE, /* ends with the first record that verifies: types whose use proves them (endpoint, service) */
 	VX6_DHT_WANT_BEST, /* goes on until two disjoint paths agree on the highest seq, or all converged */
+	VX6_DHT_WANT_NEWEST, /* hears those out who should hold it, on all paths, but waits for no path much longer than the first one took */
 	VX6_DHT_WANT_ALL, /* all subjects' records under the key, with what each holder says: name claims */
 	VX6_DHT_WANT_NODES, /* the closest nodes; no values */
 };
@@ -124,6 +125,8 @@ struct vx6_dht_result {
 	uint32_t holders_asked;  /* of those closest to the key: how many answered at all */
 	uint32_t prefixes_asked; /* of how many prefixes they are */
 	uint8_t paths, converged;
+	uint8_t heard; /* paths that had any answer */
+	uint8_t whole; /* and those on which everybody was heard who should hold a record */
 	uint32_t ms;
 	uint64_t bytes_out, bytes_in; /* requests and answers, without the transport's */
 };
@@ -174,6 +177,7 @@ struct vx6_dht_kept;
 struct vx6_dht_kept_info {
 	struct vx6_dht_key key;
 	uint8_t type;    /* enum vx6_rtype */
+	bool busy;       /* holders are looked for, given it, or asked */
 	uint32_t wanted; /* holders: 8 (20 under attack), or as many as there are within the caps */
 	uint32_t stored; /* took the present record */
 	uint32_t proved; /* and gave it back when asked afterwards */
@@ -194,6 +198,12 @@ struct vx6_dht_kept *vx6_dht_keep(struct vx6_dht *d, const uint8_t *record, size
 				  void (*changed)(void *user, const struct vx6_dht_kept *k),
 				  void (*clash)(void *user, const uint8_t *record, size_t n),
 				  void *user, const struct vx6_dht_now *now);
+/** The same under @p key, one of several that the record has; NULL: its only one, or first. */
+struct vx6_dht_kept *vx6_dht_keep_at(struct vx6_dht *d, const struct vx6_dht_key *key,
+				     const uint8_t *record, size_t n,
+				     void (*changed)(void *user, const struct vx6_dht_kept *k),
+				     void (*clash)(void *user, const uint8_t *record, size_t n),
+				     void *user, const struct vx6_dht_now *now);
 /** A newer record of the same key. Goes to the holders known from before at once, while the lookup for better ones runs. */
 void vx6_dht_keep_update(struct vx6_dht_kept *k, const uint8_t *record, size_t n,
 			 const struct vx6_dht_now *now);

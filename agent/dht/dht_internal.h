@@ -68,7 +68,7 @@ enum vx6_diversity vx6_dht_diversity(const struct vx6_dht *d);
 bool vx6_dht_is_usable(const struct vx6_dht *d, const struct vx6_dht_contact *c);
 /**
  * Parses and verifies (io.verify or the default) a record that is said to lie under @p key, and that it belongs there.
- * @param out borrows @p record @return VX6_OK | MISMATCH (another key's) | errors of vx6_record_parse(), _verify(), vx6_dht_key_of()
+ * @param out borrows @p record @return VX6_OK | MISMATCH (another key's) | errors of vx6_record_parse(), _verify(), vx6_dht_key_check()
  */
 VX6_RES vx6_dht_check_record(const struct vx6_dht *d, const struct vx6_dht_key *key,
 			     const uint8_t *record, size_t n, struct vx6_record *out);
@@ -229,6 +229,10 @@ uint64_t vx6_dht_lookups_due(const struct vx6_dht *d);
 uint32_t vx6_dht_lookups_n(const struct vx6_dht *d);
 /** In the callback of a lookup, WANT_NODES: what a PUT to r->closest[i] under this key must carry. */
 const uint8_t *vx6_dht_result_token(const struct vx6_dht_result *r, size_t i);
+/** And the path it has to go by, for tokens are given to whoever leads it; VX6_DHT_NO_PATH: we ask ourselves. */
+uint8_t vx6_dht_result_path(const struct vx6_dht_result *r, size_t i);
+/** How many paths others can lead now, VX6_DHT_PATHS at most. */
+uint8_t vx6_dht_led_paths(const struct vx6_dht *d);
 
 /* ---- senses.c: how large the network is, whether it is under attack, whether lookups fail ---- */
 

@@ -83,7 +83,7 @@ static unsigned count(const struct vx6_dht_kept *k, uint8_t state)
 	return n;
 }
 
-static bool is_busy(const struct vx6_dht_kept *k)
+bool vx6_dht_keep_is_busy(const struct vx6_dht_kept *k)
 {
 	VX6_LIST_EACH(at, &k->holders)
 	{
@@ -151,7 +151,7 @@ static void audit_over(struct vx6_dht_kept *k)
 
 	if (k->audit == KEEP_AUDIT_ONE && lost > k->lost) {
 		audit_all(k);
-		if (is_busy(k))
+		if (vx6_dht_keep_is_busy(k))
 			return;
 	}
 	many = lost >= KEEP_LOST || lost * 3 > k->wanted;
@@ -249,6 +249,7 @@ bool vx6_dht_keep_choose_next(struct vx6_dht_kept *k)
 			h = vx6_dht_keep_holder_new(k, &k->candidate[i]);
 		h->contact = k->candidate[i];
 		h->chosen = true;
+		h->path = k->candidate_path[i];
 		memcpy(h->token, k->candidate_token[i], sizeof h->token);
 		h->token_ms = k->candidates_ms;
 		if (h->state == KEEP_PROVED && !k->recheck)
@@ -270,6 +271,7 @@ static void choose(struct vx6_dht_kept *k, const struct vx6_dht_result *r)
 	for (size_t i = 0; i < k->candidates_n; i++) {
 		k->candidate[i] = r->closest[i];
 		memcpy(k->candidate_token[i], vx6_dht_result_token(r, i), VX6_DHT_TOKEN_BYTES);
+		k->candidate_path[i] = vx6_dht_result_path(r, i);
 	}
 	k->wanted = (uint32_t)VX6_MIN(vx6_dht_holders_wanted(k->d, &k->key), k->candidates_n);
 	VX6_LIST_EACH(at, &k->holders)
@@ -324,7 +326,7 @@ void vx6_dht_keep_settle(struct vx6_dht_kept *k)
 		k->dirty = true;
 	}
 	k->complete = complete && !k->to_look && !k->lookup;
-	if (is_busy(k))
+	if (vx6_dht_keep_is_busy(k))
 		return;
 	if (k->in_round)
 		round_over(k);

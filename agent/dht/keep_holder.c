@@ -10,6 +10,7 @@ struct keep_holder *vx6_dht_keep_holder_new(struct vx6_dht_kept *k, const struct
 
 	h->k = k;
 	h->contact = *c;
+	h->path = VX6_DHT_NO_PATH;
 	vx6_list_push(&k->holders, &h->node);
 	return h;
 }
@@ -111,6 +112,25 @@ static void fail(struct keep_holder *h, vx6_err why)
 		h->chosen = false;
 }
 
+/* Who leads a path could say that a record is there which never came: it is read back by way of another. */
+static uint8_t path_of(const struct keep_holder *h, enum keep_phase phase)
+{
+	struct vx6_dht *d = h->k->d;
+	uint8_t n;
+
+	if (!vx6_dht_is_led(d) || phase == KEEP_PUTS)
+		return h->path;
+	n = vx6_dht_led_paths(d);
+	for (uint8_t i = 1; i < n; i++) {
+		uint8_t other = (uint8_t)((h->path + i) % n);
+
+		if (d->io->guides->guide(d->user, other) >= VX6_DHT_GUIDE_FIRST &&
+		    d->io->guides->may_ask(d->user, other, &h->contact))
+			return other;
+	}
+	return h->path;
+}
+
 static void ask(struct keep_holder *h, enum keep_phase phase)
 {
 	struct vx6_dht_kept *k = h->k;
@@ -123,7 +143,8 @@ static void ask(struct keep_holder *h, enum keep_phase phase)
 		req.record_n = k->n;
 	}
 	h->phase = (uint8_t)phase;
-	h->query = vx6_dht_ask_one(k->d, VX6_DHT_NO_PATH, &h->contact, &req, answered, h);
+	h->asked = path_of(h, phase);
+	h->query = vx6_dht_ask_one(k->d, h->asked, &h->contact, &req, answered, h);
 	if (h->query == 0)
 		fail(h, VX6_ERR(FULL));
 }
@@ -192,8 +213,10 @@ static void answered(void *user, const struct dht_outcome *o)
 	if (!vx6_is_ok(o->err)) {
 		fail(h, o->err);
 	} else {
-		memcpy(h->token, o->resp->token, sizeof h->token);
-		h->token_ms = VX6_MAX(k->d->now.ms, 1);
+		if (h->asked == h->path) {
+			memcpy(h->token, o->resp->token, sizeof h->token);
+			h->token_ms = VX6_MAX(k->d->now.ms, 1);
+		}
 		status = o->resp->status;
 		ours = look_through(k, o->resp);
 		if (h->phase == KEEP_PUTS)

@@ -44,11 +44,13 @@ struct keep_holder {
 	uint8_t token[VX6_DHT_TOKEN_BYTES];
 	uint64_t token_ms; /* 0: none */
 	uint64_t query;    /* 0: none */
-	uint8_t state;     /* enum keep_state, of the present record */
-	uint8_t phase;     /* enum keep_phase */
-	bool chosen;       /* in this round; else it only got the newer record */
-	bool done;         /* in this round */
-	bool again;        /* its token was refused once */
+	uint8_t path; /* that found it, where paths are led: it is given the record there; else VX6_DHT_NO_PATH */
+	uint8_t asked; /* path of the query */
+	uint8_t state; /* enum keep_state, of the present record */
+	uint8_t phase; /* enum keep_phase */
+	bool chosen;   /* in this round; else it only got the newer record */
+	bool done;     /* in this round */
+	bool again;    /* its token was refused once */
 };
 
 /** Another one's record under our key, waiting for the callback. */
@@ -79,6 +81,7 @@ struct vx6_dht_kept {
 	struct vx6_list holders;
 	struct vx6_dht_contact candidate[VX6_DHT_K]; /* nearest first */
 	uint8_t candidate_token[VX6_DHT_K][VX6_DHT_TOKEN_BYTES];
+	uint8_t candidate_path[VX6_DHT_K];
 	size_t candidates_n, candidate_next;
 	uint64_t candidates_ms; /* when they were found */
 	uint32_t wanted;
@@ -112,6 +115,8 @@ struct dht_keeper {
 
 /** A holder has ended what it was about: the round, or the audit, may be over. Frees holders that are not wanted any more. */
 void vx6_dht_keep_settle(struct vx6_dht_kept *k);
+/** Looks for holders, or has one under way. */
+bool vx6_dht_keep_is_busy(const struct vx6_dht_kept *k);
 /** The next nearest node becomes a holder. @return false: none is left */
 bool vx6_dht_keep_choose_next(struct vx6_dht_kept *k);
 

@@ -4,14 +4,19 @@
 #include "base/util.h"
 #include "dht/keep_internal.h"
 
-static vx6_err take_record(struct vx6_dht_kept *k, const uint8_t *record, size_t n)
+/* @param at NULL: under its only key */
+static vx6_err take_record(struct vx6_dht_kept *k, const struct vx6_dht_key *at,
+			   const uint8_t *record, size_t n)
 {
 	struct vx6_dht_key key;
 	struct vx6_record rec;
 
 	VX6_TRY(vx6_record_parse(record, n, &rec));
-	VX6_TRY(vx6_dht_key_of(&k->d->net, &rec, &key));
-	k->key = key;
+	if (at)
+		VX6_TRY(vx6_dht_key_check(&k->d->net, &rec, at));
+	else
+		VX6_TRY(vx6_dht_key_of(&k->d->net, &rec, &key));
+	k->key = at ? *at : key;
 	k->type = rec.view.type;
 	memcpy(k->subject, rec.subject.b, sizeof k->subject);
 	k->seq = rec.view.seq;
@@ -28,10 +33,11 @@ static vx6_err take_record(struct vx6_dht_kept *k, const uint8_t *record, size_t
 	return VX6_OK;
 }
 
-struct vx6_dht_kept *vx6_dht_keep(struct vx6_dht *d, const uint8_t *record, size_t n,
-				  void (*changed)(void *user, const struct vx6_dht_kept *k),
-				  void (*clash)(void *user, const uint8_t *record, size_t n),
-				  void *user, const struct vx6_dht_now *now)
+struct vx6_dht_kept *vx6_dht_keep_at(struct vx6_dht *d, const struct vx6_dht_key *key,
+				     const uint8_t *record, size_t n,
+				     void (*changed)(void *user, const struct vx6_dht_kept *k),
+				     void (*clash)(void *user, const uint8_t *record, size_t n),
+				     void *user, const struct vx6_dht_now *now)
 {
 	struct vx6_dht_kept *k = vx6_zalloc(sizeof *k);
 
@@ -45,7 +51,7 @@ struct vx6_dht_kept *vx6_dht_keep(struct vx6_dht *d, const uint8_t *record, size
 	k->round_ms = d->now.ms;
 	vx6_list_init(&k->holders);
 	vx6_list_init(&k->strangers);
-	if (vx6_is_ok(take_record(k, record, n))) {
+	if (vx6_is_ok(take_record(k, key, record, n))) {
 		vx6_list_push(&d->keeper->all, &k->node);
 		d->keeper->n++;
 	} else {
@@ -53,6 +59,14 @@ struct vx6_dht_kept *vx6_dht_keep(struct vx6_dht *d, const uint8_t *record, size
 	}
 	vx6_dht_leave(d);
 	return k;
+}
+
+struct vx6_dht_kept *vx6_dht_keep(struct vx6_dht *d, const uint8_t *record, size_t n,
+				  void (*changed)(void *user, const struct vx6_dht_kept *k),
+				  void (*clash)(void *user, const uint8_t *record, size_t n),
+				  void *user, const struct vx6_dht_now *now)
+{
+	return vx6_dht_keep_at(d, NULL, record, n, changed, clash, user, now);
 }
 
 /* Whoever has the old one gets the new one now; who should have it instead turns out meanwhile. */
@@ -63,7 +77,7 @@ void vx6_dht_keep_update(struct vx6_dht_kept *k, const uint8_t *record, size_t n
 
 	vx6_dht_enter(d, now);
 	if ((n == k->n && memcmp(record, k->record, n) == 0) ||
-	    !vx6_is_ok(take_record(k, record, n))) {
+	    !vx6_is_ok(take_record(k, &k->key, record, n))) {
 		vx6_dht_leave(d);
 		return;
 	}
@@ -89,6 +103,7 @@ void vx6_dht_kept_info(const struct vx6_dht_kept *k, struct vx6_dht_kept_info *o
 	*out = (struct vx6_dht_kept_info){
 		.key = k->key,
 		.type = k->type,
+		.busy = k->in_round || vx6_dht_keep_is_busy(k),
 		.wanted = k->wanted,
 		.proved_ms = k->proved_ms,
 		.took_ms = k->took_ms,

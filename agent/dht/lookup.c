@@ -65,14 +65,15 @@ static void take_own(void *user, uint32_t age_s, const uint8_t *record, size_t n
 	vx6_dht_take_value(user, FROM_TABLE, age_s, record, n);
 }
 
+uint8_t vx6_dht_led_paths(const struct vx6_dht *d)
+{
+	return VX6_MIN(d->io->guides->count(d->user), (uint8_t)VX6_DHT_PATHS);
+}
+
 static uint8_t paths_of(const struct vx6_dht *d, const struct vx6_dht_ask *ask)
 {
-	uint8_t led;
-
-	if (vx6_dht_is_led(d)) {
-		led = d->io->guides->count(d->user);
-		return VX6_MAX(VX6_MIN(led, (uint8_t)VX6_DHT_PATHS), (uint8_t)1);
-	}
+	if (vx6_dht_is_led(d))
+		return VX6_MAX(vx6_dht_led_paths(d), (uint8_t)1);
 	return ask->paths ? VX6_MIN(ask->paths, (uint8_t)VX6_DHT_PATHS_MAX) : vx6_dht_paths(d);
 }
 

@@ -260,6 +260,25 @@ int vx6_dht_cand_next(const struct vx6_dht_lookup *l, uint8_t path, bool *pendin
 	return doubtful >= 0 ? doubtful : same_prefix;
 }
 
+bool vx6_dht_cand_heard(const struct vx6_dht_lookup *l, uint8_t path, unsigned n)
+{
+	bool capped = vx6_dht_diversity(l->d) != VX6_DIVERSITY_OFF;
+
+	for (size_t i = 0; i < l->cands_n && n > 0; i++) {
+		const struct dht_cand *c = &l->cand[l->order[i]];
+
+		if (!(c->heard_by & 1U << path) || c->state == CAND_FAILED ||
+		    c->state == CAND_LATE || !may_ask(l, path, c))
+			continue;
+		if (c->state == CAND_ANSWERED)
+			n--;
+		else if (c->state != CAND_NEW ||
+			 !(c->doubtful || !is_trusted(l, c) || (capped && prefix_was_asked(l, c))))
+			return false;
+	}
+	return n == 0;
+}
+
 /* ---- seeds ---- */
 
 /* @return how many of @p near were of use */

@@ -12,6 +12,8 @@ enum {
 struct result {
 	struct vx6_dht_result pub;
 	uint8_t token[VX6_DHT_K][VX6_DHT_TOKEN_BYTES];
+	uint8_t path[VX6_DHT_K];
+	unsigned on_path[VX6_DHT_PATHS_MAX];
 };
 
 static vx6_err verdict(const struct vx6_dht_lookup *l)
@@ -79,24 +81,63 @@ static bool is_again(const struct vx6_dht_lookup *l, size_t place, bool answered
 	return false;
 }
 
+/*
+ * Of the paths on which the node at @p place answered, the one on which the fewest of those before it are.
+ * @param paths out: how many there are
+ */
+static const struct dht_cand *answer_of(const struct vx6_dht_lookup *l, size_t place,
+					const struct result *r, unsigned *paths)
+{
+	const struct dht_cand *first = &l->cand[l->order[place]], *best = first;
+
+	*paths = 0;
+	for (; place < l->cands_n; place++) {
+		const struct dht_cand *c = &l->cand[l->order[place]];
+
+		if (c->distance != first->distance)
+			break;
+		if (c->state != CAND_ANSWERED ||
+		    !vx6_node_id_eq(&c->contact.node, &first->contact.node))
+			continue;
+		++*paths;
+		if (best->refused || (!c->refused && r->on_path[c->path] < r->on_path[best->path]))
+			best = c;
+	}
+	return best;
+}
+
+static void list_from(const struct vx6_dht_lookup *l, struct result *r, struct dht_caps *caps,
+		      bool confirmed, struct vx6_dht_contact *out)
+{
+	for (size_t i = 0; i < l->cands_n && r->pub.closest_n < VX6_DHT_K; i++) {
+		const struct dht_cand *c = &l->cand[l->order[i]];
+		size_t at = r->pub.closest_n;
+		unsigned paths;
+
+		if (c->state != CAND_ANSWERED || is_again(l, i, true))
+			continue;
+		c = answer_of(l, i, r, &paths);
+		if ((paths > 1) != confirmed || c->refused ||
+		    !vx6_dht_caps_take(caps, l->d, &c->contact))
+			continue;
+		memcpy(r->token[at], c->token, sizeof c->token);
+		r->path[at] = vx6_dht_is_led(l->d) ? c->path : VX6_DHT_NO_PATH;
+		r->on_path[c->path]++;
+		out[at] = c->contact;
+		r->pub.closest_n++;
+	}
+}
+
+/* Who leads a path can make up nodes nearer than all others: those that two of them have met come first. */
 static void list_closest(const struct vx6_dht_lookup *l, struct result *r,
 			 struct vx6_dht_contact *out)
 {
 	struct dht_caps caps = {0};
-	size_t n = 0;
 
-	for (size_t i = 0; i < l->cands_n && n < VX6_DHT_K; i++) {
-		const struct dht_cand *c = &l->cand[l->order[i]];
-
-		if (c->state != CAND_ANSWERED || is_again(l, i, true))
-			continue;
-		if (c->refused || !vx6_dht_caps_take(&caps, l->d, &c->contact))
-			continue;
-		memcpy(r->token[n], c->token, sizeof c->token);
-		out[n++] = c->contact;
-	}
 	r->pub.closest = out;
-	r->pub.closest_n = n;
+	if (vx6_dht_is_led(l->d))
+		list_from(l, r, &caps, true, out);
+	list_from(l, r, &caps, false, out);
 }
 
 static void count_asked(const struct vx6_dht_lookup *l, struct vx6_dht_result *r)
@@ -148,6 +189,8 @@ void vx6_dht_lookup_end(struct vx6_dht_lookup *l)
 				   .timeouts = l->timeouts,
 				   .paths = l->paths,
 				   .converged = vx6_dht_lookup_converged(l),
+				   .heard = vx6_dht_lookup_heard(l),
+				   .whole = vx6_dht_lookup_whole(l),
 				   .ms = (uint32_t)(l->d->now.ms - l->began_ms),
 				   .bytes_out = l->bytes_out,
 				   .bytes_in = l->bytes_in,
@@ -168,4 +211,12 @@ const uint8_t *vx6_dht_result_token(const struct vx6_dht_result *r, size_t i)
 
 	VX6_ASSERT(i < r->closest_n);
 	return whole->token[i];
+}
+
+uint8_t vx6_dht_result_path(const struct vx6_dht_result *r, size_t i)
+{
+	const struct result *whole = VX6_CONTAINER_OF(r, struct result, pub);
+
+	VX6_ASSERT(i < r->closest_n);
+	return whole->path[i];
 }

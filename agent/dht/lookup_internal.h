@@ -62,7 +62,7 @@ struct dht_path {
 	unsigned checks;  /* led: of its answers' records */
 	uint64_t guide;   /* who leads it; 0: nobody yet */
 	uint64_t nearest; /* distance of the nearest that answered */
-	bool reseeded, done;
+	bool reseeded, done, whole;
 };
 
 /* The newest record of a subject, and who told of it. */
@@ -88,6 +88,7 @@ struct vx6_dht_lookup {
 	vx6_dht_done_cb *done;
 	void *user;
 	uint64_t began_ms, until_ms, due_ms;
+	uint64_t whole_ms; /* when the first path was whole; 0: none is */
 
 	struct dht_cand *cand;
 	uint16_t cands_n, cands_room;
@@ -115,6 +116,8 @@ bool vx6_dht_cand_add(struct vx6_dht_lookup *l, const struct vx6_dht_contact *c,
  * @param pending out: one of its nearest has not answered yet @return index, or -1: nobody
  */
 int vx6_dht_cand_next(const struct vx6_dht_lookup *l, uint8_t path, bool *pending);
+/** Whether the @p n nearest whom @p path may ask, and who are not late, have answered. */
+bool vx6_dht_cand_heard(const struct vx6_dht_lookup *l, uint8_t path, unsigned n);
 /** Deals contacts of the table to the paths from @p first on. @return how many */
 size_t vx6_dht_cand_seed(struct vx6_dht_lookup *l, uint8_t first, uint8_t paths);
 /** Somebody else leads @p path: whom the one before has brought no answer of is to be asked again. */
@@ -148,6 +151,10 @@ void vx6_dht_lookup_leave_better(struct vx6_dht_lookup *l);
 void vx6_dht_lookup_run(struct vx6_dht_lookup *l);
 /** Paths that came to their end, and had answers. */
 uint8_t vx6_dht_lookup_converged(const struct vx6_dht_lookup *l);
+/** Paths that had answers. */
+uint8_t vx6_dht_lookup_heard(const struct vx6_dht_lookup *l);
+/** Paths on which as many have answered, of those nearest to the key, as hold a record. */
+uint8_t vx6_dht_lookup_whole(const struct vx6_dht_lookup *l);
 
 /* ---- lookup_end.c ---- */
 

@@ -18,6 +18,7 @@ enum {
 	LATE_MIN_MS = 150,
 	WIDEN_NODES = 100, /* in a smaller network four paths have seen everybody */
 	RETRY_MS = 100,    /* when too many queries are under way */
+	PATIENCE_MS = 500, /* with other paths, or as long again as the first one took */
 };
 static const double CHURN = 0.25; /* share of queries that fail: more in flight */
 
@@ -189,14 +190,35 @@ static uint64_t guide_of(struct vx6_dht_lookup *l, uint8_t p)
 	return guide;
 }
 
+/* Who should hold a record was heard on it, and nothing else is wanted. */
+static bool is_whole(struct vx6_dht_lookup *l, uint8_t p)
+{
+	uint64_t now = l->d->now.ms;
+
+	if (l->ask.want != VX6_DHT_WANT_NEWEST || !vx6_dht_is_led(l->d))
+		return false;
+	if (!l->path[p].whole && vx6_dht_cand_heard(l, p, VX6_DHT_HOLDERS)) {
+		l->path[p].whole = true;
+		if (l->whole_ms == 0) {
+			l->whole_ms = VX6_MAX(now, 1u);
+			l->until_ms =
+				VX6_MIN(l->until_ms, now + VX6_MAX(now - l->began_ms, PATIENCE_MS));
+		}
+	}
+	return l->path[p].whole;
+}
+
 /* @return false: it has come to its end */
 static bool run_path(struct vx6_dht_lookup *l, uint8_t p)
 {
 	struct dht_path *path = &l->path[p];
-	uint64_t guide = guide_of(l, p);
+	uint64_t guide;
 	bool pending;
 	int next;
 
+	if (is_whole(l, p))
+		return false;
+	guide = guide_of(l, p);
 	if (guide == VX6_DHT_GUIDE_NONE)
 		return path->in_flight > 0;
 	if (guide == VX6_DHT_GUIDE_SOON) {
@@ -241,6 +263,26 @@ uint8_t vx6_dht_lookup_converged(const struct vx6_dht_lookup *l)
 
 	for (uint8_t p = 0; p < l->paths; p++)
 		if (l->path[p].done && l->path[p].answers > 0)
+			n++;
+	return n;
+}
+
+uint8_t vx6_dht_lookup_heard(const struct vx6_dht_lookup *l)
+{
+	uint8_t n = 0;
+
+	for (uint8_t p = 0; p < l->paths; p++)
+		if (l->path[p].answers > 0)
+			n++;
+	return n;
+}
+
+uint8_t vx6_dht_lookup_whole(const struct vx6_dht_lookup *l)
+{
+	uint8_t n = 0;
+
+	for (uint8_t p = 0; p < l->paths; p++)
+		if (l->path[p].answers > 0 && (l->path[p].whole || l->path[p].done))
 			n++;
 	return n;
 }

@@ -182,6 +182,8 @@ static size_t serve(struct net *net, const struct net_message *m, uint8_t *out)
 		return to->answer(to->answer_user, &req, out);
 	}
 	memcpy(who.ip, from->contact.ip, sizeof who.ip);
+	if (from->lead) /* who is seen is whoever leads there */
+		who = (struct vx6_dht_requester){.ip = {0x2b, [5] = m->path}};
 	return vx6_dht_serve(to->dht, &who, m->req, m->n, out, &net->now);
 }
 
@@ -190,7 +192,7 @@ static size_t lead(struct net_node *from, const struct net_message *m, uint8_t *
 	struct vx6_dht_req req;
 
 	assert_ok(vx6_dht_req_decode(m->req, m->n, &req));
-	assert_int_not_equal(req.op, VX6_DHT_PUT);
+	assert_true(from->may_put || req.op != VX6_DHT_PUT);
 	return from->lead(from->lead_user, m->path, &req, out);
 }
 

@@ -32,6 +32,7 @@ struct net_node {
 	struct vx6_dht_io io;
 	net_lead_fn *lead; /* its paths are led, by this */
 	void *lead_user;
+	bool may_put;
 };
 
 struct net_message {

@@ -12,7 +12,8 @@ static struct guides {
 	uint64_t silent_guide; /* only this one of those */
 	const struct someone *old;
 	struct vx6_dht_contact invented[LIARS_NODES];
-	unsigned asked[VX6_DHT_PATHS];
+	unsigned asked[VX6_DHT_PATHS], put[VX6_DHT_PATHS];
+	bool swallows[VX6_DHT_PATHS]; /* takes a PUT for stored */
 } g;
 
 static uint8_t on_count(void *user)
@@ -43,6 +44,9 @@ static size_t on_lead(void *user, uint8_t path, const struct vx6_dht_req *req, u
 {
 	assert_true(path < VX6_DHT_PATHS && g.guide[path] >= VX6_DHT_GUIDE_FIRST);
 	g.asked[path]++;
+	g.put[path] += req->op == VX6_DHT_PUT;
+	if (g.swallows[path] && req->op == VX6_DHT_PUT)
+		return net_compose((uint8_t)(req->op | 0x80), NULL, 0, NULL, 0, out);
 	if (g.is_silent[path] && (!g.silent_guide || g.guide[path] == g.silent_guide))
 		return 0;
 	if (!g.lies[path])
@@ -300,6 +304,173 @@ static void nothing_is_asked_that_nobody_wants_to_know(void **state)
 	net_free(net);
 }
 
+/* ---- the newest ---- */
+
+/* Half of those that should hold it have an older one. */
+static void put_both(struct net *net, const struct someone *old, const struct someone *s)
+{
+	for (size_t i = 0, n = 0; n < 8; i++) {
+		struct net_node *at = nth_nearest(net, &s->key, i);
+
+		if (at == &net->node[0])
+			continue;
+		put(net, at, n % 2 ? s : old);
+		n++;
+	}
+}
+
+static void the_newest_is_found_among_as_many_old_ones(void **state)
+{
+	for (uint8_t who = 1; who < 12; who++) {
+		struct net *net = led_net(2);
+		struct someone old, s;
+		struct outcome *o;
+
+		someone(&old, who);
+		someone(&s, who);
+		sign(&s, 2);
+		put_both(net, &old, &s);
+		o = look(net, &s.key, VX6_DHT_WANT_NEWEST);
+		assert_ok(o->r.err);
+		assert_int_equal(o->r.values_n, 1);
+		assert_int_equal(o->seq[0], 2);
+		assert_int_equal(o->value[0].paths, 2);
+		assert_int_equal(o->value[0].holders, 4);
+		assert_int_equal(o->r.heard, 2);
+		assert_int_equal(o->r.whole, 2);
+		/* nobody is asked who is farther than need be */
+		assert_in_range(o->r.queries, 16, 40);
+		free(o);
+		net_free(net);
+	}
+}
+
+static void a_path_that_is_silent_is_not_waited_for_long(void **state)
+{
+	struct net *net = led_net(2);
+	struct someone s;
+	struct outcome *o;
+
+	someone(&s, 1);
+	put_near(net, &s, 8);
+	g.is_silent[1] = true;
+	o = look(net, &s.key, VX6_DHT_WANT_NEWEST);
+	assert_ok(o->r.err);
+	assert_int_equal(o->value[0].paths, 1);
+	assert_int_equal(o->r.heard, 1);
+	assert_int_equal(o->r.whole, 1);
+	assert_in_range(o->r.ms, 0, 1500);
+	free(o);
+	net_free(net);
+}
+
+static void a_guide_with_an_old_one_is_alone_with_it(void **state)
+{
+	struct net *net = led_net(2);
+	struct someone old, s;
+	struct outcome *o;
+
+	someone(&old, 1);
+	someone(&s, 1);
+	sign(&s, 2);
+	put_near(net, &s, 8);
+	invent(&s.key);
+	g.lies[0] = true;
+	g.old = &old;
+	o = look(net, &s.key, VX6_DHT_WANT_NEWEST);
+	assert_ok(o->r.err);
+	assert_int_equal(o->seq[0], 2);
+	assert_int_equal(o->value[0].paths, 1);
+	free(o);
+	net_free(net);
+}
+
+/* ---- a record of our own ---- */
+
+static struct vx6_dht_kept_info kept_info(const struct vx6_dht_kept *k)
+{
+	struct vx6_dht_kept_info i;
+
+	vx6_dht_kept_info(k, &i);
+	return i;
+}
+
+static struct vx6_dht_kept *keep(struct net *net, const struct someone *s)
+{
+	struct vx6_dht_kept *k;
+
+	net->node[0].may_put = true;
+	k = vx6_dht_keep(net->node[0].dht, s->record, s->n, NULL, NULL, NULL, &net->now);
+	assert_non_null(k);
+	assert_true(kept_info(k).busy || kept_info(k).wanted == 0);
+	return k;
+}
+
+static unsigned held_near(struct net *net, const struct someone *s, size_t n)
+{
+	struct outcome *o = look(net, &s->key, VX6_DHT_WANT_ALL);
+	unsigned holders = o->r.values_n > 0 ? o->value[0].holders : 0;
+
+	assert_in_range(holders, 0, n);
+	free(o);
+	return holders;
+}
+
+static void what_is_kept_goes_by_all_paths(void **state)
+{
+	struct net *net = led_net(4);
+	struct vx6_dht_kept *k;
+	struct someone s;
+
+	someone(&s, 1);
+	k = keep(net, &s);
+	net_run(net, 3000);
+	assert_false(kept_info(k).busy);
+	assert_ok(kept_info(k).last_err);
+	assert_int_equal(kept_info(k).proved, 8);
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(g.put[i], 2);
+	assert_int_equal(held_near(net, &s, 8), 8);
+	vx6_dht_forget(k);
+	net_free(net);
+}
+
+static void a_guide_who_swallows_it_is_found_out_by_another(void **state)
+{
+	struct net *net = led_net(4);
+	struct vx6_dht_kept *k;
+	struct someone s;
+
+	someone(&s, 1);
+	g.swallows[1] = true;
+	k = keep(net, &s);
+	net_run(net, 5000);
+	assert_false(kept_info(k).busy);
+	assert_true(g.put[1] > 0);
+	assert_int_equal(kept_info(k).proved, 8); /* others took the places */
+	assert_true(held_near(net, &s, 16) >= 8);
+	vx6_dht_forget(k);
+	net_free(net);
+}
+
+static void a_guide_who_makes_up_holders_makes_none(void **state)
+{
+	struct net *net = led_net(4);
+	struct vx6_dht_kept *k;
+	struct someone s;
+
+	someone(&s, 1);
+	invent(&s.key);
+	g.lies[2] = true;
+	k = keep(net, &s);
+	net_run(net, 5000);
+	assert_int_equal(kept_info(k).proved, 8);
+	for (size_t i = 0; i < kept_info(k).holders_n; i++)
+		assert_ptr_not_equal(net_find(net, &kept_info(k).holder[i].node), NULL);
+	vx6_dht_forget(k);
+	net_free(net);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -311,6 +482,12 @@ int main(void)
 		cmocka_unit_test(without_guides_nobody_is_asked),
 		cmocka_unit_test(who_leads_a_path_is_asked_on_no_other),
 		cmocka_unit_test(nothing_is_asked_that_nobody_wants_to_know),
+		cmocka_unit_test(the_newest_is_found_among_as_many_old_ones),
+		cmocka_unit_test(a_path_that_is_silent_is_not_waited_for_long),
+		cmocka_unit_test(a_guide_with_an_old_one_is_alone_with_it),
+		cmocka_unit_test(what_is_kept_goes_by_all_paths),
+		cmocka_unit_test(a_guide_who_swallows_it_is_found_out_by_another),
+		cmocka_unit_test(a_guide_who_makes_up_holders_makes_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
