@@ -234,6 +234,9 @@ enum {
 	DHT_PROXY_OWN_MAX = VX6_ENDPOINT_ADDRS_MAX,
 	DHT_PROXY_DIALS = 64,      /* a minute, for one circuit */
 	DHT_PROXY_DIALS_ALL = 512, /* and for all */
+	DHT_PROXY_PUTS = 32,       /* a minute, for one circuit */
+	DHT_PROXY_PUTS_ALL =
+		64, /* and for all: half of what a holder takes from one source, so that we can still put something there ourselves */
 };
 
 struct link_proxy_config {
@@ -258,10 +261,10 @@ struct link_proxy {
 	/* what circuits may have us do; two that share a place share that */
 	struct {
 		uint64_t session, minute_ms;
-		uint32_t minute_n, dials_n, flight;
+		uint32_t minute_n, dials_n, puts_n, flight;
 	} slot[DHT_PROXY_SLOTS];
-	uint64_t dials_ms; /* when their minute began */
-	uint32_t dials_n;
+	uint64_t minute_ms; /* when that of the two below began */
+	uint32_t dials_n, puts_n;
 	unsigned kinds; /* of addresses that are dialled for others */
 	struct vx6_addr own[DHT_PROXY_OWN_MAX];
 	size_t own_n;

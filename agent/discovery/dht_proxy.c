@@ -3,14 +3,15 @@
  * asks. One a stream; what the node answers goes back as it is, for its reader verifies it.
  *
  * Whom to ask is the client's word, and whoever it is has to prove his id. Over a session that is there anything may be asked; dialled are for a
- * stranger only addresses that a relay would dial for him, too, and no more than so many. Nothing is stored for others this way: a client that
- * hides can not be held to a quota.
+ * stranger only addresses that a relay would dial for him, too, and no more than so many. Nothing is stored for others this way but descriptors of
+ * hidden services, whose owners have no other: a client that hides can not be held to a quota, and what it puts is charged to us.
  */
 #include <string.h>
 
 #include "base/util.h"
 #include "discovery/dht_link_internal.h"
 #include "wire/code.h"
+#include "wire/record.h"
 
 enum {
 	FLIGHT_MAX = 16,
@@ -145,16 +146,22 @@ static bool may_dial(const struct link_proxy *p, const struct vx6_dht_contact *t
 	return vx6_addr_kind(&at) != VX6_ADDR_GLOBAL || !vx6_dht_contact_is_bogon(to);
 }
 
+static void count_minutes(struct link_proxy *p)
+{
+	uint64_t now_ms = vx6_loop_now_ms(p->cfg.loop);
+
+	if (p->minute_ms != 0 && now_ms - p->minute_ms < MINUTE_MS)
+		return;
+	p->minute_ms = VX6_MAX(now_ms, 1u);
+	p->dials_n = p->puts_n = 0;
+}
+
 /* @return false: he, or all of them, have had enough dialled of late */
 static bool admit_dial(struct request *r)
 {
 	struct link_proxy *p = r->p;
-	uint64_t now_ms = vx6_loop_now_ms(p->cfg.loop);
 
-	if (p->dials_ms == 0 || now_ms - p->dials_ms >= MINUTE_MS) {
-		p->dials_ms = VX6_MAX(now_ms, 1u);
-		p->dials_n = 0;
-	}
+	count_minutes(p);
 	if (p->dials_n >= DHT_PROXY_DIALS_ALL || p->slot[r->slot].dials_n >= DHT_PROXY_DIALS)
 		return false;
 	p->dials_n++;
@@ -182,20 +189,59 @@ static void ask_other(struct request *r)
 		link_query_send(&p->queries, r->id, &r->to, r->in, r->in_n);
 }
 
-static void send_on(struct request *r)
+static bool admit_put(struct request *r)
 {
 	struct link_proxy *p = r->p;
+
+	count_minutes(p);
+	if (p->puts_n >= DHT_PROXY_PUTS_ALL || p->slot[r->slot].puts_n >= DHT_PROXY_PUTS)
+		return false;
+	p->puts_n++;
+	p->slot[r->slot].puts_n++;
+	return true;
+}
+
+static bool is_descriptor(const struct vx6_dht_req *req)
+{
+	struct vx6_record_view v;
+
+	return !(req->flags & VX6_DHT_CACHE) &&
+	       vx6_is_ok(vx6_record_decode(req->record, req->record_n, &v)) &&
+	       v.type == VX6_RTYPE_DESCRIPTOR;
+}
+
+/* @return VX6_CODE_OK | UNSUPPORTED | QUOTA */
+static uint16_t admit(struct request *r, const struct vx6_dht_req *req)
+{
+	switch (req->op) {
+	case VX6_DHT_PING:
+	case VX6_DHT_FIND:
+	case VX6_DHT_GET:
+		return VX6_CODE_OK;
+	case VX6_DHT_PUT:
+		if (!is_descriptor(req))
+			return VX6_CODE_UNSUPPORTED;
+		return admit_put(r) ? VX6_CODE_OK : VX6_CODE_QUOTA;
+	default:
+		return VX6_CODE_UNSUPPORTED;
+	}
+}
+
+static void send_on(struct request *r)
+{
 	struct vx6_dht_req req;
+	uint16_t code;
 
 	if (!r->in || !vx6_is_ok(vx6_dht_req_decode(r->in, r->in_n, &req))) {
 		refuse(r, VX6_CODE_BAD_FORMAT);
 		return;
 	}
-	if (req.op != VX6_DHT_PING && req.op != VX6_DHT_FIND && req.op != VX6_DHT_GET) {
-		refuse(r, VX6_CODE_UNSUPPORTED);
+	code = admit(r, &req);
+	if (code != VX6_CODE_OK) {
+		refuse(r, code);
 		return;
 	}
-	if (vx6_node_id_eq(&r->to.node, &p->cfg.self)) {
+	if (vx6_node_id_eq(&r->to.node, &r->p->cfg.self)) {
 		ask_ourselves(r);
 		return;
 	}
@@ -266,7 +312,7 @@ static size_t may_ask(struct link_proxy *p, const struct vx6_session *s)
 	}
 	if (p->slot[i].minute_ms == 0 || now_ms - p->slot[i].minute_ms >= MINUTE_MS) {
 		p->slot[i].minute_ms = VX6_MAX(now_ms, 1u);
-		p->slot[i].minute_n = p->slot[i].dials_n = 0;
+		p->slot[i].minute_n = p->slot[i].dials_n = p->slot[i].puts_n = 0;
 	}
 	if (p->requests_n >= ALL_MAX || p->slot[i].flight >= FLIGHT_MAX ||
 	    p->slot[i].minute_n >= MINUTE_MAX)

@@ -7,7 +7,9 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "discovery/dht_link_internal.h"
+#include "record/hs_desc.h"
 #include "tests/unit/session/fixture.h"
 #include "wire/code.h"
 
@@ -225,6 +227,76 @@ static void what_changes_things__refused(void **state)
 	stop();
 }
 
+static void send_put(uint64_t id, const struct vx6_dht_contact *to, uint8_t flags,
+		     const uint8_t *record, size_t n)
+{
+	struct vx6_dht_req req = {.op = VX6_DHT_PUT,
+				  .flags = flags,
+				  .record = record,
+				  .record_n = n};
+	uint8_t bytes[VX6_DHT_REQ_MAX];
+	struct vx6_wr w;
+
+	vx6_wr_init(&w, bytes, sizeof bytes);
+	vx6_dht_req_encode(&w, &req);
+	link_query_send_via(&alice->queries, id, to_bob, to, bytes, w.len);
+	wait_for(outcomes + 1);
+}
+
+static size_t descriptor(uint8_t out[static VX6_HS_DESC_BYTES])
+{
+	struct vx6_hs_desc d = {.seq = 1, .period = vx6_hs_period(vx6_wall_s())};
+	const struct vx6_sign_seed seed = {.b = {7}};
+	struct vx6_sign_keypair service;
+	size_t n;
+
+	vx6_sign_keypair_from_seed(&seed, &service);
+	assert_true(vx6_is_ok(
+		vx6_hs_desc_build(&d, &service, NULL, 0, &vx6_net_default, vx6_wall_s(), out, &n)));
+	return n;
+}
+
+static void puts__descriptors_only_and_so_many(void **state)
+{
+	uint8_t record[VX6_HS_DESC_BYTES], other[VX6_HS_DESC_BYTES];
+	struct vx6_dht_contact c;
+	size_t n = descriptor(record);
+
+	start("[fd00:1::1]:0", "[fd00:2::1]:0", "[fd00:3::1]:0");
+	c = contact_at(carol, NULL);
+	send_put(1, &c, 0, record, n);
+	assert_true(vx6_is_ok(outcome[1].err));
+	assert_true(vx6_node_id_eq(&carol->from.node, &bob->node.id.id));
+	assert_int_equal(carol->served, 1);
+	/* no copies, no cut ones, nothing else */
+	send_put(2, &c, VX6_DHT_CACHE, record, n);
+	assert_int_equal(outcome[2].err.code, VX6_E_UNSUPPORTED);
+	send_put(3, &c, 0, record, n - 1);
+	assert_int_equal(outcome[3].err.code, VX6_E_UNSUPPORTED);
+	memcpy(other, record, n);
+	other[4] = VX6_RTYPE_CATALOG;
+	send_put(4, &c, 0, other, n);
+	assert_int_equal(outcome[4].err.code, VX6_E_UNSUPPORTED);
+	assert_int_equal(carol->served, 1);
+	for (unsigned i = 1; i < DHT_PROXY_PUTS; i++) {
+		send_put(10 + i, &c, 0, record, n);
+		assert_true(vx6_is_ok(outcome[10 + i].err));
+	}
+	send_put(60, &c, 0, record, n);
+	assert_int_equal(outcome[60].err.code, VX6_E_FULL);
+	assert_true(vx6_is_ok(ask(61, &c)));
+	/* another circuit has its own share, until all have had enough */
+	assert_true(vx6_is_ok(node_dial(&alice->node, &bob->node, &bob->node.id.id, true,
+					(char[VX6_DIAL_DETAIL_MAX]){0})));
+	to_bob = alice->node.session;
+	send_put(62, &c, 0, record, n);
+	assert_true(vx6_is_ok(outcome[62].err));
+	bob->proxy.puts_n = DHT_PROXY_PUTS_ALL;
+	send_put(63, &c, 0, record, n);
+	assert_int_equal(outcome[63].err.code, VX6_E_FULL);
+	stop();
+}
+
 /* Somebody else than the node listens at each of these, were they dialled. */
 static void strange_addresses__not_dialled(void **state)
 {
@@ -352,6 +424,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sent_on__the_node_sees_the_proxy),
 		cmocka_unit_test(what_changes_things__refused),
+		cmocka_unit_test(puts__descriptors_only_and_so_many),
 		cmocka_unit_test(strange_addresses__not_dialled),
 		cmocka_unit_test(private_one__leads_to_its_like_only),
 		cmocka_unit_test(loopback_network__lives_on_loopback),
