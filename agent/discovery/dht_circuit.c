@@ -32,7 +32,7 @@ static uint64_t circuit_way(void *user, const struct vx6_node_id *proxy)
 	/* not the circuits of another life, nor those of what else goes to that node */
 	const struct vx6_routing how = {
 		.via = VX6_ROUTE_RELAY,
-		.hops = VX6_DHT_CIRCUIT_RELAYS,
+		.hops = c->cfg.relays,
 		.anonymous = true,
 		.apart = c->life,
 	};
@@ -220,12 +220,18 @@ static void take_over(struct vx6_dht_circuit *c, const struct vx6_dht *other)
 
 /* ---- there, and gone ---- */
 
+static void tell(struct vx6_dht_circuit *c, struct vx6_dht *dht)
+{
+	if (c->cfg.changed)
+		c->cfg.changed(c->cfg.user, dht);
+}
+
 static void end(struct vx6_dht_circuit *c)
 {
 	if (!c->dht)
 		return;
 	c->ending = true;
-	c->cfg.changed(c->cfg.user, NULL);
+	tell(c, NULL);
 	vx6_dht_free(c->dht);
 	c->dht = NULL;
 	vx6_timer_stop(&c->wake);
@@ -241,7 +247,7 @@ static void on_idle(struct vx6_timer *timer)
 	struct vx6_dht_info info;
 
 	vx6_dht_info(c->dht, &info);
-	if (info.lookups > 0)
+	if (info.lookups > 0 || info.kept > 0)
 		c->wanted_ms = vx6_loop_now_ms(c->cfg.loop);
 	if (vx6_loop_now_ms(c->cfg.loop) - c->wanted_ms >= c->cfg.idle_ms)
 		end(c);
@@ -280,16 +286,21 @@ void vx6_dht_circuit_want(struct vx6_dht_circuit *c)
 					       .failed = on_failed,
 					       .user = c,
 				       });
-	c->life++;
+	c->life = c->cfg.apart ? c->cfg.apart : c->life + 1;
 	c->dht = make(c);
 	take_over(c, other);
 	vx6_timer_in_ms(&c->idle, c->cfg.idle_ms / 4);
-	c->cfg.changed(c->cfg.user, c->dht);
+	tell(c, c->dht);
+}
+
+struct vx6_dht *vx6_dht_circuit_dht(const struct vx6_dht_circuit *c)
+{
+	return c->dht;
 }
 
 bool vx6_dht_circuit_proxy(const struct vx6_dht_circuit *c, uint8_t path, struct vx6_node_id *out)
 {
-	if (path >= VX6_DHT_CIRCUIT_PROXIES || !c->guides.guide[path].chosen)
+	if (path >= c->guides.n || !c->guides.guide[path].chosen)
 		return false;
 	*out = c->guides.guide[path].node;
 	return true;
@@ -309,7 +320,10 @@ struct vx6_dht_circuit *vx6_dht_circuit_new(const struct vx6_dht_circuit_config 
 	c->cfg = *cfg;
 	if (cfg->idle_ms == 0)
 		c->cfg.idle_ms = VX6_DHT_CIRCUIT_IDLE_MS;
-	guides_init(&c->guides, cfg->loop, cfg->ways ? cfg->ways : &circuits);
+	if (cfg->relays == 0)
+		c->cfg.relays = VX6_DHT_CIRCUIT_RELAYS;
+	guides_init(&c->guides, cfg->loop, cfg->ways ? cfg->ways : &circuits,
+		    cfg->proxies ? cfg->proxies : VX6_DHT_CIRCUIT_PROXIES);
 	c->guides.pick = cfg->pick;
 	c->guides.pick_user = cfg->user;
 	vx6_timer_init(cfg->loop, &c->wake, on_wake, c);

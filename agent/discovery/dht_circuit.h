@@ -1,11 +1,12 @@
 /**
  * @file dht_circuit.h
- * Lookups in the DHT that nobody connects with this node: a DHT of its own, whose queries go to proxies at the ends of anonymous circuits, who send
- * them on.
+ * Lookups in the DHT that nobody connects with this node, and records put there: a DHT of its own, whose queries go to proxies at the ends of
+ * anonymous circuits, who send them on.
  *
  * Spec:    schemas/wire/dht.md#over-circuits
  * Layer:   discovery
  * Shape:   it is there while it is wanted, and goes VX6_DHT_CIRCUIT_IDLE_MS after its last lookup: nothing is asked that nobody wants to know.
+ *          While a record is kept in it, it stays.
  *          Each life begins with an id that was never used before, other proxies, and a few contacts of the ordinary table drawn by chance.
  *          Each path of a lookup has a proxy to itself
  * Trust:   a proxy can withhold answers and make up nodes, on its own path only; it sees what is asked for; records are verified here, and it
@@ -52,11 +53,18 @@ struct vx6_dht_circuit_config {
 	const struct vx6_dht_circuit_ways *ways; /* NULL: anonymous circuits */
 	struct vx6_net net;
 	uint32_t idle_ms; /* 0: VX6_DHT_CIRCUIT_IDLE_MS */
+	uint8_t proxies;  /* 0: VX6_DHT_CIRCUIT_PROXIES, which is the most */
+	uint8_t relays;   /* before each proxy; 0: VX6_DHT_CIRCUIT_RELAYS */
+	/**
+	 * Of vx6_routing: no circuit is shared with whoever has another one. 0: each life has one of its own, from 1. Else this one, for a single
+	 * life: it is freed when that is over.
+	 */
+	uint32_t apart;
 	/** Draws a node that sends on what others ask, none of @p but. @return false: none is known */
 	bool (*pick)(void *user, const struct vx6_node_id *but, size_t n, struct vx6_node_id *out);
 	/** The ordinary DHT, of whose contacts some are taken over; NULL: there is none. */
 	const struct vx6_dht *(*other)(void *user);
-	/** It is there from now on, or not: for vx6_resolver_set_anonymous_dht(). */
+	/** Optional: it is there from now on, or not: for vx6_resolver_set_anonymous_dht(). */
 	void (*changed)(void *user, struct vx6_dht *dht);
 	void *user;
 };
@@ -67,6 +75,8 @@ struct vx6_dht_circuit *vx6_dht_circuit_new(const struct vx6_dht_circuit_config 
 void vx6_dht_circuit_free(struct vx6_dht_circuit *c);
 /** Somebody wants to look something up: it is made if need be. */
 void vx6_dht_circuit_want(struct vx6_dht_circuit *c);
+/** @return NULL: it is not there now. Gone when `changed` says so */
+struct vx6_dht *vx6_dht_circuit_dht(const struct vx6_dht_circuit *c);
 void vx6_dht_circuit_now(const struct vx6_dht_circuit *c, struct vx6_dht_now *out);
 /** Who leads @p path now. @return false: nobody */
 bool vx6_dht_circuit_proxy(const struct vx6_dht_circuit *c, uint8_t path, struct vx6_node_id *out);

@@ -31,7 +31,7 @@ static size_t others(const struct guides *g,
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < VX6_ARRAY_N(g->guide); i++)
+	for (size_t i = 0; i < g->n; i++)
 		if (g->guide[i].chosen)
 			out[n++] = g->guide[i].node;
 	for (size_t i = 0; i < VX6_ARRAY_N(g->shunned); i++)
@@ -115,7 +115,7 @@ uint8_t guides_count(struct guides *g)
 {
 	uint8_t n = 0;
 
-	for (size_t i = 0; i < VX6_ARRAY_N(g->guide); i++)
+	for (size_t i = 0; i < g->n; i++)
 		if (choose(&g->guide[i]))
 			n = (uint8_t)(i + 1);
 	return n;
@@ -125,7 +125,7 @@ uint64_t guides_guide(struct guides *g, uint8_t path)
 {
 	struct guide *p;
 
-	if (path >= VX6_DHT_CIRCUIT_PROXIES)
+	if (path >= g->n)
 		return VX6_DHT_GUIDE_NONE;
 	p = &g->guide[path];
 	if (p->number && now_ms(g) - p->since_ms >= VX6_DHT_CIRCUIT_KEEP_MS)
@@ -141,7 +141,7 @@ uint64_t guides_guide(struct guides *g, uint8_t path)
 
 bool guides_may_ask(const struct guides *g, uint8_t path, const struct vx6_dht_contact *to)
 {
-	for (size_t i = 0; i < VX6_ARRAY_N(g->guide); i++)
+	for (size_t i = 0; i < g->n; i++)
 		if (i != path && g->guide[i].chosen && vx6_node_id_eq(&g->guide[i].node, &to->node))
 			return false;
 	return true;
@@ -153,7 +153,7 @@ struct vx6_session *guides_asked(struct guides *g, uint8_t path, uint64_t query)
 {
 	struct asked *a;
 
-	if (path >= VX6_DHT_CIRCUIT_PROXIES)
+	if (path >= g->n)
 		return NULL;
 	a = vx6_zalloc(sizeof *a);
 	a->query = query;
@@ -191,13 +191,16 @@ void guides_heard(struct guides *g, uint64_t query, bool answered)
 
 /* ---- life ---- */
 
-void guides_init(struct guides *g, struct vx6_loop *loop, const struct vx6_dht_circuit_ways *ways)
+void guides_init(struct guides *g, struct vx6_loop *loop, const struct vx6_dht_circuit_ways *ways,
+		 uint8_t n)
 {
+	VX6_ASSERT(n <= VX6_ARRAY_N(g->guide));
+	g->n = n;
 	g->loop = loop;
 	g->ways = *ways;
 	g->last = VX6_DHT_GUIDE_FIRST;
 	vx6_list_init(&g->asked);
-	for (size_t i = 0; i < VX6_ARRAY_N(g->guide); i++)
+	for (size_t i = 0; i < g->n; i++)
 		g->guide[i].g = g;
 }
 
@@ -205,7 +208,7 @@ void guides_end(struct guides *g)
 {
 	struct vx6_list *node;
 
-	for (size_t i = 0; i < VX6_ARRAY_N(g->guide); i++)
+	for (size_t i = 0; i < g->n; i++)
 		let_go(&g->guide[i]);
 	while ((node = vx6_list_pop(&g->asked)) != NULL)
 		free(VX6_CONTAINER_OF(node, struct asked, node));

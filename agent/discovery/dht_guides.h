@@ -32,6 +32,7 @@ struct guides {
 	bool (*pick)(void *user, const struct vx6_node_id *but, size_t n, struct vx6_node_id *out);
 	void *pick_user;
 	uint64_t last;
+	uint8_t n; /* of guide[] that are used */
 	struct guide guide[VX6_DHT_CIRCUIT_PROXIES];
 	struct {
 		struct vx6_node_id node;
@@ -41,7 +42,8 @@ struct guides {
 	struct vx6_list asked; /* queries that are under way */
 };
 
-void guides_init(struct guides *g, struct vx6_loop *loop, const struct vx6_dht_circuit_ways *ways);
+void guides_init(struct guides *g, struct vx6_loop *loop, const struct vx6_dht_circuit_ways *ways,
+		 uint8_t n);
 /** Lets go of all: the next ones are drawn anew. */
 void guides_end(struct guides *g);
 
