@@ -1,0 +1,366 @@
+/*
+ *   present period: both keys --both ended, or one and some patience--> weighed --nothing, near an edge--> the neighbour
+ *                       ^                                                 |
+ *                       +---- strict, not confirmed: once more -----------+--> done
+ *
+ * Weighed is what both keys have brought: the newest counts, and those who brought just that. A holder with an older one is outvoted by any that
+ * has the newest, as long as one proxy heard out those who should hold it.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/util.h"
+#include "dht/key.h"
+#include "discovery/hs_dht_internal.h"
+
+enum {
+	PROXIES = 2, /* for each key */
+	PATIENCE_MS =
+		2000, /* with the second key, once the first has brought something: not when strict */
+	ROUNDS = 2,
+};
+
+struct side {
+	struct vx6_hs_fetch *f;
+	struct hs_side door;
+	struct vx6_dht_lookup *lookup; /* NULL: ended */
+	bool ended, found;
+	vx6_err err;
+	uint8_t record[VX6_HS_DESC_BYTES];
+	size_t n;
+	uint64_t seq;
+	struct vx6_hash hash;
+	uint32_t paths, holders, heard, whole;
+};
+
+struct vx6_hs_fetch {
+	struct vx6_list node;
+	struct vx6_hs_dht *h;
+	struct vx6_sign_pk service;
+	bool strict;
+	struct vx6_hs_seen seen[VX6_HS_PUBLISH_PERIODS];
+	size_t seen_n;
+	vx6_hs_fetched_cb *done;
+	void *user;
+
+	uint64_t period, neighbour; /* the same: there is none, or it is its turn */
+	struct vx6_hs_names names;
+	uint64_t least;
+	unsigned round;
+	struct side side[VX6_HS_INDEXES];
+	struct vx6_timer patience;
+	struct vx6_task weigh;
+	uint64_t began_ms;
+	uint32_t queries;
+};
+
+/* ---- one key ---- */
+
+static void side_end(struct side *s)
+{
+	if (s->lookup)
+		vx6_dht_lookup_cancel(s->lookup);
+	s->lookup = NULL;
+	hs_side_close(&s->door);
+}
+
+static void take(struct side *s, const struct vx6_dht_value *v)
+{
+	struct vx6_record rec;
+
+	if (v->n > sizeof s->record || !vx6_is_ok(vx6_record_parse(v->record, v->n, &rec)) ||
+	    rec.view.type != VX6_RTYPE_DESCRIPTOR ||
+	    memcmp(rec.subject.b, s->f->names.blinded.b, sizeof rec.subject.b) != 0)
+		return;
+	memcpy(s->record, v->record, v->n);
+	s->n = v->n;
+	s->seq = rec.view.seq;
+	s->hash = rec.hash;
+	s->paths = v->paths;
+	s->holders = v->holders;
+	s->found = true;
+}
+
+static void side_over(struct side *s, vx6_err err)
+{
+	struct vx6_hs_fetch *f = s->f;
+
+	s->lookup = NULL;
+	s->ended = true;
+	s->err = err;
+	if (f->side[0].ended && f->side[1].ended)
+		vx6_loop_defer(f->h->cfg.loop, &f->weigh);
+	else if (s->found && !f->strict)
+		vx6_timer_in_ms(&f->patience, PATIENCE_MS);
+}
+
+static void on_looked(void *user, const struct vx6_dht_result *r)
+{
+	struct side *s = user;
+
+	for (size_t i = 0; i < r->values_n; i++)
+		take(s, &r->value[i]);
+	s->heard = r->heard;
+	s->whole = r->whole;
+	s->f->queries += r->queries;
+	side_over(s, r->err);
+}
+
+static void side_begin(struct side *s, unsigned i)
+{
+	struct vx6_hs_fetch *f = s->f;
+	struct vx6_dht_ask ask = {.want = VX6_DHT_WANT_NEWEST, .type = VX6_RTYPE_DESCRIPTOR};
+	struct vx6_dht *dht;
+	struct vx6_dht_now now;
+
+	s->ended = s->found = false;
+	s->paths = s->holders = s->heard = s->whole = 0;
+	dht = hs_side_open(&s->door, PROXIES);
+	if (!dht) {
+		side_over(s, VX6_ERR(UNREACHABLE));
+		return;
+	}
+	vx6_dht_key_descriptor(&f->h->cfg.net, f->names.blinded.b, i, f->period, &ask.key);
+	now = hs_side_now(&s->door);
+	s->lookup = vx6_dht_look(dht, &ask, on_looked, s, &now);
+	VX6_ASSERT(s->lookup);
+}
+
+/* ---- one period ---- */
+
+static uint64_t least_of(const struct vx6_hs_fetch *f, uint64_t period)
+{
+	uint64_t least = 0;
+
+	for (size_t i = 0; i < f->seen_n; i++)
+		if (f->seen[i].period == period)
+			least = VX6_MAX(least, f->seen[i].seq);
+	return least;
+}
+
+static void look(struct vx6_hs_fetch *f)
+{
+	vx6_err err = vx6_hs_names(&f->service, f->period, &f->names);
+
+	vx6_timer_stop(&f->patience);
+	for (unsigned i = 0; i < VX6_HS_INDEXES; i++)
+		side_end(&f->side[i]);
+	for (unsigned i = 0; i < VX6_HS_INDEXES; i++) {
+		if (vx6_is_ok(err))
+			side_begin(&f->side[i], i + 1);
+		else
+			side_over(&f->side[i], err);
+	}
+}
+
+static void choose_periods(struct vx6_hs_fetch *f)
+{
+	uint64_t now_s = vx6_wall_s(), into_s = now_s % VX6_HS_PERIOD_S;
+
+	f->period = f->neighbour = vx6_hs_period(now_s);
+	if (into_s < VX6_HS_EDGE_S && f->period > 0)
+		f->neighbour--;
+	else if (into_s >= VX6_HS_PERIOD_S - VX6_HS_EDGE_S)
+		f->neighbour++;
+	f->least = least_of(f, f->period);
+}
+
+/* ---- weighing ---- */
+
+static bool is_same(const struct side *a, const struct side *b)
+{
+	return a->n == b->n && memcmp(a->record, b->record, a->n) == 0;
+}
+
+/* Of two that say something else under one number, the lower hash: everybody takes the same one. */
+static bool is_better(const struct side *a, const struct side *b)
+{
+	if (a->seq != b->seq)
+		return a->seq > b->seq;
+	return memcmp(a->hash.b, b->hash.b, sizeof a->hash.b) < 0;
+}
+
+/* @param stale out: there is one, which is older than what was seen before */
+static const struct side *best_of(const struct vx6_hs_fetch *f, bool *stale)
+{
+	const struct side *best = NULL;
+
+	*stale = false;
+	for (size_t i = 0; i < VX6_HS_INDEXES; i++) {
+		const struct side *s = &f->side[i];
+
+		if (!s->found)
+			continue;
+		if (s->seq < f->least)
+			*stale = true;
+		else if (!best || is_better(s, best))
+			best = s;
+	}
+	return best;
+}
+
+/* Why there is none. It is final only when nobody has it under either key. */
+static vx6_err why_none(const struct vx6_hs_fetch *f, bool stale)
+{
+	vx6_err a = f->side[0].err, b = f->side[1].err;
+
+	if (stale)
+		return VX6_ERR(STALE);
+	if (a.code == VX6_E_KEY || (a.code == VX6_E_NOT_FOUND && b.code == VX6_E_NOT_FOUND))
+		return a;
+	if (a.code == VX6_E_TIMEOUT || b.code == VX6_E_TIMEOUT)
+		return VX6_ERR(TIMEOUT);
+	return VX6_ERR(UNREACHABLE);
+}
+
+static struct vx6_hs_fetched weigh(const struct vx6_hs_fetch *f)
+{
+	struct vx6_hs_fetched out = {.period = f->period, .queries = f->queries};
+	unsigned whole = 0, ended = 0;
+	const struct side *best;
+	bool stale;
+
+	best = best_of(f, &stale);
+	for (size_t i = 0; i < VX6_HS_INDEXES; i++) {
+		const struct side *s = &f->side[i];
+
+		out.asked += s->heard;
+		whole += s->whole;
+		ended += s->ended;
+		if (best && s->found && is_same(s, best)) {
+			out.sources += s->paths;
+			out.holders += s->holders;
+		}
+	}
+	out.ms = (uint32_t)(vx6_loop_now_ms(f->h->cfg.loop) - f->began_ms);
+	if (!best) {
+		out.err = why_none(f, stale);
+		return out;
+	}
+	out.seq = best->seq;
+	out.record = best->record;
+	out.n = best->n;
+	out.confirmed = out.sources >= VX6_HS_AGREE && whole > 0 && ended == VX6_HS_INDEXES;
+	return out;
+}
+
+/* ---- the end ---- */
+
+static void say(struct vx6_hs_fetched *out)
+{
+	const char *what = "none of them has it";
+
+	if (out->err.code == VX6_E_NO_RELAYS) {
+		vx6_strlcpy(out->detail, "no node is known to look it up through",
+			    sizeof out->detail);
+		return;
+	}
+	if (out->record && out->confirmed)
+		return;
+	if (out->record)
+		what = "too few of them brought the newest one";
+	else if (out->err.code == VX6_E_STALE)
+		what = "and what they have is older than one that was seen before";
+	snprintf(out->detail, sizeof out->detail, "%u sources answered within %u ms, %s",
+		 out->asked, out->ms, what);
+}
+
+static void end(struct vx6_hs_fetch *f)
+{
+	vx6_timer_stop(&f->patience);
+	vx6_task_cancel(&f->weigh);
+	for (size_t i = 0; i < VX6_HS_INDEXES; i++)
+		side_end(&f->side[i]);
+	vx6_list_remove(&f->node);
+}
+
+static bool knows_proxies(const struct vx6_hs_fetch *f)
+{
+	const struct vx6_hs_dht_config *cfg = &f->h->cfg;
+	struct vx6_node_id any;
+
+	return cfg->pick(cfg->user, NULL, 0, &any);
+}
+
+static void finish(struct vx6_hs_fetch *f, struct vx6_hs_fetched *out)
+{
+	if (!out->record && out->asked == 0 && out->err.code == VX6_E_UNREACHABLE &&
+	    !knows_proxies(f))
+		out->err = VX6_ERR(NO_RELAYS);
+	say(out);
+	if (out->record && !out->confirmed && f->strict) {
+		out->err = VX6_ERR(NO_QUORUM);
+		out->record = NULL;
+		out->n = 0;
+	} else if (out->record && !out->confirmed) {
+		out->refetch_s = VX6_HS_REFETCH_S;
+	}
+	end(f);
+	f->done(f->user, out);
+	free(f);
+}
+
+static void on_weigh(struct vx6_task *task)
+{
+	struct vx6_hs_fetch *f = task->user;
+	struct vx6_hs_fetched out = weigh(f);
+
+	if (!out.record && out.err.code != VX6_E_KEY && f->neighbour != f->period) {
+		f->period = f->neighbour;
+		f->least = least_of(f, f->period);
+		look(f);
+	} else if (out.record && !out.confirmed && f->strict && ++f->round < ROUNDS) {
+		f->least = VX6_MAX(f->least, out.seq);
+		look(f);
+	} else {
+		finish(f, &out);
+	}
+}
+
+static void on_patience(struct vx6_timer *timer)
+{
+	struct vx6_hs_fetch *f = timer->user;
+
+	vx6_loop_defer(f->h->cfg.loop, &f->weigh);
+}
+
+struct vx6_hs_fetch *vx6_hs_fetch(struct vx6_hs_dht *h, const struct vx6_hs_fetch_ask *ask,
+				  vx6_hs_fetched_cb *done, void *user)
+{
+	struct vx6_hs_fetch *f = vx6_zalloc(sizeof *f);
+
+	f->h = h;
+	f->service = ask->service;
+	f->strict = ask->strict;
+	f->seen_n = VX6_MIN(ask->seen_n, VX6_ARRAY_N(f->seen));
+	if (f->seen_n > 0)
+		memcpy(f->seen, ask->seen, f->seen_n * sizeof f->seen[0]);
+	f->done = done;
+	f->user = user;
+	f->began_ms = vx6_loop_now_ms(h->cfg.loop);
+	vx6_timer_init(h->cfg.loop, &f->patience, on_patience, f);
+	vx6_task_init(&f->weigh, on_weigh, f);
+	for (size_t i = 0; i < VX6_HS_INDEXES; i++) {
+		f->side[i].f = f;
+		f->side[i].door = (struct hs_side){.h = h, .sibling = &f->side[1 - i].door};
+	}
+	vx6_list_push(&h->fetches, &f->node);
+	choose_periods(f);
+	look(f);
+	return f;
+}
+
+void vx6_hs_fetch_cancel(struct vx6_hs_fetch *f)
+{
+	if (!f)
+		return;
+	end(f);
+	free(f);
+}
+
+void hs_fetches_end(struct vx6_hs_dht *h)
+{
+	while (!vx6_list_is_empty(&h->fetches))
+		vx6_hs_fetch_cancel(VX6_CONTAINER_OF(h->fetches.next, struct vx6_hs_fetch, node));
+}
