@@ -9,6 +9,7 @@
 #define VX6_DISCOVERY_HS_DHT_INTERNAL_H
 
 #include "base/list.h"
+#include "crypto/hash.h"
 #include "discovery/hs_dht.h"
 
 struct vx6_hs_dht {
@@ -32,6 +33,29 @@ struct vx6_dht *hs_side_open(struct hs_side *s, uint8_t proxies);
 void hs_side_close(struct hs_side *s);
 /** Its time. */
 struct vx6_dht_now hs_side_now(const struct hs_side *s);
+
+/* ---- hs_weigh.c: what was found under both keys, no matter how ---- */
+
+/** Under one of them. Zero-initialise. */
+struct hs_heard {
+	bool ended, found;
+	vx6_err err; /* of the lookup */
+	uint8_t record[VX6_HS_DESC_BYTES];
+	size_t n;
+	uint64_t seq;
+	struct vx6_hash hash;
+	/* of the lookup: paths and holders that brought just this one, paths that brought anything, and those that heard all who should have it */
+	uint32_t paths, holders, heard, whole;
+};
+/** Ends it with what a lookup (WANT_NEWEST) has brought. @param blinded whose descriptor it is */
+void hs_heard_take(struct hs_heard *h, const struct vx6_sign_pk *blinded,
+		   const struct vx6_dht_result *r);
+/**
+ * The newest that is not below @p least, and whether it is confirmed.
+ * @param out err, record (borrows @p heard), n, seq, sources, asked, holders, confirmed; the rest is left as it is
+ */
+void hs_weigh(const struct hs_heard heard[static VX6_HS_INDEXES], uint64_t least,
+	      struct vx6_hs_fetched *out);
 
 /** Ends all fetches, without callbacks. */
 void hs_fetches_end(struct vx6_hs_dht *h);

@@ -3,8 +3,7 @@
  *                       ^                                                 |
  *                       +---- strict, not confirmed: once more -----------+--> done
  *
- * Weighed is what both keys have brought: the newest counts, and those who brought just that. A holder with an older one is outvoted by any that
- * has the newest, as long as one proxy heard out those who should hold it.
+ * Weighed (hs_weigh.c) is what both keys have brought.
  */
 #include <stdio.h>
 #include <string.h>
@@ -25,13 +24,7 @@ struct side {
 	struct vx6_hs_fetch *f;
 	struct hs_side door;
 	struct vx6_dht_lookup *lookup; /* NULL: ended */
-	bool ended, found;
-	vx6_err err;
-	uint8_t record[VX6_HS_DESC_BYTES];
-	size_t n;
-	uint64_t seq;
-	struct vx6_hash hash;
-	uint32_t paths, holders, heard, whole;
+	struct hs_heard *heard;
 };
 
 struct vx6_hs_fetch {
@@ -49,6 +42,7 @@ struct vx6_hs_fetch {
 	uint64_t least;
 	unsigned round;
 	struct side side[VX6_HS_INDEXES];
+	struct hs_heard heard[VX6_HS_INDEXES];
 	struct vx6_timer patience;
 	struct vx6_task weigh;
 	uint64_t began_ms;
@@ -65,46 +59,30 @@ static void side_end(struct side *s)
 	hs_side_close(&s->door);
 }
 
-static void take(struct side *s, const struct vx6_dht_value *v)
-{
-	struct vx6_record rec;
-
-	if (v->n > sizeof s->record || !vx6_is_ok(vx6_record_parse(v->record, v->n, &rec)) ||
-	    rec.view.type != VX6_RTYPE_DESCRIPTOR ||
-	    memcmp(rec.subject.b, s->f->names.blinded.b, sizeof rec.subject.b) != 0)
-		return;
-	memcpy(s->record, v->record, v->n);
-	s->n = v->n;
-	s->seq = rec.view.seq;
-	s->hash = rec.hash;
-	s->paths = v->paths;
-	s->holders = v->holders;
-	s->found = true;
-}
-
-static void side_over(struct side *s, vx6_err err)
+static void side_over(struct side *s)
 {
 	struct vx6_hs_fetch *f = s->f;
 
 	s->lookup = NULL;
-	s->ended = true;
-	s->err = err;
-	if (f->side[0].ended && f->side[1].ended)
+	if (f->heard[0].ended && f->heard[1].ended)
 		vx6_loop_defer(f->h->cfg.loop, &f->weigh);
-	else if (s->found && !f->strict)
+	else if (s->heard->found && !f->strict)
 		vx6_timer_in_ms(&f->patience, PATIENCE_MS);
+}
+
+static void side_failed(struct side *s, vx6_err err)
+{
+	*s->heard = (struct hs_heard){.ended = true, .err = err};
+	side_over(s);
 }
 
 static void on_looked(void *user, const struct vx6_dht_result *r)
 {
 	struct side *s = user;
 
-	for (size_t i = 0; i < r->values_n; i++)
-		take(s, &r->value[i]);
-	s->heard = r->heard;
-	s->whole = r->whole;
+	hs_heard_take(s->heard, &s->f->names.blinded, r);
 	s->f->queries += r->queries;
-	side_over(s, r->err);
+	side_over(s);
 }
 
 static void side_begin(struct side *s, unsigned i)
@@ -114,11 +92,9 @@ static void side_begin(struct side *s, unsigned i)
 	struct vx6_dht *dht;
 	struct vx6_dht_now now;
 
-	s->ended = s->found = false;
-	s->paths = s->holders = s->heard = s->whole = 0;
 	dht = hs_side_open(&s->door, PROXIES);
 	if (!dht) {
-		side_over(s, VX6_ERR(UNREACHABLE));
+		side_failed(s, VX6_ERR(UNREACHABLE));
 		return;
 	}
 	vx6_dht_key_descriptor(&f->h->cfg.net, f->names.blinded.b, i, f->period, &ask.key);
@@ -146,11 +122,12 @@ static void look(struct vx6_hs_fetch *f)
 	vx6_timer_stop(&f->patience);
 	for (unsigned i = 0; i < VX6_HS_INDEXES; i++)
 		side_end(&f->side[i]);
+	memset(f->heard, 0, sizeof f->heard);
 	for (unsigned i = 0; i < VX6_HS_INDEXES; i++) {
 		if (vx6_is_ok(err))
 			side_begin(&f->side[i], i + 1);
 		else
-			side_over(&f->side[i], err);
+			side_failed(&f->side[i], err);
 	}
 }
 
@@ -164,85 +141,6 @@ static void choose_periods(struct vx6_hs_fetch *f)
 	else if (into_s >= VX6_HS_PERIOD_S - VX6_HS_EDGE_S)
 		f->neighbour++;
 	f->least = least_of(f, f->period);
-}
-
-/* ---- weighing ---- */
-
-static bool is_same(const struct side *a, const struct side *b)
-{
-	return a->n == b->n && memcmp(a->record, b->record, a->n) == 0;
-}
-
-/* Of two that say something else under one number, the lower hash: everybody takes the same one. */
-static bool is_better(const struct side *a, const struct side *b)
-{
-	if (a->seq != b->seq)
-		return a->seq > b->seq;
-	return memcmp(a->hash.b, b->hash.b, sizeof a->hash.b) < 0;
-}
-
-/* @param stale out: there is one, which is older than what was seen before */
-static const struct side *best_of(const struct vx6_hs_fetch *f, bool *stale)
-{
-	const struct side *best = NULL;
-
-	*stale = false;
-	for (size_t i = 0; i < VX6_HS_INDEXES; i++) {
-		const struct side *s = &f->side[i];
-
-		if (!s->found)
-			continue;
-		if (s->seq < f->least)
-			*stale = true;
-		else if (!best || is_better(s, best))
-			best = s;
-	}
-	return best;
-}
-
-/* Why there is none. It is final only when nobody has it under either key. */
-static vx6_err why_none(const struct vx6_hs_fetch *f, bool stale)
-{
-	vx6_err a = f->side[0].err, b = f->side[1].err;
-
-	if (stale)
-		return VX6_ERR(STALE);
-	if (a.code == VX6_E_KEY || (a.code == VX6_E_NOT_FOUND && b.code == VX6_E_NOT_FOUND))
-		return a;
-	if (a.code == VX6_E_TIMEOUT || b.code == VX6_E_TIMEOUT)
-		return VX6_ERR(TIMEOUT);
-	return VX6_ERR(UNREACHABLE);
-}
-
-static struct vx6_hs_fetched weigh(const struct vx6_hs_fetch *f)
-{
-	struct vx6_hs_fetched out = {.period = f->period, .queries = f->queries};
-	unsigned whole = 0, ended = 0;
-	const struct side *best;
-	bool stale;
-
-	best = best_of(f, &stale);
-	for (size_t i = 0; i < VX6_HS_INDEXES; i++) {
-		const struct side *s = &f->side[i];
-
-		out.asked += s->heard;
-		whole += s->whole;
-		ended += s->ended;
-		if (best && s->found && is_same(s, best)) {
-			out.sources += s->paths;
-			out.holders += s->holders;
-		}
-	}
-	out.ms = (uint32_t)(vx6_loop_now_ms(f->h->cfg.loop) - f->began_ms);
-	if (!best) {
-		out.err = why_none(f, stale);
-		return out;
-	}
-	out.seq = best->seq;
-	out.record = best->record;
-	out.n = best->n;
-	out.confirmed = out.sources >= VX6_HS_AGREE && whole > 0 && ended == VX6_HS_INDEXES;
-	return out;
 }
 
 /* ---- the end ---- */
@@ -304,8 +202,13 @@ static void finish(struct vx6_hs_fetch *f, struct vx6_hs_fetched *out)
 static void on_weigh(struct vx6_task *task)
 {
 	struct vx6_hs_fetch *f = task->user;
-	struct vx6_hs_fetched out = weigh(f);
+	struct vx6_hs_fetched out = {
+		.period = f->period,
+		.queries = f->queries,
+		.ms = (uint32_t)(vx6_loop_now_ms(f->h->cfg.loop) - f->began_ms),
+	};
 
+	hs_weigh(f->heard, f->least, &out);
 	if (!out.record && out.err.code != VX6_E_KEY && f->neighbour != f->period) {
 		f->period = f->neighbour;
 		f->least = least_of(f, f->period);
@@ -343,6 +246,7 @@ struct vx6_hs_fetch *vx6_hs_fetch(struct vx6_hs_dht *h, const struct vx6_hs_fetc
 	vx6_task_init(&f->weigh, on_weigh, f);
 	for (size_t i = 0; i < VX6_HS_INDEXES; i++) {
 		f->side[i].f = f;
+		f->side[i].heard = &f->heard[i];
 		f->side[i].door = (struct hs_side){.h = h, .sibling = &f->side[1 - i].door};
 	}
 	vx6_list_push(&h->fetches, &f->node);
