@@ -692,6 +692,111 @@ static void extend__before_the_link__adds_a_hop(void **state)
 	assert_int_equal(vx6_circuit_extend(h.c, &hop, 1000).code, VX6_E_CONFLICT);
 }
 
+/* ---- messages with the last hop ---- */
+
+static struct {
+	int n;
+	uint8_t type;
+	size_t bytes;
+} said;
+
+static void on_said(void *user, struct vx6_circuit *c, uint8_t type, const uint8_t *data, size_t n)
+{
+	said.n++;
+	said.type = type;
+	said.bytes = n;
+}
+
+static const struct vx6_circuit_events said_events = {.built = on_built,
+						      .said = on_said,
+						      .down = on_down};
+
+static void build_listening(struct heard *h)
+{
+	struct vx6_circuit_plan p;
+
+	memset(&said, 0, sizeof said);
+	memset(h, 0, sizeof *h);
+	plan_of(3, &p);
+	assert_true(vx6_is_ok(vx6_circuit_build(origin, &p, &said_events, h, &h->c)));
+	test_run(is_decided, h);
+}
+
+static void said__by_the_last_hop__is_handed_up(void **state)
+{
+	static struct heard h;
+
+	build_listening(&h);
+	tnode_say(&tnodes[2], VX6_PAYLOAD_REND_ESTABLISHED, "\0\0", 2);
+	tnode_say(&tnodes[2], VX6_PAYLOAD_INTRODUCE2, "whatever it is", 14);
+	test_run_ms(20);
+	assert_int_equal(said.n, 2);
+	assert_int_equal(said.type, VX6_PAYLOAD_INTRODUCE2);
+	assert_int_equal(said.bytes, 14);
+	assert_int_equal(h.down, 0);
+}
+
+static void said__that_may_not_be__ends_with_that_hop_at_fault(void **state)
+{
+	static const struct {
+		int at;
+		uint8_t type;
+	} wrong[] = {
+		{0, VX6_PAYLOAD_REND_ESTABLISHED}, {1, VX6_PAYLOAD_RENDEZVOUS2},
+		{2, VX6_PAYLOAD_ESTABLISH_INTRO},  {2, VX6_PAYLOAD_INTRODUCE1},
+		{2, VX6_PAYLOAD_INTRODUCED},       {2, VX6_PAYLOAD_ESTABLISH_REND},
+		{2, VX6_PAYLOAD_RENDEZVOUS1},      {2, VX6_PAYLOAD_RENDEZVOUS2 + 1},
+	};
+	static struct heard h;
+
+	for (size_t i = 0; i < VX6_ARRAY_N(wrong); i++) {
+		build_listening(&h);
+		tnode_say(&tnodes[wrong[i].at], wrong[i].type, "x", 1);
+		expect_down(&h, VX6_E_PROTOCOL, wrong[i].at);
+		assert_int_equal(said.n, 0);
+		test_run(nodes_idle, NULL);
+	}
+	build(&h, 3, false); /* one that wants to hear nothing of the kind */
+	tnode_say(&tnodes[2], VX6_PAYLOAD_REND_ESTABLISHED, "\0\0", 2);
+	expect_down(&h, VX6_E_PROTOCOL, 2);
+}
+
+static void said__with_a_link_or_behind_a_join__ends(void **state)
+{
+	static const uint8_t keys[VX6_CIRCUIT_JOIN_KEYS], kh[VX6_CB_BYTES];
+	const struct vx6_circuit_join j = {.keys = keys, .kh = kh, .far = &me.id.id};
+	static struct heard h;
+
+	for (int joins = 0; joins < 2; joins++) {
+		build_listening(&h);
+		if (joins)
+			assert_true(vx6_is_ok(vx6_circuit_join(h.c, &j)));
+		assert_non_null(vx6_circuit_link(h.c));
+		tnode_say(&tnodes[2], VX6_PAYLOAD_RENDEZVOUS2, "x", 1);
+		expect_down(&h, VX6_E_PROTOCOL, 2);
+		assert_int_equal(said.n, 0);
+		test_run(nodes_idle, NULL);
+	}
+}
+
+static void say__more_than_there_is_room_for__full(void **state)
+{
+	static const uint8_t data[VX6_PAYLOAD_MAX];
+	static struct heard h;
+	int n = 0;
+
+	build_listening(&h);
+	while (vx6_is_ok(vx6_circuit_say(h.c, VX6_PAYLOAD_INTRODUCED, data, sizeof data)))
+		n++;
+	assert_int_equal(n, VX6_HOP_QUEUE + VX6_CIRCUIT_SAYS_MAX);
+	assert_int_equal(vx6_circuit_say(h.c, VX6_PAYLOAD_INTRODUCED, data, 0).code, VX6_E_FULL);
+	test_run_ms(50);
+	assert_true(vx6_is_ok(vx6_circuit_say(h.c, VX6_PAYLOAD_INTRODUCED, data, 0)));
+	test_run_ms(20);
+	assert_int_equal(h.down, 0);
+	assert_true(tnodes[2].fwd_n >= n + 1); /* in order, or nobody would have recognised them */
+}
+
 static bool was_refused(void *arg)
 {
 	return ((struct heard *)arg)->refused > 0;
@@ -916,6 +1021,10 @@ int main(void)
 		T(messages__pad__is_nothing),
 		T(ping__every_hop__answers),
 		T(drain__from_a_hop__told_once),
+		T(said__by_the_last_hop__is_handed_up),
+		T(said__that_may_not_be__ends_with_that_hop_at_fault),
+		T(said__with_a_link_or_behind_a_join__ends),
+		T(say__more_than_there_is_room_for__full),
 		T(extend__before_the_link__adds_a_hop),
 		T(extend__refused__circuit_stays_and_another_hop_can_be_added),
 		T(extend__ninth_relay__limit),

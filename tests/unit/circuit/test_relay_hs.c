@@ -11,6 +11,7 @@
 #include "circuit/establish.h"
 #include "crypto/secret.h"
 #include "relay_rig.h"
+#include "tests/unit/vectors.h"
 #include "wire/code.h"
 #include "wire/hs.h"
 
@@ -382,6 +383,27 @@ static void intro__proof_is_changed__is_refused(void **state)
 		assert_int_equal(send_proof(&owner[0], &e), VX6_CODE_SIG);
 	}
 	assert_int_equal(relay_stats(&r).intro, 0);
+}
+
+static void establish_intro__golden_proof__same(void **state)
+{
+	cJSON *vectors = vec_load("hidden_messages");
+	const cJSON *v = vec_find(vectors, "establish");
+	uint8_t bytes[VX6_ESTABLISH_INTRO_BYTES], out[VX6_ESTABLISH_INTRO_BYTES], kh[VX6_CB_BYTES];
+	struct vx6_establish_intro e = {0};
+	struct vx6_sign_keypair key;
+	struct vx6_sign_seed seed;
+
+	assert_int_equal(vec_hex(v, "bytes", bytes, sizeof bytes), sizeof bytes);
+	vec_hex(v, "auth_seed", seed.b, sizeof seed.b);
+	vec_hex(v, "kh", kh, sizeof kh);
+	vec_hex(v, "handle", e.handle, sizeof e.handle);
+	vx6_sign_keypair_from_seed(&seed, &key);
+	vx6_establish_intro_prove(&key, &vx6_net_default, kh, &e);
+	vx6_establish_intro_encode(&e, out);
+	assert_memory_equal(out, bytes, sizeof out);
+	assert_ok(vx6_establish_intro_check(&vx6_net_default, kh, &e));
+	vec_free(vectors);
 }
 
 static void intro__more_than_the_owner_wants__is_refused(void **state)
@@ -773,6 +795,7 @@ int main(void)
 		T(intro__client_goes__its_introduction_stays_good),
 		T(intro__proof_of_another_circuit__is_refused),
 		T(intro__proof_is_changed__is_refused),
+		cmocka_unit_test(establish_intro__golden_proof__same),
 		T(intro__more_than_the_owner_wants__is_refused),
 		T(intro__flood__holds_so_many_and_no_more),
 		T(intro__owner_reads_nothing__others_are_refused),

@@ -455,6 +455,101 @@ static void cgo__changed_on_the_way_back__released_wiped(void **state)
 	assert_int_equal(vx6_cgo_client_backward(e.client_in, HOPS, AD, body), -1);
 }
 
+/* Two circuits that a relay, the last of both, joins: `a` is the client's, `b` that of the one who accepts. */
+struct joined {
+	struct ends a, b;
+	struct vx6_cgo client_out, client_in, accept_in, accept_out;
+};
+
+static void joined_init(struct joined *j)
+{
+	uint8_t seed[VX6_CGO_SEED_BYTES];
+
+	ends_init(&j->a, false, false);
+	ends_init(&j->b, false, false);
+	vx6_random_bytes(seed, sizeof seed);
+	vx6_cgo_init(&j->client_out, seed);
+	vx6_cgo_init(&j->accept_in, seed);
+	vx6_random_bytes(seed, sizeof seed);
+	vx6_cgo_init(&j->client_in, seed);
+	vx6_cgo_init(&j->accept_out, seed);
+}
+
+/* From the one circuit's end through the join to the other's, where each relay of the second adds its layer. @param bit changed at the join; -1: none */
+static void across(struct ends *from, struct ends *to, int bit, uint8_t body[static BODY])
+{
+	assert_int_equal(to_relays(from, body), -1);
+	if (bit >= 0)
+		body[bit / 8] ^= (uint8_t)(1U << bit % 8);
+	for (int i = HOPS - 1; i >= 0; i--)
+		vx6_cgo_relay_backward(&to->relay_out[i], AD, body);
+}
+
+/* @return whether the acceptor read it */
+static bool client_says(struct joined *j, int bit, uint8_t body[static BODY])
+{
+	vx6_cgo_client_forward(&j->client_out, 0, AD, body);
+	vx6_cgo_client_wrap(j->a.client_out, HOPS, AD, body);
+	across(&j->a, &j->b, bit, body);
+	assert_int_equal(vx6_cgo_client_unwrap(j->b.client_in, HOPS, AD, body), -1);
+	return vx6_cgo_relay_forward(&j->accept_in, AD, body);
+}
+
+static bool acceptor_says(struct joined *j, int bit, uint8_t body[static BODY])
+{
+	vx6_cgo_relay_originate(&j->accept_out, AD, body);
+	vx6_cgo_client_wrap(j->b.client_out, HOPS, AD, body);
+	across(&j->b, &j->a, bit, body);
+	assert_int_equal(vx6_cgo_client_unwrap(j->a.client_in, HOPS, AD, body), -1);
+	return vx6_cgo_client_backward(&j->client_in, 1, AD, body) == 0;
+}
+
+static void cgo__two_circuits_joined__ends_read_each_other_and_relays_their_own(void **state)
+{
+	static struct joined j;
+
+	(void)state;
+	joined_init(&j);
+	for (int round = 0; round < 60; round++) {
+		uint8_t body[BODY], was[BODY];
+		struct ends *e = round & 1 ? &j.a : &j.b;
+		int hop = (int)vx6_random_below(HOPS);
+
+		vx6_random_bytes(was, sizeof was);
+		memcpy(body, was, sizeof body);
+		assert_true(client_says(&j, -1, body));
+		assert_memory_equal(body + VX6_CGO_TAG, was + VX6_CGO_TAG, PAYLOAD);
+		memcpy(body, was, sizeof body);
+		assert_true(acceptor_says(&j, -1, body));
+		assert_memory_equal(body + VX6_CGO_TAG, was + VX6_CGO_TAG, PAYLOAD);
+		memcpy(body, was, sizeof body);
+		vx6_cgo_client_forward(e->client_out, (size_t)hop, AD, body);
+		assert_int_equal(to_relays(e, body), hop);
+		to_client(e, hop, body);
+		assert_int_equal(vx6_cgo_client_unwrap(e->client_in, HOPS, AD, body), hop);
+		assert_memory_equal(body + VX6_CGO_TAG, was + VX6_CGO_TAG, PAYLOAD);
+	}
+}
+
+static void cgo__changed_where_circuits_are_joined__nothing_is_read_ever_after(void **state)
+{
+	static struct joined j;
+
+	(void)state;
+	for (int bit = 0; bit < BODY * 8; bit += 997) {
+		uint8_t body[BODY] = {0}, was[BODY] = {0};
+
+		joined_init(&j);
+		assert_false(client_says(&j, bit, body));
+		assert_in_range(distance(body + VX6_CGO_TAG, was), 4028 - 270, 4028 + 270);
+		assert_false(acceptor_says(&j, bit, body));
+		for (int k = 0; k < 3; k++) {
+			assert_false(client_says(&j, -1, body));
+			assert_false(acceptor_says(&j, -1, body));
+		}
+	}
+}
+
 static void cgo__swapped_replayed_or_another_command__not_recognised(void **state)
 {
 	uint8_t a[BODY], b[BODY], c[BODY];
@@ -492,6 +587,10 @@ int main(void)
 		cmocka_unit_test(cgo__both_ways__every_hop_reads_its_own),
 		cmocka_unit_test(cgo__one_bit_changed_on_the_way__nothing_is_read_ever_after),
 		cmocka_unit_test(cgo__changed_on_the_way_back__released_wiped),
+		cmocka_unit_test(
+			cgo__two_circuits_joined__ends_read_each_other_and_relays_their_own),
+		cmocka_unit_test(
+			cgo__changed_where_circuits_are_joined__nothing_is_read_ever_after),
 		cmocka_unit_test(cgo__swapped_replayed_or_another_command__not_recognised),
 	};
 
