@@ -299,7 +299,7 @@ static bool find_routes(struct vx6_reaching *r)
 	}
 	if (r->routes.direct || r->routes.route)
 		return true;
-	if (r->to.is_hidden && err.code == VX6_E_UNREACHABLE)
+	if (r->to.is_hidden && (err.code == VX6_E_UNREACHABLE || err.code == VX6_E_UNSUPPORTED))
 		why = "hidden services cannot be reached from here";
 	r->err = err.code == VX6_E_UNREACHABLE ? VX6_ERR(PEER_UNREACHABLE) : err;
 	vx6_strlcpy(r->detail, why, sizeof r->detail);
