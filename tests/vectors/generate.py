@@ -866,11 +866,21 @@ def adopted(messages, vxs):
     opens = [b for n, b in messages + vxs if n.startswith("open")]
     rest = [b for n, b in messages if not n.startswith("open")]
     frames = b"".join(b for n, b in vxs if not n.startswith("open"))
-    for kind, name in ((0, "before"), (1, "anonymous"), (2, "node"), (130, "abrupt")):
+    for kind, name in ((0, "before"), (1, "anonymous"), (2, "node"), (130, "abrupt"), (65, "hidden"), (66, "hidden_named")):
         start = vx.u8(kind)
         yield name + "_control", start + b"".join(step(0, b) for b in rest)
         yield name + "_opens", start + b"".join(step(1 + i % 3 | 16, b) for i, b in enumerate(opens))
         yield name + "_frames", start + b"".join(step(1 + i % 3, b) + step(1 + i % 3 | 16, frames) for i, b in enumerate(opens))
+
+
+def targets(key):
+    """What people name to go to; see tests/fuzz/discovery/fuzz_target.c."""
+    node, hidden, client = (key[k] for k in ("node", "hidden", "client"))
+    texts = dict(name="alice.web", id_name=f"{node}.ssh", id_slash=f"{node}/ssh", catalog="wiki@work", hidden=hidden, alias="ghost",
+                 invite=f"{hidden} {client}", invite_plus=f"{hidden}+{client}", uri=f"vx6://hidden/ghost?key={hidden}&secret={client}",
+                 secret=client, hidden_name=f"{hidden}.web")
+    for name, text in texts.items():
+        yield name, text.encode()
 
 
 def ntor3_inputs():
@@ -953,6 +963,7 @@ def corpora(made):
         "identity_text": [(f"bip350_{i}", v["text"].encode()) for i, v in enumerate(made["bip350"])] +
                          [(f"{v['name']}_{k}", v[k].encode()) for v in made["keys"] for k in ("node", "hidden", "client")] +
                          [("name", b"alice.web"), ("id_name", made["keys"][0]["node"].encode() + b".ssh")],
+        "discovery_target": list(targets(made["keys"][0])),
     }
 
 

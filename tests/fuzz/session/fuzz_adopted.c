@@ -1,6 +1,6 @@
 /* The end of a circuit against a client that says anything, on its control stream and on others, before or after a HELLO that is right: the session
- * ends or goes on, nothing else. The first byte says what kind of HELLO comes first (0 none, 1 anonymous, 2 of a node with its proof; above 127: the
- * end of the node comes before that of the circuit); then come steps:
+ * ends or goes on, nothing else. The first byte says what kind of HELLO comes first (0 none, 1 anonymous, 2 of a node with its proof; bit 6: it is the end
+ * of a hidden service; above 127: the end of the node comes before that of the circuit); then come steps:
  * a byte that says which stream (0 control, else one of three others, the lowest bit of its upper half: after a turn of the loop), a length, bytes. */
 #include "base/clock.h"
 #include "base/log.h"
@@ -15,7 +15,7 @@
 enum { TURNS = 8, STREAMS = 4 };
 
 static struct vx6_loop *loop;
-static struct vx6_identity own, other;
+static struct vx6_identity own, other, ghost;
 static struct vx6_hwm_store store;
 static struct vx6_sessions *sessions;
 static struct vx6_transport *stranger;
@@ -23,6 +23,7 @@ static struct vx6_addr at;
 static struct vx6_link *link_up; /* the stranger's; NULL: down */
 static struct vx6_stream *stream[STREAMS];
 static int adopted, ups, downs;
+static bool hidden;
 
 static void on_record(void *user, struct vx6_session *s, const uint8_t *record, size_t n)
 {
@@ -49,6 +50,7 @@ static void on_incoming(void *user, struct vx6_session *s, struct vx6_stream *in
 			const struct vx6_open *what, const struct iovec *rest, int rest_n, bool fin)
 {
 	FUZZ_CHECK(vx6_session_is_circuit(s) && vx6_session_route(s) == VX6_ROUTE_ACCEPTED);
+	FUZZ_CHECK(!hidden || (vx6_session_scope(s) && !vx6_session_node(s)));
 	vx6_stream_set_events(in, &stream_events, NULL);
 	swallow(in, rest, rest_n, fin, NULL);
 	if (!fin)
@@ -71,7 +73,9 @@ static void on_down(void *user, struct vx6_session *s, vx6_err why)
 static void on_accept(struct vx6_listener *l, struct vx6_link *link, void *user)
 {
 	static const struct vx6_adopt_events ev = {.up = on_up, .down = on_down};
-	const struct vx6_adopt how = {.ev = &ev};
+	const struct vx6_adopt how = {.ev = &ev,
+				      .as = hidden ? &ghost : NULL,
+				      .scope = hidden ? 5 : 0};
 	struct vx6_session *s;
 
 	FUZZ_CHECK(vx6_is_ok(vx6_sessions_adopt(sessions, link, &how, &s)));
@@ -96,6 +100,7 @@ static void start(void)
 	FUZZ_CHECK(vx6_is_ok(vx6_crypto_init()) && vx6_is_ok(vx6_loop_new(&loop)));
 	FUZZ_CHECK(vx6_is_ok(vx6_identity_ephemeral(&vx6_net_default, now, &own)));
 	FUZZ_CHECK(vx6_is_ok(vx6_identity_ephemeral(&vx6_net_default, now, &other)));
+	FUZZ_CHECK(vx6_is_ok(vx6_identity_ephemeral(&vx6_net_default, now, &ghost)));
 	store = vx6_hwm_mem_store(vx6_hwm_mem_new(1000));
 	t.loop = loop;
 	vx6_transport_limits_default(&t.limits);
@@ -168,11 +173,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	struct vx6_sessions_config cfg = {.identity = &own, .hwm = &store, .events = &events};
 	struct vx6_dial how = {.anonymous = true};
-	uint8_t kind = n ? (data[0] & 127) % 3 : 0;
+	uint8_t kind = n ? (data[0] & 63) % 3 : 0;
 	bool abrupt = n && data[0] > 127;
 
 	if (!loop)
 		start();
+	hidden = n && (data[0] & 64);
 	cfg.loop = loop;
 	FUZZ_CHECK(vx6_is_ok(vx6_sessions_new(&cfg, &sessions)));
 	adopted = ups = downs = 0;
@@ -183,7 +189,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	if (kind > 0) {
 		say_hello(kind);
 		turn();
-		FUZZ_CHECK(ups == 1 && downs == 0);
+		/* a hidden service takes nobody by name */
+		FUZZ_CHECK(ups == !(hidden && kind == 2));
+		FUZZ_CHECK(downs == 0 || hidden);
 	} else {
 		say(0, data, 0);
 	}
