@@ -39,9 +39,14 @@ enum {
 
 struct vx6_guests;
 
+/** The highest number of a descriptor that was taken in a period. */
+struct vx6_guest_seen {
+	uint64_t period, seq;
+};
+
 /** What a fetch brought. Borrowed for the call. */
 struct vx6_guest_fetched {
-	vx6_err err; /* OK | NOT_FOUND | UNREACHABLE | TIMEOUT | NO_QUORUM */
+	vx6_err err; /* OK | NOT_FOUND | STALE | NO_QUORUM | NO_RELAYS | UNREACHABLE | TIMEOUT */
 	const uint8_t *record;
 	size_t record_n;
 	unsigned sources, asked; /* that agree on it, of how many */
@@ -107,17 +112,19 @@ struct vx6_guests_config {
 	const struct vx6_net *net;
 	/**
 	 * Looks up what @p service has published.
-	 * @param least_seq of the record, in this period: older ones are not taken @param cb once, never inside this call, unless cancelled
-	 * @return for `fetch_cancel`; NULL: it cannot be, and cb is not called
+	 * @param strict what too few sources agree on is not taken @param seen older ones are not, either; borrowed for the call, like `service`
+	 * @param cb once, never inside this call, unless cancelled @return for `fetch_cancel`; NULL: it cannot be, and cb is not called
 	 */
 	void *(*fetch)(void *user, const struct vx6_node_id *service, bool strict,
-		       uint64_t least_seq, vx6_guest_fetched_cb *cb, void *cb_user);
+		       const struct vx6_guest_seen *seen, size_t seen_n, vx6_guest_fetched_cb *cb,
+		       void *cb_user);
 	void (*fetch_cancel)(void *user, void *fetch);
 	/** Optional: our key for a service was made, or its owner knows it now: for what outlives the process. */
 	void (*access_changed)(void *user, const struct vx6_node_id *service,
 			       const struct vx6_guest_access *access);
-	/** Optional: the highest number seen in a period, for what outlives the process. */
-	void (*seen)(void *user, const struct vx6_node_id *service, uint64_t period, uint64_t seq);
+	/** Optional: for what outlives the process. */
+	void (*seen)(void *user, const struct vx6_node_id *service,
+		     const struct vx6_guest_seen *seen);
 	/** Optional: @p attempt as in vx6_guests_attempts(). */
 	void (*step)(void *user, const struct vx6_node_id *service, uint64_t attempt,
 		     const struct vx6_guest_step *step);
@@ -135,8 +142,8 @@ void vx6_guests_free(struct vx6_guests *g);
 void vx6_guests_access(struct vx6_guests *g, const struct vx6_node_id *service,
 		       const struct vx6_guest_access *access);
 /** A number that was seen in an earlier life. */
-void vx6_guests_remember(struct vx6_guests *g, const struct vx6_node_id *service, uint64_t period,
-			 uint64_t seq);
+void vx6_guests_remember(struct vx6_guests *g, const struct vx6_node_id *service,
+			 const struct vx6_guest_seen *seen);
 /** A leg to it is being built: what it published is fetched meanwhile, and a way to an introduction point begun. */
 void vx6_guests_want(struct vx6_guests *g, const struct vx6_node_id *service);
 
