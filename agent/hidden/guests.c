@@ -164,8 +164,9 @@ struct vx6_guests *vx6_guests_new(const struct vx6_guests_config *cfg)
 	struct vx6_guests *g = vx6_zalloc(sizeof *g);
 
 	g->cfg = *cfg;
-	VX6_ASSERT(cfg->ways);
-	g->ways = *cfg->ways;
+	g->ways = cfg->ways ? *cfg->ways : guests_ways;
+	if (!cfg->ways)
+		g->ways.user = cfg->circuits;
 	vx6_list_init(&g->lru);
 	vx6_list_init(&g->lines);
 	vx6_list_init(&g->proofs);

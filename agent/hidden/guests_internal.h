@@ -14,6 +14,7 @@
  *   guests_intro.c  introductions: what is said, what is answered
  *   guests_proof.c  proof of work, on a worker
  *   guests_show.c   steps of attempts, rows to look at
+ *   guests_ways.c   the circuits of circuit/, as vx6_guests_ways
  */
 #ifndef VX6_HIDDEN_GUESTS_INTERNAL_H
 #define VX6_HIDDEN_GUESTS_INTERNAL_H
@@ -308,5 +309,9 @@ void step_begin(struct meeting *m, const struct vx6_node_id *service);
 void step(struct meeting *m, enum vx6_guest_step_kind kind, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void step_end(struct meeting *m, vx6_err err);
+
+/* ---- guests_ways.c ---- */
+
+extern const struct vx6_guests_ways guests_ways;
 
 #endif
