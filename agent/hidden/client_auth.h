@@ -2,6 +2,7 @@
  * @file client_auth.h
  * How a client shows, inside an introduction, that it holds a key that a hidden service knows.
  *
+ * Spec:    schemas/wire/hidden.md#clients
  * Layer:   hidden (may use: crypto)
  * Shape:   both sides agree on 40 bytes from the client's X25519 key and the introduction point's encryption key: an id (8), by which the owner finds
  *          the client without trying every key, and a key for the MAC (32). Either side could have made the MAC: it proves nothing to others

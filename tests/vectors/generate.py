@@ -764,6 +764,19 @@ def hs_descs():
     return "tests/vectors", out
 
 
+def hidden_clients():
+    out = []
+    for name, over, enrols in (("known", text_of("hs over", 113), b""), ("enrols", text_of("hs over", 217), ed.x25519(seed("hs new client"), hs.BASE)),
+                               ("over nothing", b"", b"")):
+        client, enc, subcred = (seed(f"hs {what} {name}") for what in ("client", "enc", "subcred"))
+        ident, key = hs.client_auth(client, ed.x25519(enc, hs.BASE), subcred)
+        assert hs.client_auth(enc, ed.x25519(client, hs.BASE), subcred) == (ident, key)
+        out.append(dict(name=name, client_sk=client.hex(), enc_sk=enc.hex(), client_pk=ed.x25519(client, hs.BASE).hex(),
+                        enc_pk=ed.x25519(enc, hs.BASE).hex(), subcred=subcred.hex(), id=ident.hex(), key=key.hex(), over=over.hex(),
+                        enrols=enrols.hex(), mac=hs.client_mac(key, over, enrols).hex()))
+    return "tests/vectors", out
+
+
 def hidden_invites():
     key, secret = ed.public(seed("service")), seed("hs client 0")
     out = []
@@ -788,7 +801,7 @@ def hidden_identities():
 FILES = {f.__name__: f for f in (rfc8032, rfc7748, rfc5869, siphash, xchacha, fips197, rfc8452, argon2id, bip350, padding, hashes, keys,
                                  subkey_certs, records, name_claims, relay_infos, blinding, catalogs, revocations, hellos, messages, cells,
                                  beacons, dht_messages, dht, mux, vxs, hidden_messages, cgo, cgo_updates, ntor3,
-                                 hs_ntor_published, hs_ntor, blinding_published, hs_puzzles, hs_descs, hidden_invites, hidden_identities)}
+                                 hs_ntor_published, hs_ntor, blinding_published, hs_puzzles, hs_descs, hidden_clients, hidden_invites, hidden_identities)}
 
 
 # ---- files ----

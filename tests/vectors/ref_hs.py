@@ -92,6 +92,17 @@ def descriptor(seed, period, seq, issued, plain, clients, cookie, drawn, net=vx.
     return head + body + sig
 
 
+# ---- clients ----
+
+def client_auth(sk, pk, subcred):
+    _, both = vx.hkdf(subcred, ed.x25519(sk, pk), b"VX6 hs client auth", 40)
+    return both[:8], both[8:]
+
+
+def client_mac(key, over, enrols=b""):
+    return vx.hmac256(key, (b"VX6 hs enrol v1\0" if enrols else b"VX6 hs client v1\0") + over + enrols)
+
+
 # ---- puzzle ----
 
 def puzzle_key(seed, blinded, nonce, effort):

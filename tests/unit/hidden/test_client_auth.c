@@ -1,10 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "tests/unit/vectors.h"
 
 #include "crypto/kx.h"
 #include "crypto/secret.h"
@@ -22,6 +16,33 @@ static int setup(void **state)
 	vx6_kx_keypair(&enc_pk, &enc_sk);
 	vx6_random_bytes(subcred, sizeof subcred);
 	return 0;
+}
+
+static void auth__golden_vectors__same(void **state)
+{
+	cJSON *vectors = vec_load("hidden_clients");
+
+	VEC_EACH(v, vectors)
+	{
+		uint8_t sk[32], pk[32], cred[32], what[VX6_HS_AUTH_OVER_MAX], enrols[32], mac[32],
+			want[32];
+		size_t what_n = vec_hex(v, "over", what, sizeof what);
+		bool enrol = vec_hex(v, "enrols", enrols, sizeof enrols) > 0;
+		struct vx6_hs_auth_key k;
+
+		vec_hex(v, "client_sk", sk, sizeof sk);
+		vec_hex(v, "enc_pk", pk, sizeof pk);
+		vec_hex(v, "subcred", cred, sizeof cred);
+		assert_ok(vx6_hs_auth_derive(sk, pk, cred, &k));
+		vec_hex(v, "id", want, sizeof want);
+		assert_memory_equal(k.id, want, sizeof k.id);
+		vec_hex(v, "key", want, sizeof want);
+		assert_memory_equal(k.key, want, sizeof k.key);
+		vx6_hs_auth_mac(&k, what, what_n, enrol ? enrols : NULL, mac);
+		vec_hex(v, "mac", want, sizeof want);
+		assert_memory_equal(mac, want, sizeof mac);
+	}
+	vec_free(vectors);
 }
 
 static void auth_derive__both_sides__agree(void **state)
@@ -79,6 +100,7 @@ static void auth_mac__anything_changed__is_another(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(auth__golden_vectors__same),
 		cmocka_unit_test(auth_derive__both_sides__agree),
 		cmocka_unit_test(auth_derive__another_encryption_key_or_period__says_nothing_alike),
 		cmocka_unit_test(auth_derive__key_of_small_order__refused),
