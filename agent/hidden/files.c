@@ -126,7 +126,7 @@ static bool take_flag(struct vx6_rd *r)
 
 static void put_client(struct vx6_wr *w, const struct vx6_host_client *c)
 {
-	vx6_wr_u8(w, c->kind);
+	vx6_wr_u8(w, (uint8_t)c->kind);
 	vx6_wr_u8(w, c->revoked);
 	vx6_wr_bytes(w, c->id, sizeof c->id);
 	vx6_wr_bytes(w, c->pk, sizeof c->pk);
