@@ -21,7 +21,7 @@ static bool host_is_ours(const char *host, uint16_t port)
 	return false;
 }
 
-static bool origin_is_ours(const struct vx6_guard *g)
+static bool origin_is_ours(const struct vx6_http_guard *g)
 {
 	static const char scheme[] = "http://";
 
@@ -29,7 +29,7 @@ static bool origin_is_ours(const struct vx6_guard *g)
 	       host_is_ours(g->origin + sizeof scheme - 1, g->port);
 }
 
-enum vx6_problem_code vx6_guard_check(const struct vx6_guard *g)
+enum vx6_problem_code vx6_guard_check(const struct vx6_http_guard *g)
 {
 	if (g->tcp && (g->host_n != 1 || !g->host || !host_is_ours(g->host, g->port)))
 		return VX6_PROBLEM_HOST_REFUSED;

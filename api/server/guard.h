@@ -15,7 +15,7 @@
 
 #include "api/contract/contract.h"
 
-struct vx6_guard {
+struct vx6_http_guard {
 	bool tcp;                  /* else: unix socket, where Host says nothing */
 	uint16_t port;             /* of the listener */
 	unsigned host_n, origin_n; /* how many headers of that name there are */
@@ -23,7 +23,7 @@ struct vx6_guard {
 };
 
 /** @return VX6_PROBLEM_N: may pass; else the problem to answer with */
-enum vx6_problem_code vx6_guard_check(const struct vx6_guard *g);
+enum vx6_problem_code vx6_guard_check(const struct vx6_http_guard *g);
 
 /** Whether @p value is the media type @p type, parameters such as charset=utf-8 aside. */
 bool vx6_media_type_is(const char *value, const char *type);

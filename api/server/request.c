@@ -138,7 +138,7 @@ static bool check_size(struct api_request *r)
 
 static bool check_origin(struct api_request *r, const struct header_facts *facts)
 {
-	struct vx6_guard guard = {
+	struct vx6_http_guard guard = {
 		.tcp = r->connection->listener->tcp,
 		.port = r->connection->listener->port,
 		.host_n = facts->host_n,

@@ -9,7 +9,7 @@
 #include "api/server/guard.h"
 #include "api/server/route.h"
 
-static enum vx6_problem_code check(struct vx6_guard g)
+static enum vx6_problem_code check(struct vx6_http_guard g)
 {
 	g.port = 4866;
 	g.host_n = g.host_n ? g.host_n : g.host != NULL;
@@ -25,12 +25,12 @@ static void guard__own_names_with_port__pass(void **state)
 					   "LOCALHOST:4866"};
 
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
-		assert_int_equal(check((struct vx6_guard){.tcp = true, .host = good[i]}),
+		assert_int_equal(check((struct vx6_http_guard){.tcp = true, .host = good[i]}),
 				 VX6_PROBLEM_N);
-	assert_int_equal(check((struct vx6_guard){TCP, .origin = "http://localhost:4866",
+	assert_int_equal(check((struct vx6_http_guard){TCP, .origin = "http://localhost:4866",
 						  .fetch_site = "same-origin"}),
 			 VX6_PROBLEM_N);
-	assert_int_equal(check((struct vx6_guard){TCP, .fetch_site = "none",
+	assert_int_equal(check((struct vx6_http_guard){TCP, .fetch_site = "none",
 						  .fetch_mode = "navigate"}),
 			 VX6_PROBLEM_N);
 }
@@ -53,10 +53,10 @@ static void guard__other_hosts__are_refused(void **state)
 					  "localhost:04866"};
 
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-		assert_int_equal(check((struct vx6_guard){.tcp = true, .host = bad[i]}),
+		assert_int_equal(check((struct vx6_http_guard){.tcp = true, .host = bad[i]}),
 				 VX6_PROBLEM_HOST_REFUSED);
-	assert_int_equal(check((struct vx6_guard){.tcp = true}), VX6_PROBLEM_HOST_REFUSED);
-	assert_int_equal(check((struct vx6_guard){TCP, .host_n = 2}), VX6_PROBLEM_HOST_REFUSED);
+	assert_int_equal(check((struct vx6_http_guard){.tcp = true}), VX6_PROBLEM_HOST_REFUSED);
+	assert_int_equal(check((struct vx6_http_guard){TCP, .host_n = 2}), VX6_PROBLEM_HOST_REFUSED);
 }
 
 static void guard__other_origins__are_refused(void **state)
@@ -72,25 +72,25 @@ static void guard__other_origins__are_refused(void **state)
 					  "chrome-extension://abc"};
 
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-		assert_int_equal(check((struct vx6_guard){TCP, .origin = bad[i]}),
+		assert_int_equal(check((struct vx6_http_guard){TCP, .origin = bad[i]}),
 				 VX6_PROBLEM_ORIGIN_REFUSED);
-	assert_int_equal(check((struct vx6_guard){TCP, .origin = "http://localhost:4866",
+	assert_int_equal(check((struct vx6_http_guard){TCP, .origin = "http://localhost:4866",
 						  .origin_n = 2}),
 			 VX6_PROBLEM_ORIGIN_REFUSED);
-	assert_int_equal(check((struct vx6_guard){TCP, .fetch_site = "cross-site"}),
+	assert_int_equal(check((struct vx6_http_guard){TCP, .fetch_site = "cross-site"}),
 			 VX6_PROBLEM_ORIGIN_REFUSED);
-	assert_int_equal(check((struct vx6_guard){TCP, .fetch_site = "same-site"}),
+	assert_int_equal(check((struct vx6_http_guard){TCP, .fetch_site = "same-site"}),
 			 VX6_PROBLEM_ORIGIN_REFUSED);
-	assert_int_equal(check((struct vx6_guard){TCP, .fetch_site = "none",
+	assert_int_equal(check((struct vx6_http_guard){TCP, .fetch_site = "none",
 						  .fetch_mode = "no-cors"}),
 			 VX6_PROBLEM_ORIGIN_REFUSED);
 }
 
 static void guard__unix_socket__ignores_host_but_no_origin(void **state)
 {
-	assert_int_equal(check((struct vx6_guard){0}), VX6_PROBLEM_N);
-	assert_int_equal(check((struct vx6_guard){.host = "anything"}), VX6_PROBLEM_N);
-	assert_int_equal(check((struct vx6_guard){.origin = "http://localhost:4866"}),
+	assert_int_equal(check((struct vx6_http_guard){0}), VX6_PROBLEM_N);
+	assert_int_equal(check((struct vx6_http_guard){.host = "anything"}), VX6_PROBLEM_N);
+	assert_int_equal(check((struct vx6_http_guard){.origin = "http://localhost:4866"}),
 			 VX6_PROBLEM_ORIGIN_REFUSED);
 }
 
