@@ -37,7 +37,7 @@ enum {
 	VX6_HOST_STANDBYS = 2,
 	VX6_HOST_INTROS_MAX = 12, /* with those that are on their way out */
 	VX6_HOST_CLIENTS_MAX =
-		32, /* that may come in, and invites that may still be used: as many as a descriptor names */
+		31, /* that may come in, and invites that may still be used: a descriptor names them, and a key of our own to dial with */
 	VX6_HOST_REVOKED_MAX = 64, /* kept to know them again */
 	VX6_HOST_QUEUE_MAX = 256,
 	VX6_HOST_BUILDS_MAX = 16,
@@ -63,14 +63,15 @@ struct vx6_host_seq {
 struct vx6_host_spec {
 	uint64_t scope; /* not 0; no other service has it */
 	char alias[VX6_LABEL_TEXT];
-	uint8_t seed[VX6_SIGN_SEED_BYTES];      /* of the service key */
-	bool fast;                              /* two relays before X on our side, not three */
-	bool closed;                            /* only clients whose keys are known come in */
-	bool no_pow;                            /* ask for no proof of work, whatever the load */
-	uint32_t rate;                          /* 0: VX6_HOST_RATE */
-	uint32_t burst;                         /* 0: VX6_HOST_BURST */
-	uint32_t sessions_max;                  /* 0: VX6_HOST_SESSIONS_MAX */
-	struct vx6_host_seq seq[VX6_HOST_SEQS]; /* as `changed` last told */
+	uint8_t seed[VX6_SIGN_SEED_BYTES]; /* of the service key */
+	bool fast;                         /* two relays before X on our side, not three */
+	bool closed;                       /* only clients whose keys are known come in */
+	bool no_pow;                       /* ask for no proof of work, whatever the load */
+	uint32_t rate;                     /* 0: VX6_HOST_RATE */
+	uint32_t burst;                    /* 0: VX6_HOST_BURST */
+	uint32_t sessions_max;             /* 0: VX6_HOST_SESSIONS_MAX */
+	struct vx6_host_seq
+		seq[VX6_HOST_SEQS]; /* as `changed` last told; of a new service: this period, 0 */
 };
 
 enum vx6_host_client_kind { VX6_HOST_CLIENT, VX6_HOST_INVITE };
@@ -178,8 +179,7 @@ struct vx6_host_ops {
 	/** The binding of the circuit: what an ESTABLISH_INTRO is made for. */
 	bool (*binding)(struct vx6_bare *b, uint8_t out[static VX6_CB_BYTES]);
 	const struct vx6_node_id *(*last)(const struct vx6_bare *b);
-	/** Its first relay. @return false: not known yet */
-	bool (*first)(const struct vx6_bare *b, struct vx6_node_id *out);
+	const struct vx6_node_id *(*guard)(const struct vx6_bare *b);
 	const char *(*id)(const struct vx6_bare *b);
 	void (*close)(struct vx6_bare *b, const char *why);
 	/** Joins as acceptor, and adopts the link with the other end. */
@@ -187,6 +187,7 @@ struct vx6_host_ops {
 			  const struct vx6_circuit_join *join, const struct vx6_adopt *how,
 			  struct vx6_session **out);
 	void (*hang_up)(struct vx6_session *s, vx6_err why);
+	void (*disown)(struct vx6_session *s);
 };
 
 struct vx6_host_config {
@@ -207,8 +208,13 @@ struct vx6_host_config {
 	/** Asks the network for the newest descriptor of ours; vx6_host_own_seq() follows, never from inside. Optional. @return false: it cannot */
 	bool (*own_seq)(void *user, uint64_t scope, const struct vx6_node_id *service,
 			uint64_t period);
-	/** Dials the service through the network, as a client does; vx6_host_dialed() follows, never from inside. Optional: then it counts as ready once it is published */
-	void (*dial)(void *user, uint64_t scope, const struct vx6_node_id *service);
+	/**
+	 * Dials the service through the network, as a client does; vx6_host_dialed() follows, never from inside. Optional: then it counts as ready
+	 * once it is published.
+	 * @param client_sk X25519 secret, 32 bytes: what the service lets in; NULL: it lets in everybody
+	 */
+	void (*dial)(void *user, uint64_t scope, const struct vx6_node_id *service,
+		     const uint8_t *client_sk);
 	/** To be stored. Optional. */
 	void (*changed)(void *user, const struct vx6_host_change *what);
 	/** Optional. @param text for people, of no names but our own */
@@ -220,9 +226,9 @@ struct vx6_host_config {
 
 /** @param cfg copied @return owned; vx6_host_free() */
 struct vx6_host *vx6_host_new(const struct vx6_host_config *cfg);
-/** Closes every circuit. Before the circuits and the sessions are freed. Accepts NULL. */
+/** After the circuits and the sessions were freed: those that are left speak in its services' names. Accepts NULL. */
 void vx6_host_free(struct vx6_host *h);
-/** Takes no more introductions; sessions that are up go on. */
+/** Takes no more introductions, withdraws all descriptors; sessions that are up go on. */
 void vx6_host_drain(struct vx6_host *h);
 
 /* ---- services ---- */
