@@ -62,14 +62,18 @@ static vx6_err write_introduce(struct attempt_try *t, const struct vx6_hs_intro 
 	struct service *s = m->s;
 	const struct vx6_hs_ntor_who who = {in->auth_key, in->enc_key, s->names.subcred};
 	const uint8_t *pow = m->has_pow ? m->pow : NULL;
-	struct vx6_introduce i = {.key_epoch = (uint32_t)s->desc.period, .rends_n = 1};
+	struct vx6_introduce i = {.key_epoch = (uint32_t)s->desc.period,
+				  .rends_n = VX6_HS_RENDS_MAX};
 	struct vx6_hs_auth_key key = {0};
 	uint8_t plain[VX6_HS_PLAIN], head[VX6_HS_HEAD], sealed[VX6_HS_SEALED] = {0};
 	size_t mac_at;
 	vx6_err err;
 
-	memcpy(i.rend[0].cookie, m->cookie, sizeof i.rend[0].cookie);
-	memcpy(i.rend[0].node, m->x.b, sizeof i.rend[0].node);
+	/* named as often as may be: where the owner's first circuit does not get there, another one may */
+	for (unsigned k = 0; k < i.rends_n; k++) {
+		memcpy(i.rend[k].cookie, m->cookie, sizeof i.rend[k].cookie);
+		memcpy(i.rend[k].node, m->x.b, sizeof i.rend[k].node);
+	}
 	err = access_show(s, in->enc_key, &i, &key);
 	if (vx6_is_ok(err))
 		err = vx6_introduce_encode(&i, plain, &mac_at);

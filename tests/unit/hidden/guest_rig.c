@@ -266,7 +266,10 @@ int owner_opens(const struct vx6_bare *b, struct vx6_introduce *out, uint8_t cli
 		&(struct vx6_hs_ntor_who){i.auth_key, rig.desc.intro[p].enc_key, n.subcred},
 		rig.keys[p].enc_sk, head, sizeof head, i.sealed, VX6_HS_SEALED, plain, client_pk)));
 	assert_true(vx6_is_ok(vx6_introduce_decode(plain, out, mac_at)));
-	assert_int_equal(out->rends_n, 1);
+	/* the owner may try three times to get there */
+	assert_int_equal(out->rends_n, 3);
+	for (int k = 1; k < 3; k++)
+		assert_memory_equal(&out->rend[k], &out->rend[0], sizeof out->rend[0]);
 	assert_int_equal(out->key_epoch, rig.desc.period);
 	return p;
 }
