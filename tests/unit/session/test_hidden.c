@@ -161,17 +161,23 @@ static bool server_is_down(void *arg)
 	return ((struct circuit *)arg)->downs[SERVER];
 }
 
-/* Somebody by name, whoever it is: a proof of the circuit is not even made. @return bytes of what came back, HELLO and GOAWAY */
-static size_t named_hello(const struct test_node *who, uint8_t *out)
+/*
+ * Somebody by name, whoever it is: a proof of the circuit is not even made.
+ * @param flip a bit of the certificate; 0: none @return bytes of what came back behind HELLO
+ */
+static size_t named_hello(const struct test_node *who, uint8_t flip, uint8_t *out)
 {
 	static const uint8_t proof[VX6_HELLO_PROOF_BYTES];
+	uint8_t cert[VX6_SUBKEY_CERT_BYTES];
 	struct vx6_hello said = anonymous_hello();
 	struct vx6_ctl m;
 	size_t used, n;
 
 	said.role = VX6_ROLE_NODE;
 	said.node_id = who->id.id.b;
-	said.subkey_cert = who->id.subkey.cert_bytes;
+	memcpy(cert, who->id.subkey.cert_bytes, sizeof cert);
+	cert[sizeof cert - 1] ^= flip;
+	said.subkey_cert = cert;
 	said.proof = proof;
 	start(&a);
 	a.raw[CLIENT] = true;
@@ -194,7 +200,7 @@ static void hello__names_somebody__refused_whoever_it_is(void **state)
 	struct vx6_hwm_key known = {.type = VX6_HWM_CERT};
 	struct vx6_hwm mark = {.seq = bob.id.subkey.cert.cert_seq + 10};
 	uint8_t first[256], again[256];
-	size_t first_n = named_hello(&bob, first);
+	size_t first_n = named_hello(&bob, 0, first);
 	struct vx6_goaway g;
 	struct vx6_ctl m;
 	size_t used;
@@ -203,13 +209,15 @@ static void hello__names_somebody__refused_whoever_it_is(void **state)
 	assert_true(vx6_is_ok(vx6_ctl_decode_goaway(&m, &g)));
 	assert_int_equal(g.code, VX6_CODE_WRONG_PEER);
 	assert_string_equal(g.reason, "");
-	/* the node itself */
-	assert_int_equal(named_hello(&alice, again), first_n);
-	assert_memory_equal(again, first, first_n);
+	/* the node itself, and anybody else by a certificate that is none */
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(named_hello(i & 1 ? &alice : &bob, i & 2, again), first_n);
+		assert_memory_equal(again, first, first_n);
+	}
 	/* one whose newer certificate it has */
 	memcpy(known.subject, bob.id.id.b, sizeof known.subject);
 	assert_true(vx6_is_ok(alice.store.put(alice.store.user, &known, &mark)));
-	assert_int_equal(named_hello(&bob, again), first_n);
+	assert_int_equal(named_hello(&bob, 0, again), first_n);
 	assert_memory_equal(again, first, first_n);
 	assert_int_equal(vx6_hwm_mem_count(alice.marks), 1);
 }
