@@ -195,6 +195,35 @@ static size_t replay(struct node *me, const struct vx6_dht_requester *who,
 	return got;
 }
 
+/* Honest, but for what is asked for under some keys. */
+static size_t hold(struct node *me, const struct vx6_dht_requester *who,
+		   const struct vx6_dht_req *req, const uint8_t *bytes, size_t n, uint8_t *answer)
+{
+	uint8_t real[VX6_DHT_RESPONSE_MAX];
+	const uint8_t *record;
+	struct vx6_dht_resp_wr b;
+	struct vx6_dht_node node;
+	struct vx6_dht_resp resp;
+	struct vx6_dht_now now;
+	struct vx6_wr w;
+	size_t record_n;
+	vx6_err err;
+
+	world_now(me->w, &now);
+	if (!me->w->says(me->w->says_user, me, req->key, &record, &record_n))
+		return vx6_dht_serve(me->dht, who, bytes, n, answer, &now);
+	err = vx6_dht_resp_decode(real, vx6_dht_serve(me->dht, who, bytes, n, real, &now), &resp);
+	VX6_ASSERT(vx6_is_ok(err));
+	vx6_wr_init(&w, answer, VX6_DHT_RESPONSE_MAX);
+	vx6_dht_resp_begin(&b, &w, req->op, VX6_CODE_OK, resp.token);
+	while (vx6_dht_resp_node(&resp, &node))
+		vx6_dht_resp_add_node(&b, &node);
+	if (req->op == VX6_DHT_GET && record_n > 0)
+		vx6_dht_resp_add_value(&b, 60, record, record_n);
+	vx6_dht_resp_end(&b);
+	return w.len;
+}
+
 size_t liar_serve(struct node *me, struct node *from, const struct vx6_dht_requester *who,
 		  const uint8_t *bytes, size_t n, uint8_t *answer)
 {
@@ -205,5 +234,7 @@ size_t liar_serve(struct node *me, struct node *from, const struct vx6_dht_reque
 		return 0;
 	if (me->role == ROLE_REPLAYER)
 		return replay(me, who, &req, bytes, n, answer);
+	if (me->role == ROLE_HOLDER)
+		return hold(me, who, &req, bytes, n, answer);
 	return collude(me, from, &req, answer);
 }

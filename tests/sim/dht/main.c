@@ -31,6 +31,8 @@ static const struct scenario scenarios[] = {
 	{"churn-10", "median session of 10 min", scenario_churn, 10, .found = 98, .found_quick = 97},
 	{"replay-30", "30 % of holders keep to old records", scenario_replay, 30, .role = ROLE_REPLAYER, .found = 99, .found_quick = 98},
 	{"names-20", "names of one claim and of two; 20 % collude", scenario_claimed, 20, .role = ROLE_COLLUDER, .found = 99, .found_quick = 98},
+	{"hidden-0", "descriptors of hidden services, by way of others", scenario_hidden, 0, .found = 99.5, .found_quick = 99},
+	{"hidden-50", "half of their holders have old, forged, foreign ones or none", scenario_hidden, 50, .found = 99, .found_quick = 98},
 	{"idle", "nobody asks", scenario_idle, .found = 99.5, .found_quick = 99},
 };
 /* clang-format on */

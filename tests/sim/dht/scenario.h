@@ -39,6 +39,7 @@ void scenario_eclipse(struct run *r, const struct scenario *s, struct sim_report
 void scenario_churn(struct run *r, const struct scenario *s, struct sim_report *out);
 void scenario_replay(struct run *r, const struct scenario *s, struct sim_report *out);
 void scenario_claimed(struct run *r, const struct scenario *s, struct sim_report *out);
+void scenario_hidden(struct run *r, const struct scenario *s, struct sim_report *out);
 void scenario_idle(struct run *r, const struct scenario *s, struct sim_report *out);
 
 /** @p percent of all nodes get that role; SCENARIO_DEAD_PERCENT of all go down; sessions come up among the rest. */

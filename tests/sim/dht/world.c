@@ -7,6 +7,7 @@
 #include "crypto/hash.h"
 #include "crypto/secret.h"
 #include "dht/key.h"
+#include "tests/sim/dht/door.h"
 #include "tests/sim/dht/liars.h"
 
 enum { VERDICTS = 1 << 16, HASH_KEPT = 16 };
@@ -133,10 +134,9 @@ static vx6_err check(const struct world *w, const struct vx6_record *rec, uint64
 	return vx6_record_verify(rec, &(struct vx6_record_check){.net = &w->id, .now_s = wall_s});
 }
 
-static vx6_err io_verify(void *user, const uint8_t *record, size_t n, uint64_t wall_s,
-			 struct vx6_record *out)
+vx6_err world_verify(struct world *w, const uint8_t *record, size_t n, uint64_t wall_s,
+		     struct vx6_record *out)
 {
-	struct world *w = ((struct node *)user)->w;
 	struct verdict *v;
 	uint32_t slot;
 
@@ -154,6 +154,12 @@ static vx6_err io_verify(void *user, const uint8_t *record, size_t n, uint64_t w
 	if (out->view.issued_s > wall_s + VX6_CLOCK_SKEW_S)
 		return VX6_ERR(FUTURE);
 	return wall_s >= vx6_record_expires_s(&out->view) ? VX6_ERR(EXPIRED) : VX6_OK;
+}
+
+static vx6_err io_verify(void *user, const uint8_t *record, size_t n, uint64_t wall_s,
+			 struct vx6_record *out)
+{
+	return world_verify(((struct node *)user)->w, record, n, wall_s, out);
 }
 
 static const struct vx6_dht_io io = {
@@ -196,6 +202,8 @@ static void net_answered(void *user, uint32_t host, uint64_t id, const uint8_t *
 	struct world *w = user;
 	struct vx6_dht_now now;
 
+	if (door_answered(w, id, answer, n, VX6_OK))
+		return;
 	if (w->nodes[host]->dht == NULL) /* it has become a liar meanwhile */
 		return;
 	world_now(w, &now);
@@ -207,7 +215,7 @@ static void net_failed(void *user, uint32_t host, uint64_t id, vx6_err why)
 	struct world *w = user;
 	struct vx6_dht_now now;
 
-	if (w->nodes[host]->dht == NULL)
+	if (door_answered(w, id, NULL, 0, why) || w->nodes[host]->dht == NULL)
 		return;
 	world_now(w, &now);
 	vx6_dht_failed(w->nodes[host]->dht, id, why, &now);
@@ -280,6 +288,7 @@ void world_free(struct world *w)
 {
 	if (w == NULL)
 		return;
+	doors_free(w);
 	for (uint32_t i = 0; i < w->n; i++)
 		dht_end(w->nodes[i]);
 	sim_net_free(w->net);
@@ -518,6 +527,6 @@ void node_move(struct node *n, const uint8_t ip[static 16])
 void node_set_role(struct node *n, enum role role)
 {
 	n->role = role;
-	if (role != ROLE_HONEST && role != ROLE_REPLAYER)
+	if (role != ROLE_HONEST && role != ROLE_REPLAYER && role != ROLE_HOLDER)
 		dht_end(n);
 }

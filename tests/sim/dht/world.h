@@ -24,10 +24,12 @@ enum role {
 	ROLE_SLY, /* a colluder that gives a record back to who stored it, and to nobody else */
 	ROLE_REPLAYER, /* keeps the first record it gets under a key */
 	ROLE_FLOODER,  /* names nodes that do not exist */
+	ROLE_HOLDER, /* honest, but under some keys it keeps nothing and has something of its own: world.says */
 };
 
 struct world;
 struct liars;
+struct door;
 
 struct node {
 	struct world *w;
@@ -56,7 +58,13 @@ struct world {
 	struct sim_addrs addrs;
 	struct node **nodes;
 	uint32_t n, cap;
-	struct liars *liars;      /* what they share; NULL: none */
+	struct liars *liars; /* what they share; NULL: none */
+	struct door **doors; /* by number; NULL: closed */
+	uint32_t doors_n, doors_cap;
+	/* ROLE_HOLDER, under @p key. @return what it says that it holds: false: what it does hold; n 0: nothing */
+	bool (*says)(void *user, const struct node *me, const uint8_t *key, const uint8_t **record,
+		     size_t *n);
+	void *says_user;
 	struct verdict *verdicts; /* of records seen before, by their hash */
 	struct place *places;     /* which node lives at an address */
 	size_t places_n, places_cap;
@@ -98,6 +106,9 @@ void node_set_role(struct node *n, enum role role);
 /** The secret keys of a node; the same each time. */
 void node_identity(const struct node *n, struct vx6_identity *out);
 
+/** As vx6_dht_io.verify, with the memory of all. */
+vx6_err world_verify(struct world *w, const uint8_t *record, size_t n, uint64_t wall_s,
+		     struct vx6_record *out);
 void world_run(struct world *w, uint64_t us);
 void world_now(const struct world *w, struct vx6_dht_now *out);
 /** The node that lives there under that id. @return NULL: nobody, or somebody else */
