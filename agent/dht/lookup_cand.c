@@ -268,7 +268,7 @@ bool vx6_dht_cand_heard(const struct vx6_dht_lookup *l, uint8_t path, unsigned n
 		const struct dht_cand *c = &l->cand[l->order[i]];
 
 		if (!(c->heard_by & 1U << path) || c->state == CAND_FAILED ||
-		    c->state == CAND_LATE || !may_ask(l, path, c))
+		    c->state == CAND_SLOW || c->state == CAND_LATE || !may_ask(l, path, c))
 			continue;
 		if (c->state == CAND_ANSWERED)
 			n--;

@@ -22,11 +22,13 @@ enum {
 	IN_FLIGHT = 2,         /* of a path, slow ones not counted */
 	IN_FLIGHT_CHURN = 3,   /* when many do not answer */
 	IN_FLIGHT_WHOLE =
-		5,        /* once it stands before its key, when all around it are wanted anyway */
-	FOUND_MAX = 64,   /* subjects under one key */
-	VOICES_MAX = 64,  /* holders of one subject's record */
-	CHECKS_MAX = 256, /* signatures verified for one lookup */
-	LED_CHECKS_MAX = CHECKS_MAX / VX6_DHT_PATHS,             /* for one path that others lead */
+		5, /* once it stands before its key, when all around it are wanted anyway */
+	IN_FLIGHT_NEWEST =
+		8, /* of WANT_NEWEST, whose user waits for all of them; half of that on the way */
+	FOUND_MAX = 64,                              /* subjects under one key */
+	VOICES_MAX = 64,                             /* holders of one subject's record */
+	CHECKS_MAX = 256,                            /* signatures verified for one lookup */
+	LED_CHECKS_MAX = CHECKS_MAX / VX6_DHT_PATHS, /* for one path that others lead */
 	LED_CANDIDATES_MAX = CANDIDATES_MAX / VX6_DHT_PATHS_MAX, /* and of such a one */
 	FROM_TABLE = UINT16_MAX,
 };
@@ -116,7 +118,7 @@ bool vx6_dht_cand_add(struct vx6_dht_lookup *l, const struct vx6_dht_contact *c,
  * @param pending out: one of its nearest has not answered yet @return index, or -1: nobody
  */
 int vx6_dht_cand_next(const struct vx6_dht_lookup *l, uint8_t path, bool *pending);
-/** Whether the @p n nearest whom @p path may ask, and who are not late, have answered. */
+/** Whether the @p n nearest whom @p path may ask, and who are not slow, have answered. */
 bool vx6_dht_cand_heard(const struct vx6_dht_lookup *l, uint8_t path, unsigned n);
 /** Deals contacts of the table to the paths from @p first on. @return how many */
 size_t vx6_dht_cand_seed(struct vx6_dht_lookup *l, uint8_t first, uint8_t paths);

@@ -171,7 +171,11 @@ static void set_due(struct vx6_dht_lookup *l)
 static unsigned in_flight_max(const struct vx6_dht_lookup *l, const struct dht_path *path,
 			      const struct dht_cand *next)
 {
-	if (l->ask.want > VX6_DHT_WANT_BEST && next->distance > path->nearest)
+	bool whole = l->ask.want > VX6_DHT_WANT_BEST && next->distance > path->nearest;
+
+	if (l->ask.want == VX6_DHT_WANT_NEWEST)
+		return whole ? IN_FLIGHT_NEWEST : IN_FLIGHT_NEWEST / 2;
+	if (whole)
 		return IN_FLIGHT_WHOLE;
 	return vx6_dht_query_failures(l->d) > CHURN ? IN_FLIGHT_CHURN : IN_FLIGHT;
 }
