@@ -221,7 +221,10 @@ vx6_err vx6_hidden_visit_encode(const struct vx6_hidden_visit *v,
 	vx6_wr_bytes(&w, a->key, sizeof a->key);
 	vx6_wr_bytes(&w, a->invite, sizeof a->invite);
 	vx6_wr_u64(&w, a->invite_expires_s);
-	put_seqs(&w, v->seen);
+	for (size_t i = 0; i < VX6_HOST_SEQS; i++) {
+		vx6_wr_u64(&w, v->seen[i].period);
+		vx6_wr_u64(&w, v->seen[i].seq);
+	}
 	return finish(&w, out, n);
 }
 
@@ -247,7 +250,10 @@ vx6_err vx6_hidden_visit_decode(const uint8_t *in, size_t n, struct vx6_hidden_v
 	vx6_rd_copy(&r, a->key, sizeof a->key);
 	vx6_rd_copy(&r, a->invite, sizeof a->invite);
 	a->invite_expires_s = vx6_rd_u64(&r);
-	take_seqs(&r, out->seen);
+	for (size_t i = 0; i < VX6_HOST_SEQS; i++) {
+		out->seen[i].period = vx6_rd_u64(&r);
+		out->seen[i].seq = vx6_rd_u64(&r);
+	}
 	if (vx6_is_ok(vx6_rd_done(&r)))
 		return VX6_OK;
 	vx6_wipe(out, sizeof *out);

@@ -39,7 +39,8 @@ struct vx6_hidden_visit {
 	struct vx6_node_id service;
 	bool fast; /* two relays before the meeting place, not three */
 	struct vx6_guest_access access;
-	struct vx6_host_seq seen[VX6_HOST_SEQS]; /* the newest descriptor of each period; 0: none */
+	struct vx6_guest_seen
+		seen[VX6_HOST_SEQS]; /* the newest descriptor of each period; 0: none */
 };
 
 /** @return VX6_OK | LIMIT */

@@ -11,6 +11,7 @@
 #include "base/util.h"
 #include "crypto/secret.h"
 #include "discovery/known.h"
+#include "node/hidden_internal.h"
 
 enum { UPKEEP_MS = 5000 };
 
@@ -250,6 +251,21 @@ void circuits_make_dht(struct vx6_node *node)
 	});
 }
 
+struct vx6_hs_dht *circuits_make_hs_dht(struct vx6_node *node)
+{
+	if (!node->dht_link)
+		return NULL;
+	return vx6_hs_dht_new(&(struct vx6_hs_dht_config){
+		.loop = node->loop,
+		.sessions = node->sessions,
+		.circuits = node->circuits,
+		.net = node->identity.net,
+		.pick = pick_proxy,
+		.other = open_dht,
+		.user = node,
+	});
+}
+
 void circuits_hide(void *user)
 {
 	struct vx6_node *node = user;
@@ -374,6 +390,9 @@ void circuits_start(struct vx6_node *node, const struct vx6_state_image *img)
 		.view = own_view,
 		.end = known_end,
 		.news = on_news,
+		.rendezvous = hidden_rendezvous,
+		.rendezvous_gone = hidden_rendezvous_gone,
+		.rendezvous_said = hidden_rendezvous_said,
 		.user = node,
 	});
 	vx6_registry_each_relay(node->registry, vx6_wall_s(), put_each, node);

@@ -66,6 +66,9 @@ void circuits_hide(void *user);
 /** The DHT is there, or not: so are lookups in it over circuits. */
 void circuits_make_dht(struct vx6_node *node);
 
+/** For descriptors of hidden services. @return owned; NULL: there is no DHT */
+struct vx6_hs_dht *circuits_make_hs_dht(struct vx6_node *node);
+
 /* ---- circuits_relay.c: this node in others' circuits ---- */
 
 void circuits_relay_start(struct vx6_node *node);

@@ -1,6 +1,7 @@
 /* What the API asks of discovery and circuits, by kind. */
 #include "node/circuits_internal.h"
 #include "node/discovery_internal.h"
+#include "node/hidden_internal.h"
 
 static void read_page(struct request *rq)
 {
@@ -15,6 +16,12 @@ static void read_page(struct request *rq)
 	case VX6_PAGE_CIRCUITS:
 	case VX6_PAGE_DECISIONS:
 		circuits_read(rq);
+		break;
+	case VX6_PAGE_HIDDEN:
+	case VX6_PAGE_HIDDEN_CLIENTS:
+	case VX6_PAGE_HIDDEN_ALIASES:
+	case VX6_PAGE_HIDDEN_ATTEMPTS:
+		hidden_read(rq);
 		break;
 	default:
 		page_answer(rq, discovery_page(rq->owner, &rq->cmd->u.page));
@@ -47,6 +54,14 @@ void discovery_command(struct request *rq)
 	case VX6_CMD_CIRCUIT_REBUILD:
 	case VX6_CMD_CIRCUIT_CLOSE:
 		circuits_change(rq);
+		break;
+	case VX6_CMD_HIDDEN_INVITE:
+	case VX6_CMD_HIDDEN_REVOKE:
+	case VX6_CMD_HIDDEN_ROTATE:
+	case VX6_CMD_ALIAS_ADD:
+	case VX6_CMD_ALIAS_SET:
+	case VX6_CMD_ALIAS_DELETE:
+		hidden_change(rq);
 		break;
 	case VX6_CMD_IDENTITY_ROTATE:
 	case VX6_CMD_IDENTITY_REVOKE:

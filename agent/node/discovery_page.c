@@ -90,6 +90,18 @@ void vx6_page_key(const struct vx6_page *p, size_t i, char out[static VX6_PAGE_K
 	case VX6_PAGE_DECISIONS:
 		snprintf(out, VX6_PAGE_KEY, "%" PRIu64, p->u.decisions[i].seq);
 		break;
+	case VX6_PAGE_HIDDEN:
+		vx6_strlcpy(out, p->u.hidden[i].id, VX6_PAGE_KEY);
+		break;
+	case VX6_PAGE_HIDDEN_CLIENTS:
+		vx6_strlcpy(out, p->u.hidden_clients[i].id, VX6_PAGE_KEY);
+		break;
+	case VX6_PAGE_HIDDEN_ALIASES:
+		vx6_strlcpy(out, p->u.hidden_aliases[i].alias, VX6_PAGE_KEY);
+		break;
+	case VX6_PAGE_HIDDEN_ATTEMPTS:
+		snprintf(out, VX6_PAGE_KEY, "%" PRIu64, p->u.hidden_attempts[i].id);
+		break;
 	case VX6_PAGES_N:
 		out[0] = 0;
 	}

@@ -30,6 +30,8 @@ void vx6_cmd_free(struct vx6_cmd *cmd)
 	}
 	if (cmd->kind == VX6_CMD_CATALOG_JOIN)
 		vx6_wipe(cmd->u.catalog.invite, sizeof cmd->u.catalog.invite);
+	if (cmd->kind == VX6_CMD_ALIAS_ADD)
+		vx6_wipe(cmd->u.hidden.invite, sizeof cmd->u.hidden.invite);
 	free(cmd->labels);
 	free(cmd);
 }

@@ -148,6 +148,12 @@ enum vx6_cmd_kind {
 	VX6_CMD_CIRCUIT_BUILD,   /* u.circuit */
 	VX6_CMD_CIRCUIT_REBUILD, /* id; answer.page: the one that takes its place */
 	VX6_CMD_CIRCUIT_CLOSE,   /* id */
+	VX6_CMD_HIDDEN_INVITE, /* id: of the service, "name:" and its name, or its alias; u.hidden; answer.secret: the invite's URI */
+	VX6_CMD_HIDDEN_REVOKE, /* id: of a client or an invite */
+	VX6_CMD_HIDDEN_ROTATE, /* id as INVITE; u.hidden.new_key */
+	VX6_CMD_ALIAS_ADD,     /* u.hidden */
+	VX6_CMD_ALIAS_SET,     /* id: the alias; u.hidden */
+	VX6_CMD_ALIAS_DELETE,  /* id: the alias */
 	VX6_CMD_IDENTITY_ROTATE, /* u.identity */
 	VX6_CMD_IDENTITY_REVOKE, /* u.identity; confirm is the node's name */
 	VX6_CMD_IDENTITY_EXPORT, /* u.identity; answer.secret: the file */
@@ -201,6 +207,7 @@ struct vx6_cmd {
 			char to[VX6_NODE_ID_TEXT]; /* "alice", "vx1…"; empty: a circuit for the pool */
 			struct vx6_routing route;
 		} circuit;
+		struct vx6_hidden_ask hidden;
 		struct {
 			char *passphrase; /* owned, wiped; of what is here already; NULL: none */
 			char *file_passphrase; /* owned, wiped; of the file to be made */

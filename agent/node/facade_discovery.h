@@ -17,6 +17,7 @@
 #include "discovery/resolve.h"
 #include "identity/revocation.h"
 #include "node/facade_circuits.h"
+#include "node/facade_hidden.h"
 #include "record/endpoint.h"
 #include "state/resource.h"
 #include "wire/hello.h"
@@ -202,7 +203,11 @@ enum vx6_page_kind {
 	VX6_PAGE_CATALOGS,
 	VX6_PAGE_RELAYS,
 	VX6_PAGE_CIRCUITS,
-	VX6_PAGE_DECISIONS, /* the latest first */
+	VX6_PAGE_DECISIONS,      /* the latest first */
+	VX6_PAGE_HIDDEN,         /* hidden services that are hosted here */
+	VX6_PAGE_HIDDEN_CLIENTS, /* filter: enum vx6_host_client_kind; target: of this service */
+	VX6_PAGE_HIDDEN_ALIASES,
+	VX6_PAGE_HIDDEN_ATTEMPTS, /* the latest first; target: an alias or a key */
 	VX6_PAGES_N,
 };
 
@@ -221,6 +226,10 @@ struct vx6_page {
 		struct vx6_relay_row *relays;
 		struct vx6_circuit_row *circuits;
 		struct vx6_decision_row *decisions;
+		struct vx6_hidden_row *hidden;
+		struct vx6_hidden_client_row *hidden_clients;
+		struct vx6_hidden_alias_row *hidden_aliases;
+		struct vx6_guest_attempt *hidden_attempts;
 	} u;
 	size_t n;
 	bool more;    /* there are rows after these */

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "node/circuits_internal.h"
+#include "node/hidden_internal.h"
 #include "node/node_internal.h"
 
 static void run_next(struct vx6_node *node);
@@ -37,6 +38,7 @@ void row_apply(struct vx6_node *node, enum vx6_resource_kind kind, const struct 
 		else
 			vx6_publisher_drop_service(node->publisher, row->spec.service.name);
 		hidden_roles_see(node, &row->spec.service);
+		hidden_service_put(node, row);
 		break;
 	case VX6_RESOURCE_FORWARD:
 		vx6_forwards_put(node->forwards, row->meta.id, &row->spec.forward, socket);
@@ -72,6 +74,7 @@ static void apply_delete(struct vx6_node *node, enum vx6_resource_kind kind, con
 	struct row *row = rows_find(rows_of(node, kind), id);
 
 	if (kind == VX6_RESOURCE_SERVICE) {
+		hidden_service_drop(node, id);
 		vx6_publisher_drop_service(node->publisher, row->spec.service.name);
 		if (!vx6_is_ok(vx6_services_delete(node->services, id)))
 			VX6_ERROR("node", "service %s was not in force", id);

@@ -19,6 +19,7 @@
 #include "crypto/secret.h"
 #include "identity/keyfile.h"
 #include "node/circuits_internal.h"
+#include "node/hidden_internal.h"
 #include "node/node_internal.h"
 
 enum {
@@ -340,6 +341,7 @@ static void begin_stop(struct vx6_node *node)
 	node->draining = true;
 	node->snapshot_dirty = true;
 	vx6_forwards_drain(node->forwards);
+	hidden_drain(node);
 	circuits_drain(node, node->cfg.drain_ms ? node->cfg.drain_ms : DRAIN_DEFAULT_MS);
 	vx6_sessions_drain(node->sessions);
 	node->drain_deadline_ms = vx6_loop_now_ms(node->loop) +

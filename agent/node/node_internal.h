@@ -116,6 +116,7 @@ struct vx6_node {
 	struct vx6_circuits *circuits;
 	struct vx6_dht_circuit *dht_circuit; /* NULL: there is no DHT */
 	struct vx6_list circuit_asks;        /* struct circuits_ask */
+	struct hidden *hidden;               /* node/hidden_internal.h */
 	struct vx6_timer circuit_upkeep;
 	bool hidden_roles_off;                        /* node/hidden_roles.c */
 	uint8_t relay_family[VX6_RELAY_FAMILY_BYTES]; /* zero: none */

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "node/circuits_internal.h"
+#include "node/hidden_internal.h"
 #include "node/node_internal.h"
 #include "wire/record.h"
 
@@ -304,7 +305,9 @@ static void make_parts(struct vx6_node *node, const struct vx6_state_image *img)
 		.resolver = node->resolver,
 		.peers = node->peers,
 		.circuits = node->circuits,
+		.hidden_alias = hidden_alias,
 		.transport = node->cfg.transport,
+		.user = node,
 	});
 	node->forwards = vx6_forwards_new(&(struct vx6_forwards_config){
 		.loop = node->loop,
@@ -326,6 +329,7 @@ vx6_err wiring_start(struct vx6_node *node, const struct vx6_state_image *img, c
 	make_parts(node, img);
 	claim_load(node, img);
 	VX6_TRY(make_dht(node, detail));
+	hidden_start(node, img);
 	for (size_t i = 0; i < node->cfg.listen_n; i++)
 		VX6_TRY(vx6_sessions_listen(node->sessions, &node->cfg.listen[i], detail));
 	/* a host without netlink still works; it only hears later of its own changes */
@@ -346,6 +350,7 @@ void wiring_stop(struct vx6_node *node)
 	vx6_forwards_free(node->forwards);
 	vx6_reach_free(node->reach);
 	vx6_reattach_free(node->reattach);
+	hidden_stop(node);
 	circuits_stop(node);
 	vx6_clash_free(node->clash);
 	vx6_resolver_free(node->resolver);

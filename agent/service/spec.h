@@ -24,6 +24,16 @@ enum vx6_visibility {
 	VX6_VISIBILITY_HIDDEN,
 };
 
+/** What the owner sets of a hidden service. */
+struct vx6_hidden_settings {
+	char alias[VX6_LABEL_MAX + 1]; /* what its owner calls it to others; empty: as its name */
+	bool fast;   /* two relays before the meeting place on our side, not three */
+	bool open;   /* whoever has the key comes in; else only clients that were invited */
+	bool no_pow; /* no proof of work is asked for, whatever the load */
+	bool force;  /* with few relays, too */
+	uint32_t rate, burst; /* of introductions; 0: as built in */
+};
+
 struct vx6_service_spec {
 	char name[VX6_LABEL_MAX + 1];
 	struct vx6_addr
@@ -31,8 +41,9 @@ struct vx6_service_spec {
 	bool enabled;
 	enum vx6_visibility visibility;
 	enum vx6_access access;
-	struct vx6_node_id *allow; /* owned; LIST: who may connect */
-	size_t allow_n;            /* at most VX6_ALLOW_MAX */
+	struct vx6_node_id *allow;         /* owned; LIST: who may connect */
+	size_t allow_n;                    /* at most VX6_ALLOW_MAX */
+	struct vx6_hidden_settings hidden; /* HIDDEN */
 };
 
 struct vx6_forward_spec {

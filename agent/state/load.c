@@ -59,6 +59,21 @@ static bool meta_at(sqlite3_stmt *stmt, struct vx6_meta *m)
 
 /* ---- rows: each reads the present one into *item ---- */
 
+static bool hidden_at(sqlite3_stmt *stmt, int column, struct vx6_hidden_settings *h)
+{
+	uint64_t flags = u64_at(stmt, column + 1), rate = u64_at(stmt, column + 2),
+		 burst = u64_at(stmt, column + 3);
+
+	h->fast = flags & STATE_HIDDEN_FAST;
+	h->open = flags & STATE_HIDDEN_OPEN;
+	h->no_pow = flags & STATE_HIDDEN_NO_POW;
+	h->force = flags & STATE_HIDDEN_FORCE;
+	h->rate = (uint32_t)rate;
+	h->burst = (uint32_t)burst;
+	return rate <= UINT32_MAX && burst <= UINT32_MAX &&
+	       copy_at(stmt, column, h->alias, sizeof h->alias);
+}
+
 static bool service_row(sqlite3_stmt *stmt, void *item)
 {
 	struct vx6_stored_service *s = item;
@@ -68,7 +83,7 @@ static bool service_row(sqlite3_stmt *stmt, void *item)
 	if (visibility > VX6_VISIBILITY_HIDDEN || !meta_at(stmt, &s->meta) ||
 	    !copy_at(stmt, 6, s->spec.name, sizeof s->spec.name) ||
 	    !addr_at(stmt, 7, &s->spec.target) || n % sizeof *s->spec.allow != 0 ||
-	    n / sizeof *s->spec.allow > VX6_ALLOW_MAX)
+	    n / sizeof *s->spec.allow > VX6_ALLOW_MAX || !hidden_at(stmt, 12, &s->spec.hidden))
 		return false;
 	s->spec.enabled = u64_at(stmt, 8) != 0;
 	s->spec.access = u64_at(stmt, 9) ? VX6_ACCESS_LIST : VX6_ACCESS_ANY;

@@ -20,6 +20,11 @@ enum {
 	STATE_QUEUE_BYTES = 16 << 20, /* that wait */
 	STATE_BATCH_MAX = 512,        /* writes in one transaction */
 	STATE_APPLICATION_ID = 0x56583601,
+	/* of the column hidden_flags */
+	STATE_HIDDEN_FAST = 1,
+	STATE_HIDDEN_OPEN = 2,
+	STATE_HIDDEN_NO_POW = 4,
+	STATE_HIDDEN_FORCE = 8,
 };
 
 /* ---- one write (write.c) ---- */

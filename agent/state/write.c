@@ -132,11 +132,15 @@ void vx6_write_put_service(struct vx6_write *w, const struct vx6_meta *meta,
 {
 	struct state_op *op =
 		add(w,
-		    "INSERT INTO services VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)" META_SET
+		    "INSERT INTO services VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+		    "?)" META_SET
 		    " name = excluded.name, target = excluded.target, enabled = excluded.enabled,"
 		    " access = excluded.access, allow = excluded.allow, visibility = "
-		    "excluded.visibility",
+		    "excluded.visibility, hidden_alias = excluded.hidden_alias, hidden_flags = "
+		    "excluded.hidden_flags, hidden_rate = excluded.hidden_rate, hidden_burst = "
+		    "excluded.hidden_burst",
 		    true);
+	const struct vx6_hidden_settings *h = &spec->hidden;
 
 	put_meta(w, op, meta);
 	put_text(w, op, spec->name);
@@ -145,6 +149,12 @@ void vx6_write_put_service(struct vx6_write *w, const struct vx6_meta *meta,
 	put_int(op, spec->access == VX6_ACCESS_LIST);
 	put_bytes(w, op, STATE_BLOB, spec->allow, spec->allow_n * sizeof *spec->allow);
 	put_int(op, spec->visibility);
+	put_text(w, op, h->alias);
+	put_int(op, (h->fast ? STATE_HIDDEN_FAST : 0) | (h->open ? STATE_HIDDEN_OPEN : 0) |
+			    (h->no_pow ? STATE_HIDDEN_NO_POW : 0) |
+			    (h->force ? STATE_HIDDEN_FORCE : 0));
+	put_int(op, h->rate);
+	put_int(op, h->burst);
 }
 
 /* A node's name, or '@' and that of a catalog, or '~' and the alias of a hidden service, which may be empty. */

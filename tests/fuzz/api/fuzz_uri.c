@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	static struct vx6_faults faults;
 	struct vx6_route_match match;
 	struct vx6_query query;
-	struct vx6_guard guard = {.tcp = true, .port = 4866, .host_n = 1};
+	struct vx6_http_guard guard = {.tcp = true, .port = 4866, .host_n = 1};
 	char *text;
 
 	if (n == 0 || n > VX6_TARGET_MAX || memchr(data, 0, n))

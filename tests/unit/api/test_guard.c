@@ -28,10 +28,10 @@ static void guard__own_names_with_port__pass(void **state)
 		assert_int_equal(check((struct vx6_http_guard){.tcp = true, .host = good[i]}),
 				 VX6_PROBLEM_N);
 	assert_int_equal(check((struct vx6_http_guard){TCP, .origin = "http://localhost:4866",
-						  .fetch_site = "same-origin"}),
+						       .fetch_site = "same-origin"}),
 			 VX6_PROBLEM_N);
 	assert_int_equal(check((struct vx6_http_guard){TCP, .fetch_site = "none",
-						  .fetch_mode = "navigate"}),
+						       .fetch_mode = "navigate"}),
 			 VX6_PROBLEM_N);
 }
 
@@ -56,7 +56,8 @@ static void guard__other_hosts__are_refused(void **state)
 		assert_int_equal(check((struct vx6_http_guard){.tcp = true, .host = bad[i]}),
 				 VX6_PROBLEM_HOST_REFUSED);
 	assert_int_equal(check((struct vx6_http_guard){.tcp = true}), VX6_PROBLEM_HOST_REFUSED);
-	assert_int_equal(check((struct vx6_http_guard){TCP, .host_n = 2}), VX6_PROBLEM_HOST_REFUSED);
+	assert_int_equal(check((struct vx6_http_guard){TCP, .host_n = 2}),
+			 VX6_PROBLEM_HOST_REFUSED);
 }
 
 static void guard__other_origins__are_refused(void **state)
@@ -75,14 +76,14 @@ static void guard__other_origins__are_refused(void **state)
 		assert_int_equal(check((struct vx6_http_guard){TCP, .origin = bad[i]}),
 				 VX6_PROBLEM_ORIGIN_REFUSED);
 	assert_int_equal(check((struct vx6_http_guard){TCP, .origin = "http://localhost:4866",
-						  .origin_n = 2}),
+						       .origin_n = 2}),
 			 VX6_PROBLEM_ORIGIN_REFUSED);
 	assert_int_equal(check((struct vx6_http_guard){TCP, .fetch_site = "cross-site"}),
 			 VX6_PROBLEM_ORIGIN_REFUSED);
 	assert_int_equal(check((struct vx6_http_guard){TCP, .fetch_site = "same-site"}),
 			 VX6_PROBLEM_ORIGIN_REFUSED);
 	assert_int_equal(check((struct vx6_http_guard){TCP, .fetch_site = "none",
-						  .fetch_mode = "no-cors"}),
+						       .fetch_mode = "no-cors"}),
 			 VX6_PROBLEM_ORIGIN_REFUSED);
 }
 

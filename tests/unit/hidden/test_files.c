@@ -66,7 +66,7 @@ static struct vx6_hidden_visit visit(const char *alias)
 					     .has_invite = true,
 					     .invite_expires_s = 77};
 	vx6_random_bytes(v.access.key, sizeof v.access.key);
-	v.seen[1] = (struct vx6_host_seq){81000, 4};
+	v.seen[1] = (struct vx6_guest_seen){81000, 4};
 	return v;
 }
 

@@ -1,0 +1,73 @@
+/**
+ * @file facade_hidden.h
+ * What the API asks of hidden services: those hosted here with their clients, those that this node visits, and how visits went. Plain values.
+ *
+ * Layer:   node
+ * Threads: pure, any thread
+ */
+#ifndef VX6_NODE_FACADE_HIDDEN_H
+#define VX6_NODE_FACADE_HIDDEN_H
+
+#include "base/err.h"
+#include "hidden/guests.h"
+#include "hidden/host.h"
+#include "identity/hidden_key.h"
+#include "identity/node_id.h"
+#include "state/resource.h"
+#include "wire/label.h"
+
+enum {
+	VX6_HIDDEN_GUARDS = 4,
+	VX6_HIDDEN_RENDS = 32, /* rendezvous that a row shows */
+	VX6_HIDDEN_FEW_RELAYS =
+		30, /* with fewer a service is hosted only by force, or with a warning */
+};
+
+/** A hidden service that is hosted here. */
+struct vx6_hidden_row {
+	char id[VX6_RESOURCE_ID_MAX]; /* svc_… */
+	char name[VX6_LABEL_TEXT];
+	bool has_key; /* its key file is there: `info` counts */
+	vx6_err err;  /* what keeps it from being hosted */
+	size_t relays;
+	struct vx6_host_info info;
+	size_t vanguards_n;
+	struct vx6_node_id vanguard[VX6_HIDDEN_GUARDS];
+	size_t rends_n;
+	struct vx6_host_rend_info rend[VX6_HIDDEN_RENDS]; /* the latest first */
+	/* of the present descriptor, both keys together */
+	uint32_t wanted, stored, proved;
+	uint64_t next_publish_ms; /* wall clock; 0: none is planned */
+};
+
+/** A client of one of them, or an invite. */
+struct vx6_hidden_client_row {
+	char id[VX6_RESOURCE_ID_MAX]; /* hcl_…, inv_… */
+	char service[VX6_RESOURCE_ID_MAX];
+	char alias[VX6_LABEL_TEXT];
+	struct vx6_host_client client;
+};
+
+/** A service that this node may visit. */
+struct vx6_hidden_alias_row {
+	char alias[VX6_LABEL_TEXT];
+	struct vx6_node_id service;
+	bool strict, fast, enrolled, has_invite;
+	uint64_t created_ms;
+	uint64_t invite_expires_s; /* 0: never */
+	bool known;                /* `show` counts */
+	struct vx6_guest_show show;
+};
+
+/** What a command about hidden services carries. */
+struct vx6_hidden_ask {
+	char name
+		[VX6_LABEL_TEXT]; /* INVITE: the owner's word for it; ALIAS_ADD: the alias, empty: as the invite says */
+	uint64_t expires_s; /* INVITE; 0: never */
+	uint32_t uses;      /* INVITE; 0: any number */
+	bool new_key;       /* ROTATE: the service's own, not only the introduction points' */
+	char invite[VX6_HIDDEN_INVITE_TEXT]; /* ALIAS_ADD; secret */
+	bool has_strict, strict, has_fast, fast;
+};
+
+#endif
