@@ -14,6 +14,7 @@
 #include "record/admit.h"
 #include "transport/mem/mem.h"
 #include "wire/code.h"
+#include "wire/hs.h"
 
 void patient_run(bool (*done)(void *arg), void *arg)
 {
@@ -441,7 +442,7 @@ uint32_t client_extend_with(struct client *c, const struct relay_node *to, const
 	uint8_t sm[VX6_SM_MAX];
 	uint16_t code;
 
-	while (g && g->type == VX6_PAYLOAD_PONG) /* of before */
+	while (g && (g->type == VX6_PAYLOAD_PONG || vx6_hs_is_answer(g->type))) /* of before */
 		g = client_wait(c, ++index);
 	if (!g) {
 		handshake_free(h);
