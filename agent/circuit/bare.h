@@ -68,9 +68,7 @@ VX6_RES vx6_bare_begin(struct vx6_circuits *c, const struct vx6_bare_want *w,
 VX6_RES vx6_bare_say(struct vx6_bare *b, uint8_t type, const void *data, size_t n);
 /** To join, link, look at; never to close. @return NULL: not open yet */
 struct vx6_circuit *vx6_bare_circuit(struct vx6_bare *b);
-/** As vx6_circuit_link(), once it was joined; rows of sessions say which circuit it is. @return NULL: not open */
-struct vx6_link *vx6_bare_link(struct vx6_bare *b);
-/** The last relay: named, or as drawn last until it is open. */
+/** The last relay: named, or drawn, and then it stays that. */
 const struct vx6_node_id *vx6_bare_last(const struct vx6_bare *b);
 /** Of the circuit, as rows have it; empty while it waits for what is not known. */
 const char *vx6_bare_id(const struct vx6_bare *b);

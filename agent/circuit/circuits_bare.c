@@ -48,8 +48,10 @@ static vx6_err begin(struct vx6_bare *b, char detail[static VX6_CIRCUIT_WHY])
 		wait_for(b, &b->asked_for);
 		return VX6_OK;
 	}
-	if (vx6_is_ok(err) && !b->is_named)
+	if (vx6_is_ok(err)) {
+		b->is_drawn = !b->is_named;
 		b->last = b->leg->path.hop[b->leg->path.n - 1].node;
+	}
 	return err;
 }
 
@@ -147,15 +149,18 @@ void bares_tell(struct vx6_circuits *c)
 	}
 }
 
+/* Elsewhere on the way there may be luck; with the last relay once more, as it may have been the one before it. One that was drawn is given up. */
 static bool try_again(struct vx6_bare *b, vx6_err why, bool last_failed)
 {
 	char detail[VX6_CIRCUIT_WHY];
+	bool is_stale = why.code == VX6_E_STALE;
 
-	b->failed_n += last_failed && why.code != VX6_E_STALE ? LAST_FAILED : 1;
-	if (b->failed_n > BARE_TRIES_MAX || b->c->draining)
+	b->failed_n += last_failed && !is_stale ? LAST_FAILED : 1;
+	if (b->failed_n > BARE_TRIES_MAX || b->c->draining ||
+	    (last_failed && !is_stale && b->is_drawn))
 		return false;
 	/* its key is a former one: the next try is with what it says now */
-	if (last_failed && why.code == VX6_E_STALE && b->is_named) {
+	if (last_failed && is_stale) {
 		wait_for(b, &b->last);
 		return true;
 	}
@@ -270,7 +275,7 @@ void bares_unknown(struct vx6_circuits *c, const struct vx6_node_id *node, vx6_e
 
 		if (!b->asked || !vx6_node_id_eq(&b->asked_for, node))
 			continue;
-		if (b->is_named && vx6_node_id_eq(&b->last, node))
+		if ((b->is_named || b->is_drawn) && vx6_node_id_eq(&b->last, node))
 			bare_over(b, err, "nothing is known of its last relay");
 		else
 			go_on(b); /* through others */
@@ -302,16 +307,6 @@ vx6_err vx6_bare_say(struct vx6_bare *b, uint8_t type, const void *data, size_t 
 	struct vx6_circuit *circuit = vx6_bare_circuit(b);
 
 	return circuit ? vx6_circuit_say(circuit, type, data, n) : VX6_ERR(CLOSED);
-}
-
-struct vx6_link *vx6_bare_link(struct vx6_bare *b)
-{
-	struct vx6_circuit *circuit = vx6_bare_circuit(b);
-
-	if (!circuit)
-		return NULL;
-	b->leg->link = vx6_circuit_link(circuit);
-	return vx6_circuit_link(circuit);
 }
 
 const struct vx6_node_id *vx6_bare_last(const struct vx6_bare *b)

@@ -127,7 +127,7 @@ static void blame(struct leg *l, vx6_err why, int hop)
 		if (hop >= 0 ? (size_t)hop != i : (i == 0 && leg_has_guard(l)))
 			continue;
 		circuits_suspect(c, node);
-		if (hop >= 0 && why.code != VX6_E_STALE)
+		if (hop >= 0 && why.code != VX6_E_STALE && i < leg_learns_n(l))
 			vx6_relays_seen_failure(c->cfg.relays, node, failure_of(why, l->built),
 						vx6_wall_s());
 	}
@@ -141,17 +141,14 @@ static bool has_answered(vx6_err why)
 
 /*
  * A guard is blamed for what it did: it did not answer. For what relays behind it do it is so only if that happens often; for a failure whose place is
- * not known, or that of the target, never: whoever could make those would choose our guards.
+ * not known, or that of the target or of a last relay that somebody else has named, never: whoever could make those would choose our guards.
  */
 static void blame_guard(struct leg *l, vx6_err why, int hop)
 {
 	struct vx6_circuits *c = l->c;
 	const struct vx6_node_id *guard = &l->path.hop[0].node;
 
-	if (!leg_has_guard(l) || l->built || hop < 0 || (size_t)hop >= l->path.n)
-		return;
-	/* nor for the last one that somebody else has named: he would choose as well */
-	if (l->bare && l->bare->is_named && (size_t)hop + 1 == l->path.n)
+	if (!leg_has_guard(l) || l->built || hop < 0 || (size_t)hop >= leg_learns_n(l))
 		return;
 	if (why.code == VX6_E_STALE || (hop == 0 && has_answered(why)))
 		return;

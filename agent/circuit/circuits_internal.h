@@ -169,7 +169,8 @@ struct vx6_bare {
 	struct leg *leg; /* NULL: it waits for what is not known, or is over */
 	enum vx6_circuit_purpose purpose;
 	struct vx6_routing how;
-	bool is_named; /* `last` is somebody's word, else drawn */
+	bool is_named; /* `last` is somebody's word */
+	bool is_drawn; /* it was, and stays that */
 	struct vx6_node_id last;
 	uint32_t last_may;
 	unsigned guard;
@@ -344,6 +345,8 @@ void leg_refresh(struct leg *l, uint64_t now_ms);
 void leg_is_there(struct leg *l);
 /** How many of its first relays are kept ones: guard, vanguard. */
 size_t leg_kept(const struct leg *l);
+/** Of how many of its relays anything is learned by it: not of a last one that somebody else has named, or he would say whom we think well of. */
+size_t leg_learns_n(const struct leg *l);
 
 /* ---- circuits_blame.c ---- */
 

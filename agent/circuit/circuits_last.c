@@ -10,13 +10,13 @@
 #include "circuit/circuits_internal.h"
 #include "circuit/path_internal.h"
 
-enum { SHARED_MAX = 4 * VX6_ROUTE_HOPS_MAX };
+enum { SHARED_MAX = 4 * VX6_ROUTE_HOPS_MAX, INTROS_MAX = 16 };
 
 /* What a draw borrows. */
 struct asking {
 	struct vx6_path_request ask;
 	struct vx6_path_view view;
-	struct vx6_node_id avoid[SHARED_MAX + SUSPECTS_MAX], last_not[LASTS_MAX];
+	struct vx6_node_id avoid[SHARED_MAX + INTROS_MAX + SUSPECTS_MAX], last_not[LASTS_MAX];
 	size_t suspects;
 	struct vx6_relay_entry named;
 };
@@ -58,10 +58,22 @@ static void keep_out_of_last(struct asking *a, const struct vx6_circuits *c, con
 	}
 }
 
+/* With what shares a relay with another leg, or knows us as an owner; the longest suspected ones come last. */
 static void avoid(struct asking *a, const struct leg *l)
 {
+	size_t intros = 0;
+
 	a->ask.avoid = a->avoid;
 	a->ask.avoid_n = leg_shared(l, a->avoid, SHARED_MAX);
+	VX6_LIST_EACH(node, &l->c->legs)
+	{
+		const struct leg *o = VX6_CONTAINER_OF(node, struct leg, all);
+
+		if (!l->route || o->purpose != VX6_PURPOSE_INTRO || intros == INTROS_MAX)
+			continue;
+		intros++;
+		a->avoid[a->ask.avoid_n++] = *last_of(o);
+	}
 	a->suspects = circuits_suspects(l->c, a->avoid + a->ask.avoid_n);
 	a->ask.avoid_n += a->suspects;
 }
@@ -88,7 +100,7 @@ static vx6_err ask_of_bare(struct asking *a, struct vx6_bare *b)
 	a->ask.guard = (uint8_t)b->guard;
 	a->ask.undrawn = b->avoid;
 	a->ask.undrawn_n = b->avoid_n;
-	if (!b->is_named) {
+	if (!b->is_named && !b->is_drawn) {
 		keep_out_of_last(a, b->c, NULL);
 		return VX6_OK;
 	}

@@ -45,6 +45,11 @@ struct leg *leg_find(const struct vx6_circuits *c, const char *id)
 	return NULL;
 }
 
+size_t leg_learns_n(const struct leg *l)
+{
+	return l->path.n - (l->bare && l->bare->is_named);
+}
+
 /* What went through since the last look says what its relays can carry. */
 static void measure(struct leg *l, uint64_t now_ms)
 {
@@ -55,7 +60,7 @@ static void measure(struct leg *l, uint64_t now_ms)
 		return;
 	vx6_circuit_info(l->circuit, &info);
 	bytes = info.rx_bytes + info.tx_bytes;
-	for (size_t i = 0; l->seen_ms && i < l->path.n; i++)
+	for (size_t i = 0; l->seen_ms && i < leg_learns_n(l); i++)
 		vx6_relays_seen_bytes(l->c->cfg.relays, &l->path.hop[i].node, bytes - l->seen_bytes,
 				      (uint32_t)(now_ms - l->seen_ms), vx6_wall_s());
 	if (l->seen_ms)
@@ -248,7 +253,7 @@ static void learn_of_build(struct leg *l, vx6_err why)
 {
 	struct vx6_circuits *c = l->c;
 
-	if (why.code == VX6_E_TIMEOUT)
+	if (why.code == VX6_E_TIMEOUT && leg_learns_n(l) == l->path.n)
 		vx6_build_times_timed_out(c->cfg.times, l->path.n + (l->has_target && !l->to_last));
 	if (l->route && l->nest)
 		l->route->nest_off_ms = circuits_now_ms(c) + NEST_OFF_MS;
@@ -336,10 +341,10 @@ static void note_built(struct leg *l)
 	uint32_t before_us = 0, adds_us;
 
 	vx6_circuit_info(l->circuit, &info);
-	if (!l->extended)
+	if (!l->extended && leg_learns_n(l) == l->path.n)
 		vx6_build_times_built(c->cfg.times, info.built_n,
 				      (uint32_t)(circuits_now_ms(c) - l->began_ms));
-	for (size_t i = 0; i < l->path.n && i < info.hops_n; i++) {
+	for (size_t i = 0; i < leg_learns_n(l) && i < info.hops_n; i++) {
 		/* in one pass no single hop was timed */
 		adds_us = l->nest ? 0 : info.hop[i].rtt_us - VX6_MIN(before_us, info.hop[i].rtt_us);
 		before_us = info.hop[i].rtt_us;
@@ -482,7 +487,7 @@ static void on_pong(void *user, struct vx6_circuit *circuit, int hop, uint32_t r
 		l->near_pongs++;
 	else if (!l->best_us || rtt_us < l->best_us)
 		l->best_us = rtt_us;
-	if (hop < 0 || (size_t)hop >= l->path.n || !l->nest || l->timed & 1U << hop)
+	if (hop < 0 || (size_t)hop >= leg_learns_n(l) || !l->nest || l->timed & 1U << hop)
 		return;
 	before_us = hop > 0 ? info.hop[hop - 1].rtt_us : 0;
 	if (hop > 0 && !before_us)

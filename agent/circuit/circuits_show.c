@@ -105,6 +105,19 @@ void vx6_circuits_each(const struct vx6_circuits *c,
 			return;
 }
 
+/* The session of a bare circuit is somebody else's. */
+static bool ends_in(const struct leg *l, const struct vx6_link *link)
+{
+	struct vx6_circuit_info info;
+
+	if (!l->bare)
+		return l->link == link;
+	if (!l->open)
+		return false;
+	vx6_circuit_info(l->circuit, &info);
+	return info.joined && vx6_circuit_link(l->circuit) == link;
+}
+
 void vx6_circuits_of_link(const struct vx6_circuits *c, const struct vx6_link *link,
 			  char id[static VX6_CIRCUIT_ID_TEXT], uint32_t *relays)
 {
@@ -114,7 +127,7 @@ void vx6_circuits_of_link(const struct vx6_circuits *c, const struct vx6_link *l
 	{
 		const struct leg *l = VX6_CONTAINER_OF(node, struct leg, all);
 
-		if (!link || l->link != link)
+		if (!link || !ends_in(l, link))
 			continue;
 		memcpy(id, l->id, VX6_CIRCUIT_ID_TEXT);
 		*relays = l->path.n;

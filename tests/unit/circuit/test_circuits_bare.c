@@ -330,6 +330,28 @@ static void bare__former_key__asked_anew_and_built(void **state)
 	vx6_bare_close(mine.b, "done");
 }
 
+/* Or whoever names his own relays would make them ones that we know well. */
+static void bare__named_last__nothing_is_learned_of_it(void **state)
+{
+	struct vx6_bare_want w = want_of(VX6_PURPOSE_INTRO, id_of(0));
+	int i = 1;
+
+	open_one(&mine, &w);
+	while (vx6_vanguards_has(rig.vanguards, id_of(i)) ||
+	       vx6_node_id_eq(vx6_bare_guard(mine.b), id_of(i)))
+		i++;
+	vx6_bare_close(mine.b, "done");
+	w.last = id_of(i);
+	for (uint32_t uses = rig_entry(i)->uses, k = 0; k < 4; k++) {
+		struct mine m = {0};
+
+		open_one(&m, &w);
+		rig_pass(1000);
+		vx6_bare_close(m.b, "done");
+		assert_int_equal(rig_entry(i)->uses, uses);
+	}
+}
+
 /* ---- their ends ---- */
 
 static void bare__a_relay_dies__down_at_once(void **state)
@@ -374,6 +396,23 @@ static void bare__last_is_dead__tried_twice_then_down_and_no_guard_is_blamed(voi
 	assert_int_equal(vx6_guards_at(rig.guards, 0)->state, VX6_GUARD_UP);
 	assert_true(vx6_node_id_eq(&vx6_guards_at(rig.guards, 0)->node, &guard));
 	assert_int_equal(rig_decided("guard", "set aside"), 0);
+}
+
+static void bare__relay_fails__drawn_last_stays(void **state)
+{
+	struct vx6_bare_want w = want_of(VX6_PURPOSE_INTRO, NULL);
+	struct vx6_node_id last;
+	int dead;
+
+	assert_true(vx6_is_ok(begin(&mine, &w)));
+	last = *vx6_bare_last(mine.b);
+	dead = rig_index(&row_of(&mine)->hop[2].node);
+	rig_silence(dead);
+	rig_until(is_open, &mine, 20000);
+	assert_true(vx6_node_id_eq(vx6_bare_last(mine.b), &last));
+	assert_true(vx6_node_id_eq(&row_of(&mine)->hop[3].node, &last));
+	assert_int_not_equal(rig_index(&row_of(&mine)->hop[2].node), dead);
+	vx6_bare_close(mine.b, "done");
 }
 
 static void bare__relay_drains__told_once(void **state)
@@ -479,7 +518,8 @@ static void come(struct mine *m)
 	memcpy(data, f->cookie, sizeof f->cookie);
 	assert_true(vx6_is_ok(vx6_bare_say(m->b, VX6_PAYLOAD_RENDEZVOUS1, data, sizeof data)));
 	assert_true(vx6_is_ok(vx6_circuit_join(vx6_bare_circuit(m->b), &j)));
-	assert_true(vx6_is_ok(vx6_sessions_adopt(rig.me.m, vx6_bare_link(m->b), &how, &s)));
+	assert_true(vx6_is_ok(
+		vx6_sessions_adopt(rig.me.m, vx6_circuit_link(vx6_bare_circuit(m->b)), &how, &s)));
 }
 
 static struct tnode echoes;
@@ -527,7 +567,7 @@ static void bare__rendezvous__joined_with_a_client(void **state)
 	assert_true(row_of(&mine)->hop[3].is_rendezvous);
 	assert_false(row_of(&mine)->hop[4].is_target);
 	assert_int_equal(row_of(&mine)->streams, 1);
-	vx6_circuits_of_link(rig.circuits, vx6_bare_link(mine.b), id, &relays);
+	vx6_circuits_of_link(rig.circuits, vx6_circuit_link(vx6_bare_circuit(mine.b)), id, &relays);
 	assert_string_equal(id, vx6_bare_id(mine.b));
 	rig_pass(60000);
 	assert_int_equal(mine.down, 0);
@@ -552,6 +592,8 @@ int main(void)
 		TEST(bare__last_not_to_be_known__down),
 		TEST(bare__nothing_is_answered__down_after_ten_seconds),
 		TEST(bare__former_key__asked_anew_and_built),
+		TEST(bare__named_last__nothing_is_learned_of_it),
+		TEST(bare__relay_fails__drawn_last_stays),
 		TEST(bare__a_relay_dies__down_at_once),
 		TEST(bare__silence__found_within_two_looks),
 		TEST(bare__last_is_dead__tried_twice_then_down_and_no_guard_is_blamed),
