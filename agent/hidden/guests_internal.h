@@ -110,7 +110,7 @@ struct meeting {
 	struct vx6_circuit *circuit; /* borrowed until it is joined or gone */
 	struct vx6_node_id x;
 	uint8_t cookie[VX6_HS_COOKIE];
-	bool established;
+	bool established, looks; /* X has the cookie; it waits for the first descriptor */
 	struct attempt_try tries[TRIES_MAX];
 	unsigned tries_n, rounds_n; /* rounds: descriptors that were tried */
 	uint64_t read_ms;           /* when the last one had led nowhere */
@@ -253,6 +253,8 @@ void meeting_passed_on(struct meeting *m);
 const struct vx6_hs_intro *intro_pick(const struct service *s, const struct meeting *m);
 /** It was no good: the last to be asked for @p ms. */
 void intro_mark(struct service *s, const uint8_t *auth_key, uint64_t ms);
+/** It has passed somebody on. */
+void intro_unmark(struct service *s, const uint8_t *auth_key);
 bool intro_is_marked(const struct service *s, const uint8_t *auth_key);
 /** @return NULL: the descriptor names it no more */
 const struct vx6_hs_intro *intro_of(const struct service *s, const uint8_t *auth_key);

@@ -275,6 +275,7 @@ void intro_answered(struct attempt_try *t, uint16_t code)
 	if (code == VX6_CODE_OK) {
 		t->state = TRY_TAKEN;
 		t->line = NULL;
+		intro_unmark(s, t->auth_key);
 		step(t->m, VX6_GUEST_ACK, "the introduction point has passed it on");
 		meeting_passed_on(t->m);
 		return;

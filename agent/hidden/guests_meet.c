@@ -196,8 +196,12 @@ static void look_up(struct meeting *m)
 		return;
 	}
 	m->next_ms = m->rounds_n > 0 ? m->read_ms + AGAIN_MS : 0;
-	if (desc_fetch(s))
+	if (desc_fetch(s)) {
+		if (m->rounds_n == 0 && !m->looks)
+			step(m, VX6_GUEST_FETCH, "the descriptor is being looked up");
+		m->looks = true;
 		return;
+	}
 	if (m->rounds_n == 0 && !vx6_is_ok(s->fetch_err))
 		meeting_fail(m, s->fetch_err, true, "%s", s->fetch_detail);
 	else if (!m->next_ms || s->retry_ms < m->next_ms)
@@ -433,7 +437,5 @@ void vx6_guests_rendezvous(struct vx6_guests *g, uint64_t leg, const struct vx6_
 		return;
 	}
 	establish(m);
-	if (s->fetch)
-		step(m, VX6_GUEST_FETCH, "the descriptor is being looked up");
 	meeting_next(m);
 }

@@ -25,6 +25,13 @@ void intro_mark(struct service *s, const uint8_t *auth_key, uint64_t ms)
 	k->until_ms = guests_now_ms(s->g) + ms;
 }
 
+void intro_unmark(struct service *s, const uint8_t *auth_key)
+{
+	for (size_t i = 0; i < VX6_ARRAY_N(s->mark); i++)
+		if (memcmp(s->mark[i].auth_key, auth_key, VX6_INTRO_KEY) == 0)
+			s->mark[i].until_ms = 0;
+}
+
 bool intro_is_marked(const struct service *s, const uint8_t *auth_key)
 {
 	for (size_t i = 0; i < VX6_ARRAY_N(s->mark); i++)

@@ -532,6 +532,17 @@ static void steps__a_meeting__in_order_and_with_their_times(void **state)
 	assert_string_equal(vx6_guest_step_text(a.step[8].kind), "met");
 }
 
+static void steps__nothing_wished_before__the_lookup_is_one_too(void **state)
+{
+	struct vx6_guest_attempt a = {0};
+
+	leg_begins(1);
+	vx6_guests_attempts(rig.g, &rig.id, take_attempt, &a);
+	assert_int_equal(a.steps_n, 2);
+	assert_int_equal(a.step[1].kind, VX6_GUEST_FETCH);
+	assert_false(a.is_over);
+}
+
 static void steps__many_attempts__the_last_are_kept(void **state)
 {
 	struct vx6_guest_attempt a = {0};
@@ -582,6 +593,7 @@ int main(void)
 		T(meetings__too_many__the_rest_is_told),
 		T(services__too_many__the_one_unused_longest_goes),
 		T(steps__a_meeting__in_order_and_with_their_times),
+		T(steps__nothing_wished_before__the_lookup_is_one_too),
 		T(steps__many_attempts__the_last_are_kept),
 	};
 
