@@ -151,8 +151,7 @@ static void dial_run(struct host_service *s, uint64_t now, uint64_t *due)
 	} else if (now >= s->dial_ms) {
 		s->dialling = true;
 		s->dial_ms = now + DIAL_LOST_MS;
-		s->h->cfg.dial(s->h->cfg.user, s->spec.scope, &s->id,
-			       s->spec.closed ? s->own_sk.b : NULL);
+		s->h->cfg.dial(s->h->cfg.user, s->spec.scope, &s->id, s->own_sk.b);
 	}
 	host_sooner(due, s->dial_ms);
 }

@@ -211,7 +211,7 @@ struct vx6_host_config {
 	/**
 	 * Dials the service through the network, as a client does; vx6_host_dialed() follows, never from inside. Optional: then it counts as ready
 	 * once it is published.
-	 * @param client_sk X25519 secret, 32 bytes: what the service lets in; NULL: it lets in everybody
+	 * @param client_sk X25519 secret, 32 bytes: a client's that is let in, whoever else is
 	 */
 	void (*dial)(void *user, uint64_t scope, const struct vx6_node_id *service,
 		     const uint8_t *client_sk);
@@ -226,7 +226,10 @@ struct vx6_host_config {
 
 /** @param cfg copied @return owned; vx6_host_free() */
 struct vx6_host *vx6_host_new(const struct vx6_host_config *cfg);
-/** After the circuits and the sessions were freed: those that are left speak in its services' names. Accepts NULL. */
+/**
+ * Ends what is left, before the circuits are freed or after. The loop does not run again before the sessions are freed, for they speak in the services'
+ * names. Accepts NULL.
+ */
 void vx6_host_free(struct vx6_host *h);
 /** Takes no more introductions, withdraws all descriptors; sessions that are up go on. */
 void vx6_host_drain(struct vx6_host *h);

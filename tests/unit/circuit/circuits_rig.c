@@ -107,6 +107,8 @@ static void on_rendezvous_gone(void *user, uint64_t leg)
 {
 	rig.gone = leg;
 	rig.gone_n++;
+	if (rig.leg_gone)
+		rig.leg_gone(leg);
 }
 
 static void on_rendezvous_said(void *user, uint64_t leg, uint8_t type, const uint8_t *data,

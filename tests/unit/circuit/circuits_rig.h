@@ -30,6 +30,7 @@ struct rig {
 	void (*rendezvous)(uint64_t leg, const struct vx6_node_id *service,
 			   struct vx6_circuit *circuit, const struct vx6_node_id *x);
 	void (*said)(uint64_t leg, uint8_t type, const uint8_t *data, size_t n);
+	void (*leg_gone)(uint64_t leg);
 	uint64_t met, gone; /* legs, the latest of each */
 	int met_n, gone_n;
 	struct vx6_node_id x; /* where the latest is */

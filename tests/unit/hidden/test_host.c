@@ -81,7 +81,7 @@ static void host__set_is_there__published_and_dialled_and_ready(void **state)
 	assert_int_equal(rig_info()->state, VX6_HOST_CHECKING);
 	rig_live(2000);
 	assert_int_equal(rig.dialled, 1);
-	assert_int_equal(rig.dial_key, 0);
+	assert_int_equal(rig.dial_key, 1);
 	assert_int_equal(rig_info()->state, VX6_HOST_IS_READY);
 	assert_int_equal(rig_events(VX6_HOST_READY), 1);
 	assert_int_equal(rig.published_n, 1);
