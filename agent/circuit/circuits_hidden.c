@@ -132,6 +132,6 @@ void vx6_circuits_not_joined(struct vx6_circuits *c, uint64_t leg, vx6_err err, 
 
 void hidden_keep(struct leg *l, uint64_t now_ms)
 {
-	if (now_ms - l->x_ms >= WAIT_MS)
+	if (now_ms - l->x_ms >= AT_X_MS)
 		give_up(l, VX6_ERR(HS_TIMEOUT), "its owner did not come in time");
 }

@@ -50,6 +50,7 @@ enum {
 	DIRECT_MAX_MS = 300000,
 	FLAP_MS =
 		2000, /* a leg that ends so soon has not proved that the next one will do better */
+	AT_X_MS = 25000, /* a leg waits no longer for its other end, whoever is to tell of that */
 	HIDDEN_SLOW_MIN_MS =
 		1500, /* before a second leg of a hidden route, and not less than four times what another one waits: it takes three circuits */
 	BARE_PING_MS =

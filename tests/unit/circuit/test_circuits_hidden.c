@@ -206,7 +206,7 @@ static void hidden__nobody_comes__says_so_in_the_end(void **state)
 	rig_until(rig_told, &w, 21500);
 	assert_int_equal(w.err.code, VX6_E_HS_TIMEOUT);
 	assert_int_equal(rig.met_n, 3); /* one after the other, beside each other */
-	rig_pass(25000);
+	rig_pass(30000);
 	assert_int_equal(rig.gone_n, 3);
 	assert_int_equal(rig_live(VX6_PURPOSE_ROUTE, false), 0);
 }

@@ -47,6 +47,10 @@ static void routing_is_valid__contradictions__refused_with_a_reason(void **state
 		{.via = VX6_ROUTE_RELAY, .hops = 9},
 		{.via = VX6_ROUTE_RELAY, .nodes_n = 9},
 		{.via = VX6_ROUTE_RELAY, .hops = 2, .nodes_n = 1},
+		{.via = VX6_ROUTE_RELAY, .hidden = true},
+		{.via = VX6_ROUTE_RELAY, .hidden = true, .anonymous = true, .hops = 1},
+		{.via = VX6_ROUTE_RELAY, .hidden = true, .anonymous = true, .hops = 7},
+		{.via = VX6_ROUTE_RELAY, .hidden = true, .anonymous = true, .nodes_n = 1},
 		{.via = VX6_ROUTE_RELAY, .nodes_n = 2}, /* twice the node of all zeroes */
 	};
 	const struct vx6_routing good[] = {
@@ -54,6 +58,8 @@ static void routing_is_valid__contradictions__refused_with_a_reason(void **state
 		{.via = VX6_ROUTE_DIRECT},
 		{.via = VX6_ROUTE_AUTO, .hops = 2},
 		{.via = VX6_ROUTE_RELAY, .hops = 8, .anonymous = true},
+		{.via = VX6_ROUTE_RELAY, .hidden = true, .anonymous = true},
+		{.via = VX6_ROUTE_RELAY, .hidden = true, .anonymous = true, .hops = 2},
 		{.via = VX6_ROUTE_RELAY, .nodes_n = 1},
 		{.via = VX6_ROUTE_RELAY, .hops = 1, .nodes_n = 1},
 	};
