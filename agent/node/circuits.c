@@ -17,11 +17,22 @@ enum { UPKEEP_MS = 5000 };
 
 /* ---- what is known of other nodes ---- */
 
+/* Whoever names relays to an owner of a hidden service may name the one that is its own node: it is a relay like any other. */
+static bool known_self(struct vx6_node *node, struct vx6_circuits_node *out)
+{
+	out->endpoint = node->own_endpoint;
+	out->endpoint_n = vx6_publisher_endpoint(node->publisher, node->own_endpoint,
+						 sizeof node->own_endpoint);
+	return out->endpoint_n > 0 && circuits_own_info(node, &out->info);
+}
+
 static bool known_node(void *user, const struct vx6_node_id *who, struct vx6_circuits_node *out)
 {
 	struct vx6_node *node = user;
 	uint64_t now_s = vx6_wall_s();
 
+	if (vx6_node_id_eq(who, &node->identity.id))
+		return known_self(node, out);
 	return vx6_registry_relay(node->registry, who, now_s, &out->info) &&
 	       vx6_registry_endpoint_record(node->registry, who, now_s, &out->endpoint,
 					    &out->endpoint_n);

@@ -74,6 +74,8 @@ struct vx6_hs_dht *circuits_make_hs_dht(struct vx6_node *node);
 void circuits_relay_start(struct vx6_node *node);
 void circuits_relay_stop(struct vx6_node *node);
 /** Whether we ask the DHT for those who come by a circuit. */
+/** What this node says of itself as a relay. @return false: nothing yet */
+bool circuits_own_info(const struct vx6_node *node, struct vx6_relay_info *out);
 bool circuits_is_proxy(const struct vx6_node *node);
 void circuits_relay_fini(struct vx6_node *node);
 void circuits_relay_upkeep(struct vx6_node *node);

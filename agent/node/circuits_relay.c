@@ -36,21 +36,30 @@ bool circuits_is_proxy(const struct vx6_node *node)
 	return policy_of(node) & VX6_RELAY_DHT_PROXY;
 }
 
-void circuits_announce(struct vx6_node *node)
+bool circuits_own_info(const struct vx6_node *node, struct vx6_relay_info *out)
 {
 	struct vx6_onion_keys_view keys;
-	struct vx6_relay_info info = {.policy = policy_of(node)};
 
-	if (!node->onion_keys || node->stopping)
-		return;
-	memcpy(info.family, node->relay_family, sizeof info.family);
-	info.has_family = !vx6_ct_is_zero(info.family, sizeof info.family);
+	if (!node->onion_keys)
+		return false;
+	*out = (struct vx6_relay_info){.node = node->identity.id, .policy = policy_of(node)};
+	memcpy(out->family, node->relay_family, sizeof out->family);
+	out->has_family = !vx6_ct_is_zero(out->family, sizeof out->family);
 	vx6_onion_keys_view(node->onion_keys, &keys);
 	for (size_t i = 0; i < keys.n && i < VX6_ONION_KEYS_MAX; i++) {
-		memcpy(info.keys[i].pk, keys.key[i].pk.b, sizeof info.keys[i].pk);
-		info.keys[i].not_after_s = (uint32_t)keys.key[i].not_after_s;
+		memcpy(out->keys[i].pk, keys.key[i].pk.b, sizeof out->keys[i].pk);
+		out->keys[i].not_after_s = (uint32_t)keys.key[i].not_after_s;
 	}
-	info.keys_n = (uint8_t)VX6_MIN(keys.n, (size_t)VX6_ONION_KEYS_MAX);
+	out->keys_n = (uint8_t)VX6_MIN(keys.n, (size_t)VX6_ONION_KEYS_MAX);
+	return true;
+}
+
+void circuits_announce(struct vx6_node *node)
+{
+	struct vx6_relay_info info;
+
+	if (node->stopping || !circuits_own_info(node, &info))
+		return;
 	vx6_publisher_set_relay(node->publisher, &info);
 }
 

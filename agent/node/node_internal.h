@@ -111,6 +111,7 @@ struct vx6_node {
 	struct vx6_relays *relays;
 	struct vx6_guards *guards;
 	struct vx6_vanguards *vanguards;
+	uint8_t own_endpoint[VX6_ENDPOINT_MAX]; /* as last looked at for a hop */
 	struct vx6_build_times *build_times;
 	struct vx6_origin *origin;
 	struct vx6_circuits *circuits;
