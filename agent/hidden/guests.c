@@ -34,6 +34,7 @@ static void service_free(struct service *s)
 	VX6_LIST_EACH(node, &s->lines)
 	line_close(VX6_CONTAINER_OF(node, struct line, of_service), "no longer wanted");
 	desc_forget(s);
+	vx6_task_cancel(&s->wish);
 	HASH_DEL(g->services, s);
 	vx6_list_remove(&s->lru);
 	g->services_n--;
@@ -65,6 +66,17 @@ static bool make_room(struct vx6_guests *g)
 	return true;
 }
 
+static void on_wish(struct vx6_task *task)
+{
+	struct service *s = task->user;
+
+	if (desc_is_good(s))
+		intro_warm(s);
+	else
+		(void)desc_fetch(s);
+	guests_wake(s->g);
+}
+
 struct service *guests_service(struct vx6_guests *g, const struct vx6_node_id *id)
 {
 	struct service *s = guests_find(g, id);
@@ -81,6 +93,7 @@ struct service *guests_service(struct vx6_guests *g, const struct vx6_node_id *i
 	s->id = *id;
 	vx6_list_init(&s->lines);
 	vx6_list_init(&s->meetings);
+	vx6_task_init(&s->wish, on_wish, s);
 	HASH_ADD(hh, g->services, id.b, sizeof s->id.b, s);
 	vx6_list_push(&g->lru, &s->lru);
 	g->services_n++;
@@ -126,11 +139,7 @@ void vx6_guests_want(struct vx6_guests *g, const struct vx6_node_id *service)
 	if (!s->wanted_ms || guests_now_ms(g) - s->wanted_ms > WANTED_MS)
 		s->wanted_ms = guests_now_ms(g);
 	s->used_ms = guests_now_ms(g);
-	if (desc_is_good(s))
-		intro_warm(s);
-	else
-		(void)desc_fetch(s);
-	guests_wake(g);
+	vx6_loop_defer(g->cfg.loop, &s->wish);
 }
 
 /* ---- looks ---- */

@@ -144,10 +144,10 @@ void vx6_guests_access(struct vx6_guests *g, const struct vx6_node_id *service,
 /** A number that was seen in an earlier life. */
 void vx6_guests_remember(struct vx6_guests *g, const struct vx6_node_id *service,
 			 const struct vx6_guest_seen *seen);
-/** A leg to it is being built: what it published is fetched meanwhile, and a way to an introduction point begun. */
+/** A leg to it is being built: what it published is fetched meanwhile, and a way to an introduction point begun; soon, not inside this call. */
 void vx6_guests_want(struct vx6_guests *g, const struct vx6_node_id *service);
 
-/* ---- hooks of the circuit manager: `rendezvous`, `rendezvous_gone`, `rendezvous_said` ---- */
+/* ---- hooks of the circuit manager: `rendezvous`, `rendezvous_gone`, `rendezvous_said`; vx6_guests_want() is for `rendezvous_soon` ---- */
 
 void vx6_guests_rendezvous(struct vx6_guests *g, uint64_t leg, const struct vx6_node_id *service,
 			   struct vx6_circuit *circuit, const struct vx6_node_id *x);

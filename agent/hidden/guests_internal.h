@@ -162,6 +162,7 @@ struct service {
 	uint64_t effort_ms;
 	struct vx6_list meetings;
 	unsigned waiting_n, joined_n;
+	struct vx6_task wish;
 	uint64_t wanted_ms, used_ms; /* 0: not since it is known */
 	vx6_err err;
 	char detail[VX6_GUESTS_DETAIL];

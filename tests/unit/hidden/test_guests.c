@@ -72,8 +72,11 @@ static void meet__wanted_before__descriptor_and_circuit_are_there(void **state)
 	struct vx6_circuit *c;
 
 	vx6_guests_want(rig.g, &rig.id);
+	assert_int_equal(rig.fetches, 0); /* never from inside */
+	rig_pass(1);
 	assert_int_equal(rig.fetches, 1);
 	vx6_guests_want(rig.g, &rig.id);
+	rig_pass(1);
 	fetch_ends(VX6_OK, rig.record, true);
 	assert_int_equal(rig.lines_n, 1);
 	line_opens(last_line());
@@ -228,6 +231,7 @@ static void intro__is_the_rendezvous__another_one_is_taken(void **state)
 	owner_points(2, 0);
 	owner_publishes();
 	vx6_guests_want(rig.g, &rig.id);
+	rig_pass(1);
 	fetch_ends(VX6_OK, rig.record, true);
 	for (uint64_t leg = 1; leg < 12; leg++) {
 		struct vx6_circuit *c = &rig.leg[leg];
