@@ -341,6 +341,7 @@ vx6_err vx6_host_add(struct vx6_host *h, const struct vx6_host_spec *spec)
 	vx6_list_init(&s->meets);
 	s->history = vx6_zalloc(VX6_HOST_HISTORY * sizeof *s->history);
 	host_pow_start(s);
+	s->began_ms = host_now_ms(h);
 	vx6_list_push(&h->services, &s->node);
 	h->services_n++;
 	host_wake(s);
@@ -396,6 +397,7 @@ void vx6_host_moved(struct vx6_host *h)
 		struct host_service *s = VX6_CONTAINER_OF(node, struct host_service, node);
 
 		s->cap_until_ms = 0;
+		s->counted_ms = 0;
 		s->begin_ms = 0;
 		s->begin_failed_n = 0;
 		VX6_LIST_EACH(at, &s->intros)

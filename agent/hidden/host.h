@@ -186,7 +186,6 @@ struct vx6_host_ops {
 	VX6_RES (*accept)(const struct vx6_host_config *cfg, struct vx6_bare *b,
 			  const struct vx6_circuit_join *join, const struct vx6_adopt *how,
 			  struct vx6_session **out);
-	void (*hang_up)(struct vx6_session *s, vx6_err why);
 	void (*disown)(struct vx6_session *s);
 };
 
@@ -196,7 +195,6 @@ struct vx6_host_config {
 	struct vx6_sessions *sessions;
 	const struct vx6_net *net;
 	const struct vx6_host_ops *ops; /* NULL: as above */
-	void *ops_user;
 	/** The wall clock, s. Optional. */
 	uint64_t (*wall_s)(void *user);
 	/** How many relays are known that could be of use: the size of the sets follows. */

@@ -38,6 +38,7 @@ enum {
 	ESTABLISH_MS = 10000, /* that an introduction point has to answer */
 	PATH_FIRST_MS = 500,  /* after one that failed, then twice as long each time */
 	PATH_MAX_MS = 30000,
+	PATH_SOUND_MS = 30000, /* one that was up for so long was good */
 	PATH_TRIES =
 		4, /* in a row, of both together, then another introduction point is looked for */
 	PATH_TRIES_NEW = 2,   /* of one that never was up */
@@ -235,8 +236,11 @@ struct host_service {
 	struct vx6_list intros;
 	size_t intros_n;
 	uint8_t active_want, standby_want;
-	uint8_t total_cap; /* as many as there were relays for */
-	uint64_t cap_until_ms;
+	uint8_t total_cap;     /* as many as there were relays for; 0: enough */
+	uint64_t cap_until_ms; /* then it is tried whether there are more */
+	uint8_t total;         /* by how many relays are known */
+	size_t relays;
+	uint64_t counted_ms, began_ms;
 	uint64_t begin_ms;       /* no new one before */
 	unsigned begin_failed_n; /* since the last one that was up */
 	struct {

@@ -18,7 +18,11 @@ enum {
 	RELAYS_PLENTY = 100,
 	BEGIN_AGAIN_MS = 2000,
 	BEGIN_FIRST_MS = 250,
-	BEGIN_MAX_MS = 16000
+	BEGIN_MAX_MS = 16000,
+	COUNT_MS = 1000,       /* between two counts of relays, at the least */
+	COUNT_FIRST_MS = 2000, /* while the set is small, of a node that has just begun */
+	COUNT_LATER_MS = 30000,
+	BEGINNING_MS = 60000,
 };
 
 bool host_intro_is_up(const struct host_intro *i)
@@ -95,6 +99,8 @@ void host_intro_up(struct host_intro *i)
 		host_event(s, VX6_HOST_INTRO_UP, "an introduction point is there");
 	i->was_up = true;
 	s->begin_failed_n = 0;
+	if (s->total_cap != 0 && count(s, true) > s->total_cap)
+		s->total_cap = (uint8_t)count(s, true); /* there were relays for it, after all */
 	if (s->live_ms == 0)
 		s->live_ms = host_now_ms(s->h);
 	assign(s);
@@ -218,7 +224,6 @@ void host_intro_too_few(struct host_intro *i, const char *why)
 	s->total_cap = (uint8_t)count(s, false);
 	s->cap_until_ms = now + SHORT_MS;
 	if (s->total_cap == 0) { /* there is nothing to do but to try again */
-		s->cap_until_ms = 0;
 		s->begin_ms = now + BEGIN_AGAIN_MS;
 		(void)vx6_strlcpy(s->detail, why, sizeof s->detail);
 		if (s->active_want != 0)
@@ -229,25 +234,45 @@ void host_intro_too_few(struct host_intro *i, const char *why)
 
 /* ---- how many ---- */
 
+/* A relay more or less does not change it, once it is known. */
+static void count_relays(struct host_service *s, uint64_t now)
+{
+	size_t total;
+
+	if (s->counted_ms != 0 && now < s->counted_ms + COUNT_MS)
+		return;
+	s->counted_ms = now;
+	s->relays = s->h->cfg.relays ? s->h->cfg.relays(s->h->cfg.user) : RELAYS_PLENTY;
+	total = VX6_MAX((size_t)1, VX6_MIN(s->relays / 2, (size_t)VX6_HS_INTROS_MAX));
+	if (total > s->total || total + 1 < s->total)
+		s->total = (uint8_t)total;
+}
+
+static void tell_size(const struct host_service *s)
+{
+	if (s->active_want + s->standby_want == VX6_HS_INTROS_MAX)
+		return;
+	host_event(s, VX6_HOST_WARNING,
+		   "%zu relays are known: %u introduction points and %u that stand by, not %d and "
+		   "%d%s",
+		   s->relays, s->active_want, s->standby_want, VX6_HOST_INTROS, VX6_HOST_STANDBYS,
+		   s->relays < RELAYS_FEW ? "; so few hide little" : "");
+}
+
 static void set_size(struct host_service *s, uint64_t now)
 {
-	size_t relays = s->h->cfg.relays ? s->h->cfg.relays(s->h->cfg.user) : RELAYS_PLENTY;
-	size_t total = VX6_MAX((size_t)1, VX6_MIN(relays / 2, (size_t)VX6_HS_INTROS_MAX));
-	uint8_t standby;
+	uint8_t total, standby;
 
-	if (now < s->cap_until_ms)
-		total = VX6_MIN(total, (size_t)s->total_cap);
-	standby = total == VX6_HS_INTROS_MAX ? 2 : total > 1;
-	if (s->active_want + s->standby_want == (int)total)
+	count_relays(s, now);
+	if (s->total_cap >= s->total)
+		s->total_cap = 0;
+	total = s->total_cap != 0 ? s->total_cap : s->total;
+	standby = total == VX6_HS_INTROS_MAX ? VX6_HOST_STANDBYS : total > 1;
+	if (s->active_want + s->standby_want == total)
 		return;
 	s->active_want = (uint8_t)(total - standby);
 	s->standby_want = standby;
-	if (total < VX6_HS_INTROS_MAX)
-		host_event(s, VX6_HOST_WARNING,
-			   "%zu relays are known: %u introduction points and %u that stand by, not "
-			   "%d and %d%s",
-			   relays, s->active_want, s->standby_want, VX6_HOST_INTROS,
-			   VX6_HOST_STANDBYS, relays < RELAYS_FEW ? "; so few hide little" : "");
+	tell_size(s);
 	assign(s);
 	host_dirty(s);
 }
@@ -269,7 +294,8 @@ static bool drop_one(struct host_service *s)
 
 static void fill(struct host_service *s, uint64_t now, uint64_t *due)
 {
-	size_t want = (size_t)s->active_want + s->standby_want, n = count(s, false);
+	bool may_be_more = s->total_cap == 0 || now >= s->cap_until_ms;
+	size_t want = may_be_more ? s->total : s->total_cap, n = count(s, false);
 
 	if (n >= want)
 		return;
@@ -333,6 +359,10 @@ void host_intros_run(struct host_service *s, uint64_t now, uint64_t *due)
 		if (!i->retiring && i->rotate_s > wall)
 			host_sooner(due, now + (i->rotate_s - wall) * 1000);
 	}
-	if (now < s->cap_until_ms)
+	if (s->total_cap != 0 && now < s->cap_until_ms)
 		host_sooner(due, s->cap_until_ms);
+	if (s->total < VX6_HS_INTROS_MAX)
+		host_sooner(due,
+			    s->counted_ms + (now < s->began_ms + BEGINNING_MS ? COUNT_FIRST_MS
+									      : COUNT_LATER_MS));
 }

@@ -41,6 +41,5 @@ const struct vx6_host_ops host_circuit_ops = {
 	.id = vx6_bare_id,
 	.close = vx6_bare_close,
 	.accept = meet,
-	.hang_up = vx6_session_close,
 	.disown = vx6_session_disown,
 };

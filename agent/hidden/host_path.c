@@ -28,17 +28,28 @@ static void forget(struct host_path *p)
 	p->id[0] = '\0';
 }
 
+/* Once it was up for a while, what came before does not count any more. @return when the next one is begun */
+static uint64_t next_ms(struct host_path *p)
+{
+	uint64_t now = host_now_ms(p->intro->s->h);
+	uint32_t n;
+
+	if (p->up && now >= p->up_ms + PATH_SOUND_MS)
+		p->failed = 0;
+	n = p->failed++;
+	if (p->up && n == 0)
+		return now;
+	return now + VX6_MIN((uint64_t)PATH_FIRST_MS << VX6_MIN(n, 6U), (uint64_t)PATH_MAX_MS);
+}
+
 /* It is gone, or was no good; @p why for people. */
 static void failed(struct host_path *p, const char *why)
 {
 	struct host_intro *i = p->intro;
 	bool was_up = p->up;
-	uint32_t n = VX6_MIN(p->failed, 6U);
 
+	p->due_ms = next_ms(p);
 	forget(p);
-	p->failed++;
-	p->due_ms = host_now_ms(i->s->h) +
-		    (was_up ? 0 : VX6_MIN((uint64_t)PATH_FIRST_MS << n, (uint64_t)PATH_MAX_MS));
 	if (was_up && !host_intro_is_up(i))
 		host_intro_down(i, why);
 	host_wake(i->s);
@@ -51,6 +62,15 @@ void host_path_close(struct host_path *p, const char *why)
 	forget(p);
 	if (bare)
 		ops_of(p)->close(bare, why);
+}
+
+/* The same for one that is there still. */
+static void give_up(struct host_path *p, const char *why)
+{
+	struct vx6_bare *bare = p->bare;
+
+	failed(p, why);
+	ops_of(p)->close(bare, why);
 }
 
 /* ---- what comes ---- */
@@ -67,16 +87,14 @@ static void on_open(void *user, struct vx6_bare *b)
 	vx6_strlcpy(p->id, ops_of(p)->id(b), sizeof p->id);
 	memcpy(e.handle, i->handle[p->which], sizeof e.handle);
 	if (!ops_of(p)->binding(b, binding)) {
-		host_path_close(p, "it has no binding");
-		failed(p, "its circuit ended");
+		give_up(p, "its circuit ended");
 		return;
 	}
 	vx6_establish_intro_prove(&i->auth, s->h->cfg.net, binding, &e);
 	vx6_establish_intro_encode(&e, data);
 	vx6_wipe(binding, sizeof binding);
 	if (!vx6_is_ok(ops_of(p)->say(b, VX6_PAYLOAD_ESTABLISH_INTRO, data, sizeof data))) {
-		host_path_close(p, "it takes no message");
-		failed(p, "its circuit ended");
+		give_up(p, "its circuit ended");
 		return;
 	}
 	p->due_ms = host_now_ms(s->h) + ESTABLISH_MS;
@@ -92,12 +110,10 @@ static void established(struct host_path *p, uint16_t code)
 		return;
 	if (code != VX6_CODE_OK) {
 		(void)snprintf(why, sizeof why, "refused: %s", vx6_code_text(code));
-		host_path_close(p, why);
-		failed(p, why);
+		give_up(p, why);
 		return;
 	}
 	p->up = true;
-	p->failed = 0;
 	p->due_ms = 0;
 	p->up_ms = host_now_ms(i->s->h);
 	p->up_wall_ms = host_wall_ms(i->s->h);
@@ -116,8 +132,7 @@ static void on_said(void *user, struct vx6_bare *b, uint8_t type, const uint8_t 
 		   vx6_is_ok(vx6_hs_code_decode(data, n, &code))) {
 		established(p, code);
 	} else {
-		host_path_close(p, "it said what it must not");
-		failed(p, "it broke the protocol");
+		give_up(p, "it broke the protocol");
 	}
 }
 
@@ -227,8 +242,7 @@ bool host_path_run(struct host_path *p, uint64_t now, uint64_t *due)
 	if (p->bare && p->leaving && other->up && !other->leaving)
 		replace(p);
 	if (p->bare && !p->up && now >= p->due_ms) {
-		host_path_close(p, "it took too long");
-		failed(p, "it took too long");
+		give_up(p, "it took too long");
 	}
 	if (!p->bare && p->intro->retiring)
 		return true; /* it is for those who still come, and goes when it goes */

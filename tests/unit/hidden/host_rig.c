@@ -43,8 +43,10 @@ static bool is_avoided(const struct vx6_bare_want *w, const struct vx6_node_id *
 
 static bool draw(const struct vx6_bare_want *w, struct vx6_node_id *out)
 {
-	for (size_t i = 0; i < rig.relays_n; i++) {
-		*out = rig.relay[rig.next++ % rig.relays_n];
+	size_t n = rig.drawn_n ? rig.drawn_n : rig.relays_n;
+
+	for (size_t i = 0; i < n; i++) {
+		*out = rig.relay[rig.next++ % n];
 		if (!is_avoided(w, out))
 			return true;
 	}

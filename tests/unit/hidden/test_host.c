@@ -164,13 +164,68 @@ static void host__six_relays__a_smaller_set_and_a_warning(void **state)
 	assert_int_equal(rig.desc.intros_n, 5);
 }
 
+/* Thirty are known, three will do. */
 static void host__fewer_relays_than_thought__goes_with_what_there_is(void **state)
 {
-	rig.relays_n = 2;
-	rig_settle(); /* it was told of 30 */
-	rig.relays_n = 30;
-	rig_live(PUBLISH_MS + SHORT_MS + 1000);
+	int published;
+
+	rig.drawn_n = 3;
+	rig_settle();
+	assert_int_equal(rig_info()->intros_n, 3);
+	assert_int_equal(in_state(VX6_HOST_INTRO_ACTIVE), 2);
+	rig_live(3000);
+	assert_int_equal(rig_info()->state, VX6_HOST_IS_READY);
+	/* that there are no more is found out now and then, and is no news */
+	rig_live(PUBLISH_MS);
+	published = rig.published_n;
+	rig_live(10 * SHORT_MS);
+	assert_int_equal(rig.published_n, published);
+	assert_int_equal(rig_info()->intros_n, 3);
+	rig.drawn_n = 0;
+	rig_live(SHORT_MS + PUBLISH_MS + 1000);
 	assert_int_equal(in_state(VX6_HOST_INTRO_ACTIVE), 3);
+	assert_int_equal(in_state(VX6_HOST_INTRO_STANDBY), 2);
+	read_it();
+	assert_int_equal(rig.desc.intros_n, 5);
+}
+
+static void host__relays_become_known__the_set_grows(void **state)
+{
+	rig_settle();
+	assert_int_equal(rig_info()->intros_n, 3);
+	rig.relays_n = 30;
+	rig_live(40000);
+	assert_int_equal(rig_info()->intros_n, 5);
+	rig.relays_n = 9; /* one or two less are no reason */
+	rig_live(60000);
+	assert_int_equal(rig_info()->active_want, 3);
+	assert_int_equal(rig_info()->standby_want, 2);
+	rig.relays_n = 30;
+}
+
+/* It takes us, and lets us go at once, again and again. */
+static void host__introduction_point_throws_us_out__slower_and_slower_then_left(void **state)
+{
+	struct vx6_node_id relay;
+	size_t before;
+	int n = 0;
+
+	rig_live(60000);
+	read_it();
+	relay = rig.desc.intro[0].node;
+	before = rig.bares_n;
+	for (int k = 0; k < 1000; k++) {
+		for (size_t i = 0; i < rig.bares_n; i++)
+			if (rig.bare[i].alive && vx6_node_id_eq(&rig.bare[i].last, &relay))
+				rig_kill(&rig.bare[i], VX6_ERR(CLOSED));
+		rig_live(50);
+	}
+	for (size_t i = before; i < rig.bares_n; i++)
+		n += vx6_node_id_eq(&rig.bare[i].last, &relay);
+	assert_true(n > 1 && n < 20);
+	read_it();
+	for (size_t i = 0; i < rig.desc.intros_n; i++)
+		assert_false(vx6_node_id_eq(&rig.desc.intro[i].node, &relay));
 }
 
 static void host__no_relays__tries_again_and_says_so(void **state)
@@ -597,6 +652,8 @@ int main(void)
 		TEST_WITH(host__fast__two_relays_before_the_introduction_point, setup_fast),
 		TEST_WITH(host__six_relays__a_smaller_set_and_a_warning, setup_six),
 		TEST(host__fewer_relays_than_thought__goes_with_what_there_is),
+		TEST_WITH(host__relays_become_known__the_set_grows, setup_six),
+		TEST(host__introduction_point_throws_us_out__slower_and_slower_then_left),
 		TEST(host__no_relays__tries_again_and_says_so),
 		TEST(host__one_circuit_ends__made_again_and_nothing_else),
 		TEST(host__active_one_is_lost__a_standby_takes_over_at_once),
