@@ -118,8 +118,19 @@ uint64_t vx6_circuits_route(struct vx6_circuits *c, const struct vx6_node_id *ta
 		r = route_new(c, &key, target, how);
 	if (!r)
 		return 0;
+	r->left = false;
 	route_touch(r);
 	return r->id;
+}
+
+void vx6_circuits_leave(struct vx6_circuits *c, uint64_t route)
+{
+	struct route *r = route_of_id(c, route);
+
+	if (!r)
+		return;
+	r->left = true;
+	circuits_wake(c, 0);
 }
 
 /* The one with the streams comes first: a spare is for when that one dies. */

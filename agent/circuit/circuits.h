@@ -116,6 +116,8 @@ void vx6_circuits_drain(struct vx6_circuits *c);
  */
 uint64_t vx6_circuits_route(struct vx6_circuits *c, const struct vx6_node_id *target,
 			    const struct vx6_routing *how);
+/** Nobody begins anything on it any more: its circuits go as soon as nothing runs on them. Until vx6_circuits_route() gives it again. */
+void vx6_circuits_leave(struct vx6_circuits *c, uint64_t route);
 /** The session that a new stream of the route begins on; NULL: none is up. */
 struct vx6_session *vx6_circuits_session(struct vx6_circuits *c, uint64_t route);
 

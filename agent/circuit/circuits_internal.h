@@ -81,6 +81,7 @@ struct route {
 	UT_hash_handle hh, hh_id;
 	struct vx6_list lru; /* vx6_circuits.routes, least recently used first */
 	struct vx6_list legs, waiting;
+	bool left;     /* unused circuits go at once */
 	bool adrift;   /* streams have no session */
 	bool in_doubt; /* the only leg does not answer */
 	uint64_t

@@ -295,6 +295,8 @@ static void keep_idle(struct leg *l, uint64_t now_ms)
 	if (l->route && l->purpose == VX6_PURPOSE_SPARE && idle_ms >= SPARE_IDLE_MS &&
 	    !l->route->busy_since_ms)
 		leg_close(l, VX6_OK, "nothing runs that it would stand by for");
+	else if (l->route && l->route->left)
+		leg_close(l, VX6_OK, "no longer needed");
 	else if (idle_ms >= (l->route ? (uint64_t)LEG_IDLE_MS : (uint64_t)POOL_IDLE_MS))
 		leg_close(l, VX6_OK, "unused for long");
 }

@@ -57,6 +57,29 @@ static void want__cancelled__nobody_is_told(void **state)
 	assert_int_equal(w.told, 0);
 }
 
+static void leave__nothing_runs__its_circuit_goes(void **state)
+{
+	uint64_t route = rig_route(2, false);
+
+	rig_session(route);
+	rig_pass(1000);
+	assert_int_equal(rig_live(VX6_PURPOSE_ROUTE, true), 1);
+	vx6_circuits_leave(rig.circuits, route);
+	rig_pass(1000);
+	assert_int_equal(rig_live(VX6_PURPOSE_ROUTE, true), 0);
+	/* wanted again: like any other */
+	assert_int_equal(rig_route(2, false), route);
+	rig_session(route);
+	rig_pass(5000);
+	assert_int_equal(rig_live(VX6_PURPOSE_ROUTE, true), 1);
+	/* what runs goes on */
+	talk_run(&talk, route);
+	vx6_circuits_leave(rig.circuits, route);
+	rig_pass(5000);
+	assert_talks(&talk, 500);
+	vx6_circuits_leave(rig.circuits, 12345);
+}
+
 static void want__every_build_fails__backs_off_and_says_so(void **state)
 {
 	struct rig_wait w = {0};
@@ -767,6 +790,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(want__target_known__session_with_it),
 		T(want__cancelled__nobody_is_told),
+		T(leave__nothing_runs__its_circuit_goes),
 		T(want__every_build_fails__backs_off_and_says_so),
 		T(want__no_relays__says_so_at_once),
 		T(free__at_any_time__all_are_told_and_nothing_is_left),
