@@ -57,6 +57,11 @@ static void circuit_cancel(void *user, struct vx6_circuits_wait *w)
 	vx6_circuits_wait_cancel(w);
 }
 
+static void circuit_leave(void *user, uint64_t way)
+{
+	vx6_circuits_leave(((struct vx6_dht_circuit *)user)->cfg.circuits, way);
+}
+
 /* ---- what the DHT asks of the world ---- */
 
 static void io_query(void *user, uint64_t id, uint8_t path, const struct vx6_dht_contact *to,
@@ -314,6 +319,7 @@ struct vx6_dht_circuit *vx6_dht_circuit_new(const struct vx6_dht_circuit_config 
 		.session = circuit_session,
 		.want = circuit_want,
 		.cancel = circuit_cancel,
+		.leave = circuit_leave,
 		.user = c,
 	};
 

@@ -43,6 +43,8 @@ struct vx6_dht_circuit_ways {
 	struct vx6_circuits_wait *(*want)(void *user, uint64_t way, vx6_circuits_cb *cb,
 					  void *cb_user);
 	void (*cancel)(void *user, struct vx6_circuits_wait *w);
+	/** Optional: it is not used again. */
+	void (*leave)(void *user, uint64_t way);
 	void *user;
 };
 

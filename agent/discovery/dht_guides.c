@@ -60,6 +60,8 @@ static void let_go(struct guide *p)
 	if (p->wait)
 		p->g->ways.cancel(p->g->ways.user, p->wait);
 	p->wait = NULL;
+	if (p->way && p->g->ways.leave)
+		p->g->ways.leave(p->g->ways.user, p->way);
 	p->chosen = false;
 	p->way = p->number = 0;
 }

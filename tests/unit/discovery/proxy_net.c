@@ -233,10 +233,21 @@ static void cancel_way(void *user, struct vx6_circuits_wait *w)
 	free(w);
 }
 
+static void leave_way(void *user, uint64_t way)
+{
+	struct host *h = &host[way - 1];
+
+	h->leaves++;
+	if (h->from_us)
+		vx6_session_close(h->from_us, VX6_ERR(IDLE));
+	h->from_us = NULL;
+}
+
 const struct vx6_dht_circuit_ways proxy_ways = {.way = to_way,
 						.session = session_at,
 						.want = want_way,
-						.cancel = cancel_way};
+						.cancel = cancel_way,
+						.leave = leave_way};
 
 bool proxy_pick(void *user, const struct vx6_node_id *but, size_t n, struct vx6_node_id *out)
 {

@@ -28,7 +28,7 @@ struct host {
 	struct vx6_dht_contact at;
 	/* how it sends on */
 	bool lies, refuses, dies;
-	unsigned vias;
+	unsigned vias, leaves;
 	struct vx6_session *from_us; /* our way to it */
 	struct vx6_circuits_wait *wait;
 	/* what it answers as a holder, instead of what its DHT says; 0: that. Optional */

@@ -185,6 +185,11 @@ static void each_path__a_proxy_of_its_own(void **state)
 	for (int i = 1; i < HOSTS; i++)
 		asked += host[i].vias > 0;
 	assert_int_equal(asked, VX6_DHT_CIRCUIT_PROXIES);
+	/* and when nobody looks anything up any more, their circuits are not kept */
+	for (unsigned i = 0; i < 400 && hidden; i++)
+		test_run_ms(10);
+	for (int i = 1; i < HOSTS; i++)
+		assert_int_equal(host[i].leaves, host[i].vias > 0);
 }
 
 static void few_proxies__fewer_paths(void **state)
