@@ -95,6 +95,11 @@ struct vx6_circuits_config {
 	 */
 	void (*rendezvous)(void *user, uint64_t leg, const struct vx6_node_id *service,
 			   struct vx6_circuit *circuit, const struct vx6_node_id *x);
+	/**
+	 * Optional: a leg of a hidden route is being built. What `rendezvous` will need can be had meanwhile; not from inside. That it comes to
+	 * that is not certain.
+	 */
+	void (*rendezvous_soon)(void *user, const struct vx6_node_id *service);
 	/** That leg is gone, or given up, before or after it was joined: once for each `rendezvous`, but not after vx6_circuits_not_joined(). */
 	void (*rendezvous_gone)(void *user, uint64_t leg);
 	/** What the last relay of the leg's circuit said, before it was joined. */

@@ -161,6 +161,8 @@ static void leg_begun(struct leg *l, const struct leg_want *w)
 	circuits_decide(c, w->r ? &w->r->target : NULL, l->id, "build", "%u relays: %s",
 			(unsigned)l->path.n, w->why);
 	circuits_wake(c, TICK_MS);
+	if (w->r && l->hidden)
+		hidden_begun(l);
 }
 
 vx6_err leg_begin(struct vx6_circuits *c, const struct leg_want *w, struct leg **out,
@@ -270,6 +272,8 @@ void leg_take_from_pool(struct leg *l, const struct leg_want *w)
 	vx6_strlcpy(l->reason, w->why, sizeof l->reason);
 	circuits_decide(c, w->r ? &w->r->target : NULL, l->id, "build", "from the pool: %s",
 			w->why);
+	if (w->r && l->hidden)
+		hidden_begun(l);
 }
 
 bool leg_from_pool(struct vx6_circuits *c, const struct leg_want *w)

@@ -11,6 +11,14 @@ static const struct vx6_node_id *x_of(const struct leg *l)
 	return &l->path.hop[l->path.n - 1].node;
 }
 
+void hidden_begun(struct leg *l)
+{
+	const struct vx6_circuits_config *cfg = &l->c->cfg;
+
+	if (cfg->rendezvous_soon)
+		cfg->rendezvous_soon(cfg->user, &l->target);
+}
+
 void hidden_at_x(struct leg *l)
 {
 	struct vx6_circuits *c = l->c;

@@ -299,6 +299,8 @@ void hidden_refused(struct leg *l, vx6_err why);
 
 /* ---- circuits_hidden.c ---- */
 
+/** A leg of a hidden route is being built. */
+void hidden_begun(struct leg *l);
 /** The relays of a leg of a hidden route are there: the other end is called. */
 void hidden_at_x(struct leg *l);
 void hidden_said(struct leg *l, uint8_t type, const uint8_t *data, size_t n);

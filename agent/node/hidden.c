@@ -21,6 +21,14 @@ void hidden_rendezvous(void *user, uint64_t leg, const struct vx6_node_id *servi
 		vx6_circuits_not_joined(node->circuits, leg, VX6_ERR(DRAINING), NULL, true);
 }
 
+void hidden_rendezvous_soon(void *user, const struct vx6_node_id *service)
+{
+	struct vx6_node *node = user;
+
+	if (node->hidden && !node->stopping)
+		vx6_guests_want(node->hidden->guests, service);
+}
+
 void hidden_rendezvous_gone(void *user, uint64_t leg)
 {
 	struct vx6_node *node = user;

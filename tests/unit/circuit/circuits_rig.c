@@ -103,6 +103,13 @@ static void on_rendezvous(void *user, uint64_t leg, const struct vx6_node_id *se
 		rig.rendezvous(leg, service, circuit, x);
 }
 
+static void on_rendezvous_soon(void *user, const struct vx6_node_id *service)
+{
+	rig.soon_n++;
+	if (rig.soon)
+		rig.soon(service);
+}
+
 static void on_rendezvous_gone(void *user, uint64_t leg)
 {
 	rig.gone = leg;
@@ -213,6 +220,7 @@ int rig_setup(void **state)
 		.end = on_path_end,
 		.news = on_news,
 		.rendezvous = on_rendezvous,
+		.rendezvous_soon = on_rendezvous_soon,
 		.rendezvous_gone = on_rendezvous_gone,
 		.rendezvous_said = on_rendezvous_said,
 	});
