@@ -68,6 +68,8 @@ struct line {
 	bool asked;               /* an introduction is not answered */
 	struct attempt_try *asks; /* whose; NULL: nobody waits for it any more */
 	uint64_t idle_ms;         /* since when nothing was said there */
+	unsigned
+		said_n; /* introductions: a relay takes no more than VX6_RELAY_ASKS_MAX on a circuit */
 };
 
 enum try_state {

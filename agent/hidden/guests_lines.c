@@ -9,13 +9,14 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "circuit/relay.h"
 
 static const struct vx6_bare_events line_events;
 
-/* To be left, or it owes an answer for too long, whoever waits for that. */
+/* To be left, has said all that it may, or owes an answer for too long, whoever waits for that. */
 static bool line_is_spent(const struct line *l)
 {
-	return l->leaving ||
+	return l->leaving || l->said_n >= VX6_RELAY_ASKS_MAX ||
 	       (l->asked && guests_now_ms(l->s->g) >= l->idle_ms + VX6_GUESTS_INTRO_MS);
 }
 
@@ -129,8 +130,11 @@ vx6_err line_introduce(struct line *l, struct attempt_try *t,
 {
 	struct vx6_guests *g = l->s->g;
 
+	if (l->said_n >= VX6_RELAY_ASKS_MAX) /* one more would be the end of the circuit */
+		return VX6_ERR(LIMIT);
 	VX6_TRY(g->ways.bare_say(g->ways.user, l->b, VX6_PAYLOAD_INTRODUCE1, message,
 				 VX6_HS_INTRODUCE));
+	l->said_n++;
 	l->asked = true;
 	l->asks = t;
 	line_used(l);

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/util.h"
+#include "circuit/relay.h"
 #include "guest_rig.h"
 #include "tests/unit/session/fixture.h"
 #include "wire/code.h"
@@ -106,6 +107,20 @@ static void line__asked_to_leave__not_used_again(void **state)
 	last_line()->ev->leaving(last_line()->user, last_line());
 	leg_begins(2);
 	assert_int_equal(rig.lines_n, 2);
+	rig_pass(6000);
+	assert_true(rig.line[0].closed);
+}
+
+static void line__has_said_all_that_it_may__another_one(void **state)
+{
+	leg_meets(leg_begins(1));
+	for (uint64_t leg = 2; leg <= VX6_RELAY_ASKS_MAX; leg++)
+		leg_meets(leg_begins(leg));
+	assert_int_equal(rig.lines_n, 1);
+	assert_int_equal(rig.line[0].said_n, VX6_RELAY_ASKS_MAX);
+	leg_begins(VX6_RELAY_ASKS_MAX + 1);
+	assert_int_equal(rig.lines_n, 2);
+	assert_int_equal(rig.line[0].said_n, VX6_RELAY_ASKS_MAX);
 	rig_pass(6000);
 	assert_true(rig.line[0].closed);
 }
@@ -575,6 +590,7 @@ int main(void)
 		T(meet__wanted_before__descriptor_and_circuit_are_there),
 		T(line__idle_for_two_minutes__closed),
 		T(line__asked_to_leave__not_used_again),
+		T(line__has_said_all_that_it_may__another_one),
 		T(intro__refuses__the_next_at_once_and_standbys_last),
 		T(intro__does_not_answer__the_next_after_three_seconds),
 		T(intro__circuit_is_slow__another_beside_it_and_one_introduction),
