@@ -131,9 +131,12 @@ void vx6_guests_remember(struct vx6_guests *g, const struct vx6_node_id *service
 
 void vx6_guests_want(struct vx6_guests *g, const struct vx6_node_id *service)
 {
-	struct service *s = guests_service(g, service);
+	struct service *s = guests_find(g, service);
 	char detail[VX6_GUESTS_DETAIL];
 
+	/* nothing is closed to make room from here: that is called from inside of the circuit manager */
+	if (!s && g->services_n < VX6_GUESTS_SERVICES_MAX)
+		s = guests_service(g, service);
 	if (!s || !vx6_is_ok(desc_may(s, detail)))
 		return;
 	if (!s->wanted_ms || guests_now_ms(g) - s->wanted_ms > WANTED_MS)

@@ -65,6 +65,7 @@ struct line {
 	uint8_t auth_key[VX6_INTRO_KEY];
 	struct vx6_node_id node;
 	bool open, leaving;
+	bool speaks;              /* it is being heard: it does not go now */
 	bool asked;               /* an introduction is not answered */
 	struct attempt_try *asks; /* whose; NULL: nobody waits for it any more */
 	uint64_t idle_ms;         /* since when nothing was said there */

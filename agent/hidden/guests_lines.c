@@ -56,6 +56,8 @@ void line_close(struct line *l, const char *why)
 /* Whether a meeting has something on it, or is about to. */
 static bool line_is_needed(const struct line *l)
 {
+	if (l->speaks)
+		return true;
 	VX6_LIST_EACH(node, &l->s->meetings)
 	{
 		const struct meeting *m = VX6_CONTAINER_OF(node, struct meeting, of_service);
@@ -179,9 +181,11 @@ void lines_keep(struct vx6_guests *g)
 /* ---- what a line says ---- */
 
 /* Calls @p fn for every try that has something to expect of it. What it does may end tries, not meetings. */
-static void line_each(struct line *l, void (*fn)(struct attempt_try *t))
+static void line_each(const struct line *l, void (*fn)(struct attempt_try *t))
 {
-	VX6_LIST_EACH(node, &l->s->meetings)
+	struct service *s = l->s;
+
+	VX6_LIST_EACH(node, &s->meetings)
 	{
 		struct meeting *m = VX6_CONTAINER_OF(node, struct meeting, of_service);
 
@@ -198,7 +202,9 @@ static void on_open(void *user, struct vx6_bare *b)
 	(void)b;
 	l->open = true;
 	l->idle_ms = guests_now_ms(l->s->g);
+	l->speaks = true;
 	line_each(l, intro_opened);
+	l->speaks = false;
 }
 
 /* Whoever asked hears of it, and the next may ask. */
@@ -209,9 +215,11 @@ static void on_ack(struct line *l, uint16_t code)
 	l->asked = false;
 	l->asks = NULL;
 	line_used(l);
+	l->speaks = true;
 	if (t)
 		intro_answered(t, code);
 	line_each(l, intro_may_send);
+	l->speaks = false;
 }
 
 static void on_said(void *user, struct vx6_bare *b, uint8_t type, const uint8_t *data, size_t n)

@@ -210,6 +210,21 @@ static void intro__circuit_falls__the_next_at_once(void **state)
 	owner_meets(last_line(), c);
 }
 
+static void intro__as_many_circuits_as_may_be__one_that_refused_makes_room(void **state)
+{
+	struct vx6_circuit *c = begins_with_descriptor(1);
+
+	rig_pass(7000);
+	assert_int_equal(rig.lines_n, 4); /* and not one for the fifth point */
+	line_opens(&rig.line[0]);
+	line_acks(&rig.line[0], VX6_CODE_CIRC_POLICY);
+	line_falls(&rig.line[1]);
+	assert_int_equal(rig.lines_n, 5);
+	line_opens(&rig.line[4]);
+	line_acks(&rig.line[4], VX6_CODE_OK);
+	owner_meets(&rig.line[4], c);
+}
+
 static void intro__no_circuit_can_be_had__tells_after_all_were_tried(void **state)
 {
 	struct vx6_circuit *c;
@@ -595,6 +610,7 @@ int main(void)
 		T(intro__does_not_answer__the_next_after_three_seconds),
 		T(intro__circuit_is_slow__another_beside_it_and_one_introduction),
 		T(intro__circuit_falls__the_next_at_once),
+		T(intro__as_many_circuits_as_may_be__one_that_refused_makes_room),
 		T(intro__no_circuit_can_be_had__tells_after_all_were_tried),
 		T(intro__failed_before__the_last_to_be_asked_by_the_next_leg),
 		T(intro__is_the_rendezvous__another_one_is_taken),
