@@ -34,7 +34,7 @@ PARTS = ("first", "far", "bulk", "kills")
 SUBJECTS = ("tor", "tcp", "quic")
 CATEGORIES = ("resolve", "meet", "cold", "live")
 CALM_S = 8      # that a transfer is watched for after a kill
-TRY_S = 5       # after which a client tries anew
+TRY_S = 10      # after which a client tries anew
 AGAIN_S = 90    # that is waited for a connection after that
 WARM_S = 1      # of a bulk run that are not counted
 
@@ -121,8 +121,6 @@ def kill_one(subject, n):
     """The n-th relay of the path in use dies. What became of the transfer, and of a new one."""
     subject.recover()
     subject.renew()
-    if again_s(subject, time.monotonic()) is None:
-        raise RuntimeError(f"{subject.name} does not recover")
     watched = Watched(subject)
     time.sleep(PREBUILT_S)
     role, node = subject.path()[n]

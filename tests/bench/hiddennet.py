@@ -55,8 +55,13 @@ class Subject:
         """A client whose connection has ended tries once more."""
         return self.first_ms(timeout=timeout)
 
+    def works(self):
+        with contextlib.suppress(OSError, AssertionError):
+            return self.again(10) is not None
+
     def recover(self):
         """Until nothing is left of what was done to it."""
+        wait_for(self.works, RECOVER_S, f"{self.name} to recover", interval=0.5)
 
 
 def roles(path, at):
@@ -117,8 +122,12 @@ class Tor(Subject):
         self.net.fresh += 1
 
     def recover(self):
-        """An owner makes a few introduction points in five minutes and no more, however many were killed."""
-        wait_for(self.net.is_introduced, RECOVER_S, "Tor's introduction points")
+        """An owner makes a few introduction points in five minutes and no more, however many were killed; and a client goes on to leave out what
+        failed, and not to ask again, for as long. So it begins anew."""
+        wait_for(self.net.is_introduced, RECOVER_S, "Tor's introduction points", interval=0.5)
+        self.net.kill("client")
+        self.net.start("client")
+        super().recover()
 
     def path(self):
         """(role, node) from the client to the owner."""
