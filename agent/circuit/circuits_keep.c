@@ -91,6 +91,18 @@ void route_flapped(struct route *r)
 	circuits_wake(r->c, wait);
 }
 
+static bool is_building(const struct route *r)
+{
+	VX6_LIST_EACH(node, (struct vx6_list *)&r->legs)
+	{
+		const struct leg *l = VX6_CONTAINER_OF(node, struct leg, of_route);
+
+		if (l->circuit && !l->open)
+			return true;
+	}
+	return false;
+}
+
 /* @return false: it cannot be tried now */
 static bool build(struct route *r, enum vx6_circuit_purpose purpose, const char *why)
 {
@@ -108,6 +120,11 @@ static bool build(struct route *r, enum vx6_circuit_purpose purpose, const char 
 		return false;
 	}
 	circuits_decide(r->c, &r->target, "", "route", "not built: %s", detail);
+	if (purpose == VX6_PURPOSE_ROUTE && is_building(r)) {
+		/* the one that is slow has the relays that this one would need, and may still get there */
+		r->retry_ms = circuits_now_ms(r->c) + TICK_MS;
+		return false;
+	}
 	route_failed(r, err, detail);
 	if (purpose == VX6_PURPOSE_ROUTE && err.code != VX6_E_FULL)
 		route_refuse(r, err, detail);
