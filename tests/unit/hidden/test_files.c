@@ -48,7 +48,8 @@ static struct vx6_hidden_hosted hosted(void)
 		c->kind = i % 2 ? VX6_HOST_INVITE : VX6_HOST_CLIENT;
 		vx6_random_bytes(c->id, sizeof c->id);
 		vx6_random_bytes(c->pk, sizeof c->pk);
-		snprintf(c->name, sizeof c->name, i % 3 ? "c%zu" : "", i);
+		if (i % 3)
+			snprintf(c->name, sizeof c->name, "c%zu", i);
 		c->created_s = 1000 + i;
 		c->uses_max = (uint32_t)i;
 		c->revoked = i % 5 == 0;
