@@ -8,6 +8,7 @@
 
 #include "base/util.h"
 #include "circuit/hop_internal.h"
+#include "crypto/secret.h"
 #include "wire/code.h"
 #include "wire/open.h"
 
@@ -226,6 +227,7 @@ static void finish_batch(struct vx6_hop *hop, struct vx6_hop_sched *s, size_t ta
 	vx6_hop_settle(s);
 	if (hop->dead || taken == 0)
 		return;
+	hop->l->moved_ms = vx6_loop_now_ms(s->loop);
 	vx6_stream_consume(hop->stream, taken);
 	if (hop->ev->batch_end)
 		hop->ev->batch_end(hop, hop->user);
@@ -338,6 +340,17 @@ void vx6_hop_commit(struct vx6_hop *hop)
 	sched_ready(hop);
 }
 
+void hop_send_pad(struct vx6_hop *hop)
+{
+	struct hop_cell *c = sched_cell_get(hop->s);
+
+	c->b[0] = VX6_CELL_PAD;
+	vx6_random_bytes(c->b + 1, VX6_CELL_BODY);
+	c->n = VX6_CELL_BYTES;
+	cells_push(&hop->tx, c);
+	sched_ready(hop);
+}
+
 void vx6_hop_settle(struct vx6_hop_sched *s)
 {
 	struct vx6_hop *hop = s->open;
@@ -348,11 +361,15 @@ void vx6_hop_settle(struct vx6_hop_sched *s)
 	hop->here = false;
 	vx6_stream_commit(hop->stream, hop->direct_n, false);
 	if (hop->direct_n)
-		sched_sent(hop, hop->direct_n / VX6_CELL_BYTES);
+		sched_sent(hop, hop->direct_n / VX6_CELL_BYTES, 0);
 }
 
+struct turn {
+	size_t cells, pads;
+};
+
 /* Fills a reservation with what is queued. A cell may leave in parts where credit ends inside of it. @return bytes */
-static size_t fill(struct vx6_hop *hop, uint8_t *room, size_t cap, size_t *cells)
+static size_t fill(struct vx6_hop *hop, uint8_t *room, size_t cap, struct turn *turn)
 {
 	size_t n = 0;
 
@@ -361,7 +378,7 @@ static size_t fill(struct vx6_hop *hop, uint8_t *room, size_t cap, size_t *cells
 		hop->answer_due = false;
 		n = VX6_OPEN_REPLY;
 	}
-	while (hop->tx.first && n < cap && *cells < VX6_HOP_TURN) {
+	while (hop->tx.first && n < cap && turn->cells < VX6_HOP_TURN) {
 		size_t take = VX6_MIN(cap - n, (size_t)VX6_CELL_BYTES - hop->tx_off);
 
 		memcpy(room + n, hop->tx.first->b + hop->tx_off, take);
@@ -370,29 +387,31 @@ static size_t fill(struct vx6_hop *hop, uint8_t *room, size_t cap, size_t *cells
 		if (hop->tx_off < VX6_CELL_BYTES)
 			break;
 		hop->tx_off = 0;
+		turn->pads += hop->tx.first->b[0] == VX6_CELL_PAD;
+		turn->cells++;
 		cells_pop(hop->s, &hop->tx);
-		++*cells;
 	}
 	return n;
 }
 
 bool hop_write_turn(struct vx6_hop *hop)
 {
-	size_t cells = 0, cap;
+	struct turn turn = {0};
 	bool wrote = false;
+	size_t cap;
 
-	while (hop_has_output(hop) && cells < VX6_HOP_TURN) {
+	while (hop_has_output(hop) && turn.cells < VX6_HOP_TURN) {
 		uint8_t *room = vx6_stream_reserve(hop->stream, &cap);
 
 		if (!room) {
 			hop->asked = true;
 			break;
 		}
-		vx6_stream_commit(hop->stream, fill(hop, room, cap, &cells), false);
+		vx6_stream_commit(hop->stream, fill(hop, room, cap, &turn), false);
 		wrote = true;
 	}
 	if (wrote)
-		sched_sent(hop, cells);
+		sched_sent(hop, turn.cells, turn.pads);
 	if (hop->wants_room && hop->tx.n <= VX6_HOP_QUEUE / 2)
 		sched_notify(hop);
 	return wrote;

@@ -35,6 +35,9 @@ enum {
 	VX6_HOP_QUEUE = 64,                   /* cells that wait to be sent */
 	VX6_HOP_TURN = 16,                    /* cells a circuit sends before the next one's turn */
 	VX6_HOP_SILENCE_MS = 150, /* how often links that owe a sign of life are looked at */
+	/* how long no cell moves on a link that is padded: at least, at most */
+	VX6_HOP_PAD_MIN_MS = 1500,
+	VX6_HOP_PAD_MAX_MS = 9500,
 };
 
 struct vx6_hop;       /* one stream of cells of a circuit on one link */
@@ -43,6 +46,7 @@ struct vx6_hop_sched; /* of an agent: order among the circuits of each link; mem
 struct vx6_hop_sched_stats {
 	size_t hops;
 	uint64_t rx_cells, tx_cells;
+	uint64_t tx_pads;                    /* of these: to fill silence */
 	size_t bytes, bytes_peak, bytes_max; /* of cells that are kept or queued */
 	uint64_t oom;                        /* hops ended for want of memory */
 };
@@ -99,6 +103,13 @@ void vx6_hop_commit(struct vx6_hop *hop);
 uint8_t *vx6_hop_room_here(struct vx6_hop *hop);
 void vx6_hop_settle(struct vx6_hop_sched *s);
 
+/**
+ * Whether the link is to be padded for this hop's sake: after every while of silence in both directions one PAD leaves, over one of the hops
+ * that ask for it. Off at first. Costs a timer for each link that is padded, nothing for others.
+ */
+void vx6_hop_pad(struct vx6_hop *hop, bool on);
+/** The other end has filled the silence: this one waits for a while of another length. */
+void vx6_hop_pad_came(struct vx6_hop *hop);
 /** Kept cells are offered again, from a task. */
 void vx6_hop_resume(struct vx6_hop *hop);
 /** Resets the stream; what is kept or queued is dropped at once. No event follows; the hop is gone after the call. */

@@ -1,6 +1,6 @@
 /**
  * @file hop_internal.h
- * What hop.c (cells of one stream) and sched.c (order among the circuits of a link) share.
+ * What hop.c (cells of one stream), sched.c (order among the circuits of a link) and hop_pad.c (its silence) share.
  *
  * Layer:   circuit
  * Threads: the loop's thread
@@ -48,6 +48,10 @@ struct hop_link {
 	struct vx6_list owes; /* sched.owes, while a sign of life is due */
 	uint64_t rx_bytes;    /* of the link when it was last looked at */
 	bool looked;
+	uint32_t padded_n;    /* hops that ask for padding */
+	uint64_t moved_ms;    /* when a cell came or went */
+	uint32_t pad_ms;      /* the silence that is waited for */
+	struct vx6_timer pad; /* while padded_n is not 0 */
 	UT_hash_handle hh;
 };
 
@@ -74,6 +78,7 @@ struct vx6_hop {
 	bool answer_due;
 	bool wants_room; /* vx6_hop_room() said NULL */
 	bool asked;      /* the stream's `writable` is to come */
+	bool padded;
 	enum hop_place place;
 	size_t index; /* in the heap of its place */
 	double sent;  /* cells, decaying; in units of sched.weight */
@@ -93,7 +98,7 @@ struct vx6_hop_sched {
 	double weight; /* what a cell sent now counts */
 	uint64_t weight_ms;
 	size_t hops_n;
-	uint64_t rx_cells, tx_cells, oom;
+	uint64_t rx_cells, tx_cells, tx_pads, oom;
 };
 
 /* ---- sched.c ---- */
@@ -106,11 +111,15 @@ void sched_leave(struct vx6_hop *hop);
 void sched_ready(struct vx6_hop *hop);
 /** The stream has room for @p hop: the quietest of the link goes first. */
 void sched_writable(struct vx6_hop *hop);
-/** So many cells of @p hop have gone to the transport. */
-void sched_sent(struct vx6_hop *hop, size_t cells);
+/** So many cells of @p hop have gone to the transport, @p pads of them to fill silence: nothing is expected after these. */
+void sched_sent(struct vx6_hop *hop, size_t cells, size_t pads);
 /** There may be room in its queue for who asked. */
 void sched_notify(struct vx6_hop *hop);
 void sched_wake(struct vx6_hop_sched *s);
+
+/* ---- hop_pad.c ---- */
+
+void pad_init(struct hop_link *l, struct vx6_loop *loop);
 
 /* ---- hop.c ---- */
 
@@ -118,6 +127,8 @@ void sched_wake(struct vx6_hop_sched *s);
 bool hop_write_turn(struct vx6_hop *hop);
 /** Whether something waits to be sent. */
 bool hop_has_output(const struct vx6_hop *hop);
+/** Queues a PAD. */
+void hop_send_pad(struct vx6_hop *hop);
 /** Ends it from within: reset, `closed` fires. */
 void hop_end(struct vx6_hop *hop, vx6_err why, uint16_t code);
 /** When the oldest cell came to wait here; UINT64_MAX: none does. */

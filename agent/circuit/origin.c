@@ -32,6 +32,9 @@ void circuit_end(struct vx6_circuit *c, vx6_err why, int fault)
 	c->why = why;
 	c->fault = fault;
 	vx6_timer_stop(&c->timer);
+	vx6_timer_stop(&c->pause);
+	if (c->link)
+		vx6_hop_pad(c->link, false);
 	vx6_loop_defer(c->o->cfg.loop, &c->task);
 }
 
@@ -53,6 +56,7 @@ static void circuit_free(struct vx6_circuit *c)
 	onion_free(c->onion);
 	free(c->dial);
 	vx6_timer_stop(&c->timer);
+	vx6_timer_stop(&c->pause);
 	vx6_task_cancel(&c->task);
 	vx6_list_remove(&c->node);
 	vx6_wipe_free(c, sizeof *c);
@@ -95,6 +99,8 @@ static void on_timer(struct vx6_timer *timer)
 
 	if (c->ended)
 		circuit_free(c);
+	else if (c->closing)
+		circuit_end(c, VX6_ERR(CLOSED), VX6_CIRCUIT_NO_HOP);
 	else
 		circuit_end(c, VX6_ERR(TIMEOUT), c->built_n);
 }
@@ -106,7 +112,7 @@ void vx6_circuit_close(struct vx6_circuit *c, vx6_err why)
 		return;
 	if (c->end)
 		vx6_link_close(vx6_endlink_link(c->end), why); /* says goodbye, then comes here */
-	else
+	else if (why.code != VX6_E_CLOSED || !shape_close(c))
 		circuit_end(c, why, VX6_CIRCUIT_NO_HOP);
 }
 

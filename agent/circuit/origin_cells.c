@@ -78,6 +78,7 @@ void cells_work(struct vx6_circuit *c)
 			send_ping(c, i);
 	if (!hs_flush(c))
 		return;
+	shape_step(c);
 	if (c->pong_due)
 		send_pong(c);
 	if (c->end_waits && c->end) {
@@ -222,6 +223,7 @@ static vx6_err on_payload(struct vx6_circuit *c, int from, const struct vx6_payl
 	case VX6_PAYLOAD_STREAMS:
 		return on_streams(c, from, p);
 	case VX6_PAYLOAD_PAD:
+		shape_answered(c, from);
 		return VX6_OK;
 	case VX6_PAYLOAD_PONG:
 		return on_pong(c, from, p);
@@ -262,15 +264,16 @@ static bool on_cell(struct vx6_hop *link, uint8_t cell[static VX6_CELL_BYTES], v
 	struct vx6_circuit *c = user;
 	struct vx6_created created;
 
-	(void)link;
+	if (cell[0] == VX6_CELL_PAD) { /* no sign of the hops behind the first */
+		vx6_hop_pad_came(link);
+		return true;
+	}
 	if (c->ended)
 		return true;
 	if (hs_holds(c))
 		return false;
 	c->rx_cells++;
 	switch (cell[0]) {
-	case VX6_CELL_PAD:
-		break;
 	case VX6_CELL_RELAY:
 		on_relay(c, cell);
 		break;

@@ -32,6 +32,7 @@ void first_linked(struct vx6_circuit *c, struct vx6_stream *stream)
 	c->state = VX6_CIRCUIT_BUILDING;
 	c->link = vx6_hop_new(c->o->cfg.sched, stream, &circuit_cells, c);
 	vx6_hop_widen(c->link, VX6_HOP_WINDOW_OWN);
+	vx6_hop_pad(c->link, c->anonymous);
 	cells_work(c);
 }
 

@@ -67,7 +67,10 @@ vx6_err vx6_circuit_say(struct vx6_circuit *c, uint8_t type, const void *data, s
 		memcpy(s->data, data, n);
 	vx6_list_push(&c->says, &s->node);
 	c->says_n++;
-	hs_flush(c);
+	if (type == VX6_PAYLOAD_INTRODUCE1 || type == VX6_PAYLOAD_ESTABLISH_REND)
+		shape_begin(c);
+	if (hs_flush(c))
+		shape_step(c);
 	return VX6_OK;
 }
 
@@ -86,8 +89,11 @@ void hs_free(struct vx6_circuit *c)
 
 vx6_err hs_said(struct vx6_circuit *c, int from, const struct vx6_payload *p)
 {
-	if (!is_free(c) || from != c->built_n - 1 || !vx6_hs_is_answer(p->type) || !c->ev ||
-	    !c->ev->said)
+	if (!is_free(c) || from != c->built_n - 1 || !vx6_hs_is_answer(p->type))
+		return VX6_ERR(PROTOCOL);
+	if (c->closing)
+		return VX6_OK;
+	if (!c->ev || !c->ev->said)
 		return VX6_ERR(PROTOCOL);
 	c->answered |= p->type == VX6_PAYLOAD_RENDEZVOUS2;
 	c->ev->said(c->user, c, p->type, p->data, p->n);

@@ -72,7 +72,12 @@ struct vx6_circuit {
 	uint64_t pong;
 	struct vx6_list says; /* struct saying, oldest first */
 	uint8_t says_n;
-	bool ended, leaving; /* marked; what was sent is given time to leave */
+	bool shaping; /* it is to look as if it carried a stream */
+	uint8_t shape_with,
+		shape_owes;     /* the hop that PADs go to, and how many of its own are to come */
+	struct vx6_timer pause; /* before the next one */
+	bool closing;           /* nobody wants it any more, once its shape is complete */
+	bool ended, leaving;    /* marked; what was sent is given time to leave */
 	vx6_err why;
 	int fault;
 	struct onion *onion;
@@ -84,7 +89,7 @@ struct vx6_circuit {
 	bool end_waits; /* it was told that there is no room */
 	uint8_t *room;  /* the cell that the end link composes in */
 	struct vx6_task task;
-	struct vx6_timer timer; /* building; leaving */
+	struct vx6_timer timer; /* building; closing; leaving */
 	uint64_t session_id;
 	uint64_t began_ns, step_ns, built_ns;
 	uint64_t tx_cells, rx_cells, tx_bytes, rx_bytes;
@@ -127,6 +132,16 @@ bool hs_flush(struct vx6_circuit *c);
 /** The last hop says something of hidden services. */
 VX6_RES hs_said(struct vx6_circuit *c, int from, const struct vx6_payload *p);
 void hs_free(struct vx6_circuit *c);
+
+/* origin_shape.c */
+/** The last hop was told what clients of hidden services say: from now on the circuit exchanges PADs with it. */
+void shape_begin(struct vx6_circuit *c);
+/** Sends the next PAD, if it is time and there is room. */
+void shape_step(struct vx6_circuit *c);
+/** A PAD came from @p from. */
+void shape_answered(struct vx6_circuit *c, int from);
+/** Keeps it until its shape is complete. @return false: there is nothing to wait for */
+bool shape_close(struct vx6_circuit *c);
 
 /* origin_cells.c */
 extern const struct vx6_hop_events circuit_cells;

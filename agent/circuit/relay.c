@@ -240,6 +240,8 @@ void circ_end_soon(struct relay_circ *c)
 	if (vx6_list_is_linked(&c->ending))
 		return;
 	c->ending_ms = vx6_loop_now_ms(r->cfg.loop);
+	if (c->prev)
+		vx6_hop_pad(c->prev, false);
 	vx6_list_push(&r->ending, &c->ending);
 	if (!vx6_timer_is_armed(&r->linger))
 		vx6_timer_in_ms(&r->linger, LINGER_MS);

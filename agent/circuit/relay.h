@@ -45,7 +45,8 @@ enum {
 		16, /* begun a second for a network's anonymous ones; four times as many for one node */
 
 	/* of hidden services. Of tables a node has half at most, a network's anonymous ones an eighth */
-	VX6_RELAY_ASKS_MAX = 8, /* ESTABLISH_INTRO, INTRODUCE1 and ESTABLISH_REND on one circuit */
+	VX6_RELAY_PADS_MAX = 32, /* that a circuit may ask for, in all */
+	VX6_RELAY_ASKS_MAX = 8,  /* ESTABLISH_INTRO, INTRODUCE1 and ESTABLISH_REND on one circuit */
 	VX6_RELAY_INTROS_MAX = 2048, /* circuits of owners that are introduced here */
 	VX6_RELAY_INTRO_RATE =
 		25, /* introductions a second to one owner, unless it says otherwise */

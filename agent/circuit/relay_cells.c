@@ -129,10 +129,14 @@ void circ_flush_due(struct relay_circ *c)
 		} else if (c->due & DUE_PONG) {
 			c->due &= (uint8_t)~DUE_PONG;
 			own_send(c, p, vx6_payload_put_token(p, VX6_PAYLOAD_PONG, c->pong));
-		} else {
+		} else if (c->due & DUE_DRAIN) {
 			c->due &= (uint8_t)~DUE_DRAIN;
 			own_send(c, p,
 				 vx6_payload_put_code(p, VX6_PAYLOAD_DRAIN, VX6_CODE_DRAINING));
+		} else {
+			if (--c->pads == 0)
+				c->due &= (uint8_t)~DUE_PAD;
+			own_send(c, p, vx6_payload_put_pad(p, 0));
 		}
 	}
 }
@@ -217,6 +221,20 @@ static void take_ping(struct relay_circ *c, const struct vx6_payload *p)
 	circ_flush_due(c);
 }
 
+/* As many are sent as it asks for, so that the circuit looks like one that is used; few in all, so that nobody gains by asking. */
+static void take_pad(struct relay_circ *c, const struct vx6_payload *p)
+{
+	uint8_t n = vx6_payload_pad_answers(p);
+
+	n = VX6_MIN(n, (uint8_t)(VX6_RELAY_PADS_MAX - c->pads_asked));
+	if (n == 0)
+		return;
+	c->pads += n;
+	c->pads_asked += n;
+	c->due |= DUE_PAD;
+	circ_flush_due(c);
+}
+
 /* What makes something else of a circuit that ends here and carries nothing. */
 static void take_ask(struct relay_circ *c, const struct vx6_payload *p)
 {
@@ -257,6 +275,7 @@ static void take_own(struct relay_circ *c, const uint8_t *cell)
 		take_ping(c, &p);
 		break;
 	case VX6_PAYLOAD_PAD:
+		take_pad(c, &p);
 		break;
 	case VX6_PAYLOAD_INTRODUCED:
 		intro_confirmed(c, &p);
@@ -342,13 +361,23 @@ static bool take_relay(struct relay_circ *c, uint8_t *cell)
 	}
 }
 
+/* A client that says who it is needs no silence filled, and a relay's links carry what others send. */
+static void take_link_pad(struct relay_circ *c)
+{
+	if (!c->prev_known && c->state != CIRC_FRESH && !vx6_list_is_linked(&c->ending))
+		vx6_hop_pad(c->prev, true);
+	vx6_hop_pad_came(c->prev);
+}
+
 static bool on_prev_cell(struct vx6_hop *hop, uint8_t cell[static VX6_CELL_BYTES], void *user)
 {
 	struct relay_circ *c = user;
 
 	(void)hop;
-	if (cell[0] == VX6_CELL_PAD)
+	if (cell[0] == VX6_CELL_PAD) {
+		take_link_pad(c);
 		return true;
+	}
 	if (c->state == CIRC_FRESH) {
 		vx6_hop_settle(c->r->cfg.sched);
 		if (cell[0] == VX6_CELL_CREATE)

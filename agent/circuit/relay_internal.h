@@ -44,7 +44,7 @@ enum circ_state {
 };
 
 /* What waits for room towards the client. */
-enum { DUE_ANSWER = 1, DUE_PONG = 2, DUE_DRAIN = 4 };
+enum { DUE_ANSWER = 1, DUE_PONG = 2, DUE_DRAIN = 4, DUE_PAD = 8 };
 
 /* What one neighbour, or the anonymous ones of one network, has here. */
 struct source {
@@ -146,6 +146,7 @@ struct relay_circ {
 	struct building *b;
 	struct vx6_endlink *end;
 	uint8_t due;
+	uint8_t pads, pads_asked; /* due; all there were */
 	uint64_t pong;
 	uint8_t *answer;         /* payload */
 	struct vx6_list sayings; /* struct saying, oldest first */

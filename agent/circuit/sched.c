@@ -72,6 +72,7 @@ void vx6_hop_sched_stats(const struct vx6_hop_sched *s, struct vx6_hop_sched_sta
 		.hops = s->hops_n,
 		.rx_cells = s->rx_cells,
 		.tx_cells = s->tx_cells,
+		.tx_pads = s->tx_pads,
 		.bytes = s->bytes,
 		.bytes_peak = s->bytes_peak,
 		.bytes_max = s->bytes_max,
@@ -267,17 +268,20 @@ static void owe(struct vx6_hop_sched *s, struct hop_link *l)
 		vx6_timer_in_ms(&s->silence, VX6_HOP_SILENCE_MS);
 }
 
-void sched_sent(struct vx6_hop *hop, size_t cells)
+void sched_sent(struct vx6_hop *hop, size_t cells, size_t pads)
 {
 	struct vx6_hop_sched *s = hop->s;
 
 	weight_update(s);
 	hop->tx_cells += cells;
 	s->tx_cells += cells;
+	s->tx_pads += pads;
 	hop->sent += (double)cells * s->weight;
 	if (is_in_heap(hop))
 		heap_down(heap_of(hop), hop->index);
-	owe(s, hop->l);
+	hop->l->moved_ms = vx6_loop_now_ms(s->loop);
+	if (cells > pads || cells == 0)
+		owe(s, hop->l);
 }
 
 /* ---- links ---- */
@@ -293,6 +297,7 @@ void sched_join(struct vx6_hop *hop)
 		l = vx6_zalloc(sizeof *l);
 		l->link = link;
 		vx6_list_init(&l->hops);
+		pad_init(l, s->loop);
 		HASH_ADD_PTR(s->links, link, l);
 	}
 	hop->l = l;
@@ -307,6 +312,7 @@ void sched_leave(struct vx6_hop *hop)
 	struct hop_link *l = hop->l;
 
 	take_out(hop);
+	vx6_hop_pad(hop, false);
 	vx6_list_remove(&hop->on_link);
 	vx6_list_remove(&hop->all);
 	vx6_list_remove(&hop->notify);

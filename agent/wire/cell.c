@@ -350,6 +350,19 @@ size_t vx6_payload_put_token(uint8_t payload[static VX6_CELL_PAYLOAD], enum vx6_
 	return vx6_payload_seal(payload, type, w.len);
 }
 
+size_t vx6_payload_put_pad(uint8_t payload[static VX6_CELL_PAYLOAD], uint8_t answers)
+{
+	struct vx6_wr w = data_writer(payload);
+
+	vx6_wr_u8(&w, answers);
+	return vx6_payload_seal(payload, VX6_PAYLOAD_PAD, w.len);
+}
+
+uint8_t vx6_payload_pad_answers(const struct vx6_payload *p)
+{
+	return p->n > 0 ? p->data[0] : 0;
+}
+
 static vx6_err extend_decode(const struct vx6_payload *p, struct vx6_extend *out)
 {
 	struct vx6_rd r, create, record;

@@ -56,7 +56,7 @@ enum vx6_payload_type {
 	VX6_PAYLOAD_EXTENDED = 2, /* back: it is; a CREATED */
 	VX6_PAYLOAD_REFUSED = 3,  /* back: it is not; a code */
 	VX6_PAYLOAD_STREAMS = 4,  /* whole frames of wire/mux.h */
-	VX6_PAYLOAD_PAD = 5,      /* means nothing, ends at that hop */
+	VX6_PAYLOAD_PAD = 5,      /* means nothing, ends at that hop; may ask for as many back */
 	VX6_PAYLOAD_PING = 6,     /* a token, to be given back */
 	VX6_PAYLOAD_PONG = 7,
 	VX6_PAYLOAD_DRAIN = 8, /* a hop to the client: move elsewhere soon; a code */
@@ -161,5 +161,10 @@ VX6_RES vx6_payload_get_extend(const struct vx6_payload *p, struct vx6_extend *o
 VX6_RES vx6_payload_get_extended(const struct vx6_payload *p, struct vx6_created *out);
 VX6_RES vx6_payload_get_code(const struct vx6_payload *p, uint16_t *code);
 VX6_RES vx6_payload_get_token(const struct vx6_payload *p, uint64_t *token);
+
+/** PAD. @param answers PADs that are asked for in return @return bytes used */
+size_t vx6_payload_put_pad(uint8_t payload[static VX6_CELL_PAYLOAD], uint8_t answers);
+/** How many a PAD asks for. */
+uint8_t vx6_payload_pad_answers(const struct vx6_payload *p);
 
 #endif

@@ -79,6 +79,7 @@ static void payload(const uint8_t *in, size_t n)
 	if (!vx6_is_ok(vx6_payload_decode(bytes, &p)))
 		return;
 	FUZZ_CHECK(p.n <= VX6_PAYLOAD_MAX && p.data + p.n <= bytes + sizeof bytes);
+	FUZZ_CHECK(vx6_payload_pad_answers(&p) == (p.n > 0 ? bytes[VX6_PAYLOAD_HEADER] : 0));
 	if (vx6_is_ok(vx6_payload_get_extend(&p, &e)))
 		FUZZ_CHECK(vx6_is_ok(vx6_payload_put_extend(out, &e, &used)));
 	else if (vx6_is_ok(vx6_payload_get_extended(&p, &c)))

@@ -77,7 +77,7 @@ static void relay__create__answers_and_pings_come_back(void **state)
 
 	first();
 	assert_true(client_ping(&c, 0));
-	client_send(&c, 0, VX6_PAYLOAD_PAD, "x", 1);
+	client_send(&c, 0, VX6_PAYLOAD_PAD, "\0x", 2);
 	assert_true(client_ping(&c, 0));
 	st = relay_stats(&r1);
 	assert_int_equal(st.circuits, 1);
