@@ -21,6 +21,7 @@ static void key_of(const struct vx6_node_id *target, const struct vx6_routing *h
 	out->relays = vx6_routing_relays(how);
 	out->anonymous = how->anonymous;
 	out->hidden = how->hidden;
+	out->vanguard = how->vanguard;
 	out->nodes_n = how->nodes_n;
 	out->apart = how->apart;
 	for (size_t i = 0; i < how->nodes_n; i++)

@@ -51,7 +51,7 @@ static vx6_err plan(struct leg *l, const struct vx6_routing *how, struct vx6_cir
 	for (size_t i = 0; i < l->path.n; i++)
 		VX6_TRY(circuits_hop(c, &l->path.hop[i].node, how->anonymous, asked_for,
 				     &out->hop[out->hops_n++], &policy));
-	if (l->has_target && !l->hidden)
+	if (l->has_target && !l->to_last)
 		VX6_TRY(circuits_hop(c, &l->target, how->anonymous, asked_for,
 				     &out->hop[out->hops_n++], &policy));
 	out->timeout_ms = vx6_build_times_timeout(c->cfg.times, out->hops_n);
@@ -135,8 +135,8 @@ static struct leg *leg_new(struct vx6_circuits *c, const struct leg_want *w)
 	l->bare = w->bare;
 	l->purpose = w->purpose;
 	l->anonymous = w->how->anonymous;
-	l->hidden = w->how->hidden;
-	l->to_last = l->hidden && (w->r || w->bare);
+	l->hidden = routing_is_guarded(w->how);
+	l->to_last = w->how->hidden && (w->r || w->bare);
 	l->has_target = w->r != NULL;
 	if (w->r)
 		l->target = w->r->target;
@@ -161,7 +161,7 @@ static void leg_begun(struct leg *l, const struct leg_want *w)
 	circuits_decide(c, w->r ? &w->r->target : NULL, l->id, "build", "%u relays: %s",
 			(unsigned)l->path.n, w->why);
 	circuits_wake(c, TICK_MS);
-	if (w->r && l->hidden)
+	if (w->r && l->to_last)
 		hidden_begun(l);
 }
 
@@ -231,8 +231,8 @@ static bool fits(const struct leg *l, const struct route *r)
 {
 	if (l->refused_n > 0 && vx6_node_id_eq(&l->refused, &r->target))
 		return false;
-	return leg_is_of_pool(l) && !l->hidden && r->how.nodes_n == 0 && l->path.n == r->how.hops &&
-	       l->anonymous == r->how.anonymous && suits(l, r);
+	return leg_is_of_pool(l) && l->hidden == r->how.vanguard && r->how.nodes_n == 0 &&
+	       l->path.n == r->how.hops && l->anonymous == r->how.anonymous && suits(l, r);
 }
 
 bool leg_overlaps(const struct leg *l, const struct route *r)
@@ -257,7 +257,7 @@ void leg_take_from_pool(struct leg *l, const struct leg_want *w)
 	l->route = w->r;
 	l->bare = w->bare;
 	l->purpose = w->purpose;
-	l->to_last = l->hidden;
+	l->to_last = w->how->hidden;
 	l->has_target = w->r != NULL;
 	if (w->r) {
 		l->target = w->r->target;
@@ -272,7 +272,7 @@ void leg_take_from_pool(struct leg *l, const struct leg_want *w)
 	vx6_strlcpy(l->reason, w->why, sizeof l->reason);
 	circuits_decide(c, w->r ? &w->r->target : NULL, l->id, "build", "from the pool: %s",
 			w->why);
-	if (w->r && l->hidden)
+	if (w->r && l->to_last)
 		hidden_begun(l);
 }
 

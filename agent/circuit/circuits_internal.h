@@ -67,7 +67,7 @@ struct leg;
 /* Everything that makes a route another one. Compared as bytes: zeroed first. */
 struct route_key {
 	uint8_t target[VX6_NODE_ID_BYTES];
-	uint8_t via, relays, anonymous, hidden, nodes_n;
+	uint8_t via, relays, anonymous, hidden, vanguard, nodes_n;
 	uint8_t nodes[VX6_ROUTE_HOPS_MAX][VX6_NODE_ID_BYTES];
 	uint32_t apart;
 };
@@ -115,7 +115,7 @@ struct leg {
 	struct vx6_path path;
 	bool has_target, anonymous, nest;
 	bool hidden; /* for hidden services: a vanguard is the second of three or more relays */
-	bool to_last; /* of a hidden route, or bare: the last of its path is one that is spoken with */
+	bool to_last; /* of a hidden route, or bare: the last of its path is spoken with, and no target is behind */
 	struct vx6_node_id target;
 	struct vx6_bare *bare; /* whose it is; NULL: nobody's */
 	uint64_t number; /* that `rendezvous` was called with; 0: it was not, or that is over */
@@ -205,7 +205,8 @@ struct ask {
 /* How often circuits of a kind were wanted lately. */
 struct demand {
 	uint8_t relays;
-	bool anonymous, hidden;
+	bool anonymous;
+	bool hidden;                             /* with a vanguard, where there are three */
 	uint64_t used_ms[VX6_CIRCUITS_POOL_MAX]; /* a ring */
 	unsigned next;
 };
@@ -241,6 +242,12 @@ struct vx6_circuits {
 static inline uint64_t circuits_now_ms(const struct vx6_circuits *c)
 {
 	return vx6_loop_now_ms(c->cfg.loop);
+}
+
+/** Circuits of it are of the kind for hidden services: of one pool, and with a vanguard where there are three relays. */
+static inline bool routing_is_guarded(const struct vx6_routing *how)
+{
+	return how->hidden || how->vanguard;
 }
 
 /* ---- circuits.c ---- */

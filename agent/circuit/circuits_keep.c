@@ -380,14 +380,14 @@ static struct demand *demand_of(struct vx6_circuits *c, const struct vx6_routing
 		struct demand *d = &c->demand[i];
 
 		if (d->relays == how->hops && d->anonymous == how->anonymous &&
-		    d->hidden == how->hidden)
+		    d->hidden == routing_is_guarded(how))
 			return d;
 		if (d->used_ms[0] < oldest->used_ms[0])
 			oldest = d;
 	}
 	*oldest = (struct demand){.relays = how->hops,
 				  .anonymous = how->anonymous,
-				  .hidden = how->hidden};
+				  .hidden = routing_is_guarded(how)};
 	return oldest;
 }
 

@@ -1,6 +1,7 @@
 /*
- * Paths for hidden services: guard, vanguard, what is drawn, and a last relay that is spoken with. It is drawn here, never among those that see the other
- * side of what it is for; or it is the word of somebody whom nothing is told by what we do with it (circuit/bare.h).
+ * Paths for hidden services: guard, vanguard, what is drawn, and a last relay that is spoken with, or a node behind all. The last relay is drawn here,
+ * never among those that see the other side of what it is for; or it is the word of somebody whom nothing is told by what we do with it
+ * (circuit/bare.h).
  */
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +20,7 @@ struct asking {
 	struct vx6_node_id avoid[SHARED_MAX + INTROS_MAX + SUSPECTS_MAX], last_not[LASTS_MAX];
 	size_t suspects;
 	struct vx6_relay_entry named;
+	struct vx6_path_end end;
 };
 
 static const struct vx6_node_id *last_of(const struct leg *l)
@@ -82,9 +84,10 @@ static void avoid(struct asking *a, const struct leg *l)
 
 static void ask_of(struct asking *a, struct vx6_circuits *c, const struct vx6_routing *how)
 {
-	bool vanguard = c->cfg.vanguards && how->hops >= VX6_ROUTE_HOPS_RELAY;
+	uint8_t relays = vx6_routing_relays(how);
+	bool vanguard = c->cfg.vanguards && relays >= VX6_ROUTE_HOPS_RELAY;
 
-	*a = (struct asking){.ask = {.purpose = VX6_PATH_ANONYMOUS, .n = how->hops}};
+	*a = (struct asking){.ask = {.purpose = VX6_PATH_ANONYMOUS, .n = relays}};
 	c->cfg.view(c->cfg.user, &a->view);
 	vx6_guards_update(c->cfg.guards, c->cfg.relays, &a->view, &vx6_rand_system);
 	if (!vanguard)
@@ -144,6 +147,9 @@ vx6_err hidden_draw(struct leg *l, const struct vx6_routing *how,
 	a.ask.n += l->to_last;
 	if (l->bare) {
 		VX6_TRY(ask_of_bare(&a, l->bare));
+	} else if (l->route && !l->to_last) {
+		c->cfg.end(c->cfg.user, &l->target, &a.end);
+		a.ask.target = &a.end;
 	} else if (l->route) {
 		a.ask.last_may = VX6_RELAY_REND;
 		keep_out_of_last(&a, c, l->route);

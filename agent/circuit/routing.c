@@ -64,6 +64,11 @@ bool vx6_routing_is_valid(const struct vx6_routing *r, const char **why)
 	else if (r->hidden && (vx6_routing_relays(r) < VX6_ROUTE_HOPS_HIDDEN_MIN ||
 			       vx6_routing_relays(r) > VX6_ROUTE_HOPS_HIDDEN_MAX))
 		*why = "2 to 6 relays on the way to a hidden service";
+	else if (r->vanguard && (!r->anonymous || r->hidden || r->nodes_n))
+		*why = "a vanguard is the second relay of an anonymous route whose relays are not "
+		       "named";
+	else if (r->vanguard && vx6_routing_relays(r) < VX6_ROUTE_HOPS_RELAY)
+		*why = "a vanguard is never the last relay: 3 at least";
 	else if (has_twins(r))
 		*why = "a relay is named twice";
 	return *why == NULL;
@@ -72,6 +77,7 @@ bool vx6_routing_is_valid(const struct vx6_routing *r, const char **why)
 bool vx6_routing_eq(const struct vx6_routing *a, const struct vx6_routing *b)
 {
 	return a->via == b->via && vx6_routing_relays(a) == vx6_routing_relays(b) &&
-	       a->anonymous == b->anonymous && a->hidden == b->hidden && a->nodes_n == b->nodes_n &&
+	       a->anonymous == b->anonymous && a->hidden == b->hidden &&
+	       a->vanguard == b->vanguard && a->nodes_n == b->nodes_n &&
 	       memcmp(a->nodes, b->nodes, a->nodes_n * sizeof a->nodes[0]) == 0;
 }

@@ -36,6 +36,9 @@ struct vx6_routing {
 	/* RELAY and anonymous: the target is the key of a hidden service, which nobody can be asked for. `hops` are those before the relay where its
 	   owner's circuit and ours meet: 3, or 2 where it is to be fast */
 	bool hidden;
+	/* RELAY and anonymous, three relays or more: the second one is a vanguard (circuit/vanguards.h), as on hidden routes, of which that is not
+	   said. For what is done again and again for a hidden service. Not stored, and nothing that users ask for */
+	bool vanguard;
 	bool hop_by_hop; /* of a circuit that is asked for: not in one pass. No part of what a route is */
 	uint8_t nodes_n; /* 0: chosen here; else exactly these, in this order, ours first */
 	struct vx6_node_id nodes[VX6_ROUTE_HOPS_MAX];

@@ -34,6 +34,7 @@ static uint64_t circuit_way(void *user, const struct vx6_node_id *proxy)
 		.via = VX6_ROUTE_RELAY,
 		.hops = c->cfg.relays,
 		.anonymous = true,
+		.vanguard = c->cfg.hidden,
 		.apart = c->life,
 	};
 
@@ -327,7 +328,8 @@ struct vx6_dht_circuit *vx6_dht_circuit_new(const struct vx6_dht_circuit_config 
 	if (cfg->idle_ms == 0)
 		c->cfg.idle_ms = VX6_DHT_CIRCUIT_IDLE_MS;
 	if (cfg->relays == 0)
-		c->cfg.relays = VX6_DHT_CIRCUIT_RELAYS;
+		c->cfg.relays =
+			cfg->hidden ? VX6_DHT_CIRCUIT_RELAYS_HIDDEN : VX6_DHT_CIRCUIT_RELAYS;
 	guides_init(&c->guides, cfg->loop, cfg->ways ? cfg->ways : &circuits,
 		    cfg->proxies ? cfg->proxies : VX6_DHT_CIRCUIT_PROXIES);
 	c->guides.pick = cfg->pick;

@@ -21,7 +21,9 @@
 
 enum {
 	VX6_DHT_CIRCUIT_PROXIES = VX6_DHT_PATHS,
-	VX6_DHT_CIRCUIT_RELAYS = 2,    /* before the proxy */
+	VX6_DHT_CIRCUIT_RELAYS = 2, /* before the proxy */
+	VX6_DHT_CIRCUIT_RELAYS_HIDDEN =
+		3, /* with a vanguard: proxies are many, and none is to stand beside it */
 	VX6_DHT_CIRCUIT_CONTACTS = 40, /* of the ordinary table that it begins with */
 	VX6_DHT_CIRCUIT_IDLE_MS = 60 * 1000,
 	VX6_DHT_CIRCUIT_KEEP_MS = 10 * 60 * 1000, /* then another proxy takes its place */
@@ -56,7 +58,8 @@ struct vx6_dht_circuit_config {
 	struct vx6_net net;
 	uint32_t idle_ms; /* 0: VX6_DHT_CIRCUIT_IDLE_MS */
 	uint8_t proxies;  /* 0: VX6_DHT_CIRCUIT_PROXIES, which is the most */
-	uint8_t relays;   /* before each proxy; 0: VX6_DHT_CIRCUIT_RELAYS */
+	uint8_t relays;   /* before each proxy; 0: VX6_DHT_CIRCUIT_RELAYS, or _HIDDEN */
+	bool hidden;      /* what is asked is a hidden service's: vx6_routing.vanguard */
 	/**
 	 * Of vx6_routing: no circuit is shared with whoever has another one. 0: each life has one of its own, from 1. Else this one, for a single
 	 * life: it is freed when that is over.

@@ -58,6 +58,7 @@ struct vx6_dht *hs_side_open(struct hs_side *s, uint8_t proxies)
 		.ways = h->cfg.ways,
 		.net = h->cfg.net,
 		.proxies = proxies,
+		.hidden = true,
 		.apart = h->apart,
 		.pick = pick,
 		.other = other,

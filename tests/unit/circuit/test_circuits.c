@@ -783,6 +783,114 @@ static void anonymous_circuit_is_old__left(void **state)
 	assert_true(rig_decided("move", "it is old") >= 1);
 }
 
+/* ---- a vanguard ---- */
+
+static uint64_t guarded_to(int i, uint32_t apart)
+{
+	struct vx6_routing how = rig_how(3, true);
+
+	how.vanguard = true;
+	how.apart = apart;
+	return vx6_circuits_route(rig.circuits, &rig.node[i].n.id.id, &how);
+}
+
+static const struct vx6_circuit_show *latest_to(int i)
+{
+	for (int n = rig_rows(); n-- > 0;)
+		if (rig_row[n].has_target && rig_index(&rig_row[n].target) == i)
+			return &rig_row[n];
+	return NULL;
+}
+
+static void assert_guarded(const struct vx6_circuit_show *row, int target)
+{
+	assert_non_null(row);
+	assert_true(row->is_hidden && row->anonymous && row->has_target);
+	assert_int_equal(row->hops_n, 4);
+	assert_true(row->hop[0].is_guard);
+	assert_true(row->hop[1].is_vanguard);
+	assert_true(vx6_vanguards_has(rig.vanguards, &row->hop[1].node));
+	assert_true(row->hop[3].is_target && !row->hop[2].is_rendezvous);
+	assert_int_equal(rig_index(&row->hop[3].node), target);
+	for (int i = 0; i < 3; i++)
+		assert_int_not_equal(rig_index(&row->hop[i].node), target);
+}
+
+/* However often, and to whomever: the guard shows itself to vanguards alone. */
+static void vanguard__many_routes__always_the_second_and_never_the_last(void **state)
+{
+	struct vx6_node_id seen[VX6_VANGUARDS_MAX] = {0};
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < 24; i++) {
+		uint64_t route = guarded_to(RIG_END, i + 1);
+		const struct vx6_circuit_show *row;
+		size_t k = 0;
+
+		(void)rig_session(route);
+		row = latest_to(RIG_END);
+		assert_guarded(row, RIG_END);
+		while (k < n && !vx6_node_id_eq(&seen[k], &row->hop[1].node))
+			k++;
+		assert_true(k < VX6_VANGUARDS_MIN);
+		n = VX6_MAX(n, k + 1);
+		seen[k] = row->hop[1].node;
+		vx6_circuits_leave(rig.circuits, route);
+	}
+	assert_int_equal(n, 2);
+}
+
+/* The way to a vanguard leads by another one. */
+static void vanguard__it_is_the_target__by_another(void **state)
+{
+	struct vx6_node_id target;
+
+	(void)rig_session(guarded_to(RIG_END, 1));
+	for (size_t i = 0; i < VX6_VANGUARDS_MIN; i++) {
+		target = vx6_vanguards_at(rig.vanguards, i)->node;
+		(void)rig_session(guarded_to(rig_index(&target), 2));
+		assert_guarded(latest_to(rig_index(&target)), rig_index(&target));
+	}
+}
+
+static void vanguard__same_target__a_route_of_its_own(void **state)
+{
+	uint64_t route = guarded_to(RIG_END, 0);
+
+	assert_int_equal(guarded_to(RIG_END, 0), route);
+	assert_int_not_equal(rig_route(3, true), route);
+	(void)rig_session(rig_route(3, true));
+	assert_null(vx6_circuits_session(rig.circuits, route));
+}
+
+/* They are those of hidden services, and no others. */
+static void vanguard__pool__only_circuits_that_have_one(void **state)
+{
+	(void)rig_session(rig_route(3, true));
+	rig_pass(5000);
+	assert_int_equal(rig_live(VX6_PURPOSE_POOL, true), 1);
+	(void)rig_session(guarded_to(RIG_END, 1));
+	assert_int_equal(rig_decided("build", "from the pool"), 0);
+	rig_pass(5000);
+	assert_int_equal(rig_live(VX6_PURPOSE_POOL, true), 2);
+	(void)rig_session(guarded_to(RIG_END, 2));
+	assert_int_equal(rig_decided("build", "from the pool"), 1);
+	for (int i = 0, n = rig_rows(); i < n; i++)
+		if (rig_row[i].has_target && rig_row[i].is_hidden)
+			assert_guarded(&rig_row[i], RIG_END);
+}
+
+static void vanguard__stream__goes_on_over_a_spare_that_has_one(void **state)
+{
+	talk_run(&talk, guarded_to(RIG_END, 1));
+	rig_pass(5000);
+	assert_guarded(spare(), RIG_END);
+	rig_silence(rig_index(&rig_busy()->hop[2].node));
+	rig_pass(3000);
+	assert_talks(&talk, 500);
+	assert_guarded(rig_busy(), RIG_END);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
 
 int main(void)
@@ -826,6 +934,11 @@ int main(void)
 		T(circuit_in_use_is_slow__left_for_its_spare),
 		T(anonymous_circuit_is_slow__not_left),
 		T(anonymous_circuit_is_old__left),
+		T(vanguard__many_routes__always_the_second_and_never_the_last),
+		T(vanguard__it_is_the_target__by_another),
+		T(vanguard__same_target__a_route_of_its_own),
+		T(vanguard__pool__only_circuits_that_have_one),
+		T(vanguard__stream__goes_on_over_a_spare_that_has_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -51,6 +51,10 @@ static void routing_is_valid__contradictions__refused_with_a_reason(void **state
 		{.via = VX6_ROUTE_RELAY, .hidden = true, .anonymous = true, .hops = 1},
 		{.via = VX6_ROUTE_RELAY, .hidden = true, .anonymous = true, .hops = 7},
 		{.via = VX6_ROUTE_RELAY, .hidden = true, .anonymous = true, .nodes_n = 1},
+		{.via = VX6_ROUTE_RELAY, .vanguard = true},
+		{.via = VX6_ROUTE_RELAY, .vanguard = true, .anonymous = true, .hops = 2},
+		{.via = VX6_ROUTE_RELAY, .vanguard = true, .anonymous = true, .hidden = true},
+		{.via = VX6_ROUTE_RELAY, .vanguard = true, .anonymous = true, .nodes_n = 1},
 		{.via = VX6_ROUTE_RELAY, .nodes_n = 2}, /* twice the node of all zeroes */
 	};
 	const struct vx6_routing good[] = {
@@ -60,6 +64,7 @@ static void routing_is_valid__contradictions__refused_with_a_reason(void **state
 		{.via = VX6_ROUTE_RELAY, .hops = 8, .anonymous = true},
 		{.via = VX6_ROUTE_RELAY, .hidden = true, .anonymous = true},
 		{.via = VX6_ROUTE_RELAY, .hidden = true, .anonymous = true, .hops = 2},
+		{.via = VX6_ROUTE_RELAY, .vanguard = true, .anonymous = true},
 		{.via = VX6_ROUTE_RELAY, .nodes_n = 1},
 		{.via = VX6_ROUTE_RELAY, .hops = 1, .nodes_n = 1},
 	};
@@ -85,6 +90,9 @@ static void routing_eq__same_meaning__equal(void **state)
 	assert_true(vx6_routing_eq(&a, &b));
 	b.anonymous = true;
 	assert_false(vx6_routing_eq(&a, &b));
+	a.anonymous = b.vanguard = true;
+	assert_false(vx6_routing_eq(&a, &b));
+	a.anonymous = b.vanguard = false;
 	a.nodes_n = b.nodes_n = 1;
 	b.anonymous = false;
 	assert_true(vx6_routing_eq(&a, &b));

@@ -742,6 +742,53 @@ static void publisher__left_at_any_moment__leaves_nothing_behind(void **state)
 	assert_null(owner.p);
 }
 
+/* ---- what it goes over ---- */
+
+static struct vx6_routing how[64];
+static unsigned hows;
+
+uint64_t __wrap_vx6_circuits_route(struct vx6_circuits *c, const struct vx6_node_id *target,
+				   const struct vx6_routing *r);
+uint64_t __wrap_vx6_circuits_route(struct vx6_circuits *c, const struct vx6_node_id *target,
+				   const struct vx6_routing *r)
+{
+	if (hows < VX6_ARRAY_N(how))
+		how[hows++] = *r;
+	return 0; /* there is no way */
+}
+
+static void circuits__of_both__a_vanguard_and_one_more_before_the_proxy(void **state)
+{
+	struct vx6_hs_dht_config cfg = config;
+	struct desc d;
+	const char *why;
+
+	vx6_hs_dht_free(h);
+	cfg.ways = NULL;
+	cfg.loop = test_loop;
+	cfg.sessions = us->node.m;
+	cfg.net = vx6_net_default;
+	h = vx6_hs_dht_new(&cfg);
+	for (int uploads = 0; uploads < 2; uploads++) {
+		hows = 0;
+		own();
+		describe(&d, &service, PERIOD, 1);
+		if (uploads) {
+			assert_true(vx6_is_ok(vx6_hs_publish(owner.p, d.b, d.n)));
+			test_run_ms(1000);
+		} else {
+			(void)fetch(false);
+		}
+		assert_true(hows >= 4);
+		for (unsigned i = 0; i < hows; i++) {
+			assert_true(how[i].vanguard && how[i].anonymous && how[i].apart);
+			assert_int_equal(vx6_routing_relays(&how[i]), 3);
+			assert_true(vx6_routing_is_valid(&how[i], &why));
+		}
+		disown();
+	}
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -766,6 +813,7 @@ int main(void)
 		TEST(publish__nothing_to_reach_anybody__is_tried_again),
 		TEST(publish__what_is_none__is_refused),
 		TEST(publisher__left_at_any_moment__leaves_nothing_behind),
+		TEST(circuits__of_both__a_vanguard_and_one_more_before_the_proxy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
