@@ -5,7 +5,11 @@
 #include "circuit/circuits.h"
 #include "relay_rig.h"
 
-enum { RIG_RELAYS = 7, RIG_END = RIG_RELAYS, RIG_NODES, RIG_ASKS = 32 };
+#ifndef RIG_RELAYS_N
+#define RIG_RELAYS_N 7
+#endif
+
+enum { RIG_RELAYS = RIG_RELAYS_N, RIG_END = RIG_RELAYS, RIG_NODES, RIG_ASKS = 32 };
 
 struct rig {
 	struct test_node me;
