@@ -168,6 +168,27 @@ void circuits_relay_upkeep(struct vx6_node *node)
 	node->relay_oom = s.oom;
 }
 
+static void hidden_view(const struct vx6_relay_stats *s, struct vx6_relaying_hidden *out)
+{
+	*out = (struct vx6_relaying_hidden){
+		.owners = s->intro,
+		.introductions = s->introductions,
+		.waiting = s->cookies,
+		.joined = s->joined,
+		.owners_total = s->intro_total,
+		.introduced = s->introduced,
+		.introduced_again = s->introduced_again,
+		.joined_total = s->joined_total,
+		.refused_policy = s->hs_refused[VX6_RELAY_HS_POLICY],
+		.refused_proof = s->hs_refused[VX6_RELAY_HS_PROOF],
+		.refused_unknown = s->hs_refused[VX6_RELAY_HS_UNKNOWN],
+		.refused_rate = s->hs_refused[VX6_RELAY_HS_RATE],
+		.refused_limit = s->hs_refused[VX6_RELAY_HS_LIMIT],
+		.refused_timeout = s->hs_refused[VX6_RELAY_HS_TIMEOUT],
+		.refused_reuse = s->hs_refused[VX6_RELAY_HS_REUSE],
+	};
+}
+
 void circuits_relaying_view(struct vx6_node *node, struct vx6_relaying_view *out)
 {
 	struct vx6_onion_keys_view keys;
@@ -207,6 +228,7 @@ void circuits_relaying_view(struct vx6_node *node, struct vx6_relaying_view *out
 	out->protocol_errors = s.violations;
 	out->closed_for_memory = s.oom;
 	out->cells_dropped = s.cells_dropped;
+	hidden_view(&s, &out->hidden);
 	if (keys.n > 0) {
 		out->key_since_ms = keys.key[0].since_s * 1000;
 		out->key_until_ms = keys.key[0].not_after_s * 1000;

@@ -25,6 +25,17 @@ enum {
 
 /* ---- this node as a relay ---- */
 
+/* For hidden services of others. */
+struct vx6_relaying_hidden {
+	uint32_t owners;        /* circuits of those who are introduced here */
+	uint32_t introductions; /* that their owners have not confirmed yet */
+	uint32_t waiting;       /* clients at a rendezvous */
+	uint32_t joined;        /* circuits, two for each rendezvous */
+	uint64_t owners_total, introduced, introduced_again, joined_total;
+	uint64_t refused_policy, refused_proof, refused_unknown, refused_rate, refused_limit,
+		refused_timeout, refused_reuse;
+};
+
 struct vx6_relaying_view {
 	struct vx6_relaying_budget wanted; /* as set, the built-in values put in */
 	bool announced;                    /* others may find it as a relay */
@@ -37,6 +48,7 @@ struct vx6_relaying_view {
 	uint64_t refused_format, refused_replay, refused_key, refused_limit, refused_rate,
 		refused_policy, refused_unreachable; /* creates and extends that were refused */
 	uint64_t protocol_errors, closed_for_memory, cells_dropped;
+	struct vx6_relaying_hidden hidden;
 	uint64_t key_since_ms, key_until_ms; /* wall clock: of the present onion key */
 };
 

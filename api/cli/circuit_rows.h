@@ -133,6 +133,11 @@ static const struct vx6_cli_column relay_status_columns[] = {
 	{"Broke the protocol", "status.relay.protocol_errors"},
 	{"Closed for memory", "status.relay.closed_for_memory"},
 	{"Cells dropped", "status.relay.cells_dropped"},
+	{"Hidden: owners", "status.relay.hidden.owners"},
+	{"Hidden: introduced", "status.relay.hidden.introduced"},
+	{"Hidden: waiting", "status.relay.hidden.waiting"},
+	{"Hidden: joined", "status.relay.hidden.joined"},
+	{"Hidden: refused", "status.relay.hidden.refused", VX6_SHOW_COUNTS},
 	{"Present key ends in", "status.relay.key.until", VX6_SHOW_LEFT},
 };
 static const struct vx6_cli_column relay_set_columns[] = {

@@ -26,13 +26,23 @@ static void one(FILE *f, const char *name, enum kind kind, const char *help, uin
 
 /* ---- as a relay ---- */
 
+struct reason {
+	const char *word;
+	uint64_t n;
+};
+
+static void by_reason(FILE *f, const char *name, const char *help, const struct reason *row,
+		      size_t n)
+{
+	head(f, name, COUNTER, help);
+	for (size_t i = 0; i < n; i++)
+		fprintf(f, "%s{reason=\"%s\"} %llu\n", name, row[i].word,
+			(unsigned long long)row[i].n);
+}
+
 static void put_refused(FILE *f, const struct vx6_relaying_view *v)
 {
-	static const char name[] = "vx6_relay_refused_total";
-	const struct {
-		const char *reason;
-		uint64_t n;
-	} row[] = {
+	const struct reason row[] = {
 		{"format", v->refused_format},
 		{"replay", v->refused_replay},
 		{"key", v->refused_key},
@@ -42,10 +52,37 @@ static void put_refused(FILE *f, const struct vx6_relaying_view *v)
 		{"unreachable", v->refused_unreachable},
 	};
 
-	head(f, name, COUNTER, "Circuits that were not taken or not led on.");
-	for (size_t i = 0; i < VX6_ARRAY_N(row); i++)
-		fprintf(f, "%s{reason=\"%s\"} %llu\n", name, row[i].reason,
-			(unsigned long long)row[i].n);
+	by_reason(f, "vx6_relay_refused_total", "Circuits that were not taken or not led on.", row,
+		  VX6_ARRAY_N(row));
+}
+
+static void put_hidden(FILE *f, const struct vx6_relaying_hidden *v)
+{
+	const struct reason row[] = {
+		{"policy", v->refused_policy},   {"proof", v->refused_proof},
+		{"unknown", v->refused_unknown}, {"rate", v->refused_rate},
+		{"limit", v->refused_limit},     {"timeout", v->refused_timeout},
+		{"reuse", v->refused_reuse},
+	};
+
+	one(f, "vx6_relay_hidden_owners", GAUGE,
+	    "Circuits of owners of hidden services that are introduced here.", v->owners);
+	one(f, "vx6_relay_hidden_introductions_pending", GAUGE,
+	    "Introductions that their owners have not confirmed yet.", v->introductions);
+	one(f, "vx6_relay_hidden_waiting", GAUGE, "Clients that wait here for an owner.",
+	    v->waiting);
+	one(f, "vx6_relay_hidden_joined", GAUGE, "Circuits that are joined with another one here.",
+	    v->joined);
+	one(f, "vx6_relay_hidden_owners_total", COUNTER, "Circuits of owners there were.",
+	    v->owners_total);
+	one(f, "vx6_relay_hidden_introduced_total", COUNTER,
+	    "Introductions that were handed to owners.", v->introduced);
+	one(f, "vx6_relay_hidden_introduced_again_total", COUNTER,
+	    "Those among them that went over a second circuit.", v->introduced_again);
+	one(f, "vx6_relay_hidden_joined_total", COUNTER, "Pairs of circuits that were joined.",
+	    v->joined_total);
+	by_reason(f, "vx6_relay_hidden_refused_total",
+		  "What was asked for hidden services and not done.", row, VX6_ARRAY_N(row));
 }
 
 static void put_relay(FILE *f, const struct vx6_relaying_view *v)
@@ -75,6 +112,7 @@ static void put_relay(FILE *f, const struct vx6_relaying_view *v)
 	    "Circuits that were ended because cells took too much memory.", v->closed_for_memory);
 	one(f, "vx6_relay_cells_dropped_total", COUNTER,
 	    "Cells that could not be read or were for nobody.", v->cells_dropped);
+	put_hidden(f, &v->hidden);
 }
 
 /* ---- own circuits ---- */

@@ -11,7 +11,8 @@ static void put_policy(struct vx6_json *j, uint32_t policy)
 		const char *word;
 	} known[] = {{VX6_RELAY_GUARD, "guard"},      {VX6_RELAY_MIDDLE, "middle"},
 		     {VX6_RELAY_END, "end"},          {VX6_RELAY_DHT_PROXY, "dht_proxy"},
-		     {VX6_RELAY_NEST, "single_pass"}, {VX6_RELAY_DRAINING, "draining"}};
+		     {VX6_RELAY_NEST, "single_pass"}, {VX6_RELAY_INTRO, "intro"},
+		     {VX6_RELAY_REND, "rendezvous"},  {VX6_RELAY_DRAINING, "draining"}};
 
 	vx6_json_array(j, "policy");
 	for (size_t i = 0; i < VX6_ARRAY_N(known); i++)
@@ -102,6 +103,29 @@ static void put_refused(struct vx6_json *j, const struct vx6_relaying_view *v)
 	vx6_json_end_object(j);
 }
 
+static void put_hidden(struct vx6_json *j, const struct vx6_relaying_hidden *v)
+{
+	vx6_json_object(j, "hidden");
+	vx6_json_u64(j, "owners", v->owners);
+	vx6_json_u64(j, "introductions", v->introductions);
+	vx6_json_u64(j, "waiting", v->waiting);
+	vx6_json_u64(j, "joined", v->joined);
+	vx6_json_u64(j, "owners_total", v->owners_total);
+	vx6_json_u64(j, "introduced", v->introduced);
+	vx6_json_u64(j, "introduced_again", v->introduced_again);
+	vx6_json_u64(j, "joined_total", v->joined_total);
+	vx6_json_object(j, "refused");
+	vx6_json_u64(j, "policy", v->refused_policy);
+	vx6_json_u64(j, "proof", v->refused_proof);
+	vx6_json_u64(j, "unknown", v->refused_unknown);
+	vx6_json_u64(j, "rate", v->refused_rate);
+	vx6_json_u64(j, "limit", v->refused_limit);
+	vx6_json_u64(j, "timeout", v->refused_timeout);
+	vx6_json_u64(j, "reuse", v->refused_reuse);
+	vx6_json_end_object(j);
+	vx6_json_end_object(j);
+}
+
 static void put_key(struct vx6_json *j, const struct vx6_relaying_view *v)
 {
 	if (v->key_since_ms == 0) {
@@ -138,6 +162,7 @@ void api_put_relaying(struct vx6_json *j, const char *key, const struct vx6_rela
 	vx6_json_u64(j, "protocol_errors", v->protocol_errors);
 	vx6_json_u64(j, "closed_for_memory", v->closed_for_memory);
 	vx6_json_u64(j, "cells_dropped", v->cells_dropped);
+	put_hidden(j, &v->hidden);
 	put_key(j, v);
 	vx6_json_end_object(j);
 }

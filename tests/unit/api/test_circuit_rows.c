@@ -70,7 +70,8 @@ static bool is_null(const struct vx6_value *v, const char *key)
 
 static void relay__nothing_measured__is_null(void **state)
 {
-	struct vx6_relay_row row = {.policy = VX6_RELAY_GUARD | VX6_RELAY_NEST,
+	struct vx6_relay_row row = {.policy = VX6_RELAY_GUARD | VX6_RELAY_NEST | VX6_RELAY_INTRO |
+					      VX6_RELAY_REND,
 				    .standing = VX6_STANDING_YOUNG,
 				    .weight = 1.5};
 	struct vx6_page p = {.kind = VX6_PAGE_RELAYS, .u.relays = &row, .n = 1};
@@ -84,7 +85,7 @@ static void relay__nothing_measured__is_null(void **state)
 	assert_string_equal(text_at(v, "standing"), "young");
 	assert_true(vx6_value_number(vx6_value_get(v, "share")) == 1);
 	policy = (struct vx6_value *)(uintptr_t)vx6_value_get(v, "policy");
-	assert_int_equal(vx6_value_count(policy), 2);
+	assert_int_equal(vx6_value_count(policy), 4);
 	assert_string_equal(vx6_value_string(vx6_value_first(policy)), "guard");
 	vx6_value_free(v);
 }
@@ -201,7 +202,7 @@ static void relaying__view__has_all_of_the_contract(void **state)
 					 .key_until_ms = 2000,
 					 .refused_key = 3};
 	struct vx6_value *shape = schema("RelayStatus"), *v;
-	const struct vx6_value *status;
+	const struct vx6_value *status, *hidden;
 	struct vx6_json j = {0};
 	char *text;
 
@@ -214,6 +215,10 @@ static void relaying__view__has_all_of_the_contract(void **state)
 	assert_same_fields(shape, status);
 	assert_same_fields(vx6_value_get(vx6_value_get(shape, "properties"), "refused"),
 			   vx6_value_get(status, "refused"));
+	hidden = vx6_value_get(vx6_value_get(shape, "properties"), "hidden");
+	assert_same_fields(hidden, vx6_value_get(status, "hidden"));
+	assert_same_fields(vx6_value_get(vx6_value_get(hidden, "properties"), "refused"),
+			   vx6_value_get(vx6_value_get(status, "hidden"), "refused"));
 	assert_string_equal(text_at(status, "mode"), "off");
 	assert_string_equal(text_at(vx6_value_get(status, "key"), "until"),
 			    "1970-01-01T00:00:02.000Z");
