@@ -304,6 +304,7 @@ vx6_err vx6_host_revoke(struct vx6_host *h, uint64_t scope, const uint8_t id[sta
 	c->c.revoked = true;
 	c->is_good = false;
 	tell(s, c, false);
+	host_queue_leave(s, c->uid);
 	host_meets_end(s, c->uid);
 	if (s->spec.closed)
 		host_dirty(s);

@@ -81,6 +81,7 @@ enum {
 	WAIT_MAX_MS = 6000, /* as long as the client waits */
 	X_MS = 2000,
 	JOIN_MS = 10000, /* for the client's HELLO */
+	HANG_UP_MS = 2000, /* that a session has to say why it ends */
 	REFUSED_EVENT_MS = 1000,
 	TABLE_CLIENTS = VX6_HOST_CLIENTS_MAX + VX6_HOST_REVOKED_MAX,
 };
@@ -365,6 +366,8 @@ void host_queue_add(struct host_service *s, struct host_guest *g);
 struct host_guest *host_queue_take(struct host_service *s);
 void host_queue_run(struct host_service *s, uint64_t now, uint64_t *due);
 void host_queue_clear(struct host_service *s);
+/** That client, who is revoked, waits no more. */
+void host_queue_leave(struct host_service *s, uint64_t client);
 void host_guest_free(struct host_guest *g);
 
 /* ---- host_pow.c ---- */

@@ -70,6 +70,23 @@ void host_queue_clear(struct host_service *s)
 		host_guest_free(s->queue[--s->queue_n]);
 }
 
+void host_queue_leave(struct host_service *s, uint64_t client)
+{
+	size_t kept = 0;
+
+	for (size_t n = 0; n < s->queue_n; n++) {
+		struct host_guest *g = s->queue[n];
+
+		if (g->client != client) {
+			s->queue[kept++] = g;
+			continue;
+		}
+		host_refuse(s, VX6_HOST_REFUSED_REVOKED);
+		host_guest_free(g);
+	}
+	s->queue_n = kept;
+}
+
 /* Their clients do not wait for them any more. */
 static void expire(struct host_service *s, uint64_t now)
 {

@@ -132,6 +132,12 @@ static vx6_err op_accept(const struct vx6_host_config *cfg, struct vx6_bare *b,
 	return VX6_OK;
 }
 
+static void op_hang_up(struct vx6_session *s, vx6_err why)
+{
+	assert_true(s->alive && s->bare->alive);
+	s->hung_up = why;
+}
+
 static void op_disown(struct vx6_session *s)
 {
 	assert_true(s->alive);
@@ -147,6 +153,7 @@ static const struct vx6_host_ops ops = {
 	.id = op_id,
 	.close = op_close,
 	.accept = op_accept,
+	.hang_up = op_hang_up,
 	.disown = op_disown,
 };
 

@@ -353,6 +353,64 @@ static void closed__revoked__refused_by_name_and_cannot_read_the_next(void **sta
 	guest_free(&g);
 }
 
+static void closed__revoked_while_it_is_there__hears_why_before_its_circuit_goes(void **state)
+{
+	struct guest g = {.key = alice_sk.b};
+	struct vx6_bare *b;
+
+	assert_refused(&g, NONE);
+	rig_pass(1);
+	b = rig_latest(VX6_PURPOSE_RENDEZVOUS);
+	rig_open(b);
+	rig_session_up(b);
+	assert_true(vx6_is_ok(vx6_host_revoke(rig.host, RIG_SCOPE, alice.id)));
+	assert_int_equal(b->session.hung_up.code, VX6_E_REVOKED);
+	rig_pass(100);
+	assert_true(b->alive);
+	rig_session_down(b);
+	rig_pass(1);
+	assert_false(b->alive);
+	assert_int_equal(rig_info()->sessions, 0);
+	guest_free(&g);
+}
+
+static void closed__revoked_and_does_not_leave__its_circuit_goes(void **state)
+{
+	struct guest g = {.key = alice_sk.b};
+	struct vx6_bare *b;
+
+	assert_refused(&g, NONE);
+	rig_pass(1);
+	b = rig_latest(VX6_PURPOSE_RENDEZVOUS);
+	rig_open(b);
+	rig_session_up(b);
+	assert_true(vx6_is_ok(vx6_host_revoke(rig.host, RIG_SCOPE, alice.id)));
+	rig_pass(HANG_UP_MS + 10);
+	assert_false(b->alive);
+	guest_free(&g);
+}
+
+static void closed__revoked_while_it_waits__not_met(void **state)
+{
+	struct guest g[VX6_HOST_BUILDS_MAX + 1] = {0};
+	size_t n;
+
+	for (n = 0; n <= VX6_HOST_BUILDS_MAX; n++) {
+		g[n].key = n == VX6_HOST_BUILDS_MAX ? alice_sk.b : bob_sk.b;
+		if (n == 0)
+			assert_true(vx6_is_ok(vx6_host_client_add(rig.host, RIG_SCOPE, "bob",
+								  bob_pk.b, 0, NULL)));
+		assert_refused(&g[n], NONE);
+		rig_pass(1);
+	}
+	assert_int_equal(rig_info()->queue, 1);
+	assert_true(vx6_is_ok(vx6_host_revoke(rig.host, RIG_SCOPE, alice.id)));
+	assert_int_equal(rig_info()->queue, 0);
+	assert_int_equal(rig_info()->refused[VX6_HOST_REFUSED_REVOKED], 1);
+	for (n = 0; n <= VX6_HOST_BUILDS_MAX; n++)
+		guest_free(&g[n]);
+}
+
 static void closed__client_of_a_day__refused_after_it(void **state)
 {
 	struct guest g = {.key = bob_sk.b};
@@ -608,6 +666,9 @@ int main(void)
 		TEST_CLOSED(closed__wrong_key__refused_and_cannot_read),
 		TEST_CLOSED(closed__right_id_wrong_mac__refused),
 		TEST_CLOSED(closed__revoked__refused_by_name_and_cannot_read_the_next),
+		TEST_CLOSED(closed__revoked_while_it_is_there__hears_why_before_its_circuit_goes),
+		TEST_CLOSED(closed__revoked_and_does_not_leave__its_circuit_goes),
+		TEST_CLOSED(closed__revoked_while_it_waits__not_met),
 		TEST_CLOSED(closed__client_of_a_day__refused_after_it),
 		TEST_CLOSED(closed__dialled_by_ourselves__with_a_key_of_our_own),
 		TEST_CLOSED(closed__many_come__no_key_agreement_for_each),

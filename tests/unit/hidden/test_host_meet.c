@@ -237,6 +237,8 @@ static void meet__client_is_revoked__its_sessions_end(void **state)
 	rig_session_up(b);
 	assert_string_equal(rend(0)->client, "bob");
 	assert_true(vx6_is_ok(vx6_host_revoke(rig.host, RIG_SCOPE, who.id)));
+	assert_int_equal(b->session.hung_up.code, VX6_E_REVOKED);
+	rig_session_down(b);
 	rig_pass(1);
 	assert_false(b->alive);
 	assert_int_equal(rig.sessions_down, 1);
