@@ -42,4 +42,5 @@ const struct vx6_host_ops host_circuit_ops = {
 	.close = vx6_bare_close,
 	.accept = meet,
 	.disown = vx6_session_disown,
+	.hang_up = vx6_session_close,
 };
