@@ -6,6 +6,7 @@
 
 #include "base/util.h"
 #include "node/circuits_internal.h"
+#include "node/hidden_internal.h"
 
 enum vx6_resource_kind resource_of(enum vx6_cmd_kind kind)
 {
@@ -90,7 +91,64 @@ static bool hidden_with_a_list(const struct vx6_service_spec *spec)
 	return spec->visibility == VX6_VISIBILITY_HIDDEN && spec->access != VX6_ACCESS_ANY;
 }
 
-static vx6_err check_service(struct vx6_node *node, const struct request *rq, struct fault *f)
+static bool is_hidden(const struct vx6_service_spec *spec)
+{
+	return spec->visibility == VX6_VISIBILITY_HIDDEN;
+}
+
+static const char *alias_of(const struct vx6_service_spec *spec)
+{
+	return spec->hidden.alias[0] ? spec->hidden.alias : spec->name;
+}
+
+static vx6_err check_alias(struct vx6_node *node, const struct request *rq, struct fault *f)
+{
+	const struct row_table *t = rows_of(node, VX6_RESOURCE_SERVICE);
+	const char *alias = alias_of(&rq->cmd->u.service);
+
+	for (size_t i = 0; i < t->n; i++) {
+		const struct vx6_service_spec *other = &t->row[i]->spec.service;
+
+		if (!is_hidden(other) || strcmp(t->row[i]->meta.id, rq->cmd->id) == 0 ||
+		    strcmp(alias_of(other), alias) != 0)
+			continue;
+		f->pointer = "/hidden/alias";
+		snprintf(f->detail, sizeof f->detail,
+			 "the hidden service %s (%s) goes by that alias already", other->name,
+			 t->row[i]->meta.id);
+		return VX6_ERR(EXISTS);
+	}
+	return VX6_OK;
+}
+
+/* @param row as it is now; NULL: it is new */
+static vx6_err check_hidden(struct vx6_node *node, const struct request *rq, const struct row *row,
+			    struct fault *f)
+{
+	const struct vx6_service_spec *spec = &rq->cmd->u.service;
+
+	if (row && is_hidden(&row->spec.service) != is_hidden(spec)) {
+		f->pointer = "/visibility";
+		snprintf(f->detail, sizeof f->detail,
+			 "a service does not become hidden, nor cease to be: who knew it would "
+			 "know it again; remove it and add it anew");
+		return VX6_ERR(INVALID);
+	}
+	if (!is_hidden(spec))
+		return VX6_OK;
+	VX6_TRY(check_alias(node, rq, f));
+	if (row || spec->hidden.force || hidden_relays(node) >= VX6_HIDDEN_LEAST_RELAYS)
+		return VX6_OK;
+	f->pointer = "/hidden/force";
+	snprintf(f->detail, sizeof f->detail,
+		 "%zu relays are known: a hidden service needs %d at the very least, and %d to "
+		 "hide among",
+		 hidden_relays(node), VX6_HIDDEN_LEAST_RELAYS, VX6_HIDDEN_FEW_RELAYS);
+	return VX6_ERR(NO_RELAYS);
+}
+
+static vx6_err check_service(struct vx6_node *node, const struct request *rq, const struct row *row,
+			     struct fault *f)
 {
 	vx6_err err = vx6_services_check(node->services, &rq->cmd->u.service);
 
@@ -107,7 +165,7 @@ static vx6_err check_service(struct vx6_node *node, const struct request *rq, st
 			 "--allow-non-loopback to publish others");
 	else if (!vx6_is_ok(err))
 		snprintf(f->detail, sizeof f->detail, "service: %s", vx6_err_text(err));
-	return err;
+	return vx6_is_ok(err) ? check_hidden(node, rq, row, f) : err;
 }
 
 static vx6_err check_forward(struct vx6_node *node, struct request *rq, struct fault *f)
@@ -179,13 +237,14 @@ static vx6_err check_row(const struct request *rq, const struct row *row, struct
 	return VX6_OK;
 }
 
-static vx6_err check_spec(struct vx6_node *node, struct request *rq, struct fault *f)
+static vx6_err check_spec(struct vx6_node *node, struct request *rq, const struct row *row,
+			  struct fault *f)
 {
 	VX6_TRY(check_room(node, rq, f));
 	VX6_TRY(check_name(node, rq, f));
 	switch (resource_of(rq->cmd->kind)) {
 	case VX6_RESOURCE_SERVICE:
-		return check_service(node, rq, f);
+		return check_service(node, rq, row, f);
 	case VX6_RESOURCE_FORWARD:
 		return check_forward(node, rq, f);
 	default:
@@ -200,5 +259,5 @@ vx6_err check_mutation(struct vx6_node *node, struct request *rq, const struct r
 
 	if (verb != VERB_CREATE)
 		VX6_TRY(check_row(rq, row, f));
-	return verb == VERB_DELETE ? VX6_OK : check_spec(node, rq, f);
+	return verb == VERB_DELETE ? VX6_OK : check_spec(node, rq, row, f);
 }

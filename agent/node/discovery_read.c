@@ -23,7 +23,13 @@ struct vx6_page *page_new(enum vx6_page_kind kind, size_t rows)
 		[VX6_PAGE_RELAYS] = sizeof(struct vx6_relay_row),
 		[VX6_PAGE_CIRCUITS] = sizeof(struct vx6_circuit_row),
 		[VX6_PAGE_DECISIONS] = sizeof(struct vx6_decision_row),
+		[VX6_PAGE_HIDDEN] = sizeof(struct vx6_hidden_row),
+		[VX6_PAGE_HIDDEN_CLIENTS] = sizeof(struct vx6_hidden_client_row),
+		[VX6_PAGE_HIDDEN_ALIASES] = sizeof(struct vx6_hidden_alias_row),
+		[VX6_PAGE_HIDDEN_ATTEMPTS] = sizeof(struct vx6_hidden_attempt_row),
 	};
+
+	_Static_assert(VX6_ARRAY_N(sizes) == VX6_PAGES_N, "a size for each kind");
 	struct vx6_page *p = vx6_zalloc(sizeof *p);
 
 	p->kind = kind;

@@ -60,6 +60,7 @@ struct vx6_service_view {
 	struct vx6_flow_stats stats;
 	bool published; /* its record is kept in the DHT: by so many */
 	uint32_t wanted, stored, proved;
+	struct vx6_hidden_row *hidden; /* owned; NULL: it is not hidden */
 };
 
 struct vx6_forward_view {

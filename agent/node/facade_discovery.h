@@ -229,7 +229,7 @@ struct vx6_page {
 		struct vx6_hidden_row *hidden;
 		struct vx6_hidden_client_row *hidden_clients;
 		struct vx6_hidden_alias_row *hidden_aliases;
-		struct vx6_guest_attempt *hidden_attempts;
+		struct vx6_hidden_attempt_row *hidden_attempts;
 	} u;
 	size_t n;
 	bool more;    /* there are rows after these */

@@ -13,14 +13,21 @@
 #include "hidden/host.h"
 #include "identity/hidden_key.h"
 #include "identity/node_id.h"
+#include "record/hs_desc.h"
 #include "state/resource.h"
 #include "wire/label.h"
 
 enum {
 	VX6_HIDDEN_GUARDS = 4,
-	VX6_HIDDEN_RENDS = 32, /* rendezvous that a row shows */
-	VX6_HIDDEN_FEW_RELAYS =
-		30, /* with fewer a service is hosted only by force, or with a warning */
+	VX6_HIDDEN_RENDS = 32,       /* rendezvous that a row shows */
+	VX6_HIDDEN_FEW_RELAYS = 30,  /* with fewer there is a warning */
+	VX6_HIDDEN_LEAST_RELAYS = 3, /* with fewer a service is made by force only */
+};
+
+/** A relay that a hidden service depends on. */
+struct vx6_hidden_relay {
+	struct vx6_node_id node;
+	char name[VX6_LABEL_TEXT]; /* may be empty */
 };
 
 /** A hidden service that is hosted here. */
@@ -31,10 +38,14 @@ struct vx6_hidden_row {
 	vx6_err err;  /* what keeps it from being hosted */
 	size_t relays;
 	struct vx6_host_info info;
-	size_t vanguards_n;
-	struct vx6_node_id vanguard[VX6_HIDDEN_GUARDS];
+	char intro_name[VX6_HOST_INTROS_MAX][VX6_LABEL_TEXT];
+	size_t guards_n, vanguards_n;
+	struct vx6_hidden_relay
+		guard[VX6_HIDDEN_GUARDS]; /* that circuits to introduction points begin with */
+	struct vx6_hidden_relay vanguard[VX6_HIDDEN_GUARDS];
 	size_t rends_n;
 	struct vx6_host_rend_info rend[VX6_HIDDEN_RENDS]; /* the latest first */
+	char rend_name[VX6_HIDDEN_RENDS][VX6_LABEL_TEXT];
 	/* of the present descriptor, both keys together */
 	uint32_t wanted, stored, proved;
 	uint64_t next_publish_ms; /* wall clock; 0: none is planned */
@@ -57,6 +68,12 @@ struct vx6_hidden_alias_row {
 	uint64_t invite_expires_s; /* 0: never */
 	bool known;                /* `show` counts */
 	struct vx6_guest_show show;
+};
+
+/** How a visit began. */
+struct vx6_hidden_attempt_row {
+	char alias[VX6_LABEL_TEXT]; /* empty: it has none here */
+	struct vx6_guest_attempt attempt;
 };
 
 /** What a command about hidden services carries. */

@@ -119,15 +119,19 @@ static bool own_seq(void *user, uint64_t scope, const struct vx6_node_id *servic
 
 /* ---- what else the host wants ---- */
 
-static size_t count_relays(void *user)
+size_t hidden_relays(const struct vx6_node *node)
 {
-	const struct vx6_node *node = user;
 	uint64_t now_s = vx6_wall_s();
 	size_t n = 0;
 
 	for (size_t i = 0; i < vx6_relays_count(node->relays); i++)
 		n += vx6_path_standing(vx6_relays_at(node->relays, i), now_s) <= VX6_PATH_YOUNG;
 	return n;
+}
+
+static size_t count_relays(void *user)
+{
+	return hidden_relays(user);
 }
 
 static size_t first_relays(void *user, struct vx6_node_id out[static VX6_HOST_GUARDS])
@@ -323,7 +327,7 @@ static void on_written(struct hidden_file *f, vx6_err err)
 	if (!vx6_is_ok(err))
 		return;
 	remember_key(s);
-	if (s->spec.scope)
+	if (s->enabled)
 		host_it(s);
 }
 
@@ -332,6 +336,7 @@ static void take_spec(struct hidden_service *s, const struct vx6_service_spec *s
 	vx6_strlcpy(s->name, spec->name, sizeof s->name);
 	vx6_strlcpy(s->spec.alias, spec->hidden.alias[0] ? spec->hidden.alias : spec->name,
 		    sizeof s->spec.alias);
+	s->enabled = spec->enabled;
 	s->spec.fast = spec->hidden.fast;
 	s->spec.closed = !spec->hidden.open;
 	s->spec.no_pow = spec->hidden.no_pow;
@@ -345,7 +350,7 @@ static void make_key(struct hidden_service *s)
 	memset(s->data.seq, 0, sizeof s->data.seq);
 	s->data.clients_n = 0;
 	s->data.created_ms = vx6_wall_ms();
-	s->spec.scope = 1; /* to be hosted once the key is on the disk */
+	s->err = VX6_ERR(AGAIN); /* hosted once the key is on the disk */
 	hidden_file_save(&s->file, NULL);
 }
 
@@ -375,37 +380,6 @@ static bool had_key(struct vx6_node *node, const struct hidden_service *s)
 	return false;
 }
 
-void hidden_service_put(struct vx6_node *node, const struct row *row)
-{
-	struct hidden_service *s;
-
-	if (!node->hidden || row->spec.service.visibility != VX6_VISIBILITY_HIDDEN)
-		return;
-	s = hidden_service_find(node, row->meta.id);
-	if (s) {
-		take_spec(s, &row->spec.service);
-		if (s->scope && !row->spec.service.enabled) {
-			(void)vx6_is_ok(vx6_host_remove(node->hidden->host, s->scope));
-			s->scope = s->spec.scope = 0;
-		} else if (s->scope) {
-			memcpy(s->spec.seed, s->data.seed, sizeof s->spec.seed);
-			s->err = vx6_host_set(node->hidden->host, &s->spec);
-			vx6_wipe(s->spec.seed, sizeof s->spec.seed);
-		} else if (row->spec.service.enabled && vx6_is_ok(s->err)) {
-			host_it(s);
-		}
-		return;
-	}
-	s = service_new(node, row);
-	if (s->err.code == VX6_E_NOT_FOUND && !had_key(node, s))
-		make_key(s);
-	else if (vx6_is_ok(s->err) && row->spec.service.enabled)
-		host_it(s);
-	else if (!vx6_is_ok(s->err))
-		VX6_ERROR("hidden", "the key of %s cannot be read: %s", s->spec.alias,
-			  vx6_err_text(s->err));
-}
-
 static void service_stop(struct hidden_service *s)
 {
 	if (s->scope)
@@ -419,6 +393,42 @@ static void service_stop(struct hidden_service *s)
 	s->dial = NULL;
 	vx6_hs_publisher_free(s->publisher);
 	s->publisher = NULL;
+}
+
+/* What it is to be has changed. */
+static void service_set(struct hidden_service *s, const struct vx6_service_spec *spec)
+{
+	take_spec(s, spec);
+	if (s->scope && !s->enabled) {
+		service_stop(s);
+	} else if (s->scope) {
+		memcpy(s->spec.seed, s->data.seed, sizeof s->spec.seed);
+		s->err = vx6_host_set(s->owner->hidden->host, &s->spec);
+		vx6_wipe(s->spec.seed, sizeof s->spec.seed);
+	} else if (s->enabled && vx6_is_ok(s->err)) {
+		host_it(s);
+	}
+}
+
+void hidden_service_put(struct vx6_node *node, const struct row *row)
+{
+	struct hidden_service *s;
+
+	if (!node->hidden || row->spec.service.visibility != VX6_VISIBILITY_HIDDEN)
+		return;
+	s = hidden_service_find(node, row->meta.id);
+	if (s) {
+		service_set(s, &row->spec.service);
+		return;
+	}
+	s = service_new(node, row);
+	if (s->err.code == VX6_E_NOT_FOUND && !had_key(node, s))
+		make_key(s);
+	else if (vx6_is_ok(s->err) && s->enabled)
+		host_it(s);
+	else if (!vx6_is_ok(s->err))
+		VX6_ERROR("hidden", "the key of %s cannot be read: %s", s->spec.alias,
+			  vx6_err_text(s->err));
 }
 
 void hidden_service_drop(struct vx6_node *node, const char *id)

@@ -50,6 +50,7 @@ struct hidden_service {
 	struct vx6_list node; /* hidden.services */
 	struct vx6_node *owner;
 	char name[VX6_LABEL_TEXT];
+	bool enabled;
 	uint64_t scope; /* 0: not hosted */
 	struct vx6_host_spec spec;
 	struct vx6_hidden_hosted data;
@@ -134,6 +135,8 @@ void hidden_service_drop(struct vx6_node *node, const char *id);
 void hidden_service_free(struct hidden_service *s);
 /** Another key in the place of the present one. */
 void hidden_service_rekey(struct hidden_service *s);
+/** Relays that are known and could be of use. */
+size_t hidden_relays(const struct vx6_node *node);
 /** Takes over what the host says of the clients. */
 void hidden_service_sync(struct hidden_service *s);
 
@@ -155,6 +158,8 @@ bool hidden_alias(void *user, const char *alias, struct vx6_hidden_alias *out);
 /* ---- hidden_read.c, hidden_ops.c ---- */
 
 void hidden_read(struct request *rq);
+/** The hidden service of this resource. @return owned; NULL: it is none */
+struct vx6_hidden_row *hidden_row(const struct vx6_node *node, const char *id);
 /** Pages of one row. */
 struct vx6_page *hidden_client_page(struct hidden_service *s, const struct vx6_host_client *c);
 struct vx6_page *hidden_alias_page(struct vx6_node *node, const struct hidden_visit *v);

@@ -5,7 +5,6 @@
 
 #include "base/clock.h"
 #include "base/util.h"
-#include "circuit/path.h"
 #include "node/discovery_internal.h"
 #include "node/hidden_internal.h"
 
@@ -19,12 +18,45 @@ static bool copy_rend(void *user, const struct vx6_host_rend_info *r)
 	return row->rends_n < VX6_HIDDEN_RENDS;
 }
 
-static void copy_vanguards(const struct vx6_node *node, struct vx6_hidden_row *row)
+static void name_relay(struct vx6_node *node, const struct vx6_node_id *id,
+		       struct vx6_hidden_relay *out)
+{
+	out->node = *id;
+	vx6_registry_name(node->registry, id, out->name);
+}
+
+static void copy_vanguards(struct vx6_node *node, struct vx6_hidden_row *row)
 {
 	size_t n = VX6_MIN(vx6_vanguards_count(node->vanguards), (size_t)VX6_HIDDEN_GUARDS);
 
 	for (size_t i = 0; i < n; i++)
-		row->vanguard[row->vanguards_n++] = vx6_vanguards_at(node->vanguards, i)->node;
+		name_relay(node, &vx6_vanguards_at(node->vanguards, i)->node,
+			   &row->vanguard[row->vanguards_n++]);
+}
+
+static void add_guard(struct vx6_node *node, const struct vx6_node_id *id,
+		      struct vx6_hidden_row *row)
+{
+	for (size_t i = 0; i < row->guards_n; i++)
+		if (vx6_node_id_eq(&row->guard[i].node, id))
+			return;
+	if (row->guards_n < VX6_HIDDEN_GUARDS)
+		name_relay(node, id, &row->guard[row->guards_n++]);
+}
+
+/* The relays that circuits to introduction points begin with, and the names of all. */
+static void copy_guards(struct vx6_node *node, struct vx6_hidden_row *row)
+{
+	for (size_t i = 0; i < row->info.intros_n; i++) {
+		const struct vx6_host_intro_info *intro = &row->info.intro[i];
+
+		vx6_registry_name(node->registry, &intro->node, row->intro_name[i]);
+		for (size_t k = 0; k < VX6_ARRAY_N(intro->path); k++)
+			if (intro->path[k].has_guard)
+				add_guard(node, &intro->path[k].guard, row);
+	}
+	for (size_t i = 0; i < row->rends_n; i++)
+		vx6_registry_name(node->registry, &row->rend[i].x, row->rend_name[i]);
 }
 
 static void copy_replicas(const struct hidden_service *s, struct vx6_hidden_row *row)
@@ -48,16 +80,6 @@ static void copy_replicas(const struct hidden_service *s, struct vx6_hidden_row 
 	}
 }
 
-static size_t relays_of_use(const struct vx6_node *node)
-{
-	uint64_t now_s = vx6_wall_s();
-	size_t n = 0;
-
-	for (size_t i = 0; i < vx6_relays_count(node->relays); i++)
-		n += vx6_path_standing(vx6_relays_at(node->relays, i), now_s) <= VX6_PATH_YOUNG;
-	return n;
-}
-
 static void copy_service(const struct hidden_service *s, struct vx6_hidden_row *row)
 {
 	struct vx6_node *node = s->owner;
@@ -65,7 +87,7 @@ static void copy_service(const struct hidden_service *s, struct vx6_hidden_row *
 	vx6_strlcpy(row->id, s->data.id, sizeof row->id);
 	vx6_strlcpy(row->name, s->name, sizeof row->name);
 	vx6_strlcpy(row->info.alias, s->spec.alias, sizeof row->info.alias);
-	row->relays = relays_of_use(node);
+	row->relays = hidden_relays(node);
 	row->err = s->err;
 	copy_vanguards(node, row);
 	row->has_key =
@@ -73,7 +95,20 @@ static void copy_service(const struct hidden_service *s, struct vx6_hidden_row *
 	if (!row->has_key)
 		return;
 	vx6_host_rends_each(node->hidden->host, s->scope, copy_rend, row);
+	copy_guards(node, row);
 	copy_replicas(s, row);
+}
+
+struct vx6_hidden_row *hidden_row(const struct vx6_node *node, const char *id)
+{
+	const struct hidden_service *s = node->hidden ? hidden_service_find(node, id) : NULL;
+	struct vx6_hidden_row *row;
+
+	if (!s)
+		return NULL;
+	row = vx6_zalloc(sizeof *row);
+	copy_service(s, row);
+	return row;
 }
 
 /* By its id, "name:" and its name, or its alias. */
@@ -86,14 +121,14 @@ static bool is_called(const struct hidden_service *s, const char *text)
 
 static struct vx6_page *services_page(struct vx6_node *node, const struct vx6_page_ask *ask)
 {
-	struct vx6_page *p = page_new(VX6_PAGE_HIDDEN, VX6_HOST_SERVICES_MAX);
+	size_t max = ask->exact[0] ? 1 : VX6_HOST_SERVICES_MAX;
+	struct vx6_page *p = page_new(VX6_PAGE_HIDDEN, max);
 
 	VX6_LIST_EACH(at, &node->hidden->services)
 	{
 		struct hidden_service *s = VX6_CONTAINER_OF(at, struct hidden_service, node);
 
-		if (s->leaving || p->n == VX6_HOST_SERVICES_MAX ||
-		    (ask->exact[0] && !is_called(s, ask->exact)) ||
+		if (s->leaving || p->n == max || (ask->exact[0] && !is_called(s, ask->exact)) ||
 		    (ask->after[0] && strcmp(s->data.id, ask->after) <= 0))
 			continue;
 		copy_service(s, &p->u.hidden[p->n++]);
@@ -244,18 +279,31 @@ struct vx6_page *hidden_alias_page(struct vx6_node *node, const struct hidden_vi
 
 /* ---- how visits went ---- */
 
+struct attempts {
+	struct vx6_node *node;
+	const struct vx6_page_ask *ask;
+	struct vx6_page *page;
+};
+
 static bool copy_attempt(void *user, const struct vx6_guest_attempt *a)
 {
-	struct vx6_page *p = user;
+	struct attempts *to = user;
+	const struct hidden_visit *v = hidden_visit_of(to->node, &a->service);
+	struct vx6_hidden_attempt_row *row = &to->page->u.hidden_attempts[to->page->n];
 
-	p->u.hidden_attempts[p->n++] = *a;
-	return p->n < VX6_GUESTS_ATTEMPTS;
+	if (to->ask->after[0] && a->id >= strtoull(to->ask->after, NULL, 10))
+		return true;
+	row->attempt = *a;
+	if (v)
+		vx6_strlcpy(row->alias, v->data.alias, sizeof row->alias);
+	return ++to->page->n < VX6_GUESTS_ATTEMPTS;
 }
 
 static struct vx6_page *attempts_page(struct vx6_node *node, const struct vx6_page_ask *ask)
 {
 	struct vx6_page *p = page_new(VX6_PAGE_HIDDEN_ATTEMPTS, VX6_GUESTS_ATTEMPTS);
 	const struct hidden_visit *v = ask->target[0] ? hidden_visit_find(node, ask->target) : NULL;
+	struct attempts to = {node, ask, p};
 	struct vx6_node_id service;
 
 	if (v)
@@ -263,7 +311,8 @@ static struct vx6_page *attempts_page(struct vx6_node *node, const struct vx6_pa
 	else if (ask->target[0] && !vx6_is_ok(vx6_hidden_key_parse(ask->target, &service)))
 		return p;
 	vx6_guests_attempts(node->hidden->guests, ask->target[0] ? &service : NULL, copy_attempt,
-			    p);
+			    &to);
+	cut(p, ask);
 	return p;
 }
 

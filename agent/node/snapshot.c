@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/util.h"
 #include "node/circuits_internal.h"
+#include "node/hidden_internal.h"
 #include "node/node_internal.h"
 
 /* The public part must not show the count, and must be what the receiver points at. */
@@ -37,6 +38,7 @@ void vx6_snapshot_unref(const struct vx6_snapshot *s)
 	for (size_t i = 0; i < c->s.services_n; i++) {
 		vx6_meta_fini(&c->s.services[i].meta);
 		vx6_service_spec_fini(&c->s.services[i].spec);
+		free(c->s.services[i].hidden);
 	}
 	for (size_t i = 0; i < c->s.forwards_n; i++)
 		vx6_meta_fini(&c->s.forwards[i].meta);
@@ -284,6 +286,7 @@ static void view_services(struct vx6_node *node, struct vx6_snapshot *s)
 		vx6_service_spec_copy(&v->spec, &row->spec.service);
 		if (stats)
 			v->stats = *stats;
+		v->hidden = hidden_row(node, row->meta.id);
 	}
 }
 

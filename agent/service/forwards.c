@@ -198,7 +198,7 @@ void vx6_forwards_free(struct vx6_forwards *f)
 
 static vx6_err check(const struct vx6_forwards *f, const struct vx6_forward_spec *spec)
 {
-	if (!spec->name[0] || !spec->to.service[0])
+	if (!spec->name[0] || (!spec->to.service[0] && !spec->to.is_hidden))
 		return VX6_ERR(INVALID);
 	if (spec->listen.family == VX6_ADDR_UNIX)
 		return spec->listen.path[0] == '/' ? VX6_OK : VX6_ERR(INVALID);
