@@ -28,6 +28,8 @@ enum vx6_cli_kind {
 	VX6_ARG_PIN,     /* a name that becomes pin:<name>, unless it says what it is */
 	VX6_ARG_PETNAME, /* petname:<name> */
 	VX6_ARG_NODES,   /* node ids, separated by commas; all of them make one list */
+	VX6_ARG_UNTIL,   /* a span from now on, "7d", that becomes a time */
+	VX6_ARG_ONOFF,   /* on or off */
 	VX6_ARG_ABOUT, /* cir_… is for the parameter `circuit`, else the node of alice.web for the argument's own */
 };
 
@@ -55,6 +57,8 @@ enum vx6_cli_offer {
 	VX6_OFFER_OPERATIONS,
 	VX6_OFFER_RELAYS, /* node ids of relays */
 	VX6_OFFER_CIRCUITS,
+	VX6_OFFER_HIDDEN,  /* aliases of our own hidden services */
+	VX6_OFFER_ALIASES, /* of those that we may visit */
 };
 
 struct vx6_cli_arg {
@@ -100,6 +104,8 @@ enum vx6_cli_show {
 	VX6_SHOW_ROUTE,  /* how a forward gets to its target; nothing when that is as usual */
 	VX6_SHOW_COUNTS, /* the members of an object that are not 0 */
 	VX6_SHOW_PATH,   /* the hops of a circuit, from here on */
+	VX6_SHOW_NAMES,  /* of nodes, or the beginnings of their ids */
+	VX6_SHOW_STEPS,  /* of an attempt, with their milliseconds */
 };
 
 struct vx6_cli_column {
@@ -159,6 +165,11 @@ int vx6_cli_run_catalog_invite(struct vx6_cli *cli, const struct vx6_cli_parsed 
 int vx6_cli_run_catalog_join(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_catalog_delete(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_circuit_show(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
+int vx6_cli_run_service_add(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
+int vx6_cli_run_hidden_status(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
+int vx6_cli_run_hidden_invite(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
+int vx6_cli_run_hidden_revoke(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
+int vx6_cli_run_hidden_accept(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_identity(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_identity_export(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_identity_import(struct vx6_cli *cli, const struct vx6_cli_parsed *p);

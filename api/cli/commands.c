@@ -205,10 +205,39 @@ static const struct vx6_cli_column peer_columns[] = {
 	 .place = VX6_IN_BODY,                                                                     \
 	 .field = "visibility",                                                                    \
 	 .offer = VX6_OFFER_WORDS,                                                                 \
-	 .words = "public private",                                                                \
-	 .help = "public: anybody may find it; private: only those who know of it, or "            \
-		 "have a "                                                                         \
-		 "catalog with it (public)"}
+	 .words = "public private hidden",                                                         \
+	 .help = "public: anybody may find it; private: only those who know of it, or have a "     \
+		 "catalog with it; hidden: nobody learns where it is (public)"}
+#define PROFILE                                                                                    \
+	{.name = "profile",                                                                        \
+	 .value = "WORD",                                                                          \
+	 .place = VX6_IN_BODY,                                                                     \
+	 .field = "hidden.profile",                                                                \
+	 .offer = VX6_OFFER_WORDS,                                                                 \
+	 .words = "standard fast",                                                                 \
+	 .help = "of a hidden one: standard (three relays on this side) or fast (two)"}
+#define RATES                                                                                      \
+	{.name = "rate",                                                                           \
+	 .value = "N",                                                                             \
+	 .kind = VX6_ARG_INTEGER,                                                                  \
+	 .nullable = true,                                                                         \
+	 .place = VX6_IN_BODY,                                                                     \
+	 .field = "hidden.rate",                                                                   \
+	 .help = "of a hidden one: introductions a second by each introduction point (25)"},       \
+		{.name = "burst",                                                                  \
+		 .value = "N",                                                                     \
+		 .kind = VX6_ARG_INTEGER,                                                          \
+		 .nullable = true,                                                                 \
+		 .place = VX6_IN_BODY,                                                             \
+		 .field = "hidden.burst",                                                          \
+		 .help = "of a hidden one: so many at once (200)"},                                \
+		{.name = "proof-of-work",                                                          \
+		 .value = "WHEN",                                                                  \
+		 .place = VX6_IN_BODY,                                                             \
+		 .field = "hidden.proof_of_work",                                                  \
+		 .offer = VX6_OFFER_WORDS,                                                         \
+		 .words = "auto off",                                                              \
+		 .help = "of a hidden one: auto (asked for under load) or off"}
 static const struct vx6_cli_arg service_list[] = {SEARCH};
 static const struct vx6_cli_arg service_ref[] = {REF("SERVICE", VX6_OFFER_SERVICES)};
 static const struct vx6_cli_arg service_remove[] = {REF("SERVICE", VX6_OFFER_SERVICES), IF_MATCH};
@@ -238,6 +267,28 @@ static const struct vx6_cli_arg service_add[] = {
 	 .help = "where the program listens: 127.0.0.1:22, 22, or unix:/path"},
 	ALLOW,
 	VISIBILITY,
+	{.name = "alias",
+	 .value = "NAME",
+	 .place = VX6_IN_BODY,
+	 .field = "hidden.alias",
+	 .help = "of a hidden one: what it is called in invites (as the service)"},
+	PROFILE,
+	{.name = "open",
+	 .kind = VX6_ARG_SWITCH,
+	 .place = VX6_IN_BODY,
+	 .field = "hidden.open",
+	 .literal = "true",
+	 .help = "of a hidden one: whoever has its key comes in, not only those invited"},
+	{.name = "force",
+	 .kind = VX6_ARG_SWITCH,
+	 .place = VX6_IN_BODY,
+	 .field = "hidden.force",
+	 .literal = "true",
+	 .help = "of a hidden one: although too few relays are known to hide among"},
+	RATES,
+	{.name = "wait",
+	 .kind = VX6_ARG_SWITCH,
+	 .help = "of a hidden one: until this node has reached it through the network"},
 	DISABLE("publish it later"),
 	LABELS,
 };
@@ -257,6 +308,21 @@ static const struct vx6_cli_arg service_update[] = {
 	 .help = "where the program listens"},
 	ALLOW,
 	VISIBILITY,
+	{.name = "alias",
+	 .value = "NAME",
+	 .place = VX6_IN_BODY,
+	 .field = "hidden.alias",
+	 .help = "of a hidden one: what it is called in further invites"},
+	PROFILE,
+	{.name = "open",
+	 .value = "ON",
+	 .kind = VX6_ARG_ONOFF,
+	 .place = VX6_IN_BODY,
+	 .field = "hidden.open",
+	 .offer = VX6_OFFER_WORDS,
+	 .words = "on off",
+	 .help = "of a hidden one: on (whoever has its key comes in) or off"},
+	RATES,
 	ENABLE,
 	DISABLE("refuse connections"),
 	LABELS,
@@ -587,6 +653,8 @@ static const struct vx6_cli_arg complete_args[] = {
 
 #include "api/cli/circuit_rows.h"
 
+#include "api/cli/hidden_rows.h"
+
 #define RUNNING "Run the agent"
 #define SHARING "Share and use services"
 #define TOOLS "Tools"
@@ -640,13 +708,15 @@ const struct vx6_cli_command vx6_cli_commands[] = {
 	 "add",
 	 "service_create",
 	 "Publish a local program as a service",
-	 "The program keeps listening on localhost only. Peers reach it as NODE.NAME.",
+	 "The program keeps listening on localhost only. Peers reach it as NODE.NAME; a hidden one "
+	 "is reached by those who were invited, and nobody learns which node it is on.",
 	 {"vx6 service add ssh --target 22",
-	  "vx6 service add web --target 127.0.0.1:8080 --allow vx1…"},
+	  "vx6 service add web --target 127.0.0.1:8080 --allow vx1…",
+	  "vx6 service add web --target 8080 --visibility hidden --alias ghost --wait"},
 	 LIST(service_add),
 	 LIST(service_columns),
 	 .done = "Added service",
-	 .run = vx6_cli_run_call},
+	 .run = vx6_cli_run_service_add},
 	{SHARING,
 	 "service",
 	 "update",
@@ -840,6 +910,8 @@ const struct vx6_cli_command vx6_cli_commands[] = {
 
 	CIRCUIT_ROWS,
 
+	HIDDEN_ROWS,
+
 	{TOOLS,
 	 "api",
 	 NULL,
@@ -934,11 +1006,9 @@ const char *vx6_cli_verb(const char *noun, const char *word)
 
 const struct vx6_cli_command *vx6_cli_default(const char *noun)
 {
-	static const char *const verbs[][2] = {{"identity", "show"},
-					       {"registry", "nodes"},
-					       {"relay", "list"},
-					       {"circuit", "list"},
-					       {"dht", "status"}};
+	static const char *const verbs[][2] = {{"identity", "show"}, {"registry", "nodes"},
+					       {"relay", "list"},    {"circuit", "list"},
+					       {"dht", "status"},    {"hidden", "status"}};
 
 	for (size_t i = 0; i < VX6_ARRAY_N(verbs); i++)
 		if (strcmp(verbs[i][0], noun) == 0)

@@ -55,6 +55,8 @@ static void offer_item(const struct vx6_completion *k, enum vx6_cli_offer what,
 		word = vx6_cli_at(item, "full_name");
 	else if (what == VX6_OFFER_NODES || what == VX6_OFFER_RELAYS)
 		word = vx6_cli_at(item, "node_id");
+	else if (what == VX6_OFFER_HIDDEN)
+		word = vx6_cli_at(item, "hidden.alias");
 	else if (what == VX6_OFFER_OPERATIONS || what == VX6_OFFER_CIRCUITS)
 		word = vx6_cli_at(item, "id");
 	if (what == VX6_OFFER_NODES || what == VX6_OFFER_RELAYS)
@@ -78,7 +80,9 @@ static void offer_live(struct vx6_cli *cli, const struct vx6_completion *k, enum
 					  [VX6_OFFER_NODES] = "registry_node_list",
 					  [VX6_OFFER_OPERATIONS] = "operation_list",
 					  [VX6_OFFER_RELAYS] = "relay_list",
-					  [VX6_OFFER_CIRCUITS] = "circuit_list"};
+					  [VX6_OFFER_CIRCUITS] = "circuit_list",
+					  [VX6_OFFER_HIDDEN] = "service_list",
+					  [VX6_OFFER_ALIASES] = "hidden_alias_list"};
 	const char *op = ops[what];
 	char *path = vx6_cli_path_add(vx6_strdup(vx6_cli_route(op)->path), "limit", "500");
 	const struct vx6_http_request req = {.method = "GET",

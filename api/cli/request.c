@@ -6,6 +6,7 @@
 
 #include "api/cli/problem.h"
 #include "api/cli/text.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/util.h"
 #include "identity/node_id.h"
@@ -20,8 +21,10 @@ struct builder {
 
 const struct vx6_route *vx6_cli_route(const char *op)
 {
+	size_t n = strcspn(op, " ");
+
 	for (size_t i = 0; i < VX6_OP_N; i++)
-		if (strcmp(vx6_routes[i].id, op) == 0)
+		if (strlen(vx6_routes[i].id) == n && memcmp(vx6_routes[i].id, op, n) == 0)
 			return &vx6_routes[i];
 	return NULL;
 }
@@ -71,6 +74,24 @@ static char *local_address(const char *text)
 				: vx6_strdup(text);
 }
 
+/* "7d" from now on. @return owned; NULL: it is no span */
+static char *until(const char *text)
+{
+	static const struct {
+		char unit;
+		double s;
+	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}, {'w', 604800}};
+	char *end, out[VX6_TIME_TEXT];
+	double n = text[0] >= '0' && text[0] <= '9' ? strtod(text, &end) : 0;
+
+	for (size_t i = 0; n > 0 && i < VX6_ARRAY_N(units); i++)
+		if (end[0] == units[i].unit && !end[1] && n * units[i].s <= 3155760000.0)
+			return vx6_strdup(
+				vx6_time_format(vx6_wall_ms() + (uint64_t)(n * units[i].s * 1000),
+						out));
+	return NULL;
+}
+
 /* An id has an underscore, which no name has, or is a node's. */
 static char *reference(const char *text)
 {
@@ -98,6 +119,13 @@ static char *plain_text(struct builder *b, const struct vx6_cli_arg *arg, const 
 		fault(b, arg, "a number", text);
 	if (arg->kind == VX6_ARG_LOCAL)
 		return local_address(text);
+	if (arg->kind == VX6_ARG_UNTIL) {
+		char *time = until(text);
+
+		if (!time)
+			fault(b, arg, "a time like 7d, 12h, 30m or 90s", text);
+		return time ? time : vx6_strdup("");
+	}
 	if ((arg->kind == VX6_ARG_PIN || arg->kind == VX6_ARG_PETNAME) && !strchr(text, ':'))
 		return concat(arg->kind == VX6_ARG_PIN ? "pin:" : "petname:", text, "");
 	if (arg->kind == VX6_ARG_ABOUT)
@@ -276,6 +304,12 @@ static void add_scalar(struct builder *b, const struct vx6_cli_arg *arg)
 	}
 	if (arg->nullable && !*text) {
 		vx6_json_str(&b->j, field, NULL);
+		return;
+	}
+	if (arg->kind == VX6_ARG_ONOFF) {
+		if (strcmp(text, "on") != 0 && strcmp(text, "off") != 0)
+			fault(b, arg, "on or off", text);
+		vx6_json_bool(&b->j, field, strcmp(text, "on") == 0);
 		return;
 	}
 	value = plain_text(b, arg, text);

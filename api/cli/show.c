@@ -307,6 +307,28 @@ static char *path_text(const struct vx6_value *hops)
 	return out;
 }
 
+/* "relay-1, vx1q8t44xq…" */
+static char *node_name_text(const struct vx6_value *node)
+{
+	const char *name = vx6_value_string(vx6_value_get(node, "name"));
+	const char *id = vx6_value_string(vx6_value_get(node, "node_id"));
+	char text[24];
+
+	snprintf(text, sizeof text, "%.10s…", id ? id : "");
+	return vx6_strdup(name && *name ? name : text);
+}
+
+/* "0 ms fetch, 212 ms descriptor, 430 ms met" */
+static char *step_text(const struct vx6_value *step)
+{
+	const char *what = vx6_value_string(vx6_value_get(step, "step"));
+	char text[64];
+
+	snprintf(text, sizeof text, "%.0f ms %.32s", vx6_value_number(vx6_value_get(step, "at_ms")),
+		 what ? what : "");
+	return vx6_strdup(text);
+}
+
 static char *destination(const struct vx6_value *item)
 {
 	const char *to = vx6_value_string(vx6_value_get(item, "to"));
@@ -348,6 +370,10 @@ static char *cell_text(const struct vx6_cli_column *column, const struct vx6_val
 		return route_text(v);
 	case VX6_SHOW_PATH:
 		return path_text(v);
+	case VX6_SHOW_NAMES:
+		return each_text(v, node_name_text);
+	case VX6_SHOW_STEPS:
+		return each_text(v, step_text);
 	case VX6_SHOW_COUNTS:
 		return counts_text(v);
 	case VX6_SHOW_FLAG:

@@ -62,7 +62,10 @@ static bool read_target(struct api_request *r, struct vx6_target *to)
 	} else {
 		target_direct(r, address, service, to);
 	}
-	if (node_id) {
+	if (node_id && to->is_hidden) {
+		vx6_fault_add(api_request_faults(r), "?node_id", "oneOf",
+			      "a hidden service has a key of its own");
+	} else if (node_id) {
 		to->has_node_id = true;
 		err = vx6_node_id_parse(node_id, &to->node_id);
 		if (!vx6_is_ok(err))

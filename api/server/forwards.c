@@ -31,7 +31,8 @@ static void encode_input(struct vx6_json *j, const void *view)
 	vx6_json_str(j, "service", direct ? to->service : NULL);
 	/* `vx1….web` names the node already */
 	api_put_node_id(j, "node_id",
-			to->has_node_id && (direct || to->node[0]) ? &to->node_id : NULL);
+			to->has_node_id && !to->is_hidden && (direct || to->node[0]) ? &to->node_id
+										     : NULL);
 	vx6_json_str(j, "transport", vx6_transport_choice_text(to->transport));
 	api_put_routing(j, "route", &to->route);
 	vx6_json_bool(j, "enabled", spec->enabled);
@@ -101,7 +102,9 @@ static void decode_target(const struct vx6_value *body, struct vx6_target *to,
 	} else {
 		vx6_fault_add(faults, "/to", "required", "give either to, or address and service");
 	}
-	if (node_id && to->has_node_id)
+	if (node_id && to->is_hidden)
+		vx6_fault_add(faults, "/node_id", "oneOf", "a hidden service has a key of its own");
+	else if (node_id && to->has_node_id)
 		vx6_fault_add(faults, "/node_id", "oneOf", "is in to already");
 	else if (node_id)
 		to->has_node_id = api_get_node_id(node_id, "/node_id", &to->node_id, faults);
@@ -145,7 +148,9 @@ static void complete(struct vx6_cmd *cmd, const struct vx6_snapshot *s)
 
 	if (spec->name[0])
 		return;
-	if (spec->to.catalog[0])
+	if (spec->to.is_hidden)
+		vx6_strlcpy(base, spec->to.node[0] ? spec->to.node : "hidden", sizeof base);
+	else if (spec->to.catalog[0])
 		snprintf(base, sizeof base, "%s.%s", spec->to.catalog, spec->to.service);
 	else if (spec->to.node[0])
 		snprintf(base, sizeof base, "%s.%s", spec->to.node, spec->to.service);

@@ -5,10 +5,12 @@
 #include "api/server/server_internal.h"
 #include "base/util.h"
 
-static const struct api_rows *const all[] = {&api_known_nodes, &api_known_services, &api_conflicts,
-					     &api_bindings,    &api_contacts,       &api_replicas,
-					     &api_lookups,     &api_operations,     &api_catalogs,
-					     &api_relays,      &api_circuits,       &api_decisions};
+static const struct api_rows *const all[] = {
+	&api_known_nodes,    &api_known_services, &api_conflicts,      &api_bindings,
+	&api_contacts,       &api_replicas,       &api_lookups,        &api_operations,
+	&api_catalogs,       &api_relays,         &api_circuits,       &api_decisions,
+	&api_hidden,         &api_hidden_invites, &api_hidden_clients, &api_hidden_aliases,
+	&api_hidden_attempts};
 
 /* The list that the request's route is about: the longest path that it begins with. */
 static const struct api_rows *rows_of(const struct api_request *r)
@@ -63,11 +65,14 @@ static bool read_conditions(struct api_request *r, struct vx6_page_ask *ask)
 {
 	static const char *const filters[] = {"kind", "state", "type", "standing"};
 	const char *q = vx6_query_get(&r->query, "q"), *node = vx6_query_get(&r->query, "node");
-	const char *target = vx6_query_get(&r->query, "target"),
-		   *circuit = vx6_query_get(&r->query, "circuit");
+	static const char *const targets[] = {"target", "service", "alias"};
+	const char *circuit = vx6_query_get(&r->query, "circuit");
 
 	vx6_strlcpy(ask->q, q ? q : "", sizeof ask->q);
-	vx6_strlcpy(ask->target, target ? target : "", sizeof ask->target);
+	for (size_t i = 0; i < VX6_ARRAY_N(targets); i++)
+		if (vx6_query_get(&r->query, targets[i]))
+			vx6_strlcpy(ask->target, vx6_query_get(&r->query, targets[i]),
+				    sizeof ask->target);
 	vx6_strlcpy(ask->circuit, circuit ? circuit : "", sizeof ask->circuit);
 	ask->has_node = node != NULL;
 	if (node && !api_get_node_id(node, "?node", &ask->node, api_request_faults(r))) {
@@ -125,6 +130,8 @@ void api_rows_list(struct api_request *r, const struct api_rows *rows)
 	struct vx6_page_ask *ask = &cmd->u.page;
 
 	ask->kind = rows->kind;
+	ask->has_filter = rows->has_filter;
+	ask->filter = rows->filter;
 	ask->limit = (uint32_t)api_page_limit(r);
 	if (cursor && !api_cursor_read(r->server, rows->path, cursor, ask->after))
 		api_reply_problem(r, VX6_PROBLEM_INVALID_CURSOR, "start the list again");

@@ -116,7 +116,18 @@ void api_reply_faults(struct api_request *r, enum vx6_problem_code code)
 
 const char *api_failure_code(vx6_err err)
 {
-	return err.code == VX6_E_UNREACHABLE ? "peer_unreachable" : vx6_err_name(err);
+	switch (err.code) {
+	case VX6_E_UNREACHABLE:
+		return "peer_unreachable";
+	case VX6_E_HS_TIMEOUT:
+		return "hidden_unreachable";
+	case VX6_E_HS_AUTH:
+		return "client_refused";
+	case VX6_E_INVITE_SPENT:
+		return "invite_used_up";
+	default:
+		return vx6_err_name(err);
+	}
 }
 
 static enum vx6_problem_code problem_of(vx6_err err)
@@ -157,6 +168,16 @@ static enum vx6_problem_code problem_of(vx6_err err)
 		return VX6_PROBLEM_NO_RELAYS;
 	case VX6_E_WRONG_PEER:
 		return VX6_PROBLEM_WRONG_PEER;
+	case VX6_E_HS_TIMEOUT:
+		return VX6_PROBLEM_HIDDEN_UNREACHABLE;
+	case VX6_E_HS_AUTH:
+		return VX6_PROBLEM_CLIENT_REFUSED;
+	case VX6_E_INVITE_SPENT:
+		return VX6_PROBLEM_INVITE_USED_UP;
+	case VX6_E_EXPIRED:
+		return VX6_PROBLEM_INVITE_EXPIRED;
+	case VX6_E_NO_QUORUM:
+		return VX6_PROBLEM_NO_QUORUM;
 	case VX6_E_UNREACHABLE:
 	case VX6_E_PEER_UNREACHABLE:
 	case VX6_E_REFUSED:
@@ -209,6 +230,7 @@ static enum vx6_problem_code special_problem(const struct vx6_route *route, vx6_
 		{VX6_E_CONFLICT, VX6_PROBLEM_OPERATION_FINISHED},
 		{VX6_E_REFUSED, VX6_PROBLEM_NOT_OWNER},
 		{VX6_E_NOT_FOUND, VX6_PROBLEM_MASTER_KEY_NEEDED},
+		{VX6_E_NO_RELAYS, VX6_PROBLEM_TOO_FEW_RELAYS},
 	};
 
 	for (size_t i = 0; i < VX6_ARRAY_N(meanings); i++)

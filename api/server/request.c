@@ -461,6 +461,28 @@ void api_handle(struct api_request *r)
 	case VX6_OP_CIRCUIT_DELETE:
 		api_circuit_delete(r);
 		break;
+	case VX6_OP_HIDDEN_SERVICE_GET:
+		api_rows_get(r, &api_hidden);
+		break;
+	case VX6_OP_HIDDEN_SERVICE_ROTATE:
+		api_hidden_rotate(r);
+		break;
+	case VX6_OP_HIDDEN_INVITE_CREATE:
+		api_hidden_invite_create(r);
+		break;
+	case VX6_OP_HIDDEN_INVITE_DELETE:
+	case VX6_OP_HIDDEN_CLIENT_DELETE:
+		api_hidden_revoke(r);
+		break;
+	case VX6_OP_HIDDEN_ALIAS_CREATE:
+		api_hidden_alias_create(r);
+		break;
+	case VX6_OP_HIDDEN_ALIAS_UPDATE:
+		api_hidden_alias_update(r);
+		break;
+	case VX6_OP_HIDDEN_ALIAS_DELETE:
+		api_hidden_alias_delete(r);
+		break;
 #define LIST(NAME, rows)                                                                           \
 	case VX6_OP_##NAME##_LIST:                                                                 \
 		api_rows_list(r, &(rows));                                                         \
@@ -482,6 +504,10 @@ void api_handle(struct api_request *r)
 		ROWS(RELAY, api_relays);
 		ROWS(CIRCUIT, api_circuits);
 		LIST(CIRCUIT_DECISION, api_decisions);
+		ROWS(HIDDEN_INVITE, api_hidden_invites);
+		ROWS(HIDDEN_CLIENT, api_hidden_clients);
+		ROWS(HIDDEN_ALIAS, api_hidden_aliases);
+		LIST(HIDDEN_CONNECT, api_hidden_attempts);
 #undef ROWS
 #undef LIST
 #define RESOURCE(NAME, resource)                                                                   \

@@ -258,6 +258,12 @@ void api_catalog_invite(struct api_request *r);
 void api_circuit_create(struct api_request *r);
 void api_circuit_rebuild(struct api_request *r);
 void api_circuit_delete(struct api_request *r);
+void api_hidden_rotate(struct api_request *r);
+void api_hidden_invite_create(struct api_request *r);
+void api_hidden_revoke(struct api_request *r);
+void api_hidden_alias_create(struct api_request *r);
+void api_hidden_alias_update(struct api_request *r);
+void api_hidden_alias_delete(struct api_request *r);
 void api_metrics(struct api_request *r);
 
 /* ---- pages.c ---- */
@@ -268,10 +274,13 @@ struct api_rows {
 	const char *what; /* of one: "there is no such …" */
 	enum vx6_page_kind kind;
 	char *(*encode)(const struct vx6_page *p, size_t i); /* owned */
+	bool has_filter; /* only some of the rows of that kind: `filter` of the question */
+	int filter;
 };
 extern const struct api_rows api_known_nodes, api_known_services, api_bindings, api_conflicts,
 	api_contacts, api_replicas, api_operations, api_lookups, api_catalogs, api_relays,
-	api_circuits, api_decisions;
+	api_circuits, api_decisions, api_hidden, api_hidden_invites, api_hidden_clients,
+	api_hidden_aliases, api_hidden_attempts;
 
 void api_rows_list(struct api_request *r, const struct api_rows *rows);
 void api_rows_get(struct api_request *r, const struct api_rows *rows);
@@ -347,6 +356,20 @@ bool api_get_addr(const struct vx6_value *body, const char *key, struct vx6_addr
 		  struct vx6_faults *faults);
 bool api_get_node_id(const char *text, const char *pointer, struct vx6_node_id *out,
 		     struct vx6_faults *faults);
+
+/* ---- hidden.c ---- */
+
+/** What its owner sets of a hidden service; null of others. */
+void api_put_hidden_settings(struct vx6_json *j, const char *key,
+			     const struct vx6_service_spec *spec);
+/** @param v the object of a checked body */
+void api_get_hidden_settings(const struct vx6_value *v, struct vx6_hidden_settings *out);
+/** Key, state and warnings; null when @p spec is not hidden. @param row NULL: nothing is known of it yet */
+void api_put_hidden_state(struct vx6_json *j, const char *key, const struct vx6_hidden_row *row,
+			  const struct vx6_service_spec *spec, const struct vx6_snapshot *s);
+void api_put_hidden_key(struct vx6_json *j, const char *key, const struct vx6_node_id *service);
+/** "starting", …, as in schemas/api/HiddenState.json */
+const char *api_hidden_state(const struct vx6_hidden_row *row);
 
 /* ---- routing.c ---- */
 

@@ -16,6 +16,10 @@ static const char *name(const void *view)
 	return ((const struct vx6_service_view *)view)->spec.name;
 }
 
+static const char *const visibilities[] = {[VX6_VISIBILITY_PUBLIC] = "public",
+					   [VX6_VISIBILITY_PRIVATE] = "private",
+					   [VX6_VISIBILITY_HIDDEN] = "hidden"};
+
 static void encode_input(struct vx6_json *j, const void *view)
 {
 	const struct vx6_service_spec *spec = &((const struct vx6_service_view *)view)->spec;
@@ -24,8 +28,8 @@ static void encode_input(struct vx6_json *j, const void *view)
 	api_put_addr(j, "target", &spec->target);
 	vx6_json_str(j, "protocol", "tcp");
 	vx6_json_bool(j, "enabled", spec->enabled);
-	vx6_json_str(j, "visibility",
-		     spec->visibility == VX6_VISIBILITY_PRIVATE ? "private" : "public");
+	vx6_json_str(j, "visibility", visibilities[spec->visibility]);
+	api_put_hidden_settings(j, "hidden", spec);
 	vx6_json_object(j, "access");
 	vx6_json_str(j, "default", spec->access == VX6_ACCESS_ANY ? "any" : "none");
 	vx6_json_array(j, "node_ids");
@@ -48,7 +52,7 @@ static void encode_rest(struct vx6_json *j, const void *view, const struct vx6_s
 	char full[2 * VX6_LABEL_MAX + 2];
 
 	full[0] = '\0';
-	if (s->node.name[0])
+	if (s->node.name[0] && v->spec.visibility != VX6_VISIBILITY_HIDDEN)
 		snprintf(full, sizeof full, "%s.%s", s->node.name, v->spec.name);
 	api_put_text(j, "full_name", full);
 	vx6_json_object(j, "status");
@@ -60,6 +64,7 @@ static void encode_rest(struct vx6_json *j, const void *view, const struct vx6_s
 	else
 		vx6_json_str(j, "published", NULL);
 	api_put_failure(j, &v->stats.last_failure);
+	api_put_hidden_state(j, "hidden", v->hidden, &v->spec, s);
 	vx6_json_end_object(j);
 }
 
@@ -81,19 +86,33 @@ static void decode_access(const struct vx6_value *access, struct vx6_service_spe
 			spec->allow_n++;
 }
 
+static void decode_visibility(const struct vx6_value *body, struct vx6_service_spec *spec,
+			      struct vx6_faults *faults)
+{
+	const char *text = vx6_value_string(vx6_value_get(body, "visibility"));
+	const struct vx6_value *hidden = vx6_value_get(body, "hidden");
+
+	for (size_t i = 0; text && i < VX6_ARRAY_N(visibilities); i++)
+		if (strcmp(text, visibilities[i]) == 0)
+			spec->visibility = (enum vx6_visibility)i;
+	if (!hidden || vx6_value_is(hidden, VX6_JT_NULL))
+		return;
+	if (spec->visibility == VX6_VISIBILITY_HIDDEN)
+		api_get_hidden_settings(hidden, &spec->hidden);
+	else
+		vx6_fault_add(faults, "/hidden", "visibility", "is for visibility hidden only");
+}
+
 static void decode(const struct vx6_value *body, struct vx6_cmd *cmd, struct vx6_faults *faults)
 {
 	struct vx6_service_spec *spec = &cmd->u.service;
-	const char *visibility;
 
 	vx6_strlcpy(spec->name, vx6_value_string(vx6_value_get(body, "name")), sizeof spec->name);
 	api_get_addr(body, "target", &spec->target, faults);
 	if (spec->target.family == VX6_ADDR_IP && spec->target.port == 0)
 		vx6_fault_add(faults, "/target", "range", "needs a port");
 	spec->enabled = vx6_value_bool(vx6_value_get(body, "enabled"), true);
-	visibility = vx6_value_string(vx6_value_get(body, "visibility"));
-	if (visibility && strcmp(visibility, "private") == 0)
-		spec->visibility = VX6_VISIBILITY_PRIVATE;
+	decode_visibility(body, spec, faults);
 	decode_access(vx6_value_get(body, "access"), spec, faults);
 }
 

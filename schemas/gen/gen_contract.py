@@ -93,7 +93,8 @@ class Components:
 		notes = {k: schema[k] for k in ("description",) if k in schema}
 		target = self.resolve(schema)
 		if "oneOf" in schema:
-			return schema
+			inner = self.resolve(schema["oneOf"][0])
+			return dict(self.patch(schema["oneOf"][0]), **notes) if inner.get("type") == "object" and "properties" in inner else schema
 		if target.get("type") != "object":
 			return dict(nullable({k: v for k, v in schema.items() if k not in ("description", "default")}), **notes)
 		out = {k: v for k, v in target.items() if k in ("type", "maxProperties", "propertyNames", "additionalProperties")}

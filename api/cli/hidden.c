@@ -1,0 +1,367 @@
+/* hidden status, invite, revoke, accept; service add --wait: commands that are not one request by the table. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "api/cli/grid.h"
+#include "api/cli/http.h"
+#include "api/cli/output.h"
+#include "api/cli/problem.h"
+#include "api/cli/progress.h"
+#include "api/cli/request.h"
+#include "api/cli/show.h"
+#include "api/cli/text.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/util.h"
+#include "crypto/secret.h"
+#include "identity/hidden_key.h"
+
+enum { WAIT_EVERY_US = 200 * 1000 };
+
+static int ask(struct vx6_cli *cli, const char *method, const char *path, const char *body,
+	       struct vx6_value **out)
+{
+	*out = NULL;
+	return vx6_cli_fetch(
+		cli, &(struct vx6_http_request){.method = method, .path = path, .body = body}, out);
+}
+
+static int call(struct vx6_cli *cli, const struct vx6_cli_parsed *p, const char *op,
+		struct vx6_value **out)
+{
+	struct vx6_cli_request r;
+	int exit = vx6_cli_request_make(cli, p, op, &r);
+
+	*out = NULL;
+	if (exit != VX6_EXIT_OK)
+		return exit;
+	exit = ask(cli, r.route->method, r.path, r.body, out);
+	vx6_cli_request_fini(&r);
+	return exit;
+}
+
+static const char *text_at(const struct vx6_value *v, const char *path)
+{
+	const char *s = vx6_value_string(vx6_cli_at(v, path));
+
+	return s ? s : "";
+}
+
+/* ---- status ---- */
+
+static void print_points(const struct vx6_cli *cli, const struct vx6_value *service)
+{
+	static const struct vx6_cli_column columns[] = {
+		{"INTRODUCTION POINT", "name"},
+		{"STATE", "state", VX6_SHOW_STATE},
+		{"SINCE", "since", VX6_SHOW_AGO},
+		{"INTRODUCED", "introductions"},
+		{"LAST", "last_introduction_at", VX6_SHOW_AGO},
+		{"NODE ID", "node_id"},
+	};
+	const struct vx6_value *point =
+		vx6_value_first(vx6_value_get(service, "introduction_points"));
+	struct vx6_grid g = {.columns = VX6_ARRAY_N(columns), .colour = cli->colour};
+
+	for (size_t i = 0; cli->headers && i < g.columns; i++)
+		vx6_grid_add(&g, vx6_strdup(columns[i].title), VX6_TINT_HEAD, false);
+	for (; point; point = vx6_value_next(point)) {
+		for (size_t i = 0; i < g.columns; i++) {
+			struct vx6_cli_cell cell = vx6_cli_cell(&columns[i], point);
+
+			vx6_grid_add(&g, cell.text, cell.tint, cell.right);
+		}
+	}
+	putchar('\n');
+	vx6_grid_print(&g, stdout);
+	vx6_grid_fini(&g);
+}
+
+/* Services that are hidden, of a page of all: its other members stay. @return NULL: no memory */
+static struct vx6_value *only_hidden(const struct vx6_value *page)
+{
+	struct vx6_scan_fault fault;
+	struct vx6_value *out = NULL;
+	struct vx6_json j = {0};
+	char *text;
+
+	vx6_json_object(&j, NULL);
+	vx6_json_array(&j, "items");
+	for (const struct vx6_value *s = vx6_value_first(vx6_value_get(page, "items")); s;
+	     s = vx6_value_next(s)) {
+		if (strcmp(text_at(s, "visibility"), "hidden") != 0)
+			continue;
+		text = vx6_value_text(s);
+		vx6_json_raw(&j, NULL, text ? text : "null");
+		free(text);
+	}
+	vx6_json_end_array(&j);
+	vx6_json_str(&j, "next_cursor", NULL);
+	vx6_json_u64(&j, "index", (uint64_t)vx6_value_number(vx6_value_get(page, "index")));
+	vx6_json_end_object(&j);
+	text = vx6_json_take(&j);
+	if (!vx6_is_ok(vx6_value_parse(text, strlen(text), &out, &fault)))
+		out = NULL;
+	free(text);
+	return out;
+}
+
+static int status_of_all(struct vx6_cli *cli)
+{
+	static const struct vx6_cli_column columns[] = {
+		{"ALIAS", "hidden.alias"},
+		{"NAME", "name"},
+		{"STATE", "status.hidden.state", VX6_SHOW_STATE},
+		{"READY", "status.hidden.ready_at", VX6_SHOW_AGO, true},
+		{"PROFILE", "hidden.profile"},
+		{"OPEN", "hidden.open", VX6_SHOW_FLAG},
+		{"TARGET", "target"},
+		{"KEY", "status.hidden.key"},
+	};
+	const struct vx6_cli_command shape = {.columns = columns,
+					      .columns_n = VX6_ARRAY_N(columns)};
+	struct vx6_value *page, *hidden;
+	int exit = ask(cli, "GET", "/v1/services?limit=500", NULL, &page);
+
+	if (exit != VX6_EXIT_OK)
+		return exit;
+	hidden = only_hidden(page);
+	if (hidden)
+		vx6_cli_show_list(cli, &shape, &hidden, 1);
+	vx6_value_free(hidden);
+	vx6_value_free(page);
+	return VX6_EXIT_OK;
+}
+
+int vx6_cli_run_hidden_status(struct vx6_cli *cli, const struct vx6_cli_parsed *p)
+{
+	struct vx6_value *v;
+	int exit;
+
+	if (!vx6_cli_text(p, "SERVICE"))
+		return status_of_all(cli);
+	exit = call(cli, p, "hidden_service_get", &v);
+	if (exit == VX6_EXIT_OK && v) {
+		vx6_cli_show_one(cli, p->command, v);
+		if (cli->format == VX6_FORMAT_TABLE && !cli->fields)
+			print_points(cli, v);
+	}
+	vx6_value_free(v);
+	return exit;
+}
+
+/* ---- invite ---- */
+
+/* Draws the link with a program that does nothing else. */
+static int draw(const struct vx6_cli *cli, const char *uri)
+{
+	FILE *to;
+	int status;
+
+	fflush(stdout);
+	to = popen("exec qrencode -t UTF8 -m 2 2>/dev/null",
+		   "w"); /* the secret goes by its input */
+	if (to)
+		fputs(uri, to);
+	status = to ? pclose(to) : -1;
+	if (status == 0)
+		return VX6_EXIT_OK;
+	return vx6_cli_fail(cli, VX6_EXIT_FAILURE, "qrencode", "apt install qrencode",
+			    "the program qrencode, which draws the code, is not there or failed");
+}
+
+int vx6_cli_run_hidden_invite(struct vx6_cli *cli, const struct vx6_cli_parsed *p)
+{
+	struct vx6_value *v;
+	int exit = call(cli, p, p->command->ops, &v);
+
+	if (exit != VX6_EXIT_OK)
+		return exit;
+	if (cli->format == VX6_FORMAT_JSON || cli->format == VX6_FORMAT_JSONL || cli->fields)
+		vx6_cli_show_one(cli, p->command, v);
+	else
+		printf("%s\n", text_at(v, "uri"));
+	if (vx6_cli_has(p, "qr"))
+		exit = draw(cli, text_at(v, "uri"));
+	vx6_cli_say(cli,
+		    "Whoever uses this first is in. It is not shown again; `vx6 hidden revoke "
+		    "%s` withdraws it.",
+		    text_at(v, "id"));
+	vx6_value_free(v);
+	return exit;
+}
+
+int vx6_cli_run_hidden_revoke(struct vx6_cli *cli, const struct vx6_cli_parsed *p)
+{
+	const char *id = vx6_cli_text(p, "ID");
+	struct vx6_value *v;
+	int exit;
+
+	if (strncmp(id, "inv_", 4) != 0 && strncmp(id, "hcl_", 4) != 0)
+		return vx6_cli_fail(cli, VX6_EXIT_USAGE, "usage", "vx6 hidden clients",
+				    "'%s' is neither a client, hcl_…, nor an invite, inv_…", id);
+	exit = call(cli, p, id[0] == 'i' ? "hidden_invite_delete" : "hidden_client_delete", &v);
+	if (exit == VX6_EXIT_OK)
+		vx6_cli_say(cli, "%s %s", p->command->done, id);
+	vx6_value_free(v);
+	return exit;
+}
+
+/* ---- accept ---- */
+
+/* One line of standard input: an invite may hold a space. */
+static bool read_line(char out[static VX6_HIDDEN_INVITE_TEXT])
+{
+	size_t n;
+
+	if (isatty(STDIN_FILENO))
+		fputs("Invite: ", stderr);
+	if (!fgets(out, VX6_HIDDEN_INVITE_TEXT, stdin))
+		return false;
+	n = strcspn(out, "\r\n");
+	while (n > 0 && (out[n - 1] == ' ' || out[n - 1] == '\t'))
+		n--;
+	out[n] = 0;
+	return n > 0;
+}
+
+/* The body that the options make, and what must not be in their table: alias and invite. @return owned, secret */
+static char *accept_body(const struct vx6_cli_parsed *p, const char *invite)
+{
+	struct vx6_json j = {0};
+	const char *alias = vx6_cli_text(p, "ALIAS"), *profile = vx6_cli_text(p, "profile");
+
+	vx6_json_object(&j, NULL);
+	vx6_json_str(&j, "invite", invite);
+	if (alias)
+		vx6_json_str(&j, "alias", alias);
+	if (profile)
+		vx6_json_str(&j, "profile", profile);
+	if (vx6_cli_has(p, "strict"))
+		vx6_json_bool(&j, "strict", true);
+	vx6_json_end_object(&j);
+	return vx6_json_take(&j);
+}
+
+int vx6_cli_run_hidden_accept(struct vx6_cli *cli, const struct vx6_cli_parsed *p)
+{
+	const char *given = vx6_cli_text(p, "invite");
+	char invite[VX6_HIDDEN_INVITE_TEXT] = "", *body;
+	struct vx6_value *v;
+	int exit;
+
+	if (given && strcmp(given, "-") != 0)
+		vx6_strlcpy(invite, given, sizeof invite);
+	else if (!read_line(invite))
+		return vx6_cli_fail(cli, VX6_EXIT_INVALID, "invite",
+				    "vx6 hidden accept ALIAS < invite.txt", "there is no invite");
+	body = accept_body(p, invite);
+	vx6_wipe(invite, sizeof invite);
+	exit = ask(cli, "POST", vx6_cli_route(p->command->ops)->path, body, &v);
+	vx6_wipe_free(body, strlen(body));
+	if (exit == VX6_EXIT_OK) {
+		vx6_cli_say(cli, "%s %s", p->command->done, text_at(v, "alias"));
+		vx6_cli_show_row(cli, p->command, v);
+	}
+	vx6_value_free(v);
+	return exit;
+}
+
+/* ---- service add --wait ---- */
+
+/* How far it is, for people. */
+static void say_state(struct vx6_cli *cli, struct vx6_progress *progress, const struct vx6_value *v)
+{
+	const struct vx6_value *point = vx6_value_first(vx6_value_get(v, "introduction_points"));
+	unsigned up = 0, all = 0;
+	char text[200];
+
+	for (; point; point = vx6_value_next(point)) {
+		const char *state = text_at(point, "state");
+
+		all++;
+		up += strcmp(state, "active") == 0 || strcmp(state, "standby") == 0;
+	}
+	snprintf(text, sizeof text,
+		 "%s: %.0f relays known, %u of %u introduction points, descriptor read back from "
+		 "%.0f of %.0f",
+		 text_at(v, "state"), vx6_value_number(vx6_value_get(v, "relays_known")), up, all,
+		 vx6_value_number(vx6_cli_at(v, "descriptor.replicas.proved")),
+		 vx6_value_number(vx6_cli_at(v, "descriptor.replicas.wanted")));
+	vx6_progress_step(cli, progress, text);
+}
+
+/* @param out owned: the service as it was last seen */
+static int wait_ready(struct vx6_cli *cli, const char *id, struct vx6_value **out)
+{
+	uint64_t until = vx6_now_ms() + cli->timeout_ms;
+	struct vx6_progress progress = {0};
+	char path[128];
+	int exit;
+
+	snprintf(path, sizeof path, "/v1/services/%.64s/hidden", id);
+	for (;;) {
+		exit = ask(cli, "GET", path, NULL, out);
+		if (exit != VX6_EXIT_OK || strcmp(text_at(*out, "state"), "ready") == 0 ||
+		    vx6_now_ms() >= until)
+			break;
+		say_state(cli, &progress, *out);
+		vx6_value_free(*out);
+		usleep(WAIT_EVERY_US);
+	}
+	vx6_progress_end(cli, &progress);
+	if (exit == VX6_EXIT_OK && strcmp(text_at(*out, "state"), "ready") != 0)
+		exit = vx6_cli_fail(cli, VX6_EXIT_TIMEOUT, "timeout",
+				    "vx6 hidden status shows how far it is; --timeout gives it "
+				    "longer",
+				    "the service is there, and not ready yet (%s)",
+				    text_at(*out, "state"));
+	return exit;
+}
+
+/* What people do next. */
+static void say_next(struct vx6_cli *cli, const struct vx6_value *v)
+{
+	vx6_cli_say(cli, "Reached through the network as %s", text_at(v, "key"));
+	for (const struct vx6_value *w = vx6_value_first(vx6_value_get(v, "warnings")); w;
+	     w = vx6_value_next(w))
+		vx6_cli_say(cli, "Warning: %s", vx6_value_string(w));
+	vx6_cli_say(cli, "An invite: vx6 hidden invite %s", text_at(v, "alias"));
+}
+
+int vx6_cli_run_service_add(struct vx6_cli *cli, const struct vx6_cli_parsed *p)
+{
+	const char *visibility = vx6_cli_text(p, "visibility");
+	bool wait = vx6_cli_has(p, "wait");
+	struct vx6_value *made, *seen = NULL;
+	int exit;
+
+	if (wait && (!visibility || strcmp(visibility, "hidden") != 0))
+		return vx6_cli_fail(cli, VX6_EXIT_USAGE, "usage", NULL,
+				    "--wait is for --visibility hidden");
+	exit = call(cli, p, p->command->ops, &made);
+	if (exit != VX6_EXIT_OK)
+		return exit;
+	vx6_cli_say(cli, "%s %s", p->command->done, text_at(made, "name"));
+	if (wait)
+		exit = wait_ready(cli, text_at(made, "id"), &seen);
+	if (exit == VX6_EXIT_OK && seen) {
+		char path[128];
+
+		/* as it is now */
+		snprintf(path, sizeof path, "/v1/services/%.64s", text_at(made, "id"));
+		vx6_value_free(made);
+		exit = ask(cli, "GET", path, NULL, &made);
+	}
+	if (made)
+		vx6_cli_show_row(cli, p->command, made);
+	if (exit == VX6_EXIT_OK && seen)
+		say_next(cli, seen);
+	vx6_value_free(seen);
+	vx6_value_free(made);
+	return exit;
+}
