@@ -123,6 +123,8 @@ void desc_keep(struct service *s)
 		s->has_desc = false;
 	if (s->has_desc && desc_is_used(s) && now_ms >= s->refresh_ms)
 		(void)desc_fetch(s);
+	if (!s->has_desc && s->waiting_n > 0 && s->fetch_err.code == VX6_E_INVITE_SPENT)
+		(void)desc_fetch(s);
 }
 
 /* ---- what came ---- */
@@ -237,6 +239,16 @@ static void refused(struct service *s, vx6_err err, const char *detail)
 	meetings_refuse(s, err, s->fetch_detail);
 }
 
+/* An invite may be quicker than the descriptor that lets it in: who waits goes on waiting for a while. */
+static bool is_patient(struct service *s, vx6_err err, const char *detail)
+{
+	if (err.code != VX6_E_INVITE_SPENT || s->waiting_n == 0 || s->retry_wait_ms >= PATIENCE_MS)
+		return false;
+	note_failure(s, err, detail);
+	vx6_timer_in_ms(&s->g->tick, s->retry_wait_ms + 1);
+	return true;
+}
+
 static void on_fetched(void *user, const struct vx6_guest_fetched *f)
 {
 	struct service *s = user;
@@ -262,6 +274,8 @@ static void on_fetched(void *user, const struct vx6_guest_fetched *f)
 	if (err.code == VX6_E_ACCESS_REFUSED) {
 		err = why_refused(s, detail);
 		s->has_desc = false; /* older than this one */
+		if (is_patient(s, err, detail))
+			return;
 	}
 	vx6_node_id_to_pk(&s->id, &pk);
 	if (vx6_is_ok(err))

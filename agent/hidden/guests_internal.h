@@ -43,6 +43,8 @@ enum {
 	UNCONFIRMED_MS = 60000, /* then it is looked up again */
 	RETRY_FIRST_MS = 500,   /* after a fetch that failed, and one that brought nothing new */
 	RETRY_MAX_MS = 8000,
+	PATIENCE_MS =
+		4000, /* an invite that opens nothing yet is tried again until the next wait is longer */
 	MARK_MS = 300000,     /* that an introduction point which failed is the last to be asked */
 	MARK_RATE_MS = 10000, /* one that had too many to pass on */
 	EFFORT_MS = 300000,   /* that more effort than is asked for is made after it was needed */

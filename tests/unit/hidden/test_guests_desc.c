@@ -444,6 +444,29 @@ static void invite__expired_after_it_was_used__means_nothing(void **state)
 	leg_meets(leg_begins(1));
 }
 
+/* The invite was made a moment ago: what the owner publishes for it is on its way. */
+static void invite__opens_nothing_yet__looked_up_until_it_does(void **state)
+{
+	struct vx6_guest_access a = {.has_invite = true};
+	uint8_t sk[32], pk[32], other[32];
+	struct vx6_circuit *c;
+
+	client_key(a.invite, pk);
+	client_key(sk, other);
+	close_for(other);
+	vx6_guests_access(rig.g, &rig.id, &a);
+	c = leg_begins(1);
+	fetch_ends(VX6_OK, rig.record, true);
+	rig_pass(400);
+	assert_false(c->not_joined);
+	assert_null(rig.fetch_cb);
+	rig_pass(200);
+	assert_non_null(rig.fetch_cb);
+	close_for(pk);
+	leg_meets(c);
+	assert_true(c->joined);
+}
+
 static void invite__used_up__told(void **state)
 {
 	struct vx6_guest_access a = {.has_invite = true};
@@ -455,6 +478,11 @@ static void invite__used_up__told(void **state)
 	close_for(pk);
 	vx6_guests_access(rig.g, &rig.id, &a);
 	c = leg_begins(1);
+	for (uint32_t wait = 500; wait <= 4000; wait *= 2) { /* it might be on its way */
+		fetch_ends(VX6_OK, rig.record, true);
+		rig_pass(wait + 10);
+		assert_false(c->not_joined);
+	}
 	fetch_ends(VX6_OK, rig.record, true);
 	rig_pass(1);
 	assert_failed(c, VX6_E_INVITE_SPENT, true, "used up");
@@ -501,6 +529,7 @@ int main(void)
 		T(invite__answer_was_lost__the_same_key_is_told_again),
 		T(invite__expired__told_and_nobody_asked),
 		T(invite__expired_after_it_was_used__means_nothing),
+		T(invite__opens_nothing_yet__looked_up_until_it_does),
 		T(invite__used_up__told),
 		T(access__changed_while_a_leg_waits__looked_up_anew),
 	};
