@@ -60,8 +60,8 @@ enum {
 	SEQ_WAIT_MS = 5000,     /* for what the network has of ours, if nothing is known here */
 	PUBLISH_MS = 30000,     /* between two */
 	PUBLISH_SOON_MS = 1000, /* when the owner let somebody in, or out */
-	RENEW_MIN_MS = 3600000,
-	RENEW_MAX_MS = 6600000,
+	RENEW_MIN_MS = 2700000, /* what is issued in this hour is good for two hours at the least */
+	RENEW_MAX_MS = 5100000,
 	PERIODS = 3, /* the last one, this one, the next one */
 	/* readiness */
 	DIAL_FIRST_MS = 500,
