@@ -136,7 +136,7 @@ static vx6_err insert_new(struct host_service *s, const struct vx6_host_client *
 	VX6_TRY(insert(s, c, out));
 	tell(s, *out, false);
 	if (s->spec.closed)
-		host_dirty_soon(s);
+		host_dirty(s);
 	return VX6_OK;
 }
 
@@ -307,7 +307,7 @@ vx6_err vx6_host_revoke(struct vx6_host *h, uint64_t scope, const uint8_t id[sta
 	host_queue_leave(s, c->uid);
 	host_meets_end(s, c->uid);
 	if (s->spec.closed)
-		host_dirty_soon(s);
+		host_dirty(s);
 	return VX6_OK;
 }
 

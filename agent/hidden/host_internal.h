@@ -57,9 +57,8 @@ enum {
 	/* descriptors */
 	SETTLE_MS =
 		2000, /* the rest of the set has so long before the first descriptor goes without it */
-	SEQ_WAIT_MS = 5000,     /* for what the network has of ours, if nothing is known here */
-	PUBLISH_MS = 30000,     /* between two */
-	PUBLISH_SOON_MS = 1000, /* when the owner let somebody in, or out */
+	SEQ_WAIT_MS = 5000, /* for what the network has of ours, if nothing is known here */
+	PUBLISH_MS = 30000, /* between two */
 	RENEW_MIN_MS = 2700000, /* what is issued in this hour is good for two hours at the least */
 	RENEW_MAX_MS = 5100000,
 	PERIODS = 3, /* the last one, this one, the next one */
@@ -81,7 +80,7 @@ enum {
 	/* those who wait, and meetings */
 	WAIT_MAX_MS = 6000, /* as long as the client waits */
 	X_MS = 2000,
-	JOIN_MS = 10000,   /* for the client's HELLO */
+	JOIN_MS = 10000, /* for the client's HELLO */
 	HANG_UP_MS = 2000, /* that a session has to say why it ends */
 	REFUSED_EVENT_MS = 1000,
 	TABLE_CLIENTS = VX6_HOST_CLIENTS_MAX + VX6_HOST_REVOKED_MAX,
@@ -227,7 +226,6 @@ struct host_service {
 	bool seq_asked, seq_known;
 	uint64_t seq_until_ms;
 	bool dirty;            /* what was published is not what is */
-	bool soon;             /* and somebody waits for it */
 	uint64_t live_ms;      /* since when there is an introduction point; 0: there is none */
 	uint64_t published_ms; /* 0: never */
 	uint64_t tried_ms;
@@ -306,8 +304,6 @@ void host_event(const struct host_service *s, enum vx6_host_news what, const cha
 	__attribute__((format(printf, 3, 4)));
 /** Something to be published has changed. */
 void host_dirty(struct host_service *s);
-/** So has who may come in: it is published within a second. */
-void host_dirty_soon(struct host_service *s);
 /** The first introduction point is there, or the last one is gone. */
 void host_reconsider(struct host_service *s);
 /** A descriptor was handed out. */

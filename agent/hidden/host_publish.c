@@ -131,12 +131,6 @@ void host_dirty(struct host_service *s)
 	host_wake(s);
 }
 
-void host_dirty_soon(struct host_service *s)
-{
-	s->soon = true;
-	host_dirty(s);
-}
-
 static void fill_intro(const struct host_intro *i, struct vx6_hs_intro *out)
 {
 	*out = (struct vx6_hs_intro){.standby = !i->active, .node = i->relay};
@@ -218,7 +212,7 @@ static void publish(struct host_service *s, uint64_t now)
 		host_event(s, VX6_HOST_WARNING, "%s", s->detail);
 		return;
 	}
-	s->dirty = s->soon = false;
+	s->dirty = false;
 	s->published_ms = now;
 	s->published_wall_s = wall;
 	s->renew_ms = now + RENEW_MIN_MS + vx6_random_below(RENEW_MAX_MS - RENEW_MIN_MS);
@@ -252,7 +246,6 @@ static bool is_settling(struct host_service *s, uint64_t now, uint64_t *due)
 void host_publish_run(struct host_service *s, uint64_t now, uint64_t *due)
 {
 	uint64_t wall = host_wall_s(s->h);
-	uint32_t every_ms = s->soon ? PUBLISH_SOON_MS : PUBLISH_MS;
 
 	host_periods_update(s);
 	if (s->published_ms != 0 && (now >= s->renew_ms || s->out_period != vx6_hs_period(wall) ||
@@ -263,8 +256,8 @@ void host_publish_run(struct host_service *s, uint64_t now, uint64_t *due)
 		host_sooner(due, s->renew_ms);
 	if (!seq_is_known(s, now, due) || !s->dirty || s->live_ms == 0 || is_settling(s, now, due))
 		return;
-	if (s->tried_ms != 0 && now < s->tried_ms + every_ms)
-		host_sooner(due, s->tried_ms + every_ms);
+	if (s->tried_ms != 0 && now < s->tried_ms + PUBLISH_MS)
+		host_sooner(due, s->tried_ms + PUBLISH_MS);
 	else
 		publish(s, now);
 }

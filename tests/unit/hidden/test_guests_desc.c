@@ -478,6 +478,7 @@ static void invite__used_up__told(void **state)
 	close_for(pk);
 	vx6_guests_access(rig.g, &rig.id, &a);
 	c = leg_begins(1);
+	leg_established(c, VX6_CODE_OK);
 	for (uint32_t wait = 500; wait <= 4000; wait *= 2) { /* it might be on its way */
 		fetch_ends(VX6_OK, rig.record, true);
 		rig_pass(wait + 10);
