@@ -340,6 +340,7 @@ struct vx6_host_info {
 	uint32_t rate, burst;
 	/* descriptor */
 	uint64_t period, seq, published_wall_s;
+	bool current;        /* nothing has changed since it was handed out */
 	uint32_t revision_n; /* descriptors handed out since the start */
 	/* introduction points */
 	uint8_t active_want, standby_want, intros_n;

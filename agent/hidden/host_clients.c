@@ -136,7 +136,7 @@ static vx6_err insert_new(struct host_service *s, const struct vx6_host_client *
 	VX6_TRY(insert(s, c, out));
 	tell(s, *out, false);
 	if (s->spec.closed)
-		host_dirty(s);
+		host_admits(s);
 	return VX6_OK;
 }
 
@@ -162,7 +162,7 @@ void host_clients_run(struct host_service *s, uint64_t now, uint64_t *due)
 		if (c->is_good && !is_good(s, c)) {
 			c->is_good = false;
 			if (s->spec.closed)
-				s->dirty = true;
+				s->dirty = s->admits_else = true;
 		}
 		if (c->is_good && c->c.expires_s > wall)
 			host_sooner(due, now + (c->c.expires_s - wall) * 1000);
@@ -307,7 +307,7 @@ vx6_err vx6_host_revoke(struct vx6_host *h, uint64_t scope, const uint8_t id[sta
 	host_queue_leave(s, c->uid);
 	host_meets_end(s, c->uid);
 	if (s->spec.closed)
-		host_dirty(s);
+		host_admits(s);
 	return VX6_OK;
 }
 

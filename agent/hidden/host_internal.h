@@ -59,6 +59,7 @@ enum {
 		2000, /* the rest of the set has so long before the first descriptor goes without it */
 	SEQ_WAIT_MS = 5000, /* for what the network has of ours, if nothing is known here */
 	PUBLISH_MS = 30000, /* between two */
+	ADMITS_MS = 2000, /* the same, when others may come in: who has an invite uses it at once */
 	RENEW_MIN_MS = 2700000, /* what is issued in this hour is good for two hours at the least */
 	RENEW_MAX_MS = 5100000,
 	PERIODS = 3, /* the last one, this one, the next one */
@@ -226,6 +227,7 @@ struct host_service {
 	bool seq_asked, seq_known;
 	uint64_t seq_until_ms;
 	bool dirty;            /* what was published is not what is */
+	bool admits_else;      /* of this: others may come in */
 	uint64_t live_ms;      /* since when there is an introduction point; 0: there is none */
 	uint64_t published_ms; /* 0: never */
 	uint64_t tried_ms;
@@ -304,6 +306,8 @@ void host_event(const struct host_service *s, enum vx6_host_news what, const cha
 	__attribute__((format(printf, 3, 4)));
 /** Something to be published has changed. */
 void host_dirty(struct host_service *s);
+/** The same, and it is who may come in. */
+void host_admits(struct host_service *s);
 /** The first introduction point is there, or the last one is gone. */
 void host_reconsider(struct host_service *s);
 /** A descriptor was handed out. */

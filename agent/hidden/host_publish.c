@@ -1,6 +1,6 @@
 /*
  * What a service publishes: a descriptor of this period, and near an edge one of the neighbouring period, too. A new one goes out when something in it
- * has changed, at most every PUBLISH_MS, and before the last one expires. The number of a descriptor is stored before it goes out, so that no
+ * has changed, at most every PUBLISH_MS (ADMITS_MS), and before the last one expires. The number of a descriptor is stored before it goes out, so that no
  * two of a period ever have the same, whatever happens in between.
  */
 #include <stdio.h>
@@ -131,6 +131,12 @@ void host_dirty(struct host_service *s)
 	host_wake(s);
 }
 
+void host_admits(struct host_service *s)
+{
+	s->admits_else = true;
+	host_dirty(s);
+}
+
 static void fill_intro(const struct host_intro *i, struct vx6_hs_intro *out)
 {
 	*out = (struct vx6_hs_intro){.standby = !i->active, .node = i->relay};
@@ -212,7 +218,7 @@ static void publish(struct host_service *s, uint64_t now)
 		host_event(s, VX6_HOST_WARNING, "%s", s->detail);
 		return;
 	}
-	s->dirty = false;
+	s->dirty = s->admits_else = false;
 	s->published_ms = now;
 	s->published_wall_s = wall;
 	s->renew_ms = now + RENEW_MIN_MS + vx6_random_below(RENEW_MAX_MS - RENEW_MIN_MS);
@@ -245,7 +251,7 @@ static bool is_settling(struct host_service *s, uint64_t now, uint64_t *due)
 
 void host_publish_run(struct host_service *s, uint64_t now, uint64_t *due)
 {
-	uint64_t wall = host_wall_s(s->h);
+	uint64_t wall = host_wall_s(s->h), rest_ms = s->admits_else ? ADMITS_MS : PUBLISH_MS;
 
 	host_periods_update(s);
 	if (s->published_ms != 0 && (now >= s->renew_ms || s->out_period != vx6_hs_period(wall) ||
@@ -256,8 +262,8 @@ void host_publish_run(struct host_service *s, uint64_t now, uint64_t *due)
 		host_sooner(due, s->renew_ms);
 	if (!seq_is_known(s, now, due) || !s->dirty || s->live_ms == 0 || is_settling(s, now, due))
 		return;
-	if (s->tried_ms != 0 && now < s->tried_ms + PUBLISH_MS)
-		host_sooner(due, s->tried_ms + PUBLISH_MS);
+	if (s->tried_ms != 0 && now < s->tried_ms + rest_ms)
+		host_sooner(due, s->tried_ms + rest_ms);
 	else
 		publish(s, now);
 }

@@ -141,6 +141,7 @@ static void show_descriptor(const struct host_service *s, struct vx6_host_info *
 		if (s->published_ms != 0 && s->seq[k].period == s->out_period)
 			out->seq = s->seq[k].seq;
 	out->published_wall_s = s->published_wall_s;
+	out->current = s->published_ms != 0 && !s->dirty;
 	out->revision_n = s->revision_n;
 }
 
