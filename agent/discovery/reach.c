@@ -242,6 +242,26 @@ static void give_early(struct vx6_reaching *r)
 	r->ev->early(r->user, stream);
 }
 
+/* What there is to know of a hidden service that cannot be reached: a wrong key is told from an owner who is away, and nothing else is. */
+static vx6_err hidden_failure(vx6_err err)
+{
+	switch (err.code) {
+	case VX6_E_REVOKED:
+		return VX6_ERR(HS_AUTH);
+	case VX6_E_HS_AUTH:
+	case VX6_E_INVITE_SPENT:
+	case VX6_E_EXPIRED:
+	case VX6_E_NO_QUORUM:
+	case VX6_E_NO_RELAYS:
+	case VX6_E_LIMIT:
+	case VX6_E_FULL:
+	case VX6_E_DRAINING:
+		return err;
+	default:
+		return VX6_ERR(HS_TIMEOUT);
+	}
+}
+
 static void on_circuit(void *user, vx6_err err, struct vx6_session *s, const char *detail)
 {
 	struct vx6_reaching *r = user;
@@ -257,9 +277,9 @@ static void on_circuit(void *user, vx6_err err, struct vx6_session *s, const cha
 		return; /* a dial is still under way */
 	if (!r->routes.direct || !r->detail[0])
 		vx6_strlcpy(r->detail, detail, sizeof r->detail);
-	/* why a hidden service cannot be reached is said as it is: it tells a wrong key from an owner who is away */
-	if (!r->to.is_hidden &&
-	    (r->routes.direct || err.code == VX6_E_UNREACHABLE || err.code == VX6_E_NOT_FOUND))
+	if (r->to.is_hidden)
+		err = hidden_failure(err);
+	else if (r->routes.direct || err.code == VX6_E_UNREACHABLE || err.code == VX6_E_NOT_FOUND)
 		err = VX6_ERR(PEER_UNREACHABLE);
 	fail_later(r, err);
 }
@@ -343,6 +363,8 @@ static void on_outcome(void *user, vx6_err err, struct vx6_stream *stream, const
 		begin(r);
 		return;
 	}
+	if (is_session_failure(err) && r->to.is_hidden)
+		err = VX6_ERR(HS_TIMEOUT);
 	r->err = is_session_failure(err) && err.code != VX6_E_TIMEOUT ? VX6_ERR(PEER_UNREACHABLE)
 								      : err;
 	vx6_strlcpy(r->detail, vx6_err_text(err), sizeof r->detail);
