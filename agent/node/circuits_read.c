@@ -6,6 +6,7 @@
 #include "base/util.h"
 #include "node/circuits_internal.h"
 #include "node/discovery_internal.h"
+#include "node/hidden_internal.h"
 
 /* ---- what is wanted ---- */
 
@@ -63,7 +64,7 @@ bool circuits_find_node(struct vx6_node *node, const char *text, struct vx6_node
 	struct vx6_resolution found;
 	char service[VX6_TARGET_TEXT];
 
-	if (vx6_is_ok(vx6_node_id_parse(text, out)))
+	if (vx6_is_ok(vx6_node_id_parse(text, out)) || hidden_find(node, text, out))
 		return true;
 	/* read as the node of some service */
 	snprintf(service, sizeof service, "%s.x", text);
@@ -85,10 +86,16 @@ static void name_circuits(struct vx6_node *node, struct vx6_page *p)
 	for (size_t i = 0; i < p->n; i++) {
 		struct vx6_circuit_row *c = &p->u.circuits[i];
 
-		if (c->has_target)
+		if (c->to_hidden)
+			hidden_name(node, &c->target, c->target_name);
+		else if (c->has_target)
 			vx6_registry_name(node->registry, &c->target, c->target_name);
 		for (size_t k = 0; k < c->hops_n; k++)
-			vx6_registry_name(node->registry, &c->hops[k].node, c->hops[k].name);
+			if (c->hops[k].is_hidden)
+				hidden_name(node, &c->hops[k].node, c->hops[k].name);
+			else
+				vx6_registry_name(node->registry, &c->hops[k].node,
+						  c->hops[k].name);
 	}
 }
 
@@ -97,7 +104,10 @@ static void name_decisions(struct vx6_node *node, struct vx6_page *p)
 	for (size_t i = 0; i < p->n; i++) {
 		struct vx6_decision_row *d = &p->u.decisions[i];
 
-		if (d->has_target)
+		d->to_hidden = d->has_target && hidden_knows(node, &d->target);
+		if (d->to_hidden)
+			hidden_name(node, &d->target, d->target_name);
+		else if (d->has_target)
 			vx6_registry_name(node->registry, &d->target, d->target_name);
 	}
 }

@@ -120,6 +120,12 @@ static enum vx6_circ_purpose purpose_of(enum vx6_circuit_purpose p)
 		return VX6_CIRC_SPARE;
 	case VX6_PURPOSE_LOOKUP:
 		return VX6_CIRC_LOOKUP;
+	case VX6_PURPOSE_INTRO:
+		return VX6_CIRC_INTRO;
+	case VX6_PURPOSE_INTRODUCE:
+		return VX6_CIRC_INTRODUCE;
+	case VX6_PURPOSE_RENDEZVOUS:
+		return VX6_CIRC_RENDEZVOUS;
 	default:
 		return VX6_CIRC_ROUTE;
 	}
@@ -131,6 +137,8 @@ static void circuit_row(const struct vx6_circuit_show *c, struct vx6_circuit_row
 		.state = state_of(c),
 		.purpose = purpose_of(c->purpose),
 		.has_target = c->has_target,
+		.to_hidden = c->is_hidden && c->has_target &&
+			     (c->purpose == VX6_PURPOSE_ROUTE || c->purpose == VX6_PURPOSE_SPARE),
 		.target = c->target,
 		.anonymous = c->anonymous,
 		.single_pass = c->single_pass,
@@ -153,7 +161,11 @@ static void circuit_row(const struct vx6_circuit_show *c, struct vx6_circuit_row
 		out->hops[i] = (struct vx6_circuit_hop_row){
 			.node = c->hop[i].node,
 			.is_target = c->hop[i].is_target,
+			.is_hidden = c->hop[i].is_target &&
+				     (c->is_hidden || c->purpose == VX6_PURPOSE_RENDEZVOUS),
 			.is_guard = c->hop[i].is_guard,
+			.is_vanguard = c->hop[i].is_vanguard,
+			.is_rendezvous = c->hop[i].is_rendezvous,
 			.rtt_us = c->hop[i].rtt_us,
 			.built_us = c->hop[i].built_us,
 		};

@@ -1,11 +1,17 @@
 /* What becomes of circuits and of relaying, told as events. */
 #include "base/json.h"
 #include "node/circuits_internal.h"
+#include "node/hidden_internal.h"
 
 static void put_node(struct vx6_node *node, struct vx6_json *j, const struct vx6_node_id *who)
 {
 	char text[VX6_NODE_ID_TEXT], name[VX6_LABEL_TEXT];
 
+	if (hidden_knows(node, who)) {
+		vx6_json_str(j, "hidden", vx6_hidden_key_format(who, text));
+		vx6_json_str(j, "alias", hidden_name(node, who, name));
+		return;
+	}
 	vx6_json_str(j, "node_id", vx6_node_id_format(who, text));
 	vx6_json_str(j, "node_name", vx6_registry_name(node->registry, who, name));
 }

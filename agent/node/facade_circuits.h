@@ -90,15 +90,22 @@ enum vx6_circ_purpose {
 	VX6_CIRC_ROUTE,  /* carries streams to its target */
 	VX6_CIRC_SPARE,  /* leads to the same target, for when the other one dies */
 	VX6_CIRC_LOOKUP, /* private lookups */
+	/* of hidden services */
+	VX6_CIRC_INTRO,      /* this node's own: to an introduction point */
+	VX6_CIRC_INTRODUCE,  /* of others: to their introduction point */
+	VX6_CIRC_RENDEZVOUS, /* this node's own: to where a client waits */
 };
 
 struct vx6_circuit_hop_row {
 	struct vx6_node_id node;
 	char name[VX6_LABEL_TEXT];
 	bool is_target;
+	bool is_hidden; /* of a target: a hidden service, and `node` is its key */
 	bool is_guard;
-	uint32_t rtt_us;   /* from us to this hop and back; 0: not measured */
-	uint32_t built_us; /* what adding it took; 0: not built */
+	bool is_vanguard;   /* one of the few that stand behind the guards */
+	bool is_rendezvous; /* where the client's circuit and the owner's meet */
+	uint32_t rtt_us;    /* from us to this hop and back; 0: not measured */
+	uint32_t built_us;  /* what adding it took; 0: not built */
 	char why[VX6_CIRC_WHY];
 };
 
@@ -107,6 +114,7 @@ struct vx6_circuit_row {
 	enum vx6_circ_state state;
 	enum vx6_circ_purpose purpose;
 	bool has_target;
+	bool to_hidden; /* the target is a hidden service: its key, and what it is called here */
 	struct vx6_node_id target;
 	char target_name[VX6_LABEL_TEXT];
 	bool anonymous, single_pass;
@@ -126,6 +134,7 @@ struct vx6_circuit_row {
 struct vx6_decision_row {
 	uint64_t seq, wall_ms;
 	bool has_target;
+	bool to_hidden; /* as of a circuit */
 	struct vx6_node_id target;
 	char target_name[VX6_LABEL_TEXT];
 	char circuit[VX6_RESOURCE_ID_MAX]; /* empty: none */

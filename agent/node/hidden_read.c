@@ -95,6 +95,7 @@ static void copy_service(const struct hidden_service *s, struct vx6_hidden_row *
 	if (!row->has_key)
 		return;
 	vx6_host_rends_each(node->hidden->host, s->scope, copy_rend, row);
+	row->info.current &= s->due_n == 0;
 	copy_guards(node, row);
 	copy_replicas(s, row);
 }

@@ -97,6 +97,59 @@ bool hidden_alias(void *user, const char *alias, struct vx6_hidden_alias *out)
 	return true;
 }
 
+struct sought {
+	const struct vx6_node_id *service;
+	bool found;
+};
+
+static bool is_sought(void *user, const struct vx6_guest_show *row)
+{
+	struct sought *s = user;
+
+	s->found |= vx6_node_id_eq(&row->service, s->service);
+	return !s->found;
+}
+
+bool hidden_knows(const struct vx6_node *node, const struct vx6_node_id *service)
+{
+	struct sought s = {service, false};
+
+	if (!node->hidden)
+		return false;
+	vx6_guests_each(node->hidden->guests, is_sought, &s);
+	return s.found;
+}
+
+const char *hidden_name(const struct vx6_node *node, const struct vx6_node_id *service,
+			char out[static VX6_LABEL_TEXT])
+{
+	const struct hidden_visit *v = node->hidden ? hidden_visit_of(node, service) : NULL;
+	struct vx6_host_info info;
+
+	vx6_strlcpy(out, v ? v->data.alias : "", VX6_LABEL_TEXT);
+	if (v || !node->hidden)
+		return out;
+	/* our own, as its owner calls it */
+	VX6_LIST_EACH(at, &node->hidden->services)
+	{
+		const struct hidden_service *s = VX6_CONTAINER_OF(at, struct hidden_service, node);
+
+		if (s->scope && vx6_is_ok(vx6_host_info(node->hidden->host, s->scope, &info)) &&
+		    vx6_node_id_eq(&info.service, service))
+			vx6_strlcpy(out, s->spec.alias, VX6_LABEL_TEXT);
+	}
+	return out;
+}
+
+bool hidden_find(const struct vx6_node *node, const char *text, struct vx6_node_id *out)
+{
+	const struct hidden_visit *v = node->hidden ? hidden_visit_find(node, text) : NULL;
+
+	if (v)
+		*out = v->data.service;
+	return v || vx6_is_ok(vx6_hidden_key_parse(text, out));
+}
+
 /* ---- descriptors ---- */
 
 struct fetch {
