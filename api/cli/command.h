@@ -166,6 +166,7 @@ int vx6_cli_run_catalog_join(struct vx6_cli *cli, const struct vx6_cli_parsed *p
 int vx6_cli_run_catalog_delete(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_circuit_show(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_service_add(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
+int vx6_cli_run_forward_add(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_hidden_status(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_hidden_invite(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_hidden_revoke(struct vx6_cli *cli, const struct vx6_cli_parsed *p);

@@ -356,7 +356,7 @@ static const struct vx6_cli_arg forward_remove[] = {REF("FORWARD", VX6_OFFER_FOR
 	 .field = "to",                                                                            \
 	 .clears = "address service",                                                              \
 	 .offer = VX6_OFFER_REMOTE,                                                                \
-	 .help = "the service, by name: alice.ssh"},                                               \
+	 .help = "the service, by name: alice.ssh; a hidden one, by alias, key or invite"},        \
 		{.name = "address",                                                                \
 		 .value = "ADDR",                                                                  \
 		 .place = place_,                                                                  \
@@ -554,7 +554,7 @@ static const struct vx6_cli_arg connect_args[] = {
 	 .place = VX6_IN_QUERY,
 	 .field = "to",
 	 .offer = VX6_OFFER_REMOTE,
-	 .help = "the service, by name: alice.ssh"},
+	 .help = "the service, by name: alice.ssh; a hidden one, by alias, key or invite"},
 	{.name = "address",
 	 .value = "ADDR",
 	 .place = VX6_IN_QUERY,
@@ -578,6 +578,9 @@ static const struct vx6_cli_arg connect_args[] = {
 	 .value = "ADDR",
 	 .kind = VX6_ARG_LOCAL,
 	 .help = "open a local port for as long as the command runs, instead of stdin and stdout"},
+	{.name = "trace",
+	 .kind = VX6_ARG_SWITCH,
+	 .help = "of a hidden one: tell each step of the way there, with its milliseconds"},
 };
 static const struct vx6_cli_arg events_args[] = {
 	{.name = "follow",
@@ -766,12 +769,13 @@ const struct vx6_cli_command vx6_cli_commands[] = {
 	 "The far end is named (--to), or asked for at an address (--address and --service).",
 	 {"vx6 forward add --listen 9000 --to alice.web",
 	  "vx6 forward add db --listen 0 --address '[fd00::1]:4242' --service pg --node-id vx1…",
-	  "vx6 forward add --listen 9000 --to alice.web --via relay --hops 2"},
+	  "vx6 forward add --listen 9000 --to alice.web --via relay --hops 2",
+	  "vx6 forward add ghost --listen 9001 --to ghost"},
 	 LIST(forward_add),
 	 LIST(forward_columns),
 	 .one_of = "to address",
 	 .done = "Added forward",
-	 .run = vx6_cli_run_call},
+	 .run = vx6_cli_run_forward_add},
 	{SHARING,
 	 "forward",
 	 "update",
@@ -805,8 +809,7 @@ const struct vx6_cli_command vx6_cli_commands[] = {
 	 "port for as long as it runs and prints its address.",
 	 {"vx6 connect alice.echo", "ssh -o ProxyCommand='vx6 connect alice.ssh' alice",
 	  "vx6 connect alice.web --listen 9000",
-	  "vx6 connect --address '[fd00::1]:4242' --service ssh",
-	  "vx6 connect alice.ssh --via relay --anonymous"},
+	  "vx6 connect --address '[fd00::1]:4242' --service ssh", "vx6 connect ghost --trace"},
 	 LIST(connect_args),
 	 .one_of = "NODE.SERVICE address",
 	 .run = vx6_cli_run_connect},

@@ -126,6 +126,8 @@ static void offer_value(struct vx6_cli *cli, const struct vx6_completion *k,
 			offer_words(k, "any none");
 		if (cli)
 			offer_live(cli, k, arg->offer);
+		if (cli && arg->offer == VX6_OFFER_REMOTE)
+			offer_live(cli, k, VX6_OFFER_ALIASES);
 	}
 }
 

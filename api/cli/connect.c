@@ -9,11 +9,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "api/cli/hidden.h"
 #include "api/cli/output.h"
 #include "api/cli/problem.h"
 #include "api/cli/pump.h"
 #include "api/cli/request.h"
 #include "api/cli/text.h"
+#include "api/cli/trace.h"
 #include "api/cli/upgrade.h"
 #include "base/addr.h"
 #include "base/util.h"
@@ -50,12 +52,15 @@ static int broken(const struct vx6_cli *cli, int err)
 		   : VX6_EXIT_OK;
 }
 
+/* @param traced a hidden service whose steps are to be told; NULL: none */
 static int join_stdio(const struct vx6_cli *cli, const struct vx6_cli_where *where,
-		      const char *path)
+		      const char *path, const char *traced)
 {
 	struct vx6_cli_stream *s = vx6_zalloc(sizeof *s);
+	struct vx6_trace *trace = traced ? vx6_trace_begin(cli, traced) : NULL;
 	int exit = vx6_cli_upgrade(cli, where, path, s);
 
+	vx6_trace_end(trace);
 	if (exit == VX6_EXIT_OK) {
 		struct vx6_pump pump = {.in = STDIN_FILENO,
 					.out = STDOUT_FILENO,
@@ -197,18 +202,30 @@ static int join_port(const struct vx6_cli *cli, const struct vx6_cli_where *wher
 
 int vx6_cli_run_connect(struct vx6_cli *cli, const struct vx6_cli_parsed *p)
 {
-	const char *listen_text = vx6_cli_text(p, "listen");
-	struct vx6_cli_where where;
-	struct vx6_cli_request r;
-	int exit = vx6_cli_where(cli, &where);
+	const char *listen_text = vx6_cli_text(p, "listen"), *to;
+	struct vx6_cli_where where = {0};
+	struct vx6_cli_request r = {0};
+	char *alias;
+	int exit = vx6_cli_take_invite(cli, vx6_cli_text(p, "NODE.SERVICE"), &alias);
 
+	for (size_t i = 0; alias && i < p->values_n; i++)
+		if (strcmp(p->values[i].arg->name, "NODE.SERVICE") == 0)
+			p->values[i].text = alias;
+	to = vx6_cli_text(p, "NODE.SERVICE");
+	if (exit == VX6_EXIT_OK && vx6_cli_has(p, "trace") &&
+	    (!to || strpbrk(to, "./@") || listen_text))
+		exit = vx6_cli_fail(cli, VX6_EXIT_USAGE, "usage", "vx6 connect ghost --trace",
+				    "--trace is for one connection to a hidden service");
+	if (exit == VX6_EXIT_OK)
+		exit = vx6_cli_where(cli, &where);
 	if (exit == VX6_EXIT_OK)
 		exit = vx6_cli_request_make(cli, p, p->command->ops, &r);
-	if (exit != VX6_EXIT_OK)
-		return exit;
-	exit = listen_text ? join_port(cli, &where, r.path, listen_text)
-			   : join_stdio(cli, &where, r.path);
+	if (exit == VX6_EXIT_OK)
+		exit = listen_text ? join_port(cli, &where, r.path, listen_text)
+				   : join_stdio(cli, &where, r.path,
+						vx6_cli_has(p, "trace") ? to : NULL);
 	vx6_cli_where_wipe(&where);
 	vx6_cli_request_fini(&r);
+	free(alias);
 	return exit;
 }

@@ -1,4 +1,6 @@
 /* hidden status, invite, revoke, accept; service add --wait: commands that are not one request by the table. */
+#include "api/cli/hidden.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +22,7 @@
 #include "crypto/secret.h"
 #include "identity/hidden_key.h"
 
-enum { WAIT_EVERY_US = 200 * 1000 };
+enum { WAIT_EVERY_US = 200 * 1000, INVITE_WAIT_MS = 15000 };
 
 static int ask(struct vx6_cli *cli, const char *method, const char *path, const char *body,
 	       struct vx6_value **out)
@@ -174,6 +176,37 @@ static int draw(const struct vx6_cli *cli, const char *uri)
 			    "the program qrencode, which draws the code, is not there or failed");
 }
 
+/*
+ * An invite lets somebody in once a descriptor that has it is out: whoever used it before would be told that it is void. It is shown in any case.
+ */
+static void wait_published(struct vx6_cli *cli, const char *service)
+{
+	uint64_t until = vx6_now_ms() + VX6_MIN(cli->timeout_ms, (unsigned)INVITE_WAIT_MS);
+	struct vx6_progress progress = {0};
+	struct vx6_value *v;
+	char path[128];
+	bool out = false;
+
+	snprintf(path, sizeof path, "/v1/services/%.64s/hidden", service);
+	while (!out && vx6_now_ms() < until && ask(cli, "GET", path, NULL, &v) == VX6_EXIT_OK) {
+		double wanted = vx6_value_number(vx6_cli_at(v, "descriptor.replicas.wanted"));
+
+		out = vx6_value_bool(vx6_cli_at(v, "descriptor.current"), false) && wanted > 0 &&
+		      2 * vx6_value_number(vx6_cli_at(v, "descriptor.replicas.proved")) >= wanted;
+		/* one that is switched off has time */
+		out = out || strcmp(text_at(v, "state"), "off") == 0;
+		vx6_value_free(v);
+		if (out)
+			break;
+		vx6_progress_step(cli, &progress, "waiting for the descriptor to be out with it");
+		usleep(WAIT_EVERY_US);
+	}
+	vx6_progress_end(cli, &progress);
+	if (!out)
+		vx6_cli_say(cli, "The descriptor is not out with it yet: it will be of use in a "
+				 "while.");
+}
+
 int vx6_cli_run_hidden_invite(struct vx6_cli *cli, const struct vx6_cli_parsed *p)
 {
 	struct vx6_value *v;
@@ -181,6 +214,8 @@ int vx6_cli_run_hidden_invite(struct vx6_cli *cli, const struct vx6_cli_parsed *
 
 	if (exit != VX6_EXIT_OK)
 		return exit;
+	if (!vx6_cli_has(p, "no-wait"))
+		wait_published(cli, text_at(v, "service"));
 	if (cli->format == VX6_FORMAT_JSON || cli->format == VX6_FORMAT_JSONL || cli->fields)
 		vx6_cli_show_one(cli, p->command, v);
 	else
@@ -363,5 +398,88 @@ int vx6_cli_run_service_add(struct vx6_cli *cli, const struct vx6_cli_parsed *p)
 		say_next(cli, seen);
 	vx6_value_free(seen);
 	vx6_value_free(made);
+	return exit;
+}
+
+/* ---- an invite in the place of a name ---- */
+
+/* The alias of a service that is known here already. @return owned; NULL: it is not */
+static char *known_alias(struct vx6_cli *cli, const struct vx6_node_id *service)
+{
+	char key[VX6_NODE_ID_TEXT], *out = NULL;
+	struct vx6_value *page;
+	const struct vx6_value *a;
+
+	vx6_hidden_key_format(service, key);
+	if (ask(cli, "GET", "/v1/hidden-aliases?limit=500", NULL, &page) != VX6_EXIT_OK)
+		return NULL;
+	for (a = vx6_value_first(vx6_value_get(page, "items")); a && !out; a = vx6_value_next(a))
+		if (strcmp(text_at(a, "key"), key) == 0)
+			out = vx6_strdup(text_at(a, "alias"));
+	vx6_value_free(page);
+	return out;
+}
+
+/* Accepts it, as `hidden accept` does. @param alias returns it, owned */
+static int accept_now(struct vx6_cli *cli, const struct vx6_hidden_invite *in, const char *text,
+		      char **alias)
+{
+	char key[VX6_NODE_ID_TEXT], name[VX6_LABEL_TEXT], *body;
+	struct vx6_json j = {0};
+	struct vx6_value *v;
+	int exit;
+
+	/* one that suggests no name goes by the beginning of its key, behind what all of them have */
+	vx6_hidden_key_format(&in->service, key);
+	snprintf(name, sizeof name, "%.8s", key + 5);
+	if (in->alias[0])
+		vx6_strlcpy(name, in->alias, sizeof name);
+	vx6_json_object(&j, NULL);
+	vx6_json_str(&j, "invite", text);
+	vx6_json_str(&j, "alias", name);
+	vx6_json_end_object(&j);
+	body = vx6_json_take(&j);
+	exit = ask(cli, "POST", vx6_cli_route("hidden_alias_create")->path, body, &v);
+	vx6_wipe_free(body, strlen(body));
+	if (exit == VX6_EXIT_OK) {
+		*alias = vx6_strdup(text_at(v, "alias"));
+		vx6_cli_say(cli, "Accepted %s", *alias);
+	}
+	vx6_value_free(v);
+	return exit;
+}
+
+int vx6_cli_take_invite(struct vx6_cli *cli, const char *text, char **alias)
+{
+	struct vx6_hidden_invite in;
+	int exit = VX6_EXIT_OK;
+
+	*alias = NULL;
+	if (!text || !vx6_hidden_looks_like(text))
+		return VX6_EXIT_OK;
+	if (!vx6_is_ok(vx6_hidden_invite_parse(text, &in)))
+		return vx6_cli_fail(cli, VX6_EXIT_INVALID, "invite", NULL,
+				    "that is no invite and no key of a hidden service, or was not "
+				    "copied whole");
+	if (in.alias[0] || in.has_secret) {
+		*alias = known_alias(cli, &in.service);
+		if (!*alias)
+			exit = accept_now(cli, &in, text, alias);
+	}
+	vx6_hidden_invite_wipe(&in);
+	return exit;
+}
+
+int vx6_cli_run_forward_add(struct vx6_cli *cli, const struct vx6_cli_parsed *p)
+{
+	char *alias;
+	int exit = vx6_cli_take_invite(cli, vx6_cli_text(p, "to"), &alias);
+
+	for (size_t i = 0; alias && i < p->values_n; i++)
+		if (strcmp(p->values[i].arg->name, "to") == 0)
+			p->values[i].text = alias;
+	if (exit == VX6_EXIT_OK)
+		exit = vx6_cli_run_call(cli, p);
+	free(alias);
 	return exit;
 }

@@ -16,12 +16,34 @@ static void put_us(struct vx6_json *j, const char *key, uint32_t us)
 		vx6_json_str(j, key, NULL);
 }
 
-static void put_hop(struct vx6_json *j, const struct vx6_circuit_hop_row *h, bool built)
+static const char *role_of(const struct vx6_circuit_hop_row *h)
 {
+	if (h->is_target)
+		return "target";
+	if (h->is_rendezvous)
+		return "rendezvous";
+	return h->is_guard ? "guard" : h->is_vanguard ? "vanguard" : "relay";
+}
+
+/* A node, or the key of a hidden service. */
+static void put_who(struct vx6_json *j, const char *key, const struct vx6_node_id *who,
+		    bool is_hidden)
+{
+	if (is_hidden)
+		api_put_hidden_key(j, key, who);
+	else
+		api_put_node_id(j, key, who);
+}
+
+static void put_hop(struct vx6_json *j, const struct vx6_circuit_row *v, size_t k)
+{
+	const struct vx6_circuit_hop_row *h = &v->hops[k];
+	bool built = k < v->built_n;
+
 	vx6_json_object(j, NULL);
-	api_put_node_id(j, "node_id", &h->node);
+	put_who(j, "node_id", &h->node, h->is_hidden);
 	api_put_text(j, "name", h->name);
-	vx6_json_str(j, "role", h->is_target ? "target" : h->is_guard ? "guard" : "relay");
+	vx6_json_str(j, "role", role_of(h));
 	vx6_json_bool(j, "built", built);
 	put_us(j, "rtt_ms", h->rtt_us);
 	put_us(j, "build_ms", h->built_us);
@@ -36,16 +58,25 @@ static void put_traffic(struct vx6_json *j, const struct vx6_circuit_row *v)
 	vx6_json_u64(j, "streams", v->streams);
 }
 
+const char *api_circuit_purpose(enum vx6_circ_purpose purpose)
+{
+	static const char *const text[] = {[VX6_CIRC_POOL] = "pool",
+					   [VX6_CIRC_ROUTE] = "route",
+					   [VX6_CIRC_SPARE] = "spare",
+					   [VX6_CIRC_LOOKUP] = "lookup",
+					   [VX6_CIRC_INTRO] = "intro",
+					   [VX6_CIRC_INTRODUCE] = "introduce",
+					   [VX6_CIRC_RENDEZVOUS] = "rendezvous"};
+
+	return text[purpose];
+}
+
 static char *encode_circuit(const struct vx6_page *p, size_t i)
 {
 	static const char *const states[] = {[VX6_CIRC_BUILDING] = "building",
 					     [VX6_CIRC_OPEN] = "open",
 					     [VX6_CIRC_DRAINING] = "draining",
 					     [VX6_CIRC_CLOSED] = "closed"};
-	static const char *const purposes[] = {[VX6_CIRC_POOL] = "pool",
-					       [VX6_CIRC_ROUTE] = "route",
-					       [VX6_CIRC_SPARE] = "spare",
-					       [VX6_CIRC_LOOKUP] = "lookup"};
 	const struct vx6_circuit_row *v = &p->u.circuits[i];
 	struct vx6_json j = {0};
 
@@ -53,12 +84,12 @@ static char *encode_circuit(const struct vx6_page *p, size_t i)
 	vx6_json_str(&j, "id", v->id);
 	vx6_json_str(&j, "kind", "circuit");
 	vx6_json_str(&j, "state", states[v->state]);
-	vx6_json_str(&j, "purpose", purposes[v->purpose]);
-	api_put_node_id(&j, "target", v->has_target ? &v->target : NULL);
+	vx6_json_str(&j, "purpose", api_circuit_purpose(v->purpose));
+	put_who(&j, "target", v->has_target ? &v->target : NULL, v->to_hidden);
 	api_put_text(&j, "target_name", v->target_name);
 	vx6_json_array(&j, "hops");
 	for (size_t k = 0; k < v->hops_n; k++)
-		put_hop(&j, &v->hops[k], k < v->built_n);
+		put_hop(&j, v, k);
 	vx6_json_end_array(&j);
 	api_put_rtt(&j, v->rtt_us);
 	put_us(&j, "build_ms", v->build_us);
@@ -93,7 +124,7 @@ static char *encode_decision(const struct vx6_page *p, size_t i)
 	vx6_json_u64(&j, "seq", v->seq);
 	api_put_time(&j, "time", v->wall_ms ? v->wall_ms : 1);
 	vx6_json_str(&j, "what", v->what);
-	api_put_node_id(&j, "target", v->has_target ? &v->target : NULL);
+	put_who(&j, "target", v->has_target ? &v->target : NULL, v->to_hidden);
 	api_put_text(&j, "target_name", v->target_name);
 	api_put_text(&j, "circuit", v->circuit);
 	vx6_json_str(&j, "reason", v->why);

@@ -206,6 +206,7 @@ static void put_descriptor(struct vx6_json *j, const struct vx6_hidden_row *row)
 	vx6_json_u64(j, "period", v->period);
 	api_put_time(j, "published_at", v->published_wall_s * 1000);
 	api_put_time(j, "next_at", row->next_publish_ms);
+	vx6_json_bool(j, "current", v->current);
 	vx6_json_u64(j, "bytes", VX6_HS_DESC_BYTES);
 	api_put_replicas(j, "replicas", row->wanted, row->stored, row->proved);
 	vx6_json_end_object(j);

@@ -101,7 +101,7 @@ const struct api_rows api_hidden_clients = {.path = "/v1/hidden-clients",
 
 /* ---- a new invite ---- */
 
-/* The shortest text that says it all but the alias; and the link, as it came. */
+/* Key and secret, unless there is more to say than that; and the link, as it came. */
 static void put_secret(struct vx6_json *j, const char *uri)
 {
 	char text[VX6_HIDDEN_INVITE_TEXT];
@@ -110,7 +110,8 @@ static void put_secret(struct vx6_json *j, const char *uri)
 	if (!vx6_is_ok(vx6_hidden_invite_parse(uri, &in)))
 		return;
 	api_put_hidden_key(j, "key", &in.service);
-	in.alias[0] = 0;
+	if (!in.expires_s)
+		in.alias[0] = 0;
 	vx6_json_str(j, "invite", vx6_hidden_invite_format(&in, text));
 	vx6_json_str(j, "uri", uri);
 	vx6_json_bool(j, "shown_once", true);

@@ -61,7 +61,7 @@ static char *encode_alias(const struct vx6_page *p, size_t i)
 	vx6_json_str(&j, "profile", v->fast ? "fast" : "standard");
 	vx6_json_bool(&j, "strict", v->strict);
 	vx6_json_bool(&j, "enrolled", v->enrolled);
-	api_put_time(&j, "expires_at", v->invite_expires_s * 1000);
+	api_put_time(&j, "expires_at", v->enrolled ? 0 : v->invite_expires_s * 1000);
 	api_put_time(&j, "created_at", v->created_ms ? v->created_ms : 1);
 	put_status(&j, v->known ? &v->show : &nothing);
 	vx6_json_end_object(&j);

@@ -1,5 +1,5 @@
 /*
- * Numbers for Prometheus, text format 0.0.4: this node as a relay, and each of its own circuits. Labels are bounded, and name no node: whoever draws
+ * Numbers for Prometheus, text format 0.0.4: this node as a relay, each of its own circuits, and (hidden_metrics.c) its hidden services. Labels are bounded, and name no node: whoever draws
  * curves of a circuit need not learn where it leads.
  */
 #include <stdio.h>
@@ -10,17 +10,15 @@
 
 #define PROMETHEUS_TEXT "text/plain; version=0.0.4; charset=utf-8"
 
-enum kind { GAUGE, COUNTER };
-
-static void head(FILE *f, const char *name, enum kind kind, const char *help)
+void api_metric_head(FILE *f, const char *name, enum api_metric kind, const char *help)
 {
 	fprintf(f, "# HELP %s %s\n# TYPE %s %s\n", name, help, name,
-		kind == COUNTER ? "counter" : "gauge");
+		kind == API_COUNTER ? "counter" : "gauge");
 }
 
-static void one(FILE *f, const char *name, enum kind kind, const char *help, uint64_t value)
+static void one(FILE *f, const char *name, enum api_metric kind, const char *help, uint64_t value)
 {
-	head(f, name, kind, help);
+	api_metric_head(f, name, kind, help);
 	fprintf(f, "%s %llu\n", name, (unsigned long long)value);
 }
 
@@ -34,7 +32,7 @@ struct reason {
 static void by_reason(FILE *f, const char *name, const char *help, const struct reason *row,
 		      size_t n)
 {
-	head(f, name, COUNTER, help);
+	api_metric_head(f, name, API_COUNTER, help);
 	for (size_t i = 0; i < n; i++)
 		fprintf(f, "%s{reason=\"%s\"} %llu\n", name, row[i].word,
 			(unsigned long long)row[i].n);
@@ -65,21 +63,21 @@ static void put_hidden(FILE *f, const struct vx6_relaying_hidden *v)
 		{"reuse", v->refused_reuse},
 	};
 
-	one(f, "vx6_relay_hidden_owners", GAUGE,
+	one(f, "vx6_relay_hidden_owners", API_GAUGE,
 	    "Circuits of owners of hidden services that are introduced here.", v->owners);
-	one(f, "vx6_relay_hidden_introductions_pending", GAUGE,
+	one(f, "vx6_relay_hidden_introductions_pending", API_GAUGE,
 	    "Introductions that their owners have not confirmed yet.", v->introductions);
-	one(f, "vx6_relay_hidden_waiting", GAUGE, "Clients that wait here for an owner.",
+	one(f, "vx6_relay_hidden_waiting", API_GAUGE, "Clients that wait here for an owner.",
 	    v->waiting);
-	one(f, "vx6_relay_hidden_joined", GAUGE, "Circuits that are joined with another one here.",
-	    v->joined);
-	one(f, "vx6_relay_hidden_owners_total", COUNTER, "Circuits of owners there were.",
+	one(f, "vx6_relay_hidden_joined", API_GAUGE,
+	    "Circuits that are joined with another one here.", v->joined);
+	one(f, "vx6_relay_hidden_owners_total", API_COUNTER, "Circuits of owners there were.",
 	    v->owners_total);
-	one(f, "vx6_relay_hidden_introduced_total", COUNTER,
+	one(f, "vx6_relay_hidden_introduced_total", API_COUNTER,
 	    "Introductions that were handed to owners.", v->introduced);
-	one(f, "vx6_relay_hidden_introduced_again_total", COUNTER,
+	one(f, "vx6_relay_hidden_introduced_again_total", API_COUNTER,
 	    "Those among them that went over a second circuit.", v->introduced_again);
-	one(f, "vx6_relay_hidden_joined_total", COUNTER, "Pairs of circuits that were joined.",
+	one(f, "vx6_relay_hidden_joined_total", API_COUNTER, "Pairs of circuits that were joined.",
 	    v->joined_total);
 	by_reason(f, "vx6_relay_hidden_refused_total",
 		  "What was asked for hidden services and not done.", row, VX6_ARRAY_N(row));
@@ -87,30 +85,30 @@ static void put_hidden(FILE *f, const struct vx6_relaying_hidden *v)
 
 static void put_relay(FILE *f, const struct vx6_relaying_view *v)
 {
-	one(f, "vx6_relay_circuits", GAUGE, "Circuits that lead through this node or end here.",
+	one(f, "vx6_relay_circuits", API_GAUGE, "Circuits that lead through this node or end here.",
 	    v->circuits);
-	one(f, "vx6_relay_circuits_half_built", GAUGE, "Of these: not finished yet.",
+	one(f, "vx6_relay_circuits_half_built", API_GAUGE, "Of these: not finished yet.",
 	    v->half_built);
-	one(f, "vx6_relay_circuits_ending", GAUGE, "Of these: end at this node.", v->ending);
-	one(f, "vx6_relay_circuits_limit", GAUGE, "So many at once.", v->wanted.circuits);
-	one(f, "vx6_relay_circuits_total", COUNTER, "All there were.", v->circuits_total);
-	one(f, "vx6_relay_creates_total", COUNTER, "Circuits that were taken.", v->creates);
-	one(f, "vx6_relay_extends_total", COUNTER, "Circuits that were led on to another node.",
+	one(f, "vx6_relay_circuits_ending", API_GAUGE, "Of these: end at this node.", v->ending);
+	one(f, "vx6_relay_circuits_limit", API_GAUGE, "So many at once.", v->wanted.circuits);
+	one(f, "vx6_relay_circuits_total", API_COUNTER, "All there were.", v->circuits_total);
+	one(f, "vx6_relay_creates_total", API_COUNTER, "Circuits that were taken.", v->creates);
+	one(f, "vx6_relay_extends_total", API_COUNTER, "Circuits that were led on to another node.",
 	    v->extends);
-	one(f, "vx6_relay_cells_total", COUNTER, "Cells that were relayed, both directions.",
+	one(f, "vx6_relay_cells_total", API_COUNTER, "Cells that were relayed, both directions.",
 	    v->cells);
-	one(f, "vx6_relay_bytes_total", COUNTER, "The same in bytes.", v->bytes);
-	one(f, "vx6_relay_memory_bytes", GAUGE, "Of cells that wait, and of the circuits' state.",
-	    v->memory_bytes);
-	one(f, "vx6_relay_memory_peak_bytes", GAUGE, "The most that it was.", v->memory_peak);
-	one(f, "vx6_relay_memory_limit_bytes", GAUGE, "What relaying may use.",
+	one(f, "vx6_relay_bytes_total", API_COUNTER, "The same in bytes.", v->bytes);
+	one(f, "vx6_relay_memory_bytes", API_GAUGE,
+	    "Of cells that wait, and of the circuits' state.", v->memory_bytes);
+	one(f, "vx6_relay_memory_peak_bytes", API_GAUGE, "The most that it was.", v->memory_peak);
+	one(f, "vx6_relay_memory_limit_bytes", API_GAUGE, "What relaying may use.",
 	    (uint64_t)v->wanted.memory_mb << 20);
 	put_refused(f, v);
-	one(f, "vx6_relay_protocol_errors_total", COUNTER,
+	one(f, "vx6_relay_protocol_errors_total", API_COUNTER,
 	    "Circuits that were ended because a node broke the protocol.", v->protocol_errors);
-	one(f, "vx6_relay_closed_for_memory_total", COUNTER,
+	one(f, "vx6_relay_closed_for_memory_total", API_COUNTER,
 	    "Circuits that were ended because cells took too much memory.", v->closed_for_memory);
-	one(f, "vx6_relay_cells_dropped_total", COUNTER,
+	one(f, "vx6_relay_cells_dropped_total", API_COUNTER,
 	    "Cells that could not be read or were for nobody.", v->cells_dropped);
 	put_hidden(f, &v->hidden);
 }
@@ -119,18 +117,14 @@ static void put_relay(FILE *f, const struct vx6_relaying_view *v)
 
 static void put_id(FILE *f, const char *name, const struct vx6_circuit_row *v, const char *more)
 {
-	static const char *const purposes[] = {[VX6_CIRC_POOL] = "pool",
-					       [VX6_CIRC_ROUTE] = "route",
-					       [VX6_CIRC_SPARE] = "spare",
-					       [VX6_CIRC_LOOKUP] = "lookup"};
-
-	fprintf(f, "%s{circuit=\"%s\",purpose=\"%s\"%s} ", name, v->id, purposes[v->purpose], more);
+	fprintf(f, "%s{circuit=\"%s\",purpose=\"%s\"%s} ", name, v->id,
+		api_circuit_purpose(v->purpose), more);
 }
 
 static void put_both(FILE *f, const struct vx6_page *p, const char *name, const char *help,
 		     bool is_cells)
 {
-	head(f, name, COUNTER, help);
+	api_metric_head(f, name, API_COUNTER, help);
 	for (size_t i = 0; i < p->n; i++) {
 		const struct vx6_circuit_row *v = &p->u.circuits[i];
 
@@ -146,7 +140,8 @@ static void put_hops(FILE *f, const struct vx6_page *p)
 	static const char name[] = "vx6_circuit_hop_rtt_seconds";
 	char hop[32];
 
-	head(f, name, GAUGE, "To each hop and back, the latest look; the last one is the far end.");
+	api_metric_head(f, name, API_GAUGE,
+			"To each hop and back, the latest look; the last one is the far end.");
 	for (size_t i = 0; i < p->n; i++) {
 		const struct vx6_circuit_row *v = &p->u.circuits[i];
 
@@ -162,16 +157,16 @@ static void put_hops(FILE *f, const struct vx6_page *p)
 
 static void put_circuits(FILE *f, const struct vx6_page *p, uint64_t now_ms)
 {
-	one(f, "vx6_circuits", GAUGE, "Circuits of this node's own that are open; 500 at the most.",
-	    p->n);
+	one(f, "vx6_circuits", API_GAUGE,
+	    "Circuits of this node's own that are open; 500 at the most.", p->n);
 	put_both(f, p, "vx6_circuit_bytes_total", "Bytes of cells.", false);
 	put_both(f, p, "vx6_circuit_cells_total", "Cells.", true);
-	head(f, "vx6_circuit_streams", GAUGE, "Streams that it carries.");
+	api_metric_head(f, "vx6_circuit_streams", API_GAUGE, "Streams that it carries.");
 	for (size_t i = 0; i < p->n; i++) {
 		put_id(f, "vx6_circuit_streams", &p->u.circuits[i], "");
 		fprintf(f, "%u\n", p->u.circuits[i].streams);
 	}
-	head(f, "vx6_circuit_age_seconds", GAUGE, "Since it was begun.");
+	api_metric_head(f, "vx6_circuit_age_seconds", API_GAUGE, "Since it was begun.");
 	for (size_t i = 0; i < p->n; i++) {
 		uint64_t since_ms = VX6_MIN(p->u.circuits[i].opened_ms, now_ms);
 
@@ -195,10 +190,11 @@ static void metrics_then(struct api_request *r, struct vx6_answer *a)
 	}
 	f = open_memstream(&text, &n);
 	if (f) {
-		head(f, "vx6_build_info", GAUGE, "What is running.");
+		api_metric_head(f, "vx6_build_info", API_GAUGE, "What is running.");
 		fprintf(f, "vx6_build_info{version=\"%s\"} 1\n", VX6_VERSION);
 		put_relay(f, &a->snapshot->node.relaying);
 		put_circuits(f, a->page, a->snapshot->taken_ms);
+		api_metrics_hidden(f, a->snapshot);
 	}
 	if (!f || fclose(f) != 0) {
 		free(text);

@@ -14,6 +14,7 @@
 
 #include <microhttpd.h>
 #include <pthread.h>
+#include <stdio.h>
 
 #include "api/server/route.h"
 #include "api/server/server.h"
@@ -266,6 +267,14 @@ void api_hidden_alias_update(struct api_request *r);
 void api_hidden_alias_delete(struct api_request *r);
 void api_metrics(struct api_request *r);
 
+/* ---- metrics.c, hidden_metrics.c ---- */
+
+enum api_metric { API_GAUGE, API_COUNTER };
+/** What goes before the values of a metric. */
+void api_metric_head(FILE *f, const char *name, enum api_metric kind, const char *help);
+/** Of each hidden service of this node, by its id. */
+void api_metrics_hidden(FILE *f, const struct vx6_snapshot *s);
+
 /* ---- pages.c ---- */
 
 /** What is read row by row from the agent. */
@@ -345,6 +354,7 @@ void api_put_dht_summary(struct vx6_json *j, const char *key, const struct vx6_d
 void api_put_contact(struct vx6_json *j, const char *key, const struct vx6_dht_contact *c);
 void api_put_conflict(struct vx6_json *j, const char *key, const struct vx6_name_conflict *c);
 const char *api_record_type(uint8_t rtype);
+const char *api_circuit_purpose(enum vx6_circ_purpose purpose);
 void api_put_budget(struct vx6_json *j, const char *key, const struct vx6_relaying_budget *b);
 /** @param v what a patch has of it; NULL: nothing */
 void api_get_budget(const struct vx6_value *v, struct vx6_relaying_change *out);
