@@ -797,6 +797,28 @@ static void say__more_than_there_is_room_for__full(void **state)
 	assert_true(tnodes[2].fwd_n >= n + 1); /* in order, or nobody would have recognised them */
 }
 
+/* The last hop sends no PAD back, and no answer: the shape of the circuit will not be complete. What it says late is not heard. */
+static void say__closed_and_the_last_hop_is_deaf__ends_after_a_while(void **state)
+{
+	static const uint8_t data[VX6_PAYLOAD_MAX];
+	static struct heard h;
+	uint64_t began;
+
+	build_listening(&h);
+	assert_true(vx6_is_ok(vx6_circuit_say(h.c, VX6_PAYLOAD_INTRODUCE1, data, sizeof data)));
+	vx6_circuit_close(h.c, VX6_ERR(CLOSED));
+	began = vx6_now_ms();
+	test_run_ms(4500);
+	assert_int_equal(tnodes[2].circuits_n, 1);
+	tnode_say(&tnodes[2], VX6_PAYLOAD_INTRODUCE_ACK, "\0\0", 2);
+	tnode_say(&tnodes[2], VX6_PAYLOAD_DRAIN, "\0\7", 2);
+	test_run_ms(100);
+	assert_int_equal(tnodes[2].circuits_n, 1);
+	test_run(nodes_idle, NULL);
+	assert_true(vx6_now_ms() - began <= 5500);
+	assert_int_equal(h.down + said.n + h.draining, 0);
+}
+
 static bool was_refused(void *arg)
 {
 	return ((struct heard *)arg)->refused > 0;
@@ -1025,6 +1047,7 @@ int main(void)
 		T(said__that_may_not_be__ends_with_that_hop_at_fault),
 		T(said__with_a_link_or_behind_a_join__ends),
 		T(say__more_than_there_is_room_for__full),
+		T(say__closed_and_the_last_hop_is_deaf__ends_after_a_while),
 		T(extend__before_the_link__adds_a_hop),
 		T(extend__refused__circuit_stays_and_another_hop_can_be_added),
 		T(extend__ninth_relay__limit),
