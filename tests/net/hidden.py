@@ -3,6 +3,7 @@ import json
 import os
 
 import overlay
+from relays import RelayNet
 
 READY_S = 60
 
@@ -50,3 +51,66 @@ def status(agent, alias):
 def connects(agent, alias):
     """The last attempts of a guest to reach a service, the latest first: each with its steps and their milliseconds."""
     return agent.api.get(f"/v1/hidden-connects?alias={alias}")["items"]
+
+
+class HiddenNet(RelayNet):
+    """Relays; alice, who hides services; bob and carol, who visit them. All 5 to 60 ms from each other."""
+
+    def __init__(self, lab, count=37, delays=(2.5, 30), **how):
+        super().__init__(lab, count, delays, **how)
+        self.carol = self._agent("carol", delays, ["--relay", "off", "--peer", self.relays[1].address])
+        # what it does for others it is to give up by itself
+        self.alice.argv = without(self.alice.argv, "--relay", "off")
+
+    @property
+    def agents(self):
+        return [*super().agents, self.carol]
+
+    def hide(self, name, port, *options, guests=None):
+        """A service of alice's under an alias of that name, which guests have accepted and may use."""
+        publish(self.alice, name, f"127.0.0.1:{port}", name, *options)
+        for guest in guests or (self.bob, self.carol):
+            accept(guest, name, invite(self.alice, name))
+
+    # who is what
+
+    def service(self, name):
+        """What alice sees of a service."""
+        ident = next(s["id"] for s in self.alice.api.items("/v1/services") if s["name"] == name)
+        return self.alice.api.get(f"/v1/services/{ident}/hidden")
+
+    def introduction_points(self, name, *states):
+        return [self.by_id[p["node_id"]] for p in self.service(name)["introduction_points"] if p["state"] in (states or ("active",))]
+
+    def legs(self, guest, alias, purpose="route"):
+        """Circuits of a guest that lead to a service, those with streams last."""
+        found = [c for c in self.circuits(guest, state="open", purpose=purpose) if c["target_name"] == alias]
+        return sorted(found, key=lambda c: c["streams"])
+
+    def meeting(self, leg):
+        """The relay that a leg meets the owner's circuit at: before the service."""
+        return self.by_id[leg["hops"][-2]["node_id"]]
+
+    def there(self, leg):
+        """The relays of a guest's side, without the rendezvous: r1, r2, r3."""
+        return [self.by_id[h["node_id"]] for h in leg["hops"][:-2]]
+
+    def back(self, leg):
+        """Those of the owner's side, from its guard on: r4, r5, r6."""
+        meeting = leg["hops"][-2]["node_id"]
+        for c in self.circuits(self.alice, state="open", purpose="rendezvous"):
+            if meeting in [h["node_id"] for h in c["hops"]]:
+                hops = [h["node_id"] for h in c["hops"]]
+                return [self.by_id[i] for i in hops[:hops.index(meeting)]]
+        return []
+
+    def guards(self, agent):
+        """The first relays of an agent's circuits."""
+        return {self.by_id[c["hops"][0]["node_id"]] for c in self.circuits(agent, state="open") if c["anonymous"] and c["hops"]}
+
+
+def without(argv, *words):
+    """A list without the first place where these words stand."""
+    argv = [str(a) for a in argv]
+    at = next(n for n in range(len(argv)) if tuple(argv[n:n + len(words)]) == words)
+    return argv[:at] + argv[at + len(words):]
