@@ -50,7 +50,7 @@ def status(agent, alias):
 
 def connects(agent, alias):
     """The last attempts of a guest to reach a service, the latest first: each with its steps and their milliseconds."""
-    return agent.api.get(f"/v1/hidden-connects?alias={alias}")["items"]
+    return [a for a in agent.api.items("/v1/hidden-connects") if a["alias"] == alias]
 
 
 class HiddenNet(RelayNet):
