@@ -17,6 +17,7 @@ static void changed(struct service *s)
 
 void access_enrolled(struct service *s)
 {
+	s->forgotten = false;
 	if (s->access.enrolled)
 		return;
 	s->access.enrolled = true;
@@ -56,7 +57,7 @@ vx6_err access_show(struct service *s, const uint8_t enc_key[static 32], struct 
 	if (s->opened_by == OPENED_BY_NONE)
 		return VX6_OK;
 	i->client = VX6_HS_CLIENT_AUTH;
-	if (s->opened_by == OPENED_BY_INVITE && !a->enrolled) {
+	if (s->opened_by == OPENED_BY_INVITE && (!a->enrolled || s->forgotten)) {
 		i->client = VX6_HS_CLIENT_ENROL;
 		if (!a->has_key)
 			make_key(s);

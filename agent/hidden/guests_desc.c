@@ -214,6 +214,8 @@ static void take(struct service *s, const struct vx6_guest_fetched *f,
 	s->desc = *desc;
 	s->names = *names;
 	s->opened_by = desc->closed ? by : OPENED_BY_NONE;
+	if (is_new)
+		s->forgotten = s->opened_by == OPENED_BY_INVITE && s->access.enrolled;
 	if (s->opened_by == OPENED_BY_KEY)
 		access_enrolled(s);
 	s->confirmed = f->confirmed;

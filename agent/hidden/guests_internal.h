@@ -148,6 +148,7 @@ struct service {
 	/* what it published */
 	bool has_desc, confirmed;
 	enum opened_by opened_by;
+	bool forgotten; /* the owner knew our key, and does no more: it was not on its disk yet when it ended */
 	struct vx6_hs_desc desc;
 	struct vx6_hs_names names;
 	unsigned sources, asked;

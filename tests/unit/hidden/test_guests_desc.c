@@ -416,6 +416,38 @@ static void invite__answer_was_lost__the_same_key_is_told_again(void **state)
 	assert_int_equal(i.client, VX6_HS_CLIENT_AUTH);
 }
 
+/* The owner met us, and ended before it had written that down. */
+static void invite__owner_has_forgotten_us__the_same_key_is_told_again(void **state)
+{
+	struct vx6_guest_access a = {.has_invite = true};
+	uint8_t invite_pk[32], own_pk[32], eph[32], plain[VX6_HS_PLAIN];
+	struct vx6_introduce i;
+	size_t mac_at;
+	int p;
+
+	client_key(a.invite, invite_pk);
+	close_for(invite_pk);
+	vx6_guests_access(rig.g, &rig.id, &a);
+	leg_meets(leg_begins(1));
+	assert_true(rig.access.enrolled);
+	public_of(rig.access.key, own_pk);
+	vx6_guests_gone(rig.g, 1);
+	rig_pass(VX6_HS_DESC_LIFETIME_S * 1000ULL);
+	close_for(invite_pk);
+	leg_begins(2);
+	fetch_ends(VX6_OK, rig.record, true);
+	line_opens(last_line());
+	p = owner_opens(last_line(), &i, eph, &mac_at, plain);
+	assert_int_equal(i.client, VX6_HS_CLIENT_ENROL);
+	assert_memory_equal(i.client_key, own_pk, sizeof own_pk);
+	assert_true(owner_knows(&i, p, plain, mac_at, invite_pk));
+	leg_meets(&rig.leg[2]);
+	/* once is enough */
+	leg_begins(3);
+	assert_true(owner_opens(last_line(), &i, eph, &mac_at, plain) >= 0);
+	assert_int_equal(i.client, VX6_HS_CLIENT_AUTH);
+}
+
 static void invite__expired__told_and_nobody_asked(void **state)
 {
 	struct vx6_guest_access a = {.has_invite = true, .invite_expires_s = vx6_wall_s() - 1};
@@ -528,6 +560,7 @@ int main(void)
 		T(client__revoked__told_as_soon_as_it_shows),
 		T(invite__opens__a_key_of_our_own_takes_its_place),
 		T(invite__answer_was_lost__the_same_key_is_told_again),
+		T(invite__owner_has_forgotten_us__the_same_key_is_told_again),
 		T(invite__expired__told_and_nobody_asked),
 		T(invite__expired_after_it_was_used__means_nothing),
 		T(invite__opens_nothing_yet__looked_up_until_it_does),
