@@ -70,6 +70,11 @@ static void on_publish(void *user, uint64_t scope, const struct vx6_host_record 
 	if (!s)
 		return;
 	s->due_n = 0;
+	if (n == 0) { /* nothing of it goes out any more */
+		vx6_hs_publisher_free(s->publisher);
+		s->publisher = NULL;
+		return;
+	}
 	for (size_t i = 0; i < n && i < VX6_ARRAY_N(s->due); i++) {
 		if (rec[i].n > sizeof s->due[0].bytes)
 			continue;
@@ -422,6 +427,8 @@ void hidden_service_put(struct vx6_node *node, const struct row *row)
 		return;
 	}
 	s = service_new(node, row);
+	if (vx6_is_ok(s->err) && !had_key(node, s))
+		remember_key(s); /* the process ended between the file and that */
 	if (s->err.code == VX6_E_NOT_FOUND && !had_key(node, s))
 		make_key(s);
 	else if (vx6_is_ok(s->err) && s->enabled)

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/util.h"
 #include "node/circuits_internal.h"
+#include "node/hidden_internal.h"
 
 enum { WAIT_MS = 5000 };
 
@@ -139,11 +140,40 @@ static vx6_err add(enum vx6_visibility visibility, enum vx6_access access)
 	assert_true(vx6_is_ok(vx6_addr_parse("127.0.0.1:9", &cmd->u.service.target)));
 	cmd->u.service.enabled = true;
 	cmd->u.service.visibility = visibility;
+	cmd->u.service.hidden.force = true; /* there is no relay */
 	cmd->u.service.access = access;
 	answers = 0;
 	assert_true(vx6_node_submit(node, cmd, on_answer, made));
 	assert_true(until(is_answered));
 	return answered;
+}
+
+static void update(bool enabled)
+{
+	struct vx6_cmd *cmd = vx6_zalloc(sizeof *cmd);
+
+	cmd->kind = VX6_CMD_SERVICE_UPDATE;
+	vx6_strlcpy(cmd->id, made, sizeof cmd->id);
+	vx6_strlcpy(cmd->u.service.name, "web", sizeof cmd->u.service.name);
+	assert_true(vx6_is_ok(vx6_addr_parse("127.0.0.1:9", &cmd->u.service.target)));
+	cmd->u.service.enabled = enabled;
+	cmd->u.service.visibility = VX6_VISIBILITY_HIDDEN;
+	answers = 0;
+	assert_true(vx6_node_submit(node, cmd, on_answer, made));
+	assert_true(until(is_answered));
+	assert_true(vx6_is_ok(answered));
+}
+
+static bool is_hosted(void)
+{
+	return vx6_host_count(node->hidden->host) == 1;
+}
+
+static bool is_not_hosted(void)
+{
+	const struct hidden_service *s = hidden_service_find(node, made);
+
+	return vx6_host_count(node->hidden->host) == 0 && !s->publisher;
 }
 
 static void drop(void)
@@ -224,6 +254,66 @@ static void hidden_service__with_a_list_of_nodes__refused(void **state)
 	assert_true(until(has_roles));
 }
 
+static void hidden_service__disabled__neither_hosted_nor_published(void **state)
+{
+	node_up(false);
+	assert_true(vx6_is_ok(add(VX6_VISIBILITY_HIDDEN, VX6_ACCESS_ANY)));
+	assert_true(until(is_hosted));
+	assert_non_null(hidden_service_find(node, made)->publisher);
+	update(false);
+	assert_true(is_not_hosted());
+	update(true);
+	assert_true(is_hosted());
+	assert_non_null(hidden_service_find(node, made)->publisher);
+}
+
+/* Its key is on its way to the disk meanwhile. */
+static void hidden_service__disabled_at_once__not_hosted(void **state)
+{
+	node_up(false);
+	assert_true(vx6_is_ok(add(VX6_VISIBILITY_HIDDEN, VX6_ACCESS_ANY)));
+	update(false);
+	for (int i = 0; i < 50; i++)
+		turn();
+	assert_true(is_not_hosted());
+	node_down();
+	node_up(false);
+	for (int i = 0; i < 50; i++)
+		turn();
+	assert_true(is_not_hosted());
+	update(true);
+	assert_true(is_hosted());
+}
+
+static void hidden_service__node_drains__published_no_more(void **state)
+{
+	node_up(false);
+	assert_true(vx6_is_ok(add(VX6_VISIBILITY_HIDDEN, VX6_ACCESS_ANY)));
+	assert_true(until(is_hosted));
+	hidden_drain(node);
+	assert_null(hidden_service_find(node, made)->publisher);
+}
+
+/* It was killed between the file with the key and the value that says that there is one. */
+static void hidden_service__key_is_there_unknown__remembered_at_the_next_start(void **state)
+{
+	struct vx6_write *w = vx6_write_new();
+	char key[VX6_STATE_KEY_MAX];
+
+	node_up(false);
+	assert_true(vx6_is_ok(add(VX6_VISIBILITY_HIDDEN, VX6_ACCESS_ANY)));
+	assert_true(until(is_hosted));
+	snprintf(key, sizeof key, "%s%s", HIDDEN_KEY_PREFIX, made);
+	vx6_write_delete_value(w, key);
+	assert_true(vx6_is_ok(vx6_state_submit(node->state, w, NULL, NULL)));
+	for (int i = 0; i < 3; i++) {
+		node_down();
+		node_up(false);
+		assert_int_equal(node->hidden->keys_n, i > 0);
+		assert_true(is_hosted());
+	}
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -235,6 +325,10 @@ int main(void)
 		T(roles__told_to_keep_them__stay),
 		T(hidden_service__seen_by_nobody),
 		T(hidden_service__with_a_list_of_nodes__refused),
+		T(hidden_service__disabled__neither_hosted_nor_published),
+		T(hidden_service__disabled_at_once__not_hosted),
+		T(hidden_service__node_drains__published_no_more),
+		T(hidden_service__key_is_there_unknown__remembered_at_the_next_start),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
