@@ -93,7 +93,7 @@ struct host_intro;
 /* Who we are on sessions. Those that were handed out stay until the service goes. */
 struct host_as {
 	struct host_as *next;
-	uint64_t day;
+	uint64_t day; /* the first of the seven that it is for */
 	struct vx6_identity id;
 };
 

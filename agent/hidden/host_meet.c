@@ -59,18 +59,18 @@ static void over(struct host_meet *m, vx6_err err, const char *why)
 
 /* ---- the session ---- */
 
-/* Handed out for some days, so that what shows in it is not the day of each session. */
+/* The same for everybody, in the same seven days: what shows in it is neither the day of a session nor that of a start. */
 static const struct vx6_identity *who_we_are(struct host_service *s)
 {
 	uint64_t day = host_wall_s(s->h) / DAY_S;
 	struct host_as *as = s->as;
 
-	if (as && day >= as->day && day < as->day + AS_DAYS)
+	day -= day % AS_DAYS;
+	if (as && day == as->day)
 		return &as->id;
 	as = vx6_zalloc(sizeof *as);
 	as->day = day;
-	if (!vx6_is_ok(
-		    vx6_identity_hidden(s->spec.seed, s->h->cfg.net, host_wall_s(s->h), &as->id))) {
+	if (!vx6_is_ok(vx6_identity_hidden(s->spec.seed, s->h->cfg.net, day * DAY_S, &as->id))) {
 		free(as);
 		return NULL;
 	}

@@ -245,6 +245,34 @@ static void meet__client_is_revoked__its_sessions_end(void **state)
 	guest_free(&g);
 }
 
+static uint32_t shown_at(uint64_t wall_s)
+{
+	struct guest g = {0};
+	struct vx6_bare *b;
+	uint32_t seq;
+
+	rig_set_wall(wall_s);
+	rig_restart();
+	rig_live(3000);
+	assert_true(vx6_is_ok(rig_read(NULL)));
+	b = come_and_build(&g);
+	rig_open(b);
+	seq = b->session.how.as->subkey.cert.cert_seq;
+	guest_free(&g);
+	return seq;
+}
+
+/* Or it would be the days on which the node is, too. */
+static void meet__started_another_day__name_does_not_show_it(void **state)
+{
+	uint64_t week_s = (rig_wall_s() / (7 * 86400) + 1) * 7 * 86400;
+	uint32_t seq = shown_at(week_s + 3600);
+
+	assert_int_equal(shown_at(week_s + 3 * 86400), seq);
+	assert_int_equal(shown_at(week_s + 7 * 86400 - 3600), seq);
+	assert_true(shown_at(week_s + 7 * 86400 + 60) > seq);
+}
+
 static void meet__as_many_as_may_be__refused(void **state)
 {
 	struct guest g = {0};
@@ -530,6 +558,7 @@ int main(void)
 		TEST(meet__client_is_revoked__its_sessions_end),
 		TEST(meet__as_many_as_may_be__refused),
 		TEST(meet__days_pass__the_name_is_renewed),
+		TEST(meet__started_another_day__name_does_not_show_it),
 		TEST(queue__more_than_can_be_built__the_rest_waits_its_turn),
 		TEST(queue__one_who_worked__goes_first),
 		TEST(queue__full__the_least_effort_is_left_out),
