@@ -55,6 +55,11 @@ void host_event(const struct host_service *s, enum vx6_host_news what, const cha
 		s->h->cfg.event(s->h->cfg.user, s->spec.scope, what, text);
 }
 
+uint32_t host_sessions_max(const struct host_service *s)
+{
+	return VX6_MIN(s->spec.sessions_max, (uint32_t)(SESSIONS_ALL / s->h->services_n));
+}
+
 /* ---- what is due ---- */
 
 static void wake_at(struct vx6_host *h, uint64_t at_ms)

@@ -82,6 +82,9 @@ enum {
 	WAIT_MAX_MS = 6000, /* as long as the client waits */
 	X_MS = 2000,
 	JOIN_MS = 10000, /* for the client's HELLO */
+	SESSIONS_ALL =
+		VX6_CIRCUITS_MAX * 3 /
+		4, /* of all services; the rest are the circuits that they need to be found */
 	HANG_UP_MS = 2000, /* that a session has to say why it ends */
 	REFUSED_EVENT_MS = 1000,
 	TABLE_CLIENTS = VX6_HOST_CLIENTS_MAX + VX6_HOST_REVOKED_MAX,
@@ -299,6 +302,8 @@ static inline void host_sooner(uint64_t *due, uint64_t at_ms)
 
 uint64_t host_wall_s(const struct vx6_host *h);
 uint64_t host_wall_ms(const struct vx6_host *h);
+/** Its part of those that all services may have: who visits one of them takes no place from another, and cannot see so that both are ours. */
+uint32_t host_sessions_max(const struct host_service *s);
 struct host_service *host_find(const struct vx6_host *h, uint64_t scope);
 /** All that may be due is looked at before the loop sleeps. */
 void host_wake(struct host_service *s);

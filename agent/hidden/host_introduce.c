@@ -155,7 +155,7 @@ static enum vx6_host_refusal look_inside(struct host_intro *i, struct host_opene
 	o->what = &what;
 	why = host_known(i->s, o, &client);
 	if (why == VX6_HOST_REFUSED_NONE &&
-	    i->s->up_n + i->s->building_n >= i->s->spec.sessions_max)
+	    i->s->up_n + i->s->building_n >= host_sessions_max(i->s))
 		why = VX6_HOST_REFUSED_SESSIONS;
 	if (why == VX6_HOST_REFUSED_NONE)
 		take(i, o, client_pk, effort, client);

@@ -125,7 +125,7 @@ static void show_load(const struct host_service *s, struct vx6_host_info *out)
 	out->queue_top = s->queue_n > 0 ? s->queue[0]->effort : 0;
 	out->building = (uint32_t)s->building_n;
 	out->sessions = (uint32_t)s->up_n;
-	out->sessions_max = s->spec.sessions_max;
+	out->sessions_max = host_sessions_max(s);
 	out->introductions = s->introductions;
 	out->accepted = s->accepted;
 	out->rendezvous_up = s->met;

@@ -245,6 +245,19 @@ static void meet__client_is_revoked__its_sessions_end(void **state)
 	guest_free(&g);
 }
 
+/* Or who fills one of them would see that another one has no room, and is hosted by the same node. */
+static void meet__several_services__each_has_its_part(void **state)
+{
+	struct vx6_host_spec other = {.scope = RIG_SCOPE + 1};
+
+	assert_int_equal(rig_info()->sessions_max, VX6_HOST_SESSIONS_MAX);
+	for (int k = 0; k < 3; k++, other.scope++) {
+		vx6_random_bytes(other.seed, sizeof other.seed);
+		assert_true(vx6_is_ok(vx6_host_add(rig.host, &other)));
+	}
+	assert_int_equal(rig_info()->sessions_max, VX6_CIRCUITS_MAX * 3 / 4 / 4);
+}
+
 static uint32_t shown_at(uint64_t wall_s)
 {
 	struct guest g = {0};
@@ -558,6 +571,7 @@ int main(void)
 		TEST(meet__client_is_revoked__its_sessions_end),
 		TEST(meet__as_many_as_may_be__refused),
 		TEST(meet__days_pass__the_name_is_renewed),
+		TEST(meet__several_services__each_has_its_part),
 		TEST(meet__started_another_day__name_does_not_show_it),
 		TEST(queue__more_than_can_be_built__the_rest_waits_its_turn),
 		TEST(queue__one_who_worked__goes_first),
