@@ -194,7 +194,8 @@ struct vx6_circuit_show {
 	enum vx6_circuit_purpose purpose;
 	bool is_open, is_draining, is_closed;
 	bool has_target, anonymous, single_pass;
-	bool is_hidden; /* of a hidden route, or made for a hidden service */
+	bool is_hidden;  /* of a hidden route, or made for a hidden service */
+	bool to_service; /* of a hidden route: `target` is the key of its service, and no node's */
 	struct vx6_node_id target;
 	struct vx6_circuit_hop_show hop[VX6_ROUTE_HOPS_MAX + 1];
 	uint32_t hops_n, built_n;
@@ -210,12 +211,14 @@ void vx6_circuits_each(const struct vx6_circuits *c,
 
 struct vx6_decision {
 	uint64_t seq, wall_ms;
-	bool has_target;
+	bool has_target, to_service; /* as above */
 	struct vx6_node_id target;
 	char circuit[VX6_CIRCUIT_ID_TEXT];
 	const char *what; /* static */
 	char why[VX6_CIRCUIT_WHY];
 };
+/** Whether @p target is the key of a hidden service, as far as a route leads there. */
+bool vx6_circuits_is_service(const struct vx6_circuits *c, const struct vx6_node_id *target);
 /** Which circuit @p link is the end of. @param id empty: of none @param relays in it */
 void vx6_circuits_of_link(const struct vx6_circuits *c, const struct vx6_link *link,
 			  char id[static VX6_CIRCUIT_ID_TEXT], uint32_t *relays);

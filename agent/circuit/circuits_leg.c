@@ -142,6 +142,7 @@ void leg_show(const struct leg *l, struct vx6_circuit_show *out)
 		.anonymous = l->anonymous,
 		.single_pass = l->nest,
 		.is_hidden = l->hidden,
+		.to_service = l->has_target && l->to_last,
 		.target = l->target,
 		.streams = streams_of(l),
 		.opened_ms = l->opened_wall_ms,

@@ -30,6 +30,18 @@ void circuits_new_id(struct vx6_circuits *c, char out[static VX6_CIRCUIT_ID_TEXT
 
 /* ---- decisions ---- */
 
+bool vx6_circuits_is_service(const struct vx6_circuits *c, const struct vx6_node_id *target)
+{
+	VX6_LIST_EACH(node, (struct vx6_list *)&c->routes)
+	{
+		const struct route *r = VX6_CONTAINER_OF(node, struct route, lru);
+
+		if (r->how.hidden && vx6_node_id_eq(&r->target, target))
+			return true;
+	}
+	return false;
+}
+
 void circuits_decide(struct vx6_circuits *c, const struct vx6_node_id *target, const char *circuit,
 		     const char *what, const char *fmt, ...)
 {
@@ -45,8 +57,10 @@ void circuits_decide(struct vx6_circuits *c, const struct vx6_node_id *target, c
 		.what = what,
 		.has_target = target != NULL,
 	};
-	if (target)
+	if (target) {
 		d->target = *target;
+		d->to_service = vx6_circuits_is_service(c, target);
+	}
 	vx6_strlcpy(d->circuit, circuit, sizeof d->circuit);
 	va_start(ap, fmt);
 	vsnprintf(d->why, sizeof d->why, fmt, ap);

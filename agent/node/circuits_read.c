@@ -64,7 +64,7 @@ bool circuits_find_node(struct vx6_node *node, const char *text, struct vx6_node
 	struct vx6_resolution found;
 	char service[VX6_TARGET_TEXT];
 
-	if (vx6_is_ok(vx6_node_id_parse(text, out)) || hidden_find(node, text, out))
+	if (vx6_is_ok(vx6_node_id_parse(text, out)))
 		return true;
 	/* read as the node of some service */
 	snprintf(service, sizeof service, "%s.x", text);
@@ -81,6 +81,14 @@ static void name_relays(struct vx6_node *node, struct vx6_page *p)
 		vx6_registry_name(node->registry, &p->u.relays[i].node, p->u.relays[i].name);
 }
 
+static void name_hop(struct vx6_node *node, struct vx6_circuit_hop_row *h)
+{
+	if (h->role == VX6_HOP_SERVICE)
+		hidden_name(node, &h->node, h->name);
+	else if (h->role != VX6_HOP_CLIENT)
+		vx6_registry_name(node->registry, &h->node, h->name);
+}
+
 static void name_circuits(struct vx6_node *node, struct vx6_page *p)
 {
 	for (size_t i = 0; i < p->n; i++) {
@@ -91,11 +99,7 @@ static void name_circuits(struct vx6_node *node, struct vx6_page *p)
 		else if (c->has_target)
 			vx6_registry_name(node->registry, &c->target, c->target_name);
 		for (size_t k = 0; k < c->hops_n; k++)
-			if (c->hops[k].is_hidden)
-				hidden_name(node, &c->hops[k].node, c->hops[k].name);
-			else
-				vx6_registry_name(node->registry, &c->hops[k].node,
-						  c->hops[k].name);
+			name_hop(node, &c->hops[k]);
 	}
 }
 
@@ -104,7 +108,6 @@ static void name_decisions(struct vx6_node *node, struct vx6_page *p)
 	for (size_t i = 0; i < p->n; i++) {
 		struct vx6_decision_row *d = &p->u.decisions[i];
 
-		d->to_hidden = d->has_target && hidden_knows(node, &d->target);
 		if (d->to_hidden)
 			hidden_name(node, &d->target, d->target_name);
 		else if (d->has_target)
@@ -147,7 +150,9 @@ void circuits_read(struct request *rq)
 
 	who += strncmp(who, "name:", 5) == 0 ? 5 : 0;
 	if (who[0]) {
-		ask.has_node = circuits_find_node(rq->owner, who, &ask.node);
+		ask.has_node =
+			(ask.kind != VX6_PAGE_RELAYS && hidden_find(rq->owner, who, &ask.node)) ||
+			circuits_find_node(rq->owner, who, &ask.node);
 		if (!ask.has_node) {
 			page_answer(rq, page_new(ask.kind, 0));
 			return;

@@ -131,17 +131,39 @@ static enum vx6_circ_purpose purpose_of(enum vx6_circuit_purpose p)
 	}
 }
 
+static bool leads_to_introduction(const struct vx6_circuit_show *c)
+{
+	return c->purpose == VX6_PURPOSE_INTRO || c->purpose == VX6_PURPOSE_INTRODUCE;
+}
+
+static enum vx6_circ_role role_of(const struct vx6_circuit_show *c, size_t i)
+{
+	const struct vx6_circuit_hop_show *h = &c->hop[i];
+
+	if (h->is_target)
+		return c->to_service ? VX6_HOP_SERVICE : VX6_HOP_TARGET;
+	if (h->is_rendezvous)
+		return VX6_HOP_RENDEZVOUS;
+	if (i > 0 && c->hop[i - 1].is_rendezvous)
+		return VX6_HOP_CLIENT;
+	if (leads_to_introduction(c) && i + 1 == c->hops_n)
+		return VX6_HOP_INTRODUCTION;
+	if (h->is_vanguard)
+		return VX6_HOP_VANGUARD;
+	return h->is_guard ? VX6_HOP_GUARD : VX6_HOP_RELAY;
+}
+
 static void circuit_row(const struct vx6_circuit_show *c, struct vx6_circuit_row *out)
 {
 	*out = (struct vx6_circuit_row){
 		.state = state_of(c),
 		.purpose = purpose_of(c->purpose),
 		.has_target = c->has_target,
-		.to_hidden = c->is_hidden && c->has_target &&
-			     (c->purpose == VX6_PURPOSE_ROUTE || c->purpose == VX6_PURPOSE_SPARE),
+		.to_hidden = c->to_service,
 		.target = c->target,
 		.anonymous = c->anonymous,
 		.single_pass = c->single_pass,
+		.is_hidden = c->is_hidden,
 		.hops_n = c->hops_n,
 		.built_n = c->built_n,
 		.rtt_us = c->rtt_us,
@@ -160,12 +182,7 @@ static void circuit_row(const struct vx6_circuit_show *c, struct vx6_circuit_row
 	for (size_t i = 0; i < c->hops_n; i++) {
 		out->hops[i] = (struct vx6_circuit_hop_row){
 			.node = c->hop[i].node,
-			.is_target = c->hop[i].is_target,
-			.is_hidden = c->hop[i].is_target &&
-				     (c->is_hidden || c->purpose == VX6_PURPOSE_RENDEZVOUS),
-			.is_guard = c->hop[i].is_guard,
-			.is_vanguard = c->hop[i].is_vanguard,
-			.is_rendezvous = c->hop[i].is_rendezvous,
+			.role = role_of(c, i),
 			.rtt_us = c->hop[i].rtt_us,
 			.built_us = c->hop[i].built_us,
 		};
@@ -230,6 +247,7 @@ static bool fill_decision(void *user, const struct vx6_decision *d)
 		.seq = d->seq,
 		.wall_ms = d->wall_ms,
 		.has_target = d->has_target,
+		.to_hidden = d->to_service,
 		.target = d->target,
 		.what = d->what,
 	};

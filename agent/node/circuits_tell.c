@@ -7,13 +7,16 @@ static void put_node(struct vx6_node *node, struct vx6_json *j, const struct vx6
 {
 	char text[VX6_NODE_ID_TEXT], name[VX6_LABEL_TEXT];
 
-	if (hidden_knows(node, who)) {
-		vx6_json_str(j, "hidden", vx6_hidden_key_format(who, text));
-		vx6_json_str(j, "alias", hidden_name(node, who, name));
-		return;
-	}
 	vx6_json_str(j, "node_id", vx6_node_id_format(who, text));
 	vx6_json_str(j, "node_name", vx6_registry_name(node->registry, who, name));
+}
+
+static void put_service(struct vx6_node *node, struct vx6_json *j, const struct vx6_node_id *key)
+{
+	char text[VX6_NODE_ID_TEXT], name[VX6_LABEL_TEXT];
+
+	vx6_json_str(j, "hidden", vx6_hidden_key_format(key, text));
+	vx6_json_str(j, "alias", hidden_name(node, key, name));
 }
 
 void circuits_tell(struct vx6_node *node, const char *type, const char *id,
@@ -23,7 +26,9 @@ void circuits_tell(struct vx6_node *node, const char *type, const char *id,
 
 	node->snapshot_dirty = true;
 	vx6_json_object(&j, NULL);
-	if (target)
+	if (target && vx6_circuits_is_service(node->circuits, target))
+		put_service(node, &j, target);
+	else if (target)
 		put_node(node, &j, target);
 	if (why)
 		vx6_json_str(&j, "reason", why);

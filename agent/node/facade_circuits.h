@@ -95,17 +95,25 @@ enum vx6_circ_purpose {
 	VX6_CIRC_INTRODUCE,  /* of others: to their introduction point */
 	VX6_CIRC_RENDEZVOUS, /* this node's own: to where a client waits */
 };
+/** What a hop is in its circuit. */
+enum vx6_circ_role {
+	VX6_HOP_RELAY,
+	VX6_HOP_GUARD,
+	VX6_HOP_VANGUARD,     /* one of the few that stand behind the guards */
+	VX6_HOP_INTRODUCTION, /* introduces clients to a hidden service */
+	VX6_HOP_RENDEZVOUS,   /* where the client's circuit and the owner's meet */
+	VX6_HOP_TARGET,
+	VX6_HOP_SERVICE, /* a hidden one, and `node` is its key */
+	VX6_HOP_CLIENT, /* of a hidden service here, behind the rendezvous: nobody knows who, `node` says nothing */
+	VX6_HOP_ROLES_N,
+};
 
 struct vx6_circuit_hop_row {
 	struct vx6_node_id node;
 	char name[VX6_LABEL_TEXT];
-	bool is_target;
-	bool is_hidden; /* of a target: a hidden service, and `node` is its key */
-	bool is_guard;
-	bool is_vanguard;   /* one of the few that stand behind the guards */
-	bool is_rendezvous; /* where the client's circuit and the owner's meet */
-	uint32_t rtt_us;    /* from us to this hop and back; 0: not measured */
-	uint32_t built_us;  /* what adding it took; 0: not built */
+	enum vx6_circ_role role;
+	uint32_t rtt_us;   /* from us to this hop and back; 0: not measured */
+	uint32_t built_us; /* what adding it took; 0: not built */
 	char why[VX6_CIRC_WHY];
 };
 
@@ -118,6 +126,7 @@ struct vx6_circuit_row {
 	struct vx6_node_id target;
 	char target_name[VX6_LABEL_TEXT];
 	bool anonymous, single_pass;
+	bool is_hidden; /* made for a hidden service: to it, of it, or for its descriptor */
 	struct vx6_circuit_hop_row hops[VX6_CIRC_HOPS_MAX];
 	uint32_t hops_n, built_n;
 	uint32_t rtt_us; /* end to end; 0: not measured */

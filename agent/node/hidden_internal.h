@@ -152,8 +152,6 @@ struct hidden_visit *hidden_visit_add(struct vx6_node *node, const struct vx6_hi
 void hidden_visit_free(struct hidden_visit *v);
 /** Ends every fetch. */
 void hidden_fetches_stop(struct vx6_node *node);
-/** Whether it is the key of a hidden service, of this node's or one that it has visited: no node has that id. */
-bool hidden_knows(const struct vx6_node *node, const struct vx6_node_id *service);
 /** What it is called here; may become empty. @return @p out */
 const char *hidden_name(const struct vx6_node *node, const struct vx6_node_id *service,
 			char out[static VX6_LABEL_TEXT]);

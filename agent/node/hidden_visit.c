@@ -97,29 +97,6 @@ bool hidden_alias(void *user, const char *alias, struct vx6_hidden_alias *out)
 	return true;
 }
 
-struct sought {
-	const struct vx6_node_id *service;
-	bool found;
-};
-
-static bool is_sought(void *user, const struct vx6_guest_show *row)
-{
-	struct sought *s = user;
-
-	s->found |= vx6_node_id_eq(&row->service, s->service);
-	return !s->found;
-}
-
-bool hidden_knows(const struct vx6_node *node, const struct vx6_node_id *service)
-{
-	struct sought s = {service, false};
-
-	if (!node->hidden)
-		return false;
-	vx6_guests_each(node->hidden->guests, is_sought, &s);
-	return s.found;
-}
-
 const char *hidden_name(const struct vx6_node *node, const struct vx6_node_id *service,
 			char out[static VX6_LABEL_TEXT])
 {

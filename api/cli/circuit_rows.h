@@ -67,7 +67,8 @@ static const struct vx6_cli_arg circuit_list_args[] = {
 	 .place = VX6_IN_QUERY,
 	 .field = "target",
 	 .offer = VX6_OFFER_NODES,
-	 .help = "only circuits to this node: alice or vx1…"},
+	 .help = "only circuits to this node, alice or vx1…, or to this hidden service, ghost or "
+		 "vxh1…"},
 	LIMIT,
 };
 static const struct vx6_cli_arg circuit_ref[] = {REF("CIRCUIT", VX6_OFFER_CIRCUITS)};
@@ -93,7 +94,7 @@ static const struct vx6_cli_arg circuit_why_args[] = {
 	 .place = VX6_IN_QUERY,
 	 .field = "target",
 	 .offer = VX6_OFFER_CIRCUITS,
-	 .help = "alice, alice.ssh, vx1… or cir_…; left out: everything"},
+	 .help = "alice, alice.ssh, ghost, vx1…, vxh1… or cir_…; left out: everything"},
 	LIMIT,
 };
 
@@ -168,6 +169,7 @@ static const struct vx6_cli_column circuit_show_columns[] = {
 	{"Built in", "build_ms", VX6_SHOW_MS},
 	{"In one pass", "single_pass", VX6_SHOW_FLAG},
 	{"Anonymous", "anonymous", VX6_SHOW_FLAG},
+	{"Hidden", "hidden", VX6_SHOW_FLAG},
 	{"Begun", "opened_at", VX6_SHOW_AGO},
 	{"Closed", "closed_at", VX6_SHOW_AGO},
 	{"Streams", "streams"},

@@ -272,7 +272,18 @@ static char *counts_text(const struct vx6_value *v)
 	return out;
 }
 
-/* A name, or the beginning of an id. */
+/* Said of those that are there for one thing: the others are told by their place. */
+static void put_role(FILE *to, const struct vx6_value *hop)
+{
+	static const char *const said[] = {"introduction", "rendezvous", "client"};
+	const char *role = vx6_value_string(vx6_value_get(hop, "role"));
+
+	for (size_t i = 0; role && i < VX6_ARRAY_N(said); i++)
+		if (strcmp(role, said[i]) == 0)
+			fprintf(to, " [%s]", role);
+}
+
+/* A name, or the beginning of an id or key; nothing of a client that nobody knows. */
 static void put_hop(FILE *to, const struct vx6_value *hop)
 {
 	const char *name = vx6_value_string(vx6_value_get(hop, "name"));
@@ -286,6 +297,7 @@ static void put_hop(FILE *to, const struct vx6_value *hop)
 		fputs(name, to);
 	else
 		fprintf(to, "%.10s…", id ? id : "");
+	put_role(to, hop);
 	if (vx6_value_is(rtt, VX6_JT_NUMBER))
 		fprintf(to, " %s", vx6_cli_ms(vx6_value_number(rtt), text));
 	fputs(built ? "" : ")", to);

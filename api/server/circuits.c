@@ -16,15 +16,6 @@ static void put_us(struct vx6_json *j, const char *key, uint32_t us)
 		vx6_json_str(j, key, NULL);
 }
 
-static const char *role_of(const struct vx6_circuit_hop_row *h)
-{
-	if (h->is_target)
-		return "target";
-	if (h->is_rendezvous)
-		return "rendezvous";
-	return h->is_guard ? "guard" : h->is_vanguard ? "vanguard" : "relay";
-}
-
 /* A node, or the key of a hidden service. */
 static void put_who(struct vx6_json *j, const char *key, const struct vx6_node_id *who,
 		    bool is_hidden)
@@ -38,12 +29,19 @@ static void put_who(struct vx6_json *j, const char *key, const struct vx6_node_i
 static void put_hop(struct vx6_json *j, const struct vx6_circuit_row *v, size_t k)
 {
 	const struct vx6_circuit_hop_row *h = &v->hops[k];
+	static const char *const roles[VX6_HOP_ROLES_N] = {
+		[VX6_HOP_RELAY] = "relay",           [VX6_HOP_GUARD] = "guard",
+		[VX6_HOP_VANGUARD] = "vanguard",     [VX6_HOP_INTRODUCTION] = "introduction",
+		[VX6_HOP_RENDEZVOUS] = "rendezvous", [VX6_HOP_TARGET] = "target",
+		[VX6_HOP_SERVICE] = "service",       [VX6_HOP_CLIENT] = "client",
+	};
 	bool built = k < v->built_n;
 
 	vx6_json_object(j, NULL);
-	put_who(j, "node_id", &h->node, h->is_hidden);
+	put_who(j, "node_id", h->role == VX6_HOP_CLIENT ? NULL : &h->node,
+		h->role == VX6_HOP_SERVICE);
 	api_put_text(j, "name", h->name);
-	vx6_json_str(j, "role", role_of(h));
+	vx6_json_str(j, "role", roles[h->role]);
 	vx6_json_bool(j, "built", built);
 	put_us(j, "rtt_ms", h->rtt_us);
 	put_us(j, "build_ms", h->built_us);
@@ -64,7 +62,7 @@ const char *api_circuit_purpose(enum vx6_circ_purpose purpose)
 					   [VX6_CIRC_ROUTE] = "route",
 					   [VX6_CIRC_SPARE] = "spare",
 					   [VX6_CIRC_LOOKUP] = "lookup",
-					   [VX6_CIRC_INTRO] = "intro",
+					   [VX6_CIRC_INTRO] = "introduction",
 					   [VX6_CIRC_INTRODUCE] = "introduce",
 					   [VX6_CIRC_RENDEZVOUS] = "rendezvous"};
 
@@ -97,6 +95,7 @@ static char *encode_circuit(const struct vx6_page *p, size_t i)
 	api_put_time(&j, "closed_at", v->closed_ms);
 	put_traffic(&j, v);
 	vx6_json_bool(&j, "anonymous", v->anonymous);
+	vx6_json_bool(&j, "hidden", v->is_hidden);
 	vx6_json_bool(&j, "single_pass", v->single_pass);
 	vx6_json_str(&j, "reason", v->reason);
 	vx6_json_str(&j, "error", vx6_is_ok(v->err) ? NULL : api_failure_code(v->err));

@@ -14,6 +14,7 @@ ALICE = "vx1q8t44xqps2cs4d74f0ld8jtyquaqactj70d2vge94upp568hqag35hm33nh"
 BOB = "vx1q9l90ztnnwnn2js5slnqh87dguptf36phr2ydnupufc4sfuge523kz7d9pf"
 USUAL = {"via": "auto", "hops": None, "nodes": [], "anonymous": False}
 AS_BUILT_IN = {"mode": "public", "circuits": None, "memory_mb": None, "rate_mbit": None}
+GHOST = "vxh1qxsxk52c02yszk7eq436zxs4d4xguwvm44pp843hm0s5u9s9qeyrs8lpty4"
 NOBODY = "cir_" + "0" * 26
 
 
@@ -171,7 +172,7 @@ def test_conditions_of_lists(lone):
 		assert lone.call("GET", f"/v1/circuits?state={state}&target=bob").status == 200
 	assert lone.call("GET", "/v1/relays?standing=good").faults == {("?standing", "enum")}
 	assert lone.call("GET", "/v1/circuits?state=running").faults == {("?state", "enum")}
-	for target in ("bob", BOB):
+	for target in ("bob", BOB, "ghost", GHOST):
 		assert lone.call("GET", f"/v1/circuits/decisions?target={target}&circuit={NOBODY}").status == 200
 	for bad in ("target=Bob", "target=a.b", "circuit=alice", "circuit=cir_"):
 		assert lone.call("GET", f"/v1/circuits/decisions?{bad}").code == "invalid_parameter", bad
@@ -380,6 +381,17 @@ def test_circuits_as_tables(told):
 	assert [h.split()[:2] for h in hops.splitlines()[1:]] == [["bob", "guard"], ["alice", "target"]]
 	assert json.loads(told("circuit", "show", NOBODY, "--json")) == example("Circuit")
 	assert told("circuit", "show", NOBODY, "--fields", "state", "--no-headers") == "open\n"
+
+
+def test_a_circuit_to_a_hidden_service_as_tables(told):
+	relays = [(role, f"r{i}", BOB) for i, role in enumerate(("guard", "vanguard", "relay", "rendezvous"))]
+	hops = [dict(example("Circuit")["hops"][0], role=role, name=name, node_id=node)
+		for role, name, node in [*relays, ("service", None, GHOST)]]
+	told.server.answer = lambda request: (200, dict(example("Circuit"), hidden=True, target=GHOST, target_name="ghost", hops=hops))
+	lines, table = told("circuit", "show", NOBODY).split("\n\n")
+	assert "▸ r3 [rendezvous] 12 ms ▸ vxh1qxsxk5… 12 ms" in lines and "ghost" in lines
+	assert [h.split()[1] for h in table.splitlines()[1:]] == ["guard", "vanguard", "relay", "rendezvous", "service"]
+	assert GHOST in table.splitlines()[-1]
 
 
 def test_why(told):

@@ -119,17 +119,18 @@ static void relay__all_known__is_told(void **state)
 
 static void circuit__half_built__says_how_far(void **state)
 {
-	struct vx6_circuit_row row = {.id = "cir_1",
-				      .state = VX6_CIRC_BUILDING,
-				      .purpose = VX6_CIRC_SPARE,
-				      .has_target = true,
-				      .target_name = "alice",
-				      .anonymous = true,
-				      .hops = {{.is_guard = true, .rtt_us = 1500, .why = "first"},
-					       {.name = "carol"},
-					       {.is_target = true}},
-				      .hops_n = 3,
-				      .built_n = 1};
+	struct vx6_circuit_row row = {
+		.id = "cir_1",
+		.state = VX6_CIRC_BUILDING,
+		.purpose = VX6_CIRC_SPARE,
+		.has_target = true,
+		.target_name = "alice",
+		.anonymous = true,
+		.hops = {{.role = VX6_HOP_GUARD, .rtt_us = 1500, .why = "first"},
+			 {.name = "carol"},
+			 {.role = VX6_HOP_TARGET}},
+		.hops_n = 3,
+		.built_n = 1};
 	struct vx6_page p = {.kind = VX6_PAGE_CIRCUITS, .u.circuits = &row, .n = 1};
 	struct vx6_value *v = told(&api_circuits, &p, "Circuit"), *shape = schema("Circuit");
 	const struct vx6_value *hop = vx6_value_first(vx6_value_get(v, "hops"));
@@ -153,6 +154,61 @@ static void circuit__half_built__says_how_far(void **state)
 	assert_int_equal(vx6_value_count(vx6_value_get(v, "hops")), 3);
 	vx6_value_free(shape);
 	vx6_value_free(v);
+}
+
+static void circuit__to_a_hidden_service__shows_its_key_as_such(void **state)
+{
+	static const char *const roles[] = {"guard", "vanguard", "relay", "rendezvous", "service"};
+	struct vx6_circuit_row row = {.id = "cir_3",
+				      .purpose = VX6_CIRC_ROUTE,
+				      .has_target = true,
+				      .to_hidden = true,
+				      .target = {.b = {7}},
+				      .target_name = "ghost",
+				      .is_hidden = true,
+				      .hops = {{.role = VX6_HOP_GUARD},
+					       {.role = VX6_HOP_VANGUARD},
+					       {.role = VX6_HOP_RELAY},
+					       {.role = VX6_HOP_RENDEZVOUS},
+					       {.role = VX6_HOP_SERVICE, .node = {.b = {7}}}},
+				      .hops_n = 5};
+	struct vx6_page p = {.kind = VX6_PAGE_CIRCUITS, .u.circuits = &row, .n = 1};
+	struct vx6_value *v = told(&api_circuits, &p, "Circuit");
+	const struct vx6_value *hop = vx6_value_first(vx6_value_get(v, "hops"));
+
+	assert_true(vx6_value_bool(vx6_value_get(v, "hidden"), false));
+	assert_memory_equal(text_at(v, "target"), "vxh1", 4);
+	for (size_t i = 0; i < VX6_ARRAY_N(roles); i++, hop = vx6_value_next(hop)) {
+		assert_string_equal(text_at(hop, "role"), roles[i]);
+		assert_memory_equal(text_at(hop, "node_id"), i == 4 ? "vxh1" : "vx1q", 4);
+	}
+	vx6_value_free(v);
+}
+
+static void circuit__of_a_hidden_service__client_is_nobody(void **state)
+{
+	static const char *const purposes[] = {"introduction", "introduce", "rendezvous"};
+	struct vx6_circuit_row row = {.id = "cir_4",
+				      .is_hidden = true,
+				      .hops = {{.role = VX6_HOP_INTRODUCTION},
+					       {.role = VX6_HOP_CLIENT}},
+				      .hops_n = 2};
+	struct vx6_page p = {.kind = VX6_PAGE_CIRCUITS, .u.circuits = &row, .n = 1};
+
+	for (size_t i = 0; i < VX6_ARRAY_N(purposes); i++) {
+		const struct vx6_value *hop;
+		struct vx6_value *v;
+
+		row.purpose = VX6_CIRC_INTRO + i;
+		v = told(&api_circuits, &p, "Circuit");
+		hop = vx6_value_first(vx6_value_get(v, "hops"));
+		assert_string_equal(text_at(v, "purpose"), purposes[i]);
+		assert_string_equal(text_at(hop, "role"), "introduction");
+		hop = vx6_value_next(hop);
+		assert_string_equal(text_at(hop, "role"), "client");
+		assert_true(is_null(hop, "node_id"));
+		vx6_value_free(v);
+	}
 }
 
 static void circuit__closed__says_why(void **state)
@@ -192,6 +248,10 @@ static void decision__row__is_called_by_its_number(void **state)
 	assert_string_equal(text_at(v, "circuit"), "cir_1");
 	assert_string_equal(text_at(v, "reason"), "the spare is faster");
 	assert_true(is_null(v, "target"));
+	vx6_value_free(v);
+	row.has_target = row.to_hidden = true;
+	v = told(&api_decisions, &p, "CircuitDecision");
+	assert_memory_equal(text_at(v, "target"), "vxh1", 4);
 	vx6_value_free(v);
 }
 
@@ -255,6 +315,8 @@ int main(void)
 		cmocka_unit_test(relay__nothing_measured__is_null),
 		cmocka_unit_test(relay__all_known__is_told),
 		cmocka_unit_test(circuit__half_built__says_how_far),
+		cmocka_unit_test(circuit__to_a_hidden_service__shows_its_key_as_such),
+		cmocka_unit_test(circuit__of_a_hidden_service__client_is_nobody),
 		cmocka_unit_test(circuit__closed__says_why),
 		cmocka_unit_test(decision__row__is_called_by_its_number),
 		cmocka_unit_test(relaying__view__has_all_of_the_contract),

@@ -805,7 +805,7 @@ static const struct vx6_circuit_show *latest_to(int i)
 static void assert_guarded(const struct vx6_circuit_show *row, int target)
 {
 	assert_non_null(row);
-	assert_true(row->is_hidden && row->anonymous && row->has_target);
+	assert_true(row->is_hidden && row->anonymous && row->has_target && !row->to_service);
 	assert_int_equal(row->hops_n, 4);
 	assert_true(row->hop[0].is_guard);
 	assert_true(row->hop[1].is_vanguard);

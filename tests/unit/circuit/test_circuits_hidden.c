@@ -50,12 +50,23 @@ static bool two_are_open(void *arg)
 	return rig_live(VX6_PURPOSE_ROUTE, true) == 1 && rig_live(VX6_PURPOSE_SPARE, true) == 1;
 }
 
+/* What was decided is about a service, and about no node of that name. */
+static bool says_service(void *user, const struct vx6_decision *d)
+{
+	bool is_about = d->has_target && vx6_node_id_eq(&d->target, &far_end.n.id.id);
+
+	assert_int_equal(d->to_service, is_about);
+	*(int *)user += is_about;
+	return true;
+}
+
 /* ---- the owner comes ---- */
 
 static void hidden__owner_comes__session_with_the_service(void **state)
 {
 	const struct vx6_circuit_show *row;
 	uint64_t route = route_hidden(3);
+	int decided = 0;
 
 	assert_int_equal(rig.soon_n, 0);
 	talk_run(&talk, route);
@@ -63,6 +74,7 @@ static void hidden__owner_comes__session_with_the_service(void **state)
 	row = rig_busy();
 	assert_non_null(row);
 	assert_true(row->is_hidden && row->is_open && row->anonymous && row->has_target);
+	assert_true(row->to_service);
 	assert_true(vx6_node_id_eq(&row->target, &far_end.n.id.id));
 	assert_int_equal(row->hops_n, 5);
 	assert_true(row->hop[0].is_guard);
@@ -75,6 +87,11 @@ static void hidden__owner_comes__session_with_the_service(void **state)
 	assert_int_equal(rig.met_n, 1);
 	assert_int_equal(rig.gone_n, 0);
 	assert_int_equal(rig.asks_n, 0); /* nobody was asked for the service */
+	(void)rig_session(rig_route(2, true));
+	vx6_circuits_decisions(rig.circuits, says_service, &decided);
+	assert_true(decided >= 2);
+	assert_true(vx6_circuits_is_service(rig.circuits, &far_end.n.id.id));
+	assert_false(vx6_circuits_is_service(rig.circuits, &rig.node[RIG_END].n.id.id));
 	assert_talks(&talk, 500);
 	talk_end(&talk);
 }

@@ -125,6 +125,101 @@ static void route_fault__own_ends__are_told(void **state)
 	assert_non_null(circuits_route_fault(&node, NULL, &r));
 }
 
+/* It would be looked for under that id. */
+static void find_node__key_of_a_hidden_service__is_no_node(void **state)
+{
+	struct vx6_node_id who;
+
+	assert_false(circuits_find_node(
+		&node, "vxh1qxsxk52c02yszk7eq436zxs4d4xguwvm44pp843hm0s5u9s9qeyrs8lpty4", &who));
+}
+
+/* ---- what hops are ---- */
+
+static struct vx6_circuit_show show;
+
+void __wrap_vx6_circuits_each(const struct vx6_circuits *c,
+			      bool (*fn)(void *user, const struct vx6_circuit_show *row),
+			      void *user);
+void __wrap_vx6_circuits_each(const struct vx6_circuits *c,
+			      bool (*fn)(void *user, const struct vx6_circuit_show *row),
+			      void *user)
+{
+	(void)fn(user, &show);
+}
+
+static void assert_row(enum vx6_circ_purpose purpose, const enum vx6_circ_role *roles)
+{
+	struct vx6_page_ask ask = {.kind = VX6_PAGE_CIRCUITS};
+	struct vx6_circuit_row row;
+	bool more;
+
+	assert_int_equal(circuits_page_circuits(&node, &ask, &row, 1, &more), 1);
+	assert_int_equal(row.purpose, purpose);
+	assert_int_equal(row.hops_n, show.hops_n);
+	assert_int_equal(row.is_hidden, show.is_hidden);
+	assert_int_equal(row.to_hidden, show.to_service);
+	for (size_t i = 0; i < show.hops_n; i++)
+		assert_int_equal(row.hops[i].role, roles[i]);
+}
+
+static void row__to_a_target__guard_relays_target(void **state)
+{
+	show = (struct vx6_circuit_show){
+		.purpose = VX6_PURPOSE_SPARE,
+		.has_target = true,
+		.hop = {{.is_guard = true}, {.is_guard = false}, {.is_target = true}},
+		.hops_n = 3,
+	};
+	assert_row(VX6_CIRC_SPARE,
+		   (enum vx6_circ_role[]){VX6_HOP_GUARD, VX6_HOP_RELAY, VX6_HOP_TARGET});
+	/* for a descriptor: what is behind is a node */
+	show.is_hidden = show.hop[1].is_vanguard = true;
+	assert_row(VX6_CIRC_SPARE,
+		   (enum vx6_circ_role[]){VX6_HOP_GUARD, VX6_HOP_VANGUARD, VX6_HOP_TARGET});
+}
+
+static void row__hidden_route__rendezvous_and_service(void **state)
+{
+	show = (struct vx6_circuit_show){
+		.purpose = VX6_PURPOSE_ROUTE,
+		.has_target = true,
+		.is_hidden = true,
+		.to_service = true,
+		.hop = {{.is_guard = true},
+			{.is_vanguard = true},
+			{.is_guard = false},
+			{.is_rendezvous = true},
+			{.is_target = true}},
+		.hops_n = 5,
+	};
+	assert_row(VX6_CIRC_ROUTE,
+		   (enum vx6_circ_role[]){VX6_HOP_GUARD, VX6_HOP_VANGUARD, VX6_HOP_RELAY,
+					  VX6_HOP_RENDEZVOUS, VX6_HOP_SERVICE});
+}
+
+static void row__of_a_hidden_service__last_relay_says_what_it_is_for(void **state)
+{
+	show = (struct vx6_circuit_show){
+		.purpose = VX6_PURPOSE_INTRO,
+		.is_hidden = true,
+		.hop = {{.is_guard = true},
+			{.is_vanguard = true},
+			{.is_guard = false},
+			{.is_guard = false}},
+		.hops_n = 4,
+	};
+	assert_row(VX6_CIRC_INTRO, (enum vx6_circ_role[]){VX6_HOP_GUARD, VX6_HOP_VANGUARD,
+							  VX6_HOP_RELAY, VX6_HOP_INTRODUCTION});
+	show.purpose = VX6_PURPOSE_INTRODUCE;
+	assert_row(VX6_CIRC_INTRODUCE, (enum vx6_circ_role[]){VX6_HOP_GUARD, VX6_HOP_VANGUARD,
+							      VX6_HOP_RELAY, VX6_HOP_INTRODUCTION});
+	show.purpose = VX6_PURPOSE_RENDEZVOUS;
+	show.hop[2].is_rendezvous = true;
+	assert_row(VX6_CIRC_RENDEZVOUS, (enum vx6_circ_role[]){VX6_HOP_GUARD, VX6_HOP_VANGUARD,
+							       VX6_HOP_RENDEZVOUS, VX6_HOP_CLIENT});
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -134,6 +229,10 @@ int main(void)
 		cmocka_unit_test(wants_decision__after__takes_older_ones),
 		cmocka_unit_test(page_key__rows__are_what_after_takes),
 		cmocka_unit_test(route_fault__own_ends__are_told),
+		cmocka_unit_test(find_node__key_of_a_hidden_service__is_no_node),
+		cmocka_unit_test(row__to_a_target__guard_relays_target),
+		cmocka_unit_test(row__hidden_route__rendezvous_and_service),
+		cmocka_unit_test(row__of_a_hidden_service__last_relay_says_what_it_is_for),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
