@@ -34,6 +34,7 @@ struct vx6_hidden_relay {
 struct vx6_hidden_row {
 	char id[VX6_RESOURCE_ID_MAX]; /* svc_… */
 	char name[VX6_LABEL_TEXT];
+	bool enabled;
 	bool has_key; /* its key file is there: `info` counts */
 	vx6_err err;  /* what keeps it from being hosted */
 	size_t relays;
