@@ -2,6 +2,7 @@
 #include "api/cli/hidden.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,19 +159,37 @@ int vx6_cli_run_hidden_status(struct vx6_cli *cli, const struct vx6_cli_parsed *
 
 /* ---- invite ---- */
 
-/* Draws the link with a program that does nothing else. */
+/* Runs the program that draws, which reads @p text. @return its exit status; -1: it did not run */
+static int feed(const char *text)
+{
+	int ends[2], status = -1;
+	pid_t child;
+
+	if (pipe(ends) != 0)
+		return -1;
+	child = fork();
+	if (child == 0) {
+		dup2(ends[0], STDIN_FILENO);
+		close(ends[0]);
+		close(ends[1]);
+		execlp("qrencode", "qrencode", "-t", "UTF8", "-m", "2", (char *)NULL);
+		_exit(127);
+	}
+	close(ends[0]);
+	signal(SIGPIPE, SIG_IGN); /* it may not be there */
+	if (child > 0 && write(ends[1], text, strlen(text)) < 0)
+		status = -1;
+	close(ends[1]);
+	while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
+	return child > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* Draws the link with a program that does nothing else; it goes by its input, where nobody sees it. */
 static int draw(const struct vx6_cli *cli, const char *uri)
 {
-	FILE *to;
-	int status;
-
 	fflush(stdout);
-	to = popen("exec qrencode -t UTF8 -m 2 2>/dev/null",
-		   "w"); /* the secret goes by its input */
-	if (to)
-		fputs(uri, to);
-	status = to ? pclose(to) : -1;
-	if (status == 0)
+	if (feed(uri) == 0)
 		return VX6_EXIT_OK;
 	return vx6_cli_fail(cli, VX6_EXIT_FAILURE, "qrencode", "apt install qrencode",
 			    "the program qrencode, which draws the code, is not there or failed");

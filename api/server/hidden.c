@@ -60,7 +60,7 @@ void api_put_hidden_key(struct vx6_json *j, const char *key, const struct vx6_no
 const char *api_hidden_state(const struct vx6_hidden_row *row)
 {
 	if (!row->has_key)
-		return row->err.code == VX6_E_AGAIN ? "starting" : "off";
+		return row->enabled && row->err.code == VX6_E_AGAIN ? "starting" : "off";
 	switch (row->info.state) {
 	case VX6_HOST_CUT_OFF:
 		return "degraded";
@@ -103,7 +103,8 @@ static void put_warnings(struct vx6_json *j, const struct vx6_hidden_row *row,
 void api_put_hidden_state(struct vx6_json *j, const char *key, const struct vx6_hidden_row *row,
 			  const struct vx6_service_spec *spec, const struct vx6_snapshot *s)
 {
-	static const struct vx6_hidden_row none = {.err = {VX6_E_AGAIN},
+	static const struct vx6_hidden_row none = {.enabled = true,
+						   .err = {VX6_E_AGAIN},
 						   .relays = VX6_HIDDEN_FEW_RELAYS};
 
 	if (spec->visibility != VX6_VISIBILITY_HIDDEN) {
