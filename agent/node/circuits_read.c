@@ -150,6 +150,7 @@ void circuits_read(struct request *rq)
 
 	who += strncmp(who, "name:", 5) == 0 ? 5 : 0;
 	if (who[0]) {
+		/* nothing is ever built to a hidden service's key as if it were a node: it is only shown by it */
 		ask.has_node =
 			(ask.kind != VX6_PAGE_RELAYS && hidden_find(rq->owner, who, &ask.node)) ||
 			circuits_find_node(rq->owner, who, &ask.node);
