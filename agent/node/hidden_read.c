@@ -89,6 +89,7 @@ static void copy_service(const struct hidden_service *s, struct vx6_hidden_row *
 	vx6_strlcpy(row->info.alias, s->spec.alias, sizeof row->info.alias);
 	row->relays = hidden_relays(node);
 	row->enabled = s->enabled;
+	row->beside_roles = node->cfg.hidden_keep_roles;
 	row->err = s->err;
 	copy_vanguards(node, row);
 	row->has_key =

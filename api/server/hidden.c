@@ -79,8 +79,7 @@ static void warn_of(struct vx6_json *j, size_t n, const char *what)
 	vx6_json_str(j, NULL, text);
 }
 
-static void put_warnings(struct vx6_json *j, const struct vx6_hidden_row *row,
-			 const struct vx6_snapshot *s)
+static void put_warnings(struct vx6_json *j, const struct vx6_hidden_row *row)
 {
 	vx6_json_array(j, "warnings");
 	if (row->relays < VX6_HIDDEN_FEW_RELAYS)
@@ -89,10 +88,10 @@ static void put_warnings(struct vx6_json *j, const struct vx6_hidden_row *row,
 	if (row->has_key && row->info.active_want < VX6_HOST_INTROS)
 		warn_of(j, row->info.active_want,
 			"introduction points in the place of three, as too few relays are known");
-	if (s && s->node.relaying.announced)
+	if (row->beside_roles)
 		vx6_json_str(j, NULL,
-			     "this node is a public relay besides: who compares when both are "
-			     "away has found it");
+			     "this node serves strangers besides: who compares when both are away "
+			     "has found it");
 	if (row->has_key && row->info.detail[0])
 		vx6_json_str(j, NULL, row->info.detail);
 	if (!row->has_key && !vx6_is_ok(row->err) && row->err.code != VX6_E_AGAIN)
@@ -101,7 +100,7 @@ static void put_warnings(struct vx6_json *j, const struct vx6_hidden_row *row,
 }
 
 void api_put_hidden_state(struct vx6_json *j, const char *key, const struct vx6_hidden_row *row,
-			  const struct vx6_service_spec *spec, const struct vx6_snapshot *s)
+			  const struct vx6_service_spec *spec)
 {
 	static const struct vx6_hidden_row none = {.enabled = true,
 						   .err = {VX6_E_AGAIN},
@@ -116,7 +115,7 @@ void api_put_hidden_state(struct vx6_json *j, const char *key, const struct vx6_
 	api_put_hidden_key(j, "key", row->has_key ? &row->info.service : NULL);
 	vx6_json_str(j, "state", api_hidden_state(row));
 	api_put_time(j, "ready_at", row->info.ready_wall_ms);
-	put_warnings(j, row, s);
+	put_warnings(j, row);
 	vx6_json_end_object(j);
 }
 
@@ -255,7 +254,7 @@ static char *encode(const struct vx6_page *p, size_t i)
 	vx6_json_str(&j, "state", api_hidden_state(row));
 	api_put_time(&j, "ready_at", v->ready_wall_ms);
 	vx6_json_u64(&j, "relays_known", row->relays);
-	put_warnings(&j, row, NULL);
+	put_warnings(&j, row);
 	put_intros(&j, row);
 	put_relays(&j, "guards", row->guard, row->guards_n);
 	put_relays(&j, "vanguards", row->vanguard, row->vanguards_n);

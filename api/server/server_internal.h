@@ -376,7 +376,7 @@ void api_put_hidden_settings(struct vx6_json *j, const char *key,
 void api_get_hidden_settings(const struct vx6_value *v, struct vx6_hidden_settings *out);
 /** Key, state and warnings; null when @p spec is not hidden. @param row NULL: nothing is known of it yet */
 void api_put_hidden_state(struct vx6_json *j, const char *key, const struct vx6_hidden_row *row,
-			  const struct vx6_service_spec *spec, const struct vx6_snapshot *s);
+			  const struct vx6_service_spec *spec);
 void api_put_hidden_key(struct vx6_json *j, const char *key, const struct vx6_node_id *service);
 /** "starting", …, as in schemas/api/HiddenState.json */
 const char *api_hidden_state(const struct vx6_hidden_row *row);

@@ -64,7 +64,7 @@ static void encode_rest(struct vx6_json *j, const void *view, const struct vx6_s
 	else
 		vx6_json_str(j, "published", NULL);
 	api_put_failure(j, &v->stats.last_failure);
-	api_put_hidden_state(j, "hidden", v->hidden, &v->spec, s);
+	api_put_hidden_state(j, "hidden", v->hidden, &v->spec);
 	vx6_json_end_object(j);
 }
 

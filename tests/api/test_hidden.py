@@ -377,7 +377,16 @@ def test_connections_tell_an_unknown_alias_from_one_that_cannot_be_reached(agent
 		for to in ("theirs", KEY):
 			answer = connect(agent, to)
 			assert answer.code in ("no_relays", "hidden_unreachable"), answer
+		# and no circuit is ever built to it by hand, as if it were a node
+		assert agent.call("POST", "/v1/circuits", {"to": "theirs"}).code == "peer_unknown"
+		assert agent.call("GET", "/v1/circuits?target=theirs").status == agent.call("GET", f"/v1/circuits?target={KEY}").status == 200
 	assert agent.call("GET", "/v1/hidden-connects?alias=theirs").json["items"] == []
+
+
+def test_one_that_keeps_its_roles_is_warned(make_agent):
+	agent = make_agent("keeper", "--hidden-keep-roles")
+	hide(agent, "web")
+	assert any("serves strangers" in w for w in seen(agent, "web")["warnings"])
 
 
 # Who may do what, what is told
