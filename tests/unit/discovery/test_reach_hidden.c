@@ -185,10 +185,10 @@ static void say_no(uint64_t leg, uint8_t type, const uint8_t *data, size_t n)
 				true);
 }
 
-static void hidden__owner_refuses__told_as_it_is(void **state)
+static void hidden__owner_has_revoked_it__key_is_not_let_in(void **state)
 {
 	rig.said = say_no;
-	assert_int_equal(try("ghost").code, VX6_E_REVOKED);
+	assert_int_equal(try("ghost").code, VX6_E_HS_AUTH);
 	assert_string_equal(attempt.how, "this client was revoked");
 	assert_nobody_heard_of_it();
 }
@@ -215,7 +215,7 @@ int main(void)
 		T(hidden__by_key__the_same),
 		T(hidden__alias_of_a_fast_one__one_relay_less),
 		T(hidden__again__over_the_session_that_is_up),
-		T(hidden__owner_refuses__told_as_it_is),
+		T(hidden__owner_has_revoked_it__key_is_not_let_in),
 		T(hidden__owner_does_not_come__says_so),
 	};
 
