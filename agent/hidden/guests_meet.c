@@ -121,9 +121,15 @@ static void no_answer(struct meeting *m)
 	proof_raise(m->s, m->effort);
 	m->s->retry_ms = 0;
 	(void)desc_fetch(m->s);
-	meeting_fail(m, VX6_ERR(HS_TIMEOUT), false,
-		     "it was introduced, and did not come within %d s",
-		     VX6_GUESTS_ANSWER_MS / 1000);
+	/* our key opens it no more, and the invite that still does brought us nothing */
+	if (m->s->forgotten && m->s->opened_by == OPENED_BY_INVITE)
+		meeting_fail(m, VX6_ERR(REVOKED), true,
+			     "our key opened what it published before and does no more, nor is it "
+			     "let in by its invite: it was revoked");
+	else
+		meeting_fail(m, VX6_ERR(HS_TIMEOUT), false,
+			     "it was introduced, and did not come within %d s",
+			     VX6_GUESTS_ANSWER_MS / 1000);
 }
 
 static const char *where(const struct meeting *m)
