@@ -224,6 +224,41 @@ static void take_over(struct vx6_dht_circuit *c, const struct vx6_dht *other)
 	free(s.row);
 }
 
+/* So many of all that come, each as likely as the other. */
+struct draw {
+	struct vx6_dht_contact c[VX6_DHT_CIRCUIT_CONTACTS];
+	size_t n;
+	uint32_t seen;
+};
+
+static void draw_one(void *user, const struct vx6_dht_contact *c)
+{
+	struct draw *d = user;
+	size_t at = d->n;
+
+	d->seen++;
+	if (d->n < VX6_ARRAY_N(d->c))
+		d->n++;
+	else
+		at = vx6_random_below(d->seen);
+	if (at < VX6_ARRAY_N(d->c))
+		d->c[at] = *c;
+}
+
+/* A node that takes no part in the DHT has no table, and has met nobody in it. */
+static void begin_with_heard(struct vx6_dht_circuit *c)
+{
+	struct draw d = {.n = 0};
+	struct vx6_dht_now now;
+
+	if (!c->cfg.heard)
+		return;
+	vx6_dht_circuit_now(c, &now);
+	c->cfg.heard(c->cfg.user, draw_one, &d);
+	for (size_t i = 0; i < d.n; i++)
+		vx6_dht_met(c->dht, &d.c[i], VX6_DHT_HEARD, &now);
+}
+
 /* ---- there, and gone ---- */
 
 static void tell(struct vx6_dht_circuit *c, struct vx6_dht *dht)
@@ -283,7 +318,7 @@ void vx6_dht_circuit_want(struct vx6_dht_circuit *c)
 	const struct vx6_dht *other = c->cfg.other(c->cfg.user);
 
 	c->wanted_ms = vx6_loop_now_ms(c->cfg.loop);
-	if (c->dht || !other)
+	if (c->dht || (!other && !c->cfg.heard))
 		return;
 	link_queries_init(&c->queries, &(struct link_queries_config){
 					       .loop = c->cfg.loop,
@@ -294,7 +329,10 @@ void vx6_dht_circuit_want(struct vx6_dht_circuit *c)
 				       });
 	c->life = c->cfg.apart ? c->cfg.apart : c->life + 1;
 	c->dht = make(c);
-	take_over(c, other);
+	if (other)
+		take_over(c, other);
+	else
+		begin_with_heard(c);
 	vx6_timer_in_ms(&c->idle, c->cfg.idle_ms / 4);
 	tell(c, c->dht);
 }

@@ -7,7 +7,8 @@
  * Layer:   discovery
  * Shape:   it is there while it is wanted, and goes VX6_DHT_CIRCUIT_IDLE_MS after its last lookup: nothing is asked that nobody wants to know.
  *          While a record is kept in it, it stays.
- *          Each life begins with an id that was never used before, other proxies, and a few contacts of the ordinary table drawn by chance.
+ *          Each life begins with an id that was never used before, other proxies, and a few contacts drawn by chance: of the ordinary table, or
+ *          of those whose records say that they serve.
  *          Each path of a lookup has a proxy to itself
  * Trust:   a proxy can withhold answers and make up nodes, on its own path only; it sees what is asked for; records are verified here, and it
  *          does not learn who asks
@@ -50,6 +51,9 @@ struct vx6_dht_circuit_ways {
 	void *user;
 };
 
+/** @param c borrowed */
+typedef void vx6_dht_circuit_met(void *met_user, const struct vx6_dht_contact *c);
+
 struct vx6_dht_circuit_config {
 	struct vx6_loop *loop; /* borrowed, like all below */
 	struct vx6_sessions *sessions;
@@ -69,6 +73,11 @@ struct vx6_dht_circuit_config {
 	bool (*pick)(void *user, const struct vx6_node_id *but, size_t n, struct vx6_node_id *out);
 	/** The ordinary DHT, of whose contacts some are taken over; NULL: there is none. */
 	const struct vx6_dht *(*other)(void *user);
+	/**
+	 * Optional: where there is none, calls @p met for nodes of which their records say that they serve the DHT. Without it, or if that are
+	 * none, there is nobody to ask.
+	 */
+	void (*heard)(void *user, vx6_dht_circuit_met *met, void *met_user);
 	/** Optional: it is there from now on, or not: for vx6_resolver_set_anonymous_dht(). */
 	void (*changed)(void *user, struct vx6_dht *dht);
 	void *user;

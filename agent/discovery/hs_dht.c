@@ -41,6 +41,13 @@ static const struct vx6_dht *other(void *user)
 	return cfg->other(cfg->user);
 }
 
+static void heard(void *user, vx6_dht_circuit_met *met, void *met_user)
+{
+	const struct vx6_hs_dht_config *cfg = &((const struct hs_side *)user)->h->cfg;
+
+	cfg->heard(cfg->user, met, met_user);
+}
+
 /* ---- life ---- */
 
 struct vx6_dht *hs_side_open(struct hs_side *s, uint8_t proxies)
@@ -62,6 +69,7 @@ struct vx6_dht *hs_side_open(struct hs_side *s, uint8_t proxies)
 		.apart = h->apart,
 		.pick = pick,
 		.other = other,
+		.heard = h->cfg.heard ? heard : NULL,
 		.user = s,
 	});
 	vx6_dht_circuit_want(s->circuit);

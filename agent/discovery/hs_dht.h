@@ -39,6 +39,7 @@ struct vx6_hs_dht_config {
 	/* as in struct vx6_dht_circuit_config */
 	bool (*pick)(void *user, const struct vx6_node_id *but, size_t n, struct vx6_node_id *out);
 	const struct vx6_dht *(*other)(void *user);
+	void (*heard)(void *user, vx6_dht_circuit_met *met, void *met_user);
 	void *user;
 };
 

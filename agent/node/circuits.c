@@ -236,6 +236,24 @@ static const struct vx6_dht *open_dht(void *user)
 	return node->dht_link ? vx6_dht_link_dht(node->dht_link) : NULL;
 }
 
+/* Proxies serve the DHT themselves. */
+static void heard(void *user, vx6_dht_circuit_met *met, void *met_user)
+{
+	const struct vx6_node *node = user;
+	uint64_t now_s = vx6_wall_s();
+
+	for (size_t i = 0; i < vx6_relays_count(node->relays); i++) {
+		const struct vx6_relay_entry *e = vx6_relays_at(node->relays, i);
+		struct vx6_dht_contact c;
+		struct vx6_endpoint ep;
+
+		if (is_proxy(node, e, NULL, 0) &&
+		    vx6_registry_endpoint(node->registry, &e->node, now_s, &ep) &&
+		    vx6_dht_contact_of(&ep, &c))
+			met(met_user, &c);
+	}
+}
+
 static void circuit_now(void *user, struct vx6_dht_now *out)
 {
 	vx6_dht_circuit_now(user, out);
@@ -257,6 +275,7 @@ void circuits_make_dht(struct vx6_node *node)
 		.net = node->identity.net,
 		.pick = pick_proxy,
 		.other = open_dht,
+		.heard = heard,
 		.changed = hidden_dht,
 		.user = node,
 	});
@@ -264,8 +283,6 @@ void circuits_make_dht(struct vx6_node *node)
 
 struct vx6_hs_dht *circuits_make_hs_dht(struct vx6_node *node)
 {
-	if (!node->dht_link)
-		return NULL;
 	return vx6_hs_dht_new(&(struct vx6_hs_dht_config){
 		.loop = node->loop,
 		.sessions = node->sessions,
@@ -273,6 +290,7 @@ struct vx6_hs_dht *circuits_make_hs_dht(struct vx6_node *node)
 		.net = node->identity.net,
 		.pick = pick_proxy,
 		.other = open_dht,
+		.heard = heard,
 		.user = node,
 	});
 }

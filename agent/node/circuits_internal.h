@@ -63,10 +63,10 @@ struct circuits_ask {
 
 /* As the resolver wants it; @p user is the node. */
 void circuits_hide(void *user);
-/** The DHT is there, or not: so are lookups in it over circuits. */
+/** Lookups in the DHT over circuits: this node need not take part in it itself. */
 void circuits_make_dht(struct vx6_node *node);
 
-/** For descriptors of hidden services. @return owned; NULL: there is no DHT */
+/** For descriptors of hidden services. @return owned */
 struct vx6_hs_dht *circuits_make_hs_dht(struct vx6_node *node);
 
 /* ---- circuits_relay.c: this node in others' circuits ---- */

@@ -115,7 +115,7 @@ struct vx6_node {
 	struct vx6_build_times *build_times;
 	struct vx6_origin *origin;
 	struct vx6_circuits *circuits;
-	struct vx6_dht_circuit *dht_circuit; /* NULL: there is no DHT */
+	struct vx6_dht_circuit *dht_circuit;
 	struct vx6_list circuit_asks;        /* struct circuits_ask */
 	struct hidden *hidden;               /* node/hidden_internal.h */
 	struct vx6_timer circuit_upkeep;

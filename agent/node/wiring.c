@@ -170,6 +170,7 @@ static vx6_err make_dht(struct vx6_node *node, char *detail)
 		.user = node,
 	};
 
+	circuits_make_dht(node);
 	if (node->cfg.dht == VX6_DHT_MODE_OFF)
 		return VX6_OK;
 	VX6_TRY(vx6_dht_link_new(&cfg, &node->dht_link, detail, VX6_DETAIL_MAX));
@@ -180,7 +181,6 @@ static vx6_err make_dht(struct vx6_node *node, char *detail)
 				 node->dht_link);
 	vx6_resolver_set_dht(node->resolver, vx6_dht_link_dht(node->dht_link), dht_now,
 			     node->dht_link);
-	circuits_make_dht(node);
 	vx6_catalogs_set_dht(node->catalogs, vx6_dht_link_dht(node->dht_link), dht_now,
 			     node->dht_link);
 	return VX6_OK;

@@ -343,6 +343,33 @@ static void contacts__few_of_many_and_from_everywhere(void **state)
 	ordinary = NULL;
 }
 
+static void tell_of_hosts(void *user, vx6_dht_circuit_met *met, void *met_user)
+{
+	(void)user;
+	for (int i = 1; i < HOSTS; i++)
+		met(met_user, &host[i].at);
+}
+
+static void no_table_of_its_own__begins_with_those_that_it_heard_of(void **state)
+{
+	struct found f;
+
+	(void)state;
+	vx6_dht_circuit_free(circuit);
+	ordinary = NULL;
+	circuit = vx6_dht_circuit_new(&(struct vx6_dht_circuit_config){.loop = test_loop,
+								       .sessions = us->node.m,
+								       .ways = &proxy_ways,
+								       .net = vx6_net_default,
+								       .pick = proxy_pick,
+								       .other = proxy_other,
+								       .heard = tell_of_hosts,
+								       .changed = changed});
+	publish();
+	look(&f, VX6_DHT_WANT_ALL);
+	assert_int_equal(f.r.values_n, 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -355,6 +382,7 @@ int main(void)
 		TEST(who_dies__is_replaced_under_way),
 		TEST(who_fails_again_and_again__is_replaced_under_way),
 		TEST(contacts__few_of_many_and_from_everywhere),
+		TEST(no_table_of_its_own__begins_with_those_that_it_heard_of),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
