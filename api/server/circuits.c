@@ -98,7 +98,10 @@ static char *encode_circuit(const struct vx6_page *p, size_t i)
 	vx6_json_bool(&j, "hidden", v->is_hidden);
 	vx6_json_bool(&j, "single_pass", v->single_pass);
 	vx6_json_str(&j, "reason", v->reason);
-	vx6_json_str(&j, "error", vx6_is_ok(v->err) ? NULL : api_failure_code(v->err));
+	vx6_json_str(&j, "error",
+		     vx6_is_ok(v->err) ? NULL
+		     : v->to_hidden    ? api_hidden_code(v->err)
+				       : api_failure_code(v->err));
 	vx6_json_end_object(&j);
 	return vx6_json_take(&j);
 }

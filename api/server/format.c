@@ -26,17 +26,27 @@ void api_put_node_id(struct vx6_json *j, const char *key, const struct vx6_node_
 	vx6_json_str(j, key, id ? vx6_node_id_format(id, text) : NULL);
 }
 
-void api_put_failure(struct vx6_json *j, const struct vx6_failure *f)
+static void put_failure(struct vx6_json *j, const struct vx6_failure *f, const char *code)
 {
 	if (vx6_is_ok(f->err)) {
 		vx6_json_str(j, "last_error", NULL);
 		return;
 	}
 	vx6_json_object(j, "last_error");
-	vx6_json_str(j, "code", api_failure_code(f->err));
+	vx6_json_str(j, "code", code);
 	vx6_json_str(j, "detail", f->detail[0] ? f->detail : vx6_err_text(f->err));
 	api_put_time(j, "at", f->wall_ms);
 	vx6_json_end_object(j);
+}
+
+void api_put_failure(struct vx6_json *j, const struct vx6_failure *f)
+{
+	put_failure(j, f, api_failure_code(f->err));
+}
+
+void api_put_hidden_failure(struct vx6_json *j, const struct vx6_failure *f)
+{
+	put_failure(j, f, api_hidden_code(f->err));
 }
 
 void api_put_pair(struct vx6_json *j, const char *key, const char *a, uint64_t av, const char *b,

@@ -64,7 +64,10 @@ static void encode_rest(struct vx6_json *j, const void *view, const struct vx6_s
 	} else {
 		vx6_json_str(j, "path", NULL);
 	}
-	api_put_failure(j, &v->stats.last_failure);
+	if (v->spec.to.is_hidden)
+		api_put_hidden_failure(j, &v->stats.last_failure);
+	else
+		api_put_failure(j, &v->stats.last_failure);
 	vx6_json_end_object(j);
 }
 

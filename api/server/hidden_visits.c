@@ -40,7 +40,7 @@ static void put_status(struct vx6_json *j, const struct vx6_guest_show *v)
 		vx6_json_str(j, "last_error", NULL);
 	} else {
 		vx6_json_object(j, "last_error");
-		vx6_json_str(j, "code", api_failure_code(v->err));
+		vx6_json_str(j, "code", api_hidden_code(v->err));
 		vx6_json_str(j, "detail", v->detail[0] ? v->detail : vx6_err_text(v->err));
 		vx6_json_end_object(j);
 	}
@@ -157,7 +157,7 @@ static char *encode_attempt(const struct vx6_page *p, size_t i)
 	api_put_text(&j, "alias", row->alias);
 	api_put_time(&j, "began_at", v->began_ms ? v->began_ms : 1);
 	vx6_json_bool(&j, "finished", v->is_over);
-	vx6_json_str(&j, "error", vx6_is_ok(v->err) ? NULL : api_failure_code(v->err));
+	vx6_json_str(&j, "error", vx6_is_ok(v->err) ? NULL : api_hidden_code(v->err));
 	vx6_json_array(&j, "steps");
 	for (unsigned k = 0; k < v->steps_n; k++) {
 		vx6_json_object(&j, NULL);

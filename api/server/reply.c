@@ -130,6 +130,13 @@ const char *api_failure_code(vx6_err err)
 	}
 }
 
+const char *api_hidden_code(vx6_err err)
+{
+	if (err.code == VX6_E_EXPIRED)
+		return "invite_expired";
+	return err.code == VX6_E_REVOKED ? "client_refused" : api_failure_code(err);
+}
+
 static enum vx6_problem_code problem_of(vx6_err err)
 {
 	switch (err.code) {

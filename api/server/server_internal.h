@@ -122,6 +122,8 @@ enum MHD_Result api_reply_send(struct api_request *r);
 void api_reply_headers(struct api_request *r, struct MHD_Response *response);
 /** Name of a failure for `last_error.code`. */
 const char *api_failure_code(vx6_err err);
+/** The same of what leads to a hidden service: what expired is an invite, and what was revoked this node's own key. */
+const char *api_hidden_code(vx6_err err);
 
 /* ---- server, connections, requests ---- */
 
@@ -339,6 +341,8 @@ void api_put_time(struct vx6_json *j, const char *key, uint64_t wall_ms); /* 0: 
 void api_put_addr(struct vx6_json *j, const char *key, const struct vx6_addr *addr);
 void api_put_node_id(struct vx6_json *j, const char *key, const struct vx6_node_id *id);
 void api_put_failure(struct vx6_json *j, const struct vx6_failure *f);
+/** Of what leads to a hidden service. */
+void api_put_hidden_failure(struct vx6_json *j, const struct vx6_failure *f);
 void api_put_pair(struct vx6_json *j, const char *key, const char *a, uint64_t av, const char *b,
 		  uint64_t bv);
 void api_put_text(struct vx6_json *j, const char *key, const char *text);        /* empty: null */
