@@ -116,8 +116,8 @@ struct vx6_node {
 	struct vx6_origin *origin;
 	struct vx6_circuits *circuits;
 	struct vx6_dht_circuit *dht_circuit;
-	struct vx6_list circuit_asks;        /* struct circuits_ask */
-	struct hidden *hidden;               /* node/hidden_internal.h */
+	struct vx6_list circuit_asks; /* struct circuits_ask */
+	struct hidden *hidden;        /* node/hidden_internal.h */
 	struct vx6_timer circuit_upkeep;
 	bool hidden_roles_off;                        /* node/hidden_roles.c */
 	uint8_t relay_family[VX6_RELAY_FAMILY_BYTES]; /* zero: none */
