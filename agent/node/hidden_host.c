@@ -320,6 +320,7 @@ static void on_written(struct hidden_file *f, vx6_err err)
 {
 	struct hidden_service *s = VX6_CONTAINER_OF(f, struct hidden_service, file);
 
+	s->owner->snapshot_dirty = true;
 	if (s->leaving) {
 		hidden_service_free(s);
 		return;
