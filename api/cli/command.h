@@ -29,7 +29,7 @@ enum vx6_cli_kind {
 	VX6_ARG_PETNAME, /* petname:<name> */
 	VX6_ARG_NODES,   /* node ids, separated by commas; all of them make one list */
 	VX6_ARG_UNTIL,   /* a span from now on, "7d", that becomes a time */
-	VX6_ARG_ONOFF,   /* on or off */
+	VX6_ARG_ONOFF,   /* on or off, as `words` says */
 	VX6_ARG_ABOUT, /* cir_… is for the parameter `circuit`, else the node of alice.web for the argument's own */
 };
 

@@ -11,6 +11,7 @@
 
 #include "api/cli/request.h"
 #include "api/json/tree.h"
+#include "base/util.h"
 #include "crypto/secret.h"
 
 #define NODE "vx1qyx0dckqs2ud5nhezqwm2rjnz2gzqaa0qlz7z5s8s7u8gujfr8p4s"
@@ -191,6 +192,35 @@ static void request__why__is_about_a_circuit_or_a_node(void **state)
 	assert_request("circuit close cir_01J9", "/v1/circuits/cir_01J9", NULL);
 }
 
+static void request__hidden_service__has_settings_of_its_own(void **state)
+{
+	assert_request("service add web -t 80 --visibility hidden --alias ghost --open --force",
+		       "/v1/services",
+		       "{\"name\":\"web\",\"target\":\"127.0.0.1:80\",\"visibility\":\"hidden\","
+		       "\"hidden\":{\"alias\":\"ghost\",\"open\":true,\"force\":true}}");
+	assert_request("service update web --open off --rate 30", "/v1/services/name:web",
+		       "{\"hidden\":{\"open\":false,\"rate\":30}}");
+	assert_request("hidden rotate ghost --key --confirm ghost",
+		       "/v1/services/ghost/hidden:rotate",
+		       "{\"what\":\"key\",\"confirm\":\"ghost\"}");
+	assert_request("hidden clients ghost", "/v1/hidden-clients?service=ghost", NULL);
+	assert_request("hidden set ghost --strict on", "/v1/hidden-aliases/ghost",
+		       "{\"strict\":true}");
+}
+
+static void request__span__becomes_a_time(void **state)
+{
+	static const char *const bad[] = {"7", "d", "-1d", "1y", "0s", "9999999w", "soon"};
+	char line[64];
+
+	assert_int_equal(make("hidden invite ghost --expires 7d"), VX6_EXIT_OK);
+	assert_non_null(strstr(request.body, "\"expires_at\":\"20"));
+	for (size_t i = 0; i < VX6_ARRAY_N(bad); i++) {
+		snprintf(line, sizeof line, "hidden invite ghost --expires %s", bad[i]);
+		assert_int_equal(make(line), VX6_EXIT_USAGE);
+	}
+}
+
 static void request__nothing_to_change__is_refused(void **state)
 {
 	assert_int_equal(make("peer update p"), VX6_EXIT_USAGE);
@@ -236,6 +266,8 @@ int main(void)
 		cmocka_unit_test(request__route_in_a_patch__clears_what_it_replaces),
 		cmocka_unit_test(request__route_of_connect__is_in_the_query),
 		cmocka_unit_test(request__why__is_about_a_circuit_or_a_node),
+		cmocka_unit_test(request__hidden_service__has_settings_of_its_own),
+		cmocka_unit_test(request__span__becomes_a_time),
 		cmocka_unit_test(request__nothing_to_change__is_refused),
 		cmocka_unit_test(request__if_match__is_a_header),
 		cmocka_unit_test(request__bad_values__are_refused),
