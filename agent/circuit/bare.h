@@ -6,7 +6,7 @@
  * Layer:   circuit
  * Shape:   one circuit, of the pool if one fits; another one is tried when it fails before it is open, and not for the last relay. It is anonymous, shown, timed and blamed as
  *          the legs of routes are (circuit/circuits.h), and asked for a sign of life every 15 s; one that owes an answer for 15 s is over.
- * Privacy: the first relay is a guard, the second a vanguard when there are three or more before the last. Neither is chosen by who the
+ * Privacy: the first relay is a guard, the second a vanguard. Neither is chosen by who the
  *          last one is, nor refused for it: whoever names the last relay must not learn our guards by what works and what does not. A
  *          last relay that is drawn is none of them. Nothing of one circuit is ever used for another
  * Limits:  those of circuit/circuits.h

@@ -114,7 +114,7 @@ struct leg {
 	enum vx6_circuit_purpose purpose;
 	struct vx6_path path;
 	bool has_target, anonymous, nest;
-	bool hidden; /* for hidden services: a vanguard is the second of three or more relays */
+	bool hidden; /* for hidden services: the second relay is a vanguard */
 	bool to_last; /* of a hidden route, or bare: the last of its path is spoken with, and no target is behind */
 	struct vx6_node_id target;
 	struct vx6_bare *bare; /* whose it is; NULL: nobody's */
@@ -206,7 +206,7 @@ struct ask {
 struct demand {
 	uint8_t relays;
 	bool anonymous;
-	bool hidden;                             /* with a vanguard, where there are three */
+	bool hidden;                             /* with a vanguard */
 	uint64_t used_ms[VX6_CIRCUITS_POOL_MAX]; /* a ring */
 	unsigned next;
 };
@@ -244,7 +244,7 @@ static inline uint64_t circuits_now_ms(const struct vx6_circuits *c)
 	return vx6_loop_now_ms(c->cfg.loop);
 }
 
-/** Circuits of it are of the kind for hidden services: of one pool, and with a vanguard where there are three relays. */
+/** Circuits of it are of the kind for hidden services: of one pool, and with a vanguard as the second relay. */
 static inline bool routing_is_guarded(const struct vx6_routing *how)
 {
 	return how->hidden || how->vanguard;

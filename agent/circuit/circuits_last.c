@@ -85,7 +85,7 @@ static void avoid(struct asking *a, const struct leg *l)
 static void ask_of(struct asking *a, struct vx6_circuits *c, const struct vx6_routing *how)
 {
 	uint8_t relays = vx6_routing_relays(how);
-	bool vanguard = c->cfg.vanguards && relays >= VX6_ROUTE_HOPS_RELAY;
+	bool vanguard = c->cfg.vanguards && relays >= VX6_ROUTE_HOPS_HIDDEN_MIN;
 
 	*a = (struct asking){.ask = {.purpose = VX6_PATH_ANONYMOUS, .n = relays}};
 	c->cfg.view(c->cfg.user, &a->view);
@@ -116,10 +116,13 @@ static vx6_err ask_of_bare(struct asking *a, struct vx6_bare *b)
 	return VX6_OK;
 }
 
-/* The hop before the last would be asked to lead back to where the circuit came from. */
+/* The hop before the last would be asked to lead back to where the circuit came from, or to itself. */
 static bool comes_back(const struct vx6_path *p)
 {
-	return p->n >= 3 && vx6_node_id_eq(&p->hop[p->n - 3].node, &p->hop[p->n - 1].node);
+	const struct vx6_node_id *last = &p->hop[p->n - 1].node;
+
+	return (p->n >= 3 && vx6_node_id_eq(&p->hop[p->n - 3].node, last)) ||
+	       (p->n >= 2 && vx6_node_id_eq(&p->hop[p->n - 2].node, last));
 }
 
 /* One more relay, rather than another guard. */

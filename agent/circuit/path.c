@@ -218,7 +218,7 @@ static void set_order(struct path_draw *d)
 		d->order[d->order_n++] = 0;
 	if (vanguard)
 		d->order[d->order_n++] = 1;
-	if (n > 1 && !d->hop[n - 1])
+	if (n > (vanguard ? 2 : 1) && !d->hop[n - 1])
 		d->order[d->order_n++] = (uint8_t)(n - 1);
 	for (size_t i = vanguard ? 2 : 1; i + 1 < n; i++)
 		if (!d->hop[i])

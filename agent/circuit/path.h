@@ -88,7 +88,7 @@ struct vx6_path_request {
 	/* for hidden services */
 	uint8_t guard; /* up to VX6_PATH_GUARDS_APART: 2 for the second one that can be used, as far as there is one; 0 as 1 */
 	const struct vx6_vanguards *
-		vanguards; /* of these is the second of three or more, as far as one fits; NULL: drawn */
+		vanguards; /* of these is the second of two or more, as far as one fits; NULL: drawn */
 	/* the last hop of `fixed` is somebody else's word: no rule is about it but that it takes that on, drawn hops keep apart from it, and the guard
 	   and the vanguard may be it */
 	bool foreign_last;

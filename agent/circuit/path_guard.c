@@ -12,7 +12,7 @@ bool path_has_guard(const struct path_draw *d)
 
 bool path_has_vanguard(const struct path_draw *d)
 {
-	return d->req->vanguards && d->req->purpose == VX6_PATH_ANONYMOUS && d->req->n >= 3;
+	return d->req->vanguards && d->req->purpose == VX6_PATH_ANONYMOUS && d->req->n >= 2;
 }
 
 /* With the other hops; but not with a last one that somebody else has named. */
@@ -140,10 +140,13 @@ static bool is_second_of_pass(const struct path_draw *d, const struct vx6_vangua
 	return pass == 1 ? usable : !v->unlisted_s;
 }
 
-/* The relay two hops on is not extended to from the one between: it would come back to where it came from. */
+/* It does not lead on to itself; nor does the relay between lead to the one two hops on, which would come back to where it came from. */
 static bool comes_back(const struct path_draw *d, const struct vx6_relay_entry *e)
 {
-	return d->req->n > 3 && d->hop[3] && vx6_node_id_eq(&d->hop[3]->node, &e->node);
+	for (size_t i = 2; i < d->req->n && i <= 3; i++)
+		if (d->hop[i] && vx6_node_id_eq(&d->hop[i]->node, &e->node))
+			return true;
+	return false;
 }
 
 const struct vx6_relay_entry *path_pick_vanguard(struct path_draw *d,

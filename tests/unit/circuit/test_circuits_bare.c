@@ -210,6 +210,7 @@ static void bare__any_last__works_through_the_same_guard(void **state)
 			open_one(&m, &w);
 			assert_true(vx6_node_id_eq(vx6_bare_guard(m.b), &guard));
 			assert_true(vx6_node_id_eq(vx6_bare_last(m.b), id_of(i)));
+			assert_true(row_of(&m)->hop[1].is_vanguard);
 			assert_int_equal(row_of(&m)->hops_n,
 					 relays == 2 && vx6_node_id_eq(&guard, id_of(i))
 						 ? 4

@@ -96,7 +96,7 @@ static void hidden__owner_comes__session_with_the_service(void **state)
 	talk_end(&talk);
 }
 
-static void hidden__fast__two_relays_and_no_vanguard(void **state)
+static void hidden__fast__guard_and_vanguard(void **state)
 {
 	const struct vx6_circuit_show *row;
 
@@ -104,7 +104,7 @@ static void hidden__fast__two_relays_and_no_vanguard(void **state)
 	row = rig_busy();
 	assert_int_equal(row->hops_n, 4);
 	assert_true(row->hop[0].is_guard);
-	assert_false(row->hop[1].is_vanguard);
+	assert_true(row->hop[1].is_vanguard);
 	assert_true(row->hop[2].is_rendezvous);
 	talk_end(&talk);
 }
@@ -164,6 +164,22 @@ static void hidden__from_the_pool__relays_are_there_already(void **state)
 	assert_int_equal(rig_busy()->hops_n, 5);
 	assert_true(rig_busy()->hop[1].is_vanguard);
 	assert_true(rig_busy()->hop[3].is_rendezvous);
+	talk_end(&talk);
+}
+
+static void hidden__fast_from_the_pool__with_its_vanguard(void **state)
+{
+	struct vx6_routing how = how_hidden(2);
+
+	(void)rig_session(route_hidden(2));
+	rig_pass(5000);
+	assert_true(rig_live(VX6_PURPOSE_POOL, true) >= 1);
+	how.apart = 7;
+	talk_run(&talk, vx6_circuits_route(rig.circuits, &far_end.n.id.id, &how));
+	assert_int_equal(rig_decided("build", "from the pool"), 1);
+	assert_int_equal(rig_busy()->hops_n, 4);
+	assert_true(rig_busy()->hop[1].is_vanguard);
+	assert_true(rig_busy()->hop[2].is_rendezvous);
 	talk_end(&talk);
 }
 
@@ -331,11 +347,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(hidden__owner_comes__session_with_the_service),
-		TEST(hidden__fast__two_relays_and_no_vanguard),
+		TEST(hidden__fast__guard_and_vanguard),
 		TEST(hidden__streams__spare_with_a_meeting_place_of_its_own),
 		TEST(hidden__meeting_place_dies__streams_go_on_over_the_spare),
 		TEST(hidden__owner_goes__another_leg_at_once),
 		TEST(hidden__from_the_pool__relays_are_there_already),
+		TEST(hidden__fast_from_the_pool__with_its_vanguard),
 		TEST(hidden__pools__are_two),
 		TEST(hidden__meeting_places__neither_guard_nor_vanguard),
 		TEST(hidden__nobody_comes__says_so_in_the_end),

@@ -240,9 +240,9 @@ static void path_draw__vanguards__second_hop_each_as_likely(void **state)
 		assert_in_range(used[i], 60, 140);
 	vx6_path_reason_format(&path.hop[1].why, why);
 	assert_non_null(strstr(why, "vanguard "));
-	req.n = 2;
+	req.n = 2; /* of such a pool, or before a last one of somebody else's */
 	assert_true(vx6_is_ok(draw(&req)));
-	assert_int_equal(path.hop[1].why.pick, VX6_PATH_DRAWN);
+	assert_int_equal(path.hop[1].why.pick, VX6_PATH_VANGUARD);
 }
 
 static void path_draw__vanguard_that_failed__others_until_there_are_none(void **state)
