@@ -140,6 +140,15 @@ static void take(struct host_intro *i, const struct host_opened *o, const uint8_
 	host_queue_add(i->s, g);
 }
 
+/* Or which of several was reached, and after how long, would say which of them we know. */
+static bool is_one_place(const struct vx6_introduce *what)
+{
+	for (int k = 1; k < what->rends_n; k++)
+		if (memcmp(what->rend[k].node, what->rend[0].node, VX6_NODE_ID_BYTES) != 0)
+			return false;
+	return true;
+}
+
 /* What was sealed: who it is from, and where to. */
 static enum vx6_host_refusal look_inside(struct host_intro *i, struct host_opened *o,
 					 const uint8_t *client_pk, uint32_t effort)
@@ -148,7 +157,7 @@ static enum vx6_host_refusal look_inside(struct host_intro *i, struct host_opene
 	enum vx6_host_refusal why;
 	uint64_t client;
 
-	if (!vx6_is_ok(vx6_introduce_decode(o->plain, &what, &o->mac_at)))
+	if (!vx6_is_ok(vx6_introduce_decode(o->plain, &what, &o->mac_at)) || !is_one_place(&what))
 		return VX6_HOST_REFUSED_FORMAT;
 	if (what.key_epoch != (uint32_t)o->period->period)
 		return VX6_HOST_REFUSED_EPOCH;

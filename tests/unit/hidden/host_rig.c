@@ -491,7 +491,7 @@ static void fill(struct guest *g, const uint8_t *subcred, uint8_t plain[static V
 	w->rends_n = (uint8_t)VX6_MAX(g->rends_n, 1U);
 	for (int k = 0; k < w->rends_n; k++) {
 		vx6_random_bytes(w->rend[k].cookie, sizeof w->rend[k].cookie);
-		memcpy(w->rend[k].node, rig.relay[k].b, sizeof w->rend[k].node);
+		memcpy(w->rend[k].node, rig.relay[g->scattered ? k : 0].b, sizeof w->rend[k].node);
 	}
 	if (g->invite) {
 		struct vx6_kx_sk sk;

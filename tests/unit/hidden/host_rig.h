@@ -125,6 +125,7 @@ struct guest {
 	const uint8_t *enc_key;
 	bool spoilt; /* a byte of the MAC of the client */
 	unsigned rends_n;
+	bool scattered; /* each rendezvous is another node */
 	/* what came of it */
 	struct vx6_hs_ntor *h;
 	struct vx6_introduce what;

@@ -120,6 +120,19 @@ static void meet__first_rendezvous_is_slow__the_next_after_two_seconds(void **st
 	guest_free(&g);
 }
 
+/* Which of them we get to, and how soon, would tell which we know. */
+static void meet__several_places__refused(void **state)
+{
+	struct guest g = {.rends_n = 2, .scattered = true};
+
+	assert_int_equal(guest_try(&g, 0), VX6_HOST_REFUSED_FORMAT);
+	g.rends_n = 3;
+	assert_int_equal(guest_try(&g, 0), VX6_HOST_REFUSED_FORMAT);
+	rig_pass(1);
+	assert_int_equal(rig_count(VX6_PURPOSE_RENDEZVOUS), 0);
+	guest_free(&g);
+}
+
 static void meet__cookie_is_unknown_there__the_next_one(void **state)
 {
 	struct guest g = {.rends_n = 2};
@@ -561,6 +574,7 @@ int main(void)
 		TEST(meet__introduced__met_at_its_rendezvous_as_the_service),
 		TEST(meet__circuit_ends__session_is_told_gone),
 		TEST(meet__first_rendezvous_is_slow__the_next_after_two_seconds),
+		TEST(meet__several_places__refused),
 		TEST(meet__cookie_is_unknown_there__the_next_one),
 		TEST(meet__no_rendezvous_works__failed_and_put_away),
 		TEST(meet__rendezvous_cannot_be_begun__failed),
