@@ -8,7 +8,9 @@
  *          the legs of routes are (circuit/circuits.h), and asked for a sign of life every 15 s; one that owes an answer for 15 s is over.
  * Privacy: the first relay is a guard, the second a vanguard. Neither is chosen by who the
  *          last one is, nor refused for it: whoever names the last relay must not learn our guards by what works and what does not. A
- *          last relay that is drawn is none of them. Nothing of one circuit is ever used for another
+ *          last relay that is drawn is none of them. An owner's circuit to a rendezvous, which a stranger has named, is made if anybody would draw
+ *          that relay; if not it is not asked for, and nothing happens until VX6_BARE_ASK_MS have passed, as with one that is silent: or he
+ *          would see by his own relay who knows it. Nothing of one circuit is ever used for another
  * Limits:  those of circuit/circuits.h
  * Threads: the loop's thread
  * Upcalls: never from inside a call down, but `down` from vx6_circuits_free()
@@ -56,9 +58,9 @@ struct vx6_bare_events {
 };
 
 /**
- * Begins. Asks for what it does not know of `last`, over circuits, and waits for that.
+ * Begins. Asks for what it does not know of `last`, over circuits, and waits for that; of a named one of RENDEZVOUS in a new network only.
  * @param w borrowed for the call @param ev borrowed for its life @param detail on failure, for people
- * @return VX6_OK | INVALID (purpose, relays, guard) | DRAINING | FULL | UNSUPPORTED (the last one is known not to do that)
+ * @return VX6_OK | INVALID (purpose, relays, guard) | DRAINING | FULL | UNSUPPORTED (the last one is known not to do that; never of a named one of RENDEZVOUS)
  *         | errors of vx6_path_draw()
  */
 VX6_RES vx6_bare_begin(struct vx6_circuits *c, const struct vx6_bare_want *w,

@@ -5,6 +5,9 @@
  *        ^                            |
  *        +---- it failed elsewhere ---+
  *
+ * One to a last relay that a stranger has named is held, if it cannot be made for what is known of that one: as if it were silent, until whoever
+ * wants it gives up.
+ *
  * `down` comes at once when the circuit itself says so, else from a task: what ends a circuit here is a call down.
  */
 #include "circuit/bare.h"
@@ -12,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/util.h"
 #include "circuit/circuits_internal.h"
 #include "crypto/secret.h"
@@ -31,8 +35,32 @@ static void wait_for(struct vx6_bare *b, const struct vx6_node_id *node)
 	circuits_wake(b->c, VX6_BARE_ASK_MS);
 }
 
+/* An owner's, to where a stranger says that he waits. What we do with it must not follow from what we know of that relay. */
+static bool is_of_stranger(const struct vx6_bare *b)
+{
+	return b->purpose == VX6_PURPOSE_RENDEZVOUS && b->is_named;
+}
+
+static void hold(struct vx6_bare *b)
+{
+	b->asked = false;
+	b->held = true;
+	b->until_ms = circuits_now_ms(b->c) + VX6_BARE_ASK_MS;
+	circuits_wake(b->c, VX6_BARE_ASK_MS);
+}
+
+/* One that is not known is asked for in a new network only, where nobody knows all. */
+static bool takes_word(const struct vx6_bare *b)
+{
+	const struct vx6_relays *relays = b->c->cfg.relays;
+	uint64_t now_s = vx6_wall_s();
+
+	return vx6_path_takes_word(relays, &b->last, b->last_may, now_s) &&
+	       (circuits_knows(b->c, &b->last) || vx6_path_is_new(relays, now_s));
+}
+
 /* @return VX6_OK: it builds, or waits */
-static vx6_err begin(struct vx6_bare *b, char detail[static VX6_CIRCUIT_WHY])
+static vx6_err begin_any(struct vx6_bare *b, char detail[static VX6_CIRCUIT_WHY])
 {
 	const struct leg_want w = {.how = &b->how,
 				   .bare = b,
@@ -53,6 +81,22 @@ static vx6_err begin(struct vx6_bare *b, char detail[static VX6_CIRCUIT_WHY])
 		b->last = b->leg->path.hop[b->leg->path.n - 1].node;
 	}
 	return err;
+}
+
+/* As begin_any(), but for what a stranger would learn by it. */
+static vx6_err begin(struct vx6_bare *b, char detail[static VX6_CIRCUIT_WHY])
+{
+	vx6_err err;
+
+	if (is_of_stranger(b) && !takes_word(b)) {
+		hold(b);
+		return VX6_OK;
+	}
+	err = begin_any(b, detail);
+	if (vx6_is_ok(err) || !is_of_stranger(b) || err.code == VX6_E_FULL)
+		return err;
+	hold(b);
+	return VX6_OK;
 }
 
 static uint32_t may_of(enum vx6_circuit_purpose purpose)
@@ -129,7 +173,7 @@ vx6_err vx6_bare_begin(struct vx6_circuits *c, const struct vx6_bare_want *w,
 void bare_over(struct vx6_bare *b, vx6_err why, const char *detail)
 {
 	b->leg = NULL;
-	b->asked = false;
+	b->asked = b->held = false;
 	b->err = why;
 	vx6_strlcpy(b->why, detail, sizeof b->why);
 	vx6_list_remove(&b->all);
@@ -275,7 +319,9 @@ void bares_unknown(struct vx6_circuits *c, const struct vx6_node_id *node, vx6_e
 
 		if (!b->asked || !vx6_node_id_eq(&b->asked_for, node))
 			continue;
-		if ((b->is_named || b->is_drawn) && vx6_node_id_eq(&b->last, node))
+		if (is_of_stranger(b) && vx6_node_id_eq(&b->last, node))
+			hold(b);
+		else if ((b->is_named || b->is_drawn) && vx6_node_id_eq(&b->last, node))
 			bare_over(b, err, "nothing is known of its last relay");
 		else
 			go_on(b); /* through others */
@@ -288,9 +334,9 @@ void bares_keep(struct vx6_circuits *c, uint64_t now_ms)
 	{
 		struct vx6_bare *b = VX6_CONTAINER_OF(n, struct vx6_bare, all);
 
-		if (b->asked && c->draining)
+		if ((b->asked || b->held) && c->draining)
 			bare_over(b, VX6_ERR(DRAINING), "draining");
-		else if (b->asked && now_ms >= b->until_ms)
+		else if ((b->asked || b->held) && now_ms >= b->until_ms)
 			bare_over(b, VX6_ERR(TIMEOUT), "nothing came to be known of a relay of it");
 	}
 }

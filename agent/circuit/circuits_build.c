@@ -21,6 +21,14 @@ static bool key_of(const struct vx6_relay_info *info, uint64_t now_s, uint8_t ou
 	return false;
 }
 
+bool circuits_knows(const struct vx6_circuits *c, const struct vx6_node_id *node)
+{
+	uint8_t key[VX6_ONION_KEY_BYTES];
+	struct vx6_circuits_node known;
+
+	return c->cfg.node(c->cfg.user, node, &known) && key_of(&known.info, vx6_wall_s(), key);
+}
+
 vx6_err circuits_hop(struct vx6_circuits *c, const struct vx6_node_id *node, bool anonymous,
 		     struct vx6_node_id *asked_for, struct vx6_circuit_hop *out, uint32_t *policy)
 {

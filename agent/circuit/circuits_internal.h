@@ -182,9 +182,10 @@ struct vx6_bare {
 	void *user;
 	bool asked; /* waits for what is not known of `asked_for` */
 	struct vx6_node_id asked_for;
+	bool held; /* nothing is done for it until `until_ms` */
 	bool is_leaving; /* its owner knows that a relay drains */
 	unsigned failed_n;
-	uint64_t until_ms; /* asked: no longer */
+	uint64_t until_ms; /* asked, held: no longer */
 	vx6_err err;       /* over */
 	char why[VX6_CIRCUIT_WHY];
 	char reason[VX6_CIRCUIT_WHY]; /* what it is for */
@@ -281,6 +282,8 @@ VX6_RES leg_begin(struct vx6_circuits *c, const struct leg_want *w, struct leg *
 bool leg_from_pool(struct vx6_circuits *c, const struct leg_want *w);
 /** It is open, and leads nowhere yet. */
 bool leg_is_of_pool(const struct leg *l);
+/** Whether enough is known of it for a hop. */
+bool circuits_knows(const struct vx6_circuits *c, const struct vx6_node_id *node);
 /** What is known of @p node as a hop. @param asked_for set when it is asked for; may be NULL @return AGAIN: it is | PEER_UNKNOWN: it cannot even be asked for now */
 VX6_RES circuits_hop(struct vx6_circuits *c, const struct vx6_node_id *node, bool anonymous,
 		     struct vx6_node_id *asked_for, struct vx6_circuit_hop *out, uint32_t *policy);

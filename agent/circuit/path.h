@@ -200,6 +200,15 @@ enum vx6_path_standing {
 };
 enum vx6_path_standing vx6_path_standing(const struct vx6_relay_entry *e, uint64_t now_s);
 
+/** Whether most relays are too young for the rule on age to say anything of one: less than VX6_PATH_SETTLED are two hours old. */
+bool vx6_path_is_new(const struct vx6_relays *relays, uint64_t now_s);
+/**
+ * Whether a last relay that somebody else has named is gone to: nobody learns by naming it what others would not have done. It has to be one that
+ * anybody may draw, as old as those are: then it is known to others as well. In a new network all but those that are known not to do @p may.
+ */
+bool vx6_path_takes_word(const struct vx6_relays *relays, const struct vx6_node_id *node,
+			 uint32_t may, uint64_t now_s);
+
 /** Whether networks and autonomous systems count here and now. */
 bool vx6_path_is_diverse(const struct vx6_path_view *view, const struct vx6_relays *relays);
 

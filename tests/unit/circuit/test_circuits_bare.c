@@ -11,6 +11,7 @@
 #include "base/util.h"
 #include "circuit/bare.h"
 #include "far_end.h"
+#include "pool.h"
 #include "tests/unit/circuit/tnode.h"
 #include "transport/mem/mem.h"
 #include "wire/code.h"
@@ -284,7 +285,7 @@ static void bare__last_not_known__asked_for_and_built(void **state)
 
 static void bare__last_not_to_be_known__down(void **state)
 {
-	struct vx6_bare_want w = want_of(VX6_PURPOSE_RENDEZVOUS, id_of(RIG_END));
+	struct vx6_bare_want w = want_of(VX6_PURPOSE_INTRODUCE, id_of(RIG_END));
 
 	rig.unknown[RIG_END] = true;
 	assert_true(vx6_is_ok(begin(&mine, &w)));
@@ -313,6 +314,60 @@ static void bare__nothing_is_answered__down_after_ten_seconds(void **state)
 	rig_pass(3000);
 	assert_int_equal(mine.down, 1);
 	assert_int_equal(mine.err.code, VX6_E_TIMEOUT);
+}
+
+static int asks_for(const struct vx6_node_id *node)
+{
+	int n = 0;
+
+	for (int i = 0; i < rig.asks_n; i++)
+		n += vx6_node_id_eq(&rig.ask[i].who, node);
+	return n;
+}
+
+/* As if it did not answer, until it is given up. */
+static void assert_held(const struct vx6_bare_want *w)
+{
+	struct mine m = {0};
+
+	assert_true(vx6_is_ok(begin(&m, w)));
+	rig_pass(9000);
+	assert_int_equal(m.open + m.down, 0);
+	assert_string_equal(vx6_bare_id(m.b), "");
+	assert_int_equal(asks_for(w->last), 0);
+	rig_pass(3000);
+	assert_int_equal(m.down, 1);
+	assert_int_equal(m.err.code, VX6_E_TIMEOUT);
+}
+
+static void bare__stranger_names_one_that_does_not__as_if_it_were_silent(void **state)
+{
+	struct vx6_bare_want w = want_of(VX6_PURPOSE_RENDEZVOUS, id_of(4));
+
+	w.last_may = 1U << 30;
+	assert_held(&w);
+	w.last = id_of(RIG_END);
+	rig.unknown[RIG_END] = true;
+	w.last_may = 0;
+	assert_true(vx6_is_ok(begin(&mine, &w)));
+	rig_pass(100);
+	assert_int_equal(rig.asks_n, 1);
+	vx6_circuits_unknown(rig.circuits, id_of(RIG_END), true, VX6_ERR(NOT_FOUND));
+	rig_pass(9000);
+	assert_int_equal(mine.down, 0); /* nor does he see that nothing was found */
+	vx6_bare_close(mine.b, "given up");
+}
+
+/* One that he has shown to us alone would tell him that it is us. */
+static void bare__stranger_names_one_not_known_well__neither_asked_for_nor_gone_to(void **state)
+{
+	struct vx6_bare_want w = want_of(VX6_PURPOSE_RENDEZVOUS, id_of(RIG_END));
+
+	pool_add(rig.relays, 100, 100 + VX6_PATH_SETTLED, vx6_wall_s() - 3 * VX6_PATH_AGE_S);
+	rig.unknown[RIG_END] = true;
+	assert_held(&w);
+	w.last = id_of(4); /* known since now */
+	assert_held(&w);
 }
 
 static void bare__former_key__asked_anew_and_built(void **state)
@@ -592,6 +647,8 @@ int main(void)
 		TEST(bare__last_not_known__asked_for_and_built),
 		TEST(bare__last_not_to_be_known__down),
 		TEST(bare__nothing_is_answered__down_after_ten_seconds),
+		TEST(bare__stranger_names_one_that_does_not__as_if_it_were_silent),
+		TEST(bare__stranger_names_one_not_known_well__neither_asked_for_nor_gone_to),
 		TEST(bare__former_key__asked_anew_and_built),
 		TEST(bare__named_last__nothing_is_learned_of_it),
 		TEST(bare__relay_fails__drawn_last_stays),

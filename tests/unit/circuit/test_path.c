@@ -412,6 +412,51 @@ static void path_standing__each_kind__told_apart(void **state)
 	assert_int_equal(standing(6), VX6_PATH_UNUSABLE);
 }
 
+static bool takes_word(uint32_t n, uint32_t may)
+{
+	struct vx6_node_id id = pool_id(n);
+
+	return vx6_path_takes_word(pool, &id, may, POOL_T0);
+}
+
+static void path_takes_word__settled__those_that_anybody_may_draw(void **state)
+{
+	struct vx6_node_id four = pool_id(4), five = pool_id(5), six = pool_id(6);
+
+	pool_add(pool, 1, 1, POOL_T0 - VX6_PATH_AGE_S + 60);
+	pool_add(pool, 2, 40, OLD);
+	for (int i = 0; i < 3; i++)
+		vx6_relays_seen_failure(pool, &four, VX6_RELAY_DIED, POOL_T0);
+	vx6_relays_seen_draining(pool, &five);
+	vx6_relays_drop(pool, &six);
+	assert_false(vx6_path_is_new(pool, POOL_T0));
+	assert_false(takes_word(1, 0));
+	assert_true(takes_word(2, 0));
+	assert_false(takes_word(2, 1U << 30));
+	for (uint32_t n = 4; n <= 6; n++)
+		assert_false(takes_word(n, 0));
+	assert_false(takes_word(77, 0));
+}
+
+static void path_takes_word__young_network__two_hours_will_do(void **state)
+{
+	pool_add(pool, 1, 40, POOL_T0 - VX6_PATH_YOUNG_AGE_S);
+	pool_add(pool, 41, 41, POOL_T0 - VX6_PATH_YOUNG_AGE_S + 60);
+	assert_false(vx6_path_is_new(pool, POOL_T0));
+	assert_true(takes_word(1, 0));
+	assert_false(takes_word(41, 0));
+	assert_false(takes_word(77, 0));
+}
+
+static void path_takes_word__new_network__all_but_those_that_do_not(void **state)
+{
+	pool_add(pool, 1, 20, OLD);
+	assert_true(vx6_path_is_new(pool, POOL_T0));
+	assert_true(takes_word(1, 0));
+	assert_false(takes_word(1, 1U << 30));
+	assert_true(takes_word(77, 1U << 30));
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -430,6 +475,9 @@ int main(void)
 		TEST(path_draw__exclude_and_avoid__hard_and_soft),
 		TEST(path_draw__wanted_policy__of_the_last_one),
 		TEST(path_standing__each_kind__told_apart),
+		TEST(path_takes_word__settled__those_that_anybody_may_draw),
+		TEST(path_takes_word__young_network__two_hours_will_do),
+		TEST(path_takes_word__new_network__all_but_those_that_do_not),
 	};
 
 	if (!vx6_is_ok(vx6_crypto_init()))
