@@ -182,7 +182,7 @@ struct vx6_bare {
 	void *user;
 	bool asked; /* waits for what is not known of `asked_for` */
 	struct vx6_node_id asked_for;
-	bool held; /* nothing is done for it until `until_ms` */
+	bool held;       /* nothing is done for it until `until_ms` */
 	bool is_leaving; /* its owner knows that a relay drains */
 	unsigned failed_n;
 	uint64_t until_ms; /* asked, held: no longer */
