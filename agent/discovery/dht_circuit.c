@@ -245,7 +245,10 @@ static void draw_one(void *user, const struct vx6_dht_contact *c)
 		d->c[at] = *c;
 }
 
-/* A node that takes no part in the DHT has no table, and has met nobody in it. */
+/*
+ * A node that takes no part in the DHT has no table, and has met nobody in it. Their own records will do: each of them is asked, or stands for one
+ * holder, by way of a proxy that knows better where it is.
+ */
 static void begin_with_heard(struct vx6_dht_circuit *c)
 {
 	struct draw d = {.n = 0};
@@ -256,7 +259,7 @@ static void begin_with_heard(struct vx6_dht_circuit *c)
 	vx6_dht_circuit_now(c, &now);
 	c->cfg.heard(c->cfg.user, draw_one, &d);
 	for (size_t i = 0; i < d.n; i++)
-		vx6_dht_met(c->dht, &d.c[i], VX6_DHT_HEARD, &now);
+		vx6_dht_met(c->dht, &d.c[i], VX6_DHT_PROVED, &now);
 }
 
 /* ---- there, and gone ---- */
