@@ -290,6 +290,31 @@ bool circuits_ask(struct vx6_circuits *c, const struct vx6_node_id *who, bool an
 	return true;
 }
 
+bool circuits_may_ask_foreign(struct vx6_circuits *c, const struct vx6_node_id *who)
+{
+	uint64_t now_ms = circuits_now_ms(c);
+	size_t place = ASKS_FOREIGN_MAX;
+
+	for (size_t i = 0; i < ASKS_FOREIGN_MAX; i++) {
+		if (now_ms >= c->foreign[i].until_ms)
+			place = i;
+		else if (vx6_node_id_eq(&c->foreign[i].who, who))
+			return true;
+	}
+	if (place == ASKS_FOREIGN_MAX)
+		return false;
+	c->foreign[place].who = *who;
+	c->foreign[place].until_ms = now_ms + ASK_FOREIGN_MS;
+	return true;
+}
+
+static void foreign_over(struct vx6_circuits *c, const struct vx6_node_id *who)
+{
+	for (size_t i = 0; i < ASKS_FOREIGN_MAX; i++)
+		if (vx6_node_id_eq(&c->foreign[i].who, who))
+			c->foreign[i].until_ms = 0;
+}
+
 static struct ask ask_pop(struct vx6_circuits *c)
 {
 	struct ask *a = VX6_CONTAINER_OF(vx6_list_pop(&c->asks), struct ask, node), copy = *a;
@@ -362,6 +387,7 @@ void vx6_circuits_learned(struct vx6_circuits *c, const struct vx6_node_id *node
 		r->asked = false;
 		route_keep(r);
 	}
+	foreign_over(c, node);
 	bares_learned(c, node);
 }
 
@@ -395,8 +421,10 @@ void vx6_circuits_unknown(struct vx6_circuits *c, const struct vx6_node_id *node
 			route_keep(r); /* through others */
 		}
 	}
-	if (anonymous)
-		bares_unknown(c, node, err);
+	if (!anonymous)
+		return;
+	foreign_over(c, node);
+	bares_unknown(c, node, err);
 }
 
 void vx6_circuits_moved(struct vx6_circuits *c)

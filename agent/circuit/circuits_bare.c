@@ -35,8 +35,7 @@ static void wait_for(struct vx6_bare *b, const struct vx6_node_id *node)
 	circuits_wake(b->c, VX6_BARE_ASK_MS);
 }
 
-/* An owner's, to where a stranger says that he waits. What we do with it must not follow from what we know of that relay. */
-static bool is_of_stranger(const struct vx6_bare *b)
+bool bare_is_of_stranger(const struct vx6_bare *b)
 {
 	return b->purpose == VX6_PURPOSE_RENDEZVOUS && b->is_named;
 }
@@ -56,7 +55,8 @@ static bool takes_word(const struct vx6_bare *b)
 	uint64_t now_s = vx6_wall_s();
 
 	return vx6_path_takes_word(relays, &b->last, b->last_may, now_s) &&
-	       (circuits_knows(b->c, &b->last) || vx6_path_is_new(relays, now_s));
+	       (circuits_knows(b->c, &b->last) ||
+		(vx6_path_is_new(relays, now_s) && circuits_may_ask_foreign(b->c, &b->last)));
 }
 
 /* @return VX6_OK: it builds, or waits */
@@ -88,12 +88,12 @@ static vx6_err begin(struct vx6_bare *b, char detail[static VX6_CIRCUIT_WHY])
 {
 	vx6_err err;
 
-	if (is_of_stranger(b) && !takes_word(b)) {
+	if (bare_is_of_stranger(b) && !takes_word(b)) {
 		hold(b);
 		return VX6_OK;
 	}
 	err = begin_any(b, detail);
-	if (vx6_is_ok(err) || !is_of_stranger(b) || err.code == VX6_E_FULL)
+	if (vx6_is_ok(err) || !bare_is_of_stranger(b) || err.code == VX6_E_FULL)
 		return err;
 	hold(b);
 	return VX6_OK;
@@ -319,7 +319,7 @@ void bares_unknown(struct vx6_circuits *c, const struct vx6_node_id *node, vx6_e
 
 		if (!b->asked || !vx6_node_id_eq(&b->asked_for, node))
 			continue;
-		if (is_of_stranger(b) && vx6_node_id_eq(&b->last, node))
+		if (bare_is_of_stranger(b) && vx6_node_id_eq(&b->last, node))
 			hold(b);
 		else if ((b->is_named || b->is_drawn) && vx6_node_id_eq(&b->last, node))
 			bare_over(b, err, "nothing is known of its last relay");

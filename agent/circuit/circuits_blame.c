@@ -161,6 +161,12 @@ static void blame_guard(struct leg *l, vx6_err why, int hop)
 				"the first relay is set aside: too many circuits fail behind it");
 }
 
+static bool may_ask_anew(const struct leg *l, size_t at)
+{
+	return !l->bare || !bare_is_of_stranger(l->bare) || at + 1 != l->path.n ||
+	       circuits_may_ask_foreign(l->c, &l->path.hop[at].node);
+}
+
 void leg_learn_from(struct leg *l, vx6_err why, int hop)
 {
 	struct vx6_circuits *c = l->c;
@@ -170,7 +176,8 @@ void leg_learn_from(struct leg *l, vx6_err why, int hop)
 		return; /* it may well have been ourselves */
 	blame(l, why, hop);
 	blame_guard(l, why, hop);
-	if (why.code == VX6_E_STALE && hop >= 0 && !l->built && (at < l->path.n || !l->to_last))
+	if (why.code == VX6_E_STALE && hop >= 0 && !l->built && (at < l->path.n || !l->to_last) &&
+	    may_ask_anew(l, at))
 		circuits_ask_anew(c, l->route, at < l->path.n ? &l->path.hop[at].node : &l->target,
 				  l->anonymous);
 }

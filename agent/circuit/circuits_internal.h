@@ -58,6 +58,8 @@ enum {
 	BARE_TRIES_MAX = 3, /* builds of one that fail, unless it is for the last relay */
 	LASTS_MAX = 64,     /* relays that are kept from being the last one */
 	ASKS_MAX = 64,
+	ASKS_FOREIGN_MAX = 3,   /* of them under way for strangers, who have named those */
+	ASK_FOREIGN_MS = 60000, /* so long at most, if nothing is heard of it */
 	REFUSED_MAX =
 		4, /* targets that could not be reached from a circuit of the pool: below what its last relay puts up with (VX6_EXTEND_MAX) */
 };
@@ -225,6 +227,10 @@ struct vx6_circuits {
 	struct vx6_list due;  /* waits whose outcome is to be told */
 	struct vx6_list asks; /* not passed on yet */
 	size_t asks_n;
+	struct {
+		struct vx6_node_id who;
+		uint64_t until_ms; /* 0: none */
+	} foreign[ASKS_FOREIGN_MAX];
 	struct vx6_task tell, asking;
 	struct vx6_timer tick, watch;
 	uint64_t tick_due_ms;
@@ -259,6 +265,8 @@ void route_serve(struct route *r);
 void route_refuse(struct route *r, vx6_err err, const char *detail);
 /** Has @p who asked for, from a task. @return false: too many are being asked for */
 bool circuits_ask(struct vx6_circuits *c, const struct vx6_node_id *who, bool anonymous);
+/** Whether one more may be asked for that a stranger has named; it counts as asked for. */
+bool circuits_may_ask_foreign(struct vx6_circuits *c, const struct vx6_node_id *who);
 /** Whether no circuit of the route can do without @p node. */
 bool route_needs(const struct route *r, const struct vx6_node_id *node);
 /** The tick comes no later than in @p ms. */
@@ -326,6 +334,8 @@ void bare_open(struct leg *l);
 void bare_said(struct leg *l, uint8_t type, const uint8_t *data, size_t n);
 /** A relay of it drains. */
 void bare_leaving(struct leg *l);
+/** An owner's, to where a stranger says that he waits. What we do with it must not follow from what we know of that relay. */
+bool bare_is_of_stranger(const struct vx6_bare *b);
 /** Its circuit has ended by itself: another one is tried if that may help, or `down` is told, now. @param last_failed it was for the last relay */
 void bare_down(struct vx6_bare *b, bool was_open, vx6_err why, bool last_failed,
 	       const char *detail);

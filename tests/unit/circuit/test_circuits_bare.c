@@ -358,6 +358,26 @@ static void bare__stranger_names_one_that_does_not__as_if_it_were_silent(void **
 	vx6_bare_close(mine.b, "given up");
 }
 
+/* However many come: they have their own part of what is asked for. */
+static void bare__strangers_name_many__three_are_asked_for_at_a_time(void **state)
+{
+	struct vx6_node_id id[5];
+	struct mine m[5] = {0};
+
+	for (uint32_t i = 0; i < 5; i++) {
+		struct vx6_bare_want w = want_of(VX6_PURPOSE_RENDEZVOUS, &id[i]);
+
+		id[i] = pool_id(500 + i);
+		if (i == 4) /* one is done */
+			vx6_circuits_unknown(rig.circuits, &id[1], true, VX6_ERR(NOT_FOUND));
+		assert_true(vx6_is_ok(begin(&m[i], &w)));
+		rig_pass(2000);
+		assert_int_equal(m[i].down, 0);
+		vx6_bare_close(m[i].b, "too slow");
+		assert_int_equal(asks_for(&id[i]), i != 3);
+	}
+}
+
 /* One that he has shown to us alone would tell him that it is us. */
 static void bare__stranger_names_one_not_known_well__neither_asked_for_nor_gone_to(void **state)
 {
@@ -648,6 +668,7 @@ int main(void)
 		TEST(bare__last_not_to_be_known__down),
 		TEST(bare__nothing_is_answered__down_after_ten_seconds),
 		TEST(bare__stranger_names_one_that_does_not__as_if_it_were_silent),
+		TEST(bare__strangers_name_many__three_are_asked_for_at_a_time),
 		TEST(bare__stranger_names_one_not_known_well__neither_asked_for_nor_gone_to),
 		TEST(bare__former_key__asked_anew_and_built),
 		TEST(bare__named_last__nothing_is_learned_of_it),
