@@ -250,6 +250,8 @@ VX6_RES vx6_host_rotate(struct vx6_host *h, uint64_t scope);
 
 /** What own_seq() asked for. @param seq 0: there is none */
 void vx6_host_own_seq(struct vx6_host *h, uint64_t scope, uint64_t period, uint64_t seq);
+/** What publish() was given last did not go out: another descriptor is made, later. May come from inside. */
+void vx6_host_unpublished(struct vx6_host *h, uint64_t scope);
 /** How dial() went. @param detail for people; may be NULL */
 void vx6_host_dialed(struct vx6_host *h, uint64_t scope, vx6_err err, const char *detail);
 /** Own addresses changed, or relays became known: what failed may be tried at once. */

@@ -131,6 +131,14 @@ void host_dirty(struct host_service *s)
 	host_wake(s);
 }
 
+void vx6_host_unpublished(struct vx6_host *h, uint64_t scope)
+{
+	struct host_service *s = host_find(h, scope);
+
+	if (s)
+		host_dirty(s);
+}
+
 void host_admits(struct host_service *s)
 {
 	s->admits_else = true;

@@ -49,9 +49,14 @@ static void tell_service(struct hidden_service *s, const char *type, const char 
 
 /* ---- descriptors ---- */
 
-/* Their numbers are on the disk: after a restart none is used twice. */
+/* Their numbers are on the disk: after a restart none is used twice. Those of which that is not so go nowhere; others are made later. */
 static void publish_due(struct hidden_service *s)
 {
+	if (s->due_n > 0 && s->unwritten) {
+		s->due_n = 0;
+		VX6_WARN("hidden", "a descriptor was not published: its number was not stored");
+		vx6_host_unpublished(s->owner->hidden->host, s->scope);
+	}
 	for (size_t i = 0; i < s->due_n; i++) {
 		vx6_err err = s->publisher
 				      ? vx6_hs_publish(s->publisher, s->due[i].bytes, s->due[i].n)
@@ -325,6 +330,7 @@ static void on_written(struct hidden_file *f, vx6_err err)
 		hidden_service_free(s);
 		return;
 	}
+	s->unwritten = !vx6_is_ok(err);
 	if (s->scope) {
 		publish_due(s);
 		return;

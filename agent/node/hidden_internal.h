@@ -63,6 +63,7 @@ struct hidden_service {
 		size_t n;
 	} due[VX6_HS_PUBLISH_PERIODS];
 	size_t due_n;
+	bool unwritten; /* the last write of the file failed */
 	struct vx6_hs_fetch *seq_fetch;
 	uint64_t seq_period;
 	struct vx6_circuits_wait *dial;

@@ -470,6 +470,26 @@ static void host__settings_change__introduction_points_are_told(void **state)
 
 /* ---- periods and numbers ---- */
 
+/* Its number could not be stored, so it went nowhere. */
+static void host__not_published_after_all__another_one_later(void **state)
+{
+	rig_live(PUBLISH_MS + 1000);
+	assert_int_equal(rig.published_n, 1);
+	vx6_host_unpublished(rig.host, RIG_SCOPE + 1);
+	rig_live(PUBLISH_MS + 1000);
+	assert_int_equal(rig.published_n, 1);
+	vx6_host_unpublished(rig.host, RIG_SCOPE);
+	rig_live(1000);
+	assert_int_equal(rig.published_n, 2);
+	vx6_host_unpublished(rig.host, RIG_SCOPE);
+	rig_live(PUBLISH_MS - 3000);
+	assert_int_equal(rig.published_n, 2);
+	rig_live(4000);
+	assert_int_equal(rig.published_n, 3);
+	read_it();
+	assert_int_equal(rig.desc.seq, 3);
+}
+
 static void host__near_the_edge__neighbour_is_published_too(void **state)
 {
 	uint64_t period = rig_wall_s() / PERIOD_S;
@@ -668,6 +688,7 @@ int main(void)
 		TEST(host__rotate_by_hand__published_without_a_gap),
 		TEST(host__rotate_again_and_again__bounded),
 		TEST(host__settings_change__introduction_points_are_told),
+		TEST(host__not_published_after_all__another_one_later),
 		TEST(host__near_the_edge__neighbour_is_published_too),
 		TEST(host__nothing_happens__renewed_before_it_expires),
 		TEST(host__restart__numbers_go_on),

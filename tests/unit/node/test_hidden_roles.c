@@ -294,6 +294,54 @@ static void hidden_service__node_drains__published_no_more(void **state)
 	assert_null(hidden_service_find(node, made)->publisher);
 }
 
+/* ---- what is stored first ---- */
+
+static int published, unpublished;
+
+vx6_err __wrap_vx6_hs_publish(struct vx6_hs_publisher *p, const uint8_t *record, size_t n);
+vx6_err __wrap_vx6_hs_publish(struct vx6_hs_publisher *p, const uint8_t *record, size_t n)
+{
+	published++;
+	return VX6_OK;
+}
+
+void __wrap_vx6_host_unpublished(struct vx6_host *h, uint64_t scope);
+void __wrap_vx6_host_unpublished(struct vx6_host *h, uint64_t scope)
+{
+	unpublished++;
+}
+
+static bool is_written(void)
+{
+	return !hidden_service_find(node, made)->file.job;
+}
+
+static void hidden_service__number_cannot_be_stored__descriptor_not_published(void **state)
+{
+	char hidden_dir[VX6_HIDDEN_PATH];
+	struct hidden_service *s;
+
+	node_up(false);
+	assert_true(vx6_is_ok(add(VX6_VISIBILITY_HIDDEN, VX6_ACCESS_ANY)));
+	assert_true(until(is_hosted) && until(is_written));
+	s = hidden_service_find(node, made);
+	vx6_strlcpy(hidden_dir, node->hidden->dir, sizeof hidden_dir);
+	published = unpublished = 0;
+	s->due_n = 2;
+	vx6_strlcpy(node->hidden->dir, "/proc/there/is/none", sizeof node->hidden->dir);
+	hidden_file_save(&s->file, NULL);
+	assert_true(until(is_written));
+	assert_int_equal(s->due_n, 0);
+	assert_int_equal(published, 0);
+	assert_int_equal(unpublished, 1);
+	vx6_strlcpy(node->hidden->dir, hidden_dir, sizeof node->hidden->dir);
+	s->due_n = 2;
+	hidden_file_save(&s->file, NULL);
+	assert_true(until(is_written));
+	assert_int_equal(published, 2);
+	assert_int_equal(unpublished, 1);
+}
+
 /* It was killed between the file with the key and the value that says that there is one. */
 static void hidden_service__key_is_there_unknown__remembered_at_the_next_start(void **state)
 {
@@ -328,6 +376,7 @@ int main(void)
 		T(hidden_service__disabled__neither_hosted_nor_published),
 		T(hidden_service__disabled_at_once__not_hosted),
 		T(hidden_service__node_drains__published_no_more),
+		T(hidden_service__number_cannot_be_stored__descriptor_not_published),
 		T(hidden_service__key_is_there_unknown__remembered_at_the_next_start),
 	};
 
