@@ -79,17 +79,19 @@ static void start(struct hidden_file *f);
 static void done(struct vx6_job *job)
 {
 	struct hidden_job *j = VX6_CONTAINER_OF(job, struct hidden_job, job);
-	struct hidden_file *f = j->file;
+	struct hidden_file *f;
 
 	if (!vx6_is_ok(j->err))
 		VX6_ERROR("hidden", "a file of hidden services could not be written: %s",
 			  vx6_err_text(j->err));
+	/* it is still under way: what those who are told change goes with the next one, and if they free it we hear of that */
+	tell(&j->waiting, j->err);
+	f = j->file;
 	if (f) {
 		f->job = NULL;
-		tell(&j->waiting, j->err);
-		if (f->again && !f->job)
+		if (f->again)
 			start(f);
-		else if (!f->job && f->written)
+		else if (f->written)
 			f->written(f, j->err);
 	}
 	vx6_wipe_free(j, sizeof *j);

@@ -146,6 +146,8 @@ void hidden_service_sync(struct hidden_service *s);
 struct vx6_guests *hidden_guests_make(struct vx6_node *node);
 void hidden_visits_load(struct vx6_node *node);
 struct hidden_visit *hidden_visit_find(const struct vx6_node *node, const char *alias);
+/** One of that alias is forgotten, but its file is still there. */
+bool hidden_visit_is_leaving(const struct vx6_node *node, const char *alias);
 struct hidden_visit *hidden_visit_of(const struct vx6_node *node,
 				     const struct vx6_node_id *service);
 /** @return NULL: too many */

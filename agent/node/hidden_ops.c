@@ -203,6 +203,10 @@ static vx6_err check_alias(struct vx6_node *node, const struct vx6_hidden_visit 
 			 v->alias);
 		return VX6_ERR(EXISTS);
 	}
+	if (hidden_visit_is_leaving(node, v->alias)) {
+		snprintf(f->detail, sizeof f->detail, "%s is being forgotten; try again", v->alias);
+		return VX6_ERR(AGAIN);
+	}
 	if (!hidden_visit_of(node, &v->service))
 		return VX6_OK;
 	f->pointer = "/invite";

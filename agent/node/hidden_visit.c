@@ -21,6 +21,18 @@ struct hidden_visit *hidden_visit_find(const struct vx6_node *node, const char *
 	return NULL;
 }
 
+bool hidden_visit_is_leaving(const struct vx6_node *node, const char *alias)
+{
+	VX6_LIST_EACH(at, &node->hidden->visits)
+	{
+		struct hidden_visit *v = VX6_CONTAINER_OF(at, struct hidden_visit, node);
+
+		if (v->file.remove && strcmp(v->data.alias, alias) == 0)
+			return true;
+	}
+	return false;
+}
+
 struct hidden_visit *hidden_visit_of(const struct vx6_node *node, const struct vx6_node_id *service)
 {
 	VX6_LIST_EACH(at, &node->hidden->visits)

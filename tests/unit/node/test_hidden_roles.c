@@ -342,6 +342,123 @@ static void hidden_service__number_cannot_be_stored__descriptor_not_published(vo
 	assert_int_equal(unpublished, 1);
 }
 
+/* ---- aliases ---- */
+
+static struct vx6_cmd *alias_cmd(int kind)
+{
+	struct vx6_cmd *cmd = vx6_zalloc(sizeof *cmd);
+	struct vx6_sign_keypair kp;
+	struct vx6_sign_seed seed = {{1}};
+	struct vx6_node_id id;
+
+	cmd->kind = kind;
+	vx6_sign_keypair_from_seed(&seed, &kp);
+	memcpy(id.b, kp.pk.b, sizeof id.b);
+	vx6_strlcpy(cmd->id, "ghost", sizeof cmd->id);
+	vx6_strlcpy(cmd->u.hidden.name, "ghost", sizeof cmd->u.hidden.name);
+	vx6_hidden_key_format(&id, cmd->u.hidden.invite);
+	return cmd;
+}
+
+static vx6_err told[3];
+static int told_n;
+
+static void on_told(struct vx6_answer *answer, void *user)
+{
+	*(vx6_err *)user = answer->err;
+	told_n++;
+	vx6_snapshot_unref(answer->snapshot);
+	answer->snapshot = NULL;
+}
+
+static void ask(int kind, int n)
+{
+	assert_true(vx6_node_submit(node, alias_cmd(kind), on_told, &told[n]));
+}
+
+static bool all_told(void)
+{
+	return told_n == 3;
+}
+
+static bool one_told(void)
+{
+	return told_n == 1;
+}
+
+static void alias__forgotten_and_added_at_once__again_until_its_file_is_gone(void **state)
+{
+	node_up(false);
+	told_n = 0;
+	ask(VX6_CMD_ALIAS_ADD, 0);
+	assert_true(until(one_told));
+	assert_true(vx6_is_ok(told[0]));
+	ask(VX6_CMD_ALIAS_DELETE, 1);
+	ask(VX6_CMD_ALIAS_ADD, 2);
+	assert_true(until(all_told));
+	assert_true(vx6_is_ok(told[1]));
+	assert_int_equal(told[2].code, VX6_E_AGAIN);
+	told_n = 0;
+	ask(VX6_CMD_ALIAS_ADD, 0);
+	assert_true(until(one_told));
+	assert_true(vx6_is_ok(told[0]));
+	node_down();
+	node_up(false);
+	assert_non_null(hidden_visit_find(node, "ghost"));
+}
+
+static bool no_visits(void)
+{
+	return node->hidden->visits_n == 0;
+}
+
+static void alias__cannot_be_stored__undone(void **state)
+{
+	node_up(false);
+	vx6_strlcpy(node->hidden->dir, "/proc/there/is/none", sizeof node->hidden->dir);
+	told_n = 0;
+	ask(VX6_CMD_ALIAS_ADD, 0);
+	assert_true(until(one_told));
+	assert_false(vx6_is_ok(told[0]));
+	assert_true(until(no_visits));
+}
+
+/* Whoever is told that it failed may be the one who frees it. */
+static struct hidden_file lost;
+static int touched;
+
+static void on_touched(struct hidden_file *f, vx6_err err)
+{
+	touched++;
+}
+
+static void free_it(struct hidden_wait *w)
+{
+	hidden_file_fini(&lost);
+	lost = (struct hidden_file){.written = on_touched};
+}
+
+static void file__freed_by_who_is_told__not_touched_any_more(void **state)
+{
+	static const struct vx6_hidden_visit visit = {.alias = "ghost"};
+	struct vx6_answer answer = {.err = VX6_OK};
+	struct request *rq;
+	struct hidden_wait *w;
+
+	node_up(false);
+	vx6_strlcpy(node->hidden->dir, "/proc/there/is/none", sizeof node->hidden->dir);
+	hidden_file_init(&lost, node);
+	lost.visit = &visit;
+	rq = vx6_zalloc(sizeof *rq);
+	*rq = (struct request){.owner = node, .done = on_told, .user = &told[0]};
+	w = hidden_wait_new(rq, &answer);
+	w->undo = free_it;
+	told_n = touched = 0;
+	hidden_file_save(&lost, w);
+	assert_true(until(one_told));
+	assert_int_equal(touched, 0);
+}
+
 /* It was killed between the file with the key and the value that says that there is one. */
 static void hidden_service__key_is_there_unknown__remembered_at_the_next_start(void **state)
 {
@@ -376,6 +493,9 @@ int main(void)
 		T(hidden_service__disabled__neither_hosted_nor_published),
 		T(hidden_service__disabled_at_once__not_hosted),
 		T(hidden_service__node_drains__published_no_more),
+		T(alias__forgotten_and_added_at_once__again_until_its_file_is_gone),
+		T(alias__cannot_be_stored__undone),
+		T(file__freed_by_who_is_told__not_touched_any_more),
 		T(hidden_service__number_cannot_be_stored__descriptor_not_published),
 		T(hidden_service__key_is_there_unknown__remembered_at_the_next_start),
 	};
