@@ -15,10 +15,9 @@ void hidden_rendezvous(void *user, uint64_t leg, const struct vx6_node_id *servi
 {
 	struct vx6_node *node = user;
 
+	/* else circuits are about to be freed: those who wait are told then, for nothing may be from in here */
 	if (node->hidden && !node->stopping)
 		vx6_guests_rendezvous(node->hidden->guests, leg, service, circuit, x);
-	else
-		vx6_circuits_not_joined(node->circuits, leg, VX6_ERR(DRAINING), NULL, true);
 }
 
 void hidden_rendezvous_soon(void *user, const struct vx6_node_id *service)

@@ -342,6 +342,30 @@ static void hidden_service__number_cannot_be_stored__descriptor_not_published(vo
 	assert_int_equal(unpublished, 1);
 }
 
+/* ---- what circuits are told ---- */
+
+static int not_joined;
+
+void __wrap_vx6_circuits_not_joined(struct vx6_circuits *c, uint64_t leg, vx6_err err,
+				    const char *detail, bool x_is_fine);
+void __wrap_vx6_circuits_not_joined(struct vx6_circuits *c, uint64_t leg, vx6_err err,
+				    const char *detail, bool x_is_fine)
+{
+	not_joined++;
+}
+
+static void rendezvous__while_it_stops__nothing_is_said_from_inside(void **state)
+{
+	static const struct vx6_node_id id = {{1}};
+
+	node_up(false);
+	not_joined = 0;
+	node->stopping = true;
+	hidden_rendezvous(node, 7, &id, NULL, &id);
+	node->stopping = false;
+	assert_int_equal(not_joined, 0);
+}
+
 /* ---- aliases ---- */
 
 static struct vx6_cmd *alias_cmd(int kind)
@@ -493,6 +517,7 @@ int main(void)
 		T(hidden_service__disabled__neither_hosted_nor_published),
 		T(hidden_service__disabled_at_once__not_hosted),
 		T(hidden_service__node_drains__published_no_more),
+		T(rendezvous__while_it_stops__nothing_is_said_from_inside),
 		T(alias__forgotten_and_added_at_once__again_until_its_file_is_gone),
 		T(alias__cannot_be_stored__undone),
 		T(file__freed_by_who_is_told__not_touched_any_more),
