@@ -204,6 +204,7 @@ struct host_pow {
 		struct vx6_nonces *seen; /* NULL: there is no such seed */
 	} seed[2];                       /* the one in use, the one before */
 	uint64_t seed_until_s;
+	bool rotated; /* since the last descriptor: who has that one knows the seed before only */
 	uint32_t suggested, published;
 	uint64_t total_effort, handled;
 	uint32_t max_trimmed;
@@ -384,6 +385,8 @@ void host_guest_free(struct host_guest *g);
 void host_pow_start(struct host_service *s);
 void host_pow_free(struct host_service *s);
 void host_pow_run(struct host_service *s, uint64_t now, uint64_t *due);
+/** Whether it claims as much as clients are asked for. One that does not is as none: its effort counts for nothing, and it is not remembered. */
+bool host_pow_is_enough(const struct host_service *s, const uint8_t pow[static VX6_HS_POW]);
 /** @return VX6_HOST_REFUSED_NONE: @p effort is proved */
 enum vx6_host_refusal host_pow_check(struct host_service *s, const uint8_t pow[static VX6_HS_POW],
 				     uint32_t *effort);

@@ -184,7 +184,7 @@ static enum vx6_host_refusal look(struct host_intro *i, const struct vx6_introdu
 		return VX6_HOST_REFUSED_FORMAT;
 	if (was_seen(i, in->sealed))
 		return VX6_HOST_REFUSED_REPLAY;
-	if (!vx6_ct_is_zero(in->pow, VX6_HS_POW)) {
+	if (!vx6_ct_is_zero(in->pow, VX6_HS_POW) && host_pow_is_enough(s, in->pow)) {
 		why = host_pow_check(s, in->pow, &effort);
 		if (why != VX6_HOST_REFUSED_NONE)
 			return why;

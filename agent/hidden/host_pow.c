@@ -41,7 +41,15 @@ static void rotate_seed(struct host_service *s)
 	vx6_nonces_free(s->pow.seed[1].seen);
 	s->pow.seed[1] = s->pow.seed[0];
 	new_seed(s);
+	s->pow.rotated = true;
 	host_dirty(s);
+}
+
+/* Once for a descriptor: twice, and what clients were told of would be forgotten, for the price of many cheap proofs. */
+static void make_room(struct host_service *s)
+{
+	if (!s->pow.rotated && vx6_nonces_count(s->pow.seed[0].seen) >= PROOFS_LEAVE)
+		rotate_seed(s);
 }
 
 /* ---- proofs ---- */
@@ -65,6 +73,14 @@ static bool proves(const struct host_service *s, const uint8_t *seed, const uint
 	return false;
 }
 
+bool host_pow_is_enough(const struct host_service *s, const uint8_t pow[static VX6_HS_POW])
+{
+	struct vx6_puzzle_claim claim;
+
+	return !vx6_is_ok(vx6_puzzle_read(pow, &claim)) || /* refused as what it is */
+	       claim.effort >= VX6_MIN(s->pow.suggested, s->pow.published);
+}
+
 enum vx6_host_refusal host_pow_check(struct host_service *s, const uint8_t pow[static VX6_HS_POW],
 				     uint32_t *effort)
 {
@@ -75,6 +91,7 @@ enum vx6_host_refusal host_pow_check(struct host_service *s, const uint8_t pow[s
 	*effort = 0;
 	if (!vx6_is_ok(vx6_puzzle_read(pow, &claim)))
 		return VX6_HOST_REFUSED_PROOF;
+	make_room(s);
 	while (k < 2 && (!s->pow.seed[k].seen ||
 			 !vx6_ct_eq(s->pow.seed[k].seed, claim.seed_head, sizeof claim.seed_head)))
 		k++;
@@ -87,8 +104,7 @@ enum vx6_host_refusal host_pow_check(struct host_service *s, const uint8_t pow[s
 	if (!proves(s, s->pow.seed[k].seed, pow, effort))
 		return VX6_HOST_REFUSED_PROOF;
 	(void)vx6_nonces_add(s->pow.seed[k].seen, claim.nonce);
-	if (k == 0 && vx6_nonces_count(s->pow.seed[0].seen) == PROOFS_LEAVE)
-		rotate_seed(s);
+	make_room(s);
 	return VX6_HOST_REFUSED_NONE;
 }
 

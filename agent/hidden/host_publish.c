@@ -233,6 +233,7 @@ static void publish(struct host_service *s, uint64_t now)
 	s->out_period = period[0];
 	s->out_neighbour = period[1];
 	s->pow.published = s->pow.suggested;
+	s->pow.rotated = false;
 	s->revision_n++;
 	mark(s, now);
 	s->h->cfg.publish(s->h->cfg.user, s->spec.scope, rec, n);

@@ -489,6 +489,68 @@ static void effort__flood_without_proofs__bounded_and_those_with_one_come_in(voi
 	guest_free(&worked);
 }
 
+/* What costs next to nothing is not kept, nor does it come before those who do nothing. */
+static void effort__less_than_is_asked_for__as_none(void **state)
+{
+	struct host_service *s = service();
+	uint8_t little[VX6_PUZZLE_BYTES], enough[VX6_PUZZLE_BYTES];
+	struct guest g = {.pow = little}, worked = {.pow = enough};
+
+	rig_prove(1, little);
+	rig_prove(3, enough);
+	s->pow.suggested = 3;
+	assert_int_equal(guest_try(&g, 0), VX6_HOST_REFUSED_NONE); /* nobody was told yet */
+	rig_pass(1);
+	assert_int_equal(vx6_nonces_count(s->pow.seed[0].seen), 1);
+	s->pow.published = 2;
+	assert_int_equal(guest_try(&g, 0), VX6_HOST_REFUSED_NONE); /* and no replay */
+	assert_int_equal(vx6_nonces_count(s->pow.seed[0].seen), 1);
+	assert_int_equal(rig_info()->queue_top, 0);
+	s->pow.allowance = 500;
+	s->pow.allowed_ms = vtime_ms();
+	assert_int_equal(guest_try(&g, 0), VX6_HOST_REFUSED_UNPROVED);
+	assert_int_equal(guest_try(&worked, 0), VX6_HOST_REFUSED_NONE);
+	assert_int_equal(vx6_nonces_count(s->pow.seed[0].seen), 2);
+	guest_free(&g);
+	guest_free(&worked);
+}
+
+static void fill_seed(struct host_service *s, size_t n)
+{
+	uint8_t nonce[VX6_NONCE_BYTES];
+
+	while (vx6_nonces_count(s->pow.seed[0].seen) < n) {
+		vx6_random_bytes(nonce, sizeof nonce);
+		assert_true(vx6_nonces_add(s->pow.seed[0].seen, nonce));
+	}
+}
+
+/* Or who makes many proofs has those of others forgotten before they can know the new one. */
+static void effort__many_proofs__one_new_seed_for_a_descriptor(void **state)
+{
+	struct host_service *s = service();
+	uint8_t first[VX6_PUZZLE_BYTES], second[VX6_PUZZLE_BYTES], third[VX6_PUZZLE_BYTES];
+	uint8_t seed[VX6_PUZZLE_SEED];
+	struct guest g = {.pow = first};
+
+	rig_prove(1, first);
+	rig_prove(1, second);
+	rig_prove(1, third);
+	fill_seed(s, PROOFS_LEAVE - 1);
+	assert_int_equal(guest_try(&g, 0), VX6_HOST_REFUSED_NONE);
+	assert_memory_equal(s->pow.seed[1].seed, rig.desc.pow_seed, sizeof seed);
+	memcpy(seed, s->pow.seed[0].seed, sizeof seed);
+	fill_seed(s, PROOFS_MAX);
+	g.pow = second;
+	assert_int_equal(guest_try(&g, 0), VX6_HOST_REFUSED_NONE);
+	assert_memory_equal(s->pow.seed[0].seed, seed, sizeof seed);
+	rig_live(PUBLISH_MS + 1000);
+	g.pow = third;
+	(void)guest_try(&g, 0);
+	assert_memory_equal(s->pow.seed[1].seed, seed, sizeof seed);
+	guest_free(&g);
+}
+
 /* ---- what a flood costs ---- */
 
 static double cpu_us(void)
@@ -596,6 +658,8 @@ int main(void)
 		TEST(effort__those_who_come_work__goes_to_what_is_usual),
 		TEST(effort__owner_wants_none__none_is_asked_for),
 		TEST(effort__flood_without_proofs__bounded_and_those_with_one_come_in),
+		TEST(effort__less_than_is_asked_for__as_none),
+		TEST(effort__many_proofs__one_new_seed_for_a_descriptor),
 		TEST(flood__bad_introductions__cheap_and_memory_is_flat),
 	};
 
