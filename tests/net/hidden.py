@@ -94,9 +94,9 @@ class HiddenNet(RelayNet):
     def introduction_points(self, name, *states):
         return [self.by_id[p["node_id"]] for p in self.service(name)["introduction_points"] if p["state"] in (states or ("active",))]
 
-    def legs(self, guest, alias, purpose="route"):
+    def legs(self, guest, alias):
         """Circuits of a guest that lead to a service, those with streams last."""
-        found = [c for c in self.circuits(guest, state="open", purpose=purpose) if c["target_name"] == alias]
+        found = [c for c in self.circuits(guest, state="open") if c["target_name"] == alias and c["purpose"] in ("route", "spare")]
         return sorted(found, key=lambda c: c["streams"])
 
     def meeting(self, leg):
@@ -115,6 +115,11 @@ class HiddenNet(RelayNet):
                 hops = [h["node_id"] for h in c["hops"]]
                 return [self.by_id[i] for i in hops[:hops.index(meeting)]]
         return []
+
+    def carriers(self, agent):
+        """All relays of an agent's circuits that carry something, or are to."""
+        return {self.by_id[h["node_id"]] for c in self.circuits(agent, state="open") if c["purpose"] != "pool"
+                for h in c["hops"] if h["node_id"] in self.by_id}
 
     def guards(self, agent):
         """The first relays of an agent's circuits."""

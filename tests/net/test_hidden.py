@@ -201,7 +201,7 @@ def test_an_invite_is_used_up(net, echo, guest):
 def test_an_invite_expires(net, echo, guest):
     hidden.accept(guest.agent, "echo", hidden.invite(net.alice, "echo", "--expires", "8s"))
     time.sleep(8)
-    assert guest.comes("echo", 9641) == "expired"
+    assert guest.comes("echo", 9641) == "invite_expired"
 
 
 @pytest.mark.limit(180)

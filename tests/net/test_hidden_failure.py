@@ -1,7 +1,7 @@
 """Everything that carries a connection to a hidden service is killed, one after the other, while bytes run: all of them arrive, and what is measured is
 the pause. Meanwhile another client makes new connections.
 
-The pauses are printed, and written to build/test/hidden_failure.json. VX6_NET_FULL=1: each role ten times.
+The pauses are printed, and written to build/test/hidden_failure.json. VX6_NET_FULL=1: all roles, each ten times during 100 MB; else some, once.
 """
 import contextlib
 import threading
@@ -11,6 +11,7 @@ import pytest
 
 import hidden
 import paced
+import programs
 from hidden import HiddenNet
 from lab import FULL, wait_for
 from paced import BLOCK, Stream
@@ -21,6 +22,7 @@ PORT, CAROLS = 9660, 9661
 P50, P95 = 1.5, 3.0
 NEW = 20  # seconds that a new connection may take while something is dead
 ROLES = ("introduction", "owner's guard", "r1", "r2", "r3", "X", "r4", "r5", "r6", "spare X", "holders")
+QUICK = ("introduction", "r3", "X", "r5")
 PAUSES = {}
 
 
@@ -31,8 +33,10 @@ def net(lab):
         made.start(timeout=90)
         for who in (made.alice, made.carol):
             made.wait_known(who=who, timeout=60)
-        made.hide("paced", paced.PORT)
-        hidden.visit(made.carol, "paced", f"127.0.0.1:{CAROLS}", "paced")
+        made.hide("paced", paced.PORT, guests=[made.bob])
+        programs.load_server(lab, made.alice.host)
+        made.hide("echo", programs.LOAD_PORT, guests=[made.carol])
+        hidden.visit(made.carol, "echo", f"127.0.0.1:{CAROLS}", "echo")
         yield made
     finally:
         made.stop()
@@ -54,6 +58,7 @@ class Comer:
 
     def __init__(self, net):
         self.net, self.took, self.failed, self.over = net, [], [], threading.Event()
+        self.forward = next(f["id"] for f in net.carol.api.items("/v1/forwards"))
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
 
@@ -62,11 +67,12 @@ class Comer:
             begun = time.monotonic()
             try:
                 with self.net.carol.connect(CAROLS, timeout=NEW) as s:
-                    assert s.recv(1)
+                    s.sendall(b"P")
+                    assert s.recv(1) == b"p"
                 self.took.append(time.monotonic() - begun)
             except (OSError, AssertionError) as e:
-                self.failed.append(e)
-            for leg in self.net.legs(self.net.carol, "paced") + self.net.legs(self.net.carol, "paced", "spare"):
+                self.failed.append((repr(e), round(time.monotonic() - begun, 1), self.net.carol.last_error(self.forward)))
+            for leg in self.net.legs(self.net.carol, "echo"):
                 with contextlib.suppress(Exception):
                     self.net.carol.api.call("DELETE", f"/v1/circuits/{leg['id']}")
 
@@ -75,9 +81,13 @@ class Comer:
         self.thread.join(NEW + 5)
 
 
+def spares(net):
+    return [c for c in net.legs(net.bob, "paced") if not c["streams"]]
+
+
 def victims(net, role):
     """Who plays a role in bob's transfer now."""
-    leg = net.legs(net.bob, "paced")[-1]
+    leg = wait_for(lambda: [c for c in net.legs(net.bob, "paced") if c["streams"]], 10, lambda: f"the leg in use: {net.legs(net.bob, 'paced')}")[-1]
     if role == "introduction":
         return net.introduction_points("paced")[:1]
     if role == "owner's guard":
@@ -85,17 +95,18 @@ def victims(net, role):
     if role == "X":
         return [net.meeting(leg)]
     if role == "spare X":
-        spares = wait_for(lambda: net.legs(net.bob, "paced", "spare"), 20, "a spare")
-        return [net.meeting(spares[0])]
+        return [net.meeting(wait_for(lambda: spares(net), 20, "a spare")[0])]
     if role == "holders":
-        holders = net.holders("paced")
+        # of those first that carry nothing: what else they do has its own turn
+        used = net.carriers(net.bob) | net.carriers(net.alice)
+        holders = sorted(net.holders("paced"), key=lambda r: r in used)
         return holders[:len(holders) // 2]
     number = int(role[1:])
     return [net.there(leg)[number - 1] if number <= 3 else net.back(leg)[number - 4]]
 
 
 @pytest.mark.limit(600)
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", ROLES if FULL else QUICK)
 def test_a_role_dies_and_nothing_is_lost(net, role):
     comer = Comer(net)
     try:
@@ -103,7 +114,7 @@ def test_a_role_dies_and_nothing_is_lost(net, role):
         with HiddenStream(net, blocks=BLOCKS).running() as stream:
             for _ in range(TIMES):
                 with contextlib.suppress(TimeoutError):
-                    wait_for(lambda: net.legs(net.bob, "paced", "spare"), 10, "a spare")
+                    wait_for(lambda: spares(net), 10, "a spare")
                 dying = victims(net, role)
                 moment = time.monotonic()
                 for agent in dying:
