@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -137,18 +136,6 @@ static void file_name(const char *name, char out[static CATALOG_FILE_NAME])
 	snprintf(out, CATALOG_FILE_NAME, "%.32s" SUFFIX, name);
 }
 
-/* The directory is made with the first catalog. */
-static vx6_err open_dir(const char *dir, bool make, int *fd)
-{
-	vx6_err err = vx6_keydir_open(dir, fd);
-
-	if (err.code != VX6_E_NOT_FOUND || !make)
-		return err;
-	if (mkdir(dir, S_IRWXU) < 0 && errno != EEXIST)
-		return vx6_err_from_errno(errno);
-	return vx6_keydir_open(dir, fd);
-}
-
 vx6_err catalog_file_write(const char *dir, const struct catalog_data *data)
 {
 	uint8_t bytes[CATALOG_FILE_MAX];
@@ -157,7 +144,7 @@ vx6_err catalog_file_write(const char *dir, const struct catalog_data *data)
 	size_t n;
 	int fd;
 
-	VX6_TRY(open_dir(dir, true, &fd));
+	VX6_TRY(vx6_keydir_make(dir, &fd));
 	file_name(data->name, name);
 	err = catalog_file_encode(data, bytes, &n);
 	if (vx6_is_ok(err))
@@ -173,7 +160,7 @@ vx6_err catalog_file_remove(const char *dir, const char *name)
 	vx6_err err = VX6_OK;
 	int fd;
 
-	VX6_TRY(open_dir(dir, false, &fd));
+	VX6_TRY(vx6_keydir_open(dir, &fd));
 	file_name(name, file);
 	if (unlinkat(fd, file, 0) < 0 && errno != ENOENT)
 		err = vx6_err_from_errno(errno);
@@ -221,7 +208,7 @@ void catalog_files_read(const char *dir, void (*each)(void *user, const struct c
 	DIR *d;
 	int fd;
 
-	err = open_dir(dir, false, &fd);
+	err = vx6_keydir_open(dir, &fd);
 	if (err.code == VX6_E_NOT_FOUND)
 		return;
 	d = vx6_is_ok(err) ? opendir(dir) : NULL;

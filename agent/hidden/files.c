@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -262,18 +261,6 @@ vx6_err vx6_hidden_visit_decode(const uint8_t *in, size_t n, struct vx6_hidden_v
 
 /* ---- files ---- */
 
-/* The directory is made with the first file. */
-static vx6_err open_dir(const char *dir, bool make, int *fd)
-{
-	vx6_err err = vx6_keydir_open(dir, fd);
-
-	if (err.code != VX6_E_NOT_FOUND || !make)
-		return err;
-	if (mkdir(dir, S_IRWXU) < 0 && errno != EEXIST)
-		return vx6_err_from_errno(errno);
-	return vx6_keydir_open(dir, fd);
-}
-
 /* @return false: no name of a file */
 static bool name_file(const char *name, const char *suffix, char out[static FILE_NAME])
 {
@@ -289,7 +276,7 @@ static vx6_err write_file(const char *dir, const char *name, const char *suffix,
 	int fd = -1;
 
 	if (vx6_is_ok(err))
-		err = open_dir(dir, true, &fd);
+		err = vx6_keydir_make(dir, &fd);
 	if (vx6_is_ok(err))
 		err = vx6_secret_file_write(fd, file, bytes, n);
 	vx6_wipe(bytes, VX6_HIDDEN_FILE_MAX);
@@ -324,7 +311,7 @@ static vx6_err remove_file(const char *dir, const char *name, const char *suffix
 
 	if (!name_file(name, suffix, file))
 		return VX6_ERR(LIMIT);
-	err = open_dir(dir, false, &fd);
+	err = vx6_keydir_open(dir, &fd);
 	if (err.code == VX6_E_NOT_FOUND)
 		return VX6_OK;
 	VX6_TRY(err);
@@ -356,7 +343,7 @@ vx6_err vx6_hidden_hosted_read(const char *dir, const char *id, struct vx6_hidde
 
 	if (!name_file(id, HOSTED, file))
 		return VX6_ERR(NOT_FOUND);
-	VX6_TRY(open_dir(dir, false, &fd));
+	VX6_TRY(vx6_keydir_open(dir, &fd));
 	err = vx6_secret_file_read(fd, file, bytes, sizeof bytes, &n);
 	close(fd);
 	if (vx6_is_ok(err))
@@ -405,7 +392,7 @@ void vx6_hidden_visits_read(const char *dir,
 	vx6_err err;
 	int fd;
 
-	err = open_dir(dir, false, &fd);
+	err = vx6_keydir_open(dir, &fd);
 	if (err.code == VX6_E_NOT_FOUND)
 		return;
 	if (vx6_is_ok(err))

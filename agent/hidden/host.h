@@ -367,7 +367,5 @@ void vx6_host_rends_each(const struct vx6_host *h, uint64_t scope,
 size_t vx6_host_count(const struct vx6_host *h);
 /** The scopes of those hosted. @return how many */
 size_t vx6_host_scopes(const struct vx6_host *h, uint64_t out[static VX6_HOST_SERVICES_MAX]);
-/** Sessions of all services that are up. */
-size_t vx6_host_sessions(const struct vx6_host *h);
 
 #endif

@@ -332,12 +332,3 @@ void host_meets_free(struct host_service *s)
 		vx6_wipe_free(m, sizeof *m);
 	}
 }
-
-size_t vx6_host_sessions(const struct vx6_host *h)
-{
-	size_t n = 0;
-
-	VX6_LIST_EACH(node, &h->services)
-	n += VX6_CONTAINER_OF(node, struct host_service, node)->up_n;
-	return n;
-}

@@ -83,6 +83,17 @@ vx6_err vx6_keydir_open(const char *path, int *fd)
 	return err;
 }
 
+vx6_err vx6_keydir_make(const char *path, int *fd)
+{
+	vx6_err err = vx6_keydir_open(path, fd);
+
+	if (err.code != VX6_E_NOT_FOUND)
+		return err;
+	if (mkdir(path, S_IRWXU) < 0 && errno != EEXIST)
+		return vx6_err_from_errno(errno);
+	return vx6_keydir_open(path, fd);
+}
+
 /* ---- bytes ---- */
 
 static vx6_err derive(const struct vx6_passphrase *pass, const struct keyfile *k,

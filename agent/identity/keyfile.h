@@ -41,6 +41,8 @@ struct vx6_passphrase {
  * @param fd caller closes @return VX6_OK | NOT_FOUND | LOOSE_MODE | errno's
  */
 VX6_RES vx6_keydir_open(const char *path, int *fd);
+/** The same; one that is not there is made, its parent must exist. */
+VX6_RES vx6_keydir_make(const char *path, int *fd);
 
 /* The two below are for other files that hold secrets: bytes as they are, mode 0600, whole or not at all. */
 
