@@ -689,6 +689,11 @@ static void publish__proxies_that_swallow_it__are_found_out(void **state)
 	for (int k = 1; k <= 3; k++)
 		host[k].lies = false;
 	o = fetch(true);
+	/* those that swallowed it are not asked for a while: too few may be left for two that agree */
+	for (unsigned i = 0; i < 5 && !vx6_is_ok(o.f.err); i++) {
+		test_run_ms(MINUTE_MS);
+		o = fetch(true);
+	}
 	assert_brought(&o, &d);
 	disown();
 }
