@@ -88,6 +88,13 @@ void vx6_dht_step(struct vx6_dht *d, const struct vx6_dht_now *now)
 	vx6_dht_leave(d);
 }
 
+void vx6_dht_led(struct vx6_dht *d, const struct vx6_dht_now *now)
+{
+	vx6_dht_enter(d, now);
+	vx6_dht_lookups_led(d);
+	vx6_dht_leave(d);
+}
+
 /* ---- who is there ---- */
 
 void vx6_dht_set_self(struct vx6_dht *d, const struct vx6_dht_contact *self,

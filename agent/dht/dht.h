@@ -52,6 +52,8 @@ struct vx6_dht *vx6_dht_new(const struct vx6_dht_config *cfg);
 void vx6_dht_free(struct vx6_dht *d);
 /** Does what is due: timeouts, retries, refreshes, audits. Called when wake_at said so; calling it early is harmless. */
 void vx6_dht_step(struct vx6_dht *d, const struct vx6_dht_now *now);
+/** Who leads a path has come, or gone: lookups that wait for it go on. */
+void vx6_dht_led(struct vx6_dht *d, const struct vx6_dht_now *now);
 
 /**
  * Our own contact once others can reach us: from then on requests are served, and answers to us may name us. NULL: client only.

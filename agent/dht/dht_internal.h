@@ -225,6 +225,7 @@ uint32_t vx6_dht_soft_ms(const struct vx6_dht *d, uint8_t path, bool warm);
 struct dht_lookups *vx6_dht_lookups_new(void);
 void vx6_dht_lookups_free(struct vx6_dht *d);
 void vx6_dht_lookups_step(struct vx6_dht *d);
+void vx6_dht_lookups_led(struct vx6_dht *d);
 uint64_t vx6_dht_lookups_due(const struct vx6_dht *d);
 uint32_t vx6_dht_lookups_n(const struct vx6_dht *d);
 /** In the callback of a lookup, WANT_NODES: what a PUT to r->closest[i] under this key must carry. */

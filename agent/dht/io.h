@@ -28,7 +28,7 @@ struct vx6_dht_guides {
 	uint8_t (*count)(void *user);
 	/**
 	 * Who leads @p path now: a number, another one when somebody else does. Whom the one before has brought no answer of is asked again.
-	 * @return VX6_DHT_GUIDE_NONE | VX6_DHT_GUIDE_SOON
+	 * @return VX6_DHT_GUIDE_NONE | VX6_DHT_GUIDE_SOON: vx6_dht_led() is called when there is one
 	 */
 	uint64_t (*guide)(void *user, uint8_t path);
 	/** Whether @p path may lead to @p to. */

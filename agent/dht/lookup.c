@@ -134,6 +134,15 @@ static struct vx6_dht_lookup *next_ended(const struct vx6_dht *d)
 	return NULL;
 }
 
+void vx6_dht_lookups_led(struct vx6_dht *d)
+{
+	VX6_LIST_EACH(at, &d->lookups->active)
+	{
+		VX6_CONTAINER_OF(at, struct vx6_dht_lookup, node)->due_ms = d->now.ms;
+	}
+	vx6_dht_lookups_step(d);
+}
+
 void vx6_dht_lookups_step(struct vx6_dht *d)
 {
 	struct vx6_dht_lookup *l;

@@ -18,6 +18,7 @@ enum {
 	LATE_MIN_MS = 150,
 	WIDEN_NODES = 100, /* in a smaller network four paths have seen everybody */
 	RETRY_MS = 100,    /* when too many queries are under way */
+	LED_MS = 1000,     /* for a leader, should nobody say that there is one */
 	PATIENCE_MS = 500, /* with other paths, or as long again as the first one took */
 };
 static const double CHURN = 0.25; /* share of queries that fail: more in flight */
@@ -226,7 +227,7 @@ static bool run_path(struct vx6_dht_lookup *l, uint8_t p)
 	if (guide == VX6_DHT_GUIDE_NONE)
 		return path->in_flight > 0;
 	if (guide == VX6_DHT_GUIDE_SOON) {
-		l->due_ms = VX6_MIN(l->due_ms, l->d->now.ms + RETRY_MS);
+		l->due_ms = VX6_MIN(l->due_ms, l->d->now.ms + LED_MS);
 		return true;
 	}
 	for (;;) {

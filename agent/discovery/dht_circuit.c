@@ -14,6 +14,7 @@ struct vx6_dht_circuit {
 	struct link_queries queries;
 	struct guides guides;
 	struct vx6_timer wake, idle;
+	struct vx6_task led;
 	uint64_t wanted_ms;
 	uint32_t life;
 	bool ending;
@@ -165,6 +166,22 @@ static void on_wake(struct vx6_timer *timer)
 	vx6_dht_step(c->dht, &now);
 }
 
+static void on_led(struct vx6_task *task)
+{
+	struct vx6_dht_circuit *c = task->user;
+	struct vx6_dht_now now;
+
+	vx6_dht_circuit_now(c, &now);
+	vx6_dht_led(c->dht, &now);
+}
+
+static void guides_changed(void *user)
+{
+	struct vx6_dht_circuit *c = user;
+
+	vx6_loop_defer(c->cfg.loop, &c->led);
+}
+
 /* ---- what it begins with ---- */
 
 struct sample {
@@ -282,6 +299,7 @@ static void end(struct vx6_dht_circuit *c)
 	vx6_timer_stop(&c->idle);
 	link_queries_fini(&c->queries);
 	guides_end(&c->guides);
+	vx6_task_cancel(&c->led);
 	c->ending = false;
 }
 
@@ -375,6 +393,9 @@ struct vx6_dht_circuit *vx6_dht_circuit_new(const struct vx6_dht_circuit_config 
 		    cfg->proxies ? cfg->proxies : VX6_DHT_CIRCUIT_PROXIES);
 	c->guides.pick = cfg->pick;
 	c->guides.pick_user = cfg->user;
+	c->guides.changed = guides_changed;
+	c->guides.changed_user = c;
+	vx6_task_init(&c->led, on_led, c);
 	vx6_timer_init(cfg->loop, &c->wake, on_wake, c);
 	vx6_timer_init(cfg->loop, &c->idle, on_idle, c);
 	return c;

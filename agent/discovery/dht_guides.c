@@ -87,12 +87,13 @@ static void on_way(void *user, vx6_err err, struct vx6_session *s, const char *d
 	struct guide *p = user;
 
 	p->wait = NULL;
-	if (!s) {
+	if (s) {
+		p->number = ++p->g->last;
+		p->since_ms = now_ms(p->g);
+	} else {
 		shun(p);
-		return;
 	}
-	p->number = ++p->g->last;
-	p->since_ms = now_ms(p->g);
+	p->g->changed(p->g->changed_user);
 }
 
 static void make_way(struct guide *p)

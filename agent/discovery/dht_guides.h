@@ -31,6 +31,8 @@ struct guides {
 	struct vx6_dht_circuit_ways ways;
 	bool (*pick)(void *user, const struct vx6_node_id *but, size_t n, struct vx6_node_id *out);
 	void *pick_user;
+	void (*changed)(void *user); /* who leads a path; from inside calls of ours, too */
+	void *changed_user;
 	uint64_t last;
 	uint8_t n; /* of guide[] that are used */
 	struct guide guide[VX6_DHT_CIRCUIT_PROXIES];

@@ -164,13 +164,17 @@ class Vx6Net:
         shared = len(set(hosts.values())) == 1
         for name, host in hosts.items():
             port = next(self.PORTS)
-            address = f"[::1]:{port}" if shared else f"[{host.ip6}]:{port}"
+            # a network of its own for each, or no two of them would be on one path
+            ip6 = f"fd00:7:{port:x}::1" if shared else host.ip6
+            if shared:
+                host.ip("addr", "add", f"{ip6}/64", "dev", "lo")
+            address = f"[{ip6}]:{port}"
             peers = [self.entry] if self.agents else []
             self.entry = self.entry if self.agents else address
             relay = [] if name not in ("owner", "client") else ["--relay", "off"]
             self.agents[name] = Agent(host, f"{name}-{transport}", transport, peers, address if shared else f"[::]:{port}", flags=[*FLAGS, *relay])
         self.owner, self.client = self.agents["owner"], self.agents["client"]
-        self.ports, self.setup_s = {}, {}
+        self.ports, self.invites, self.setup_s = {}, {}, {}
 
     def start(self):
         began = time.monotonic()
@@ -180,25 +184,37 @@ class Vx6Net:
         if reason:
             raise FileNotFoundError(reason)
         self.by_id = {a.node_id(): n for n, a in self.agents.items()}
-        self.wait_ready(60)
+        self.wait_relays(60)
         self.setup_s["relays known"] = round(time.monotonic() - began, 2)
         for profile in PROFILES:
             alias = f"{profile}-{self.transport}"
             surface.publish(self.owner, alias, f"127.0.0.1:{programs.LOAD_PORT}", alias, "--profile", profile, "--force")
             self.setup_s[f"{profile}: published and reached"] = round(time.monotonic() - began, 2)
             self.ports[profile] = next(self.FORWARDS)
-            surface.accept(self.client, alias, surface.invite(self.owner, alias))
+            self.invites[profile] = surface.invite(self.owner, alias)
+            surface.accept(self.client, alias, self.invites[profile])
             surface.visit(self.client, alias, f"127.0.0.1:{self.ports[profile]}", alias)
         return self
 
-    def wait_ready(self, timeout=30):
-        """Until the client knows the relays and has built ahead."""
-        def ready():
-            usable = [r for r in self.client.api.items("/v1/relays") if r["standing"] != "unusable" and "middle" in r["policy"]]
-            pool = [c for c in self.circuits(self.client) if c["purpose"] == "pool" and c["state"] == "open"]
-            return len(usable) >= len(TorLab.NAMES) - 2 and pool
+    def forget(self, profile):
+        """The client knows the service no more than somebody who was just invited does."""
+        alias = f"{profile}-{self.transport}"
+        surface.vx6(self.client, "hidden", "forget", alias)
+        surface.accept(self.client, alias, self.invites[profile])
 
-        wait_for(ready, timeout, "the client to know the relays and to have a pool")
+    def wait_relays(self, timeout=30):
+        """Until the client knows the relays."""
+        def known():
+            usable = [r for r in self.client.api.items("/v1/relays") if r["standing"] != "unusable" and "middle" in r["policy"]]
+            return len(usable) >= len(TorLab.NAMES) - 2
+
+        wait_for(known, timeout, "the client to know the relays")
+
+    def wait_ready(self, timeout=30):
+        """And until it has built ahead, which it does once it leads somewhere by relays."""
+        self.wait_relays(timeout)
+        wait_for(lambda: [c for c in self.circuits(self.client) if c["purpose"] == "pool" and c["state"] == "open"], timeout,
+                 lambda: f"the client to have a pool: {[(c['purpose'], c['state']) for c in self.circuits(self.client)]}")
 
     @staticmethod
     def circuits(agent):
@@ -229,8 +245,8 @@ class Vx6(Subject):
         """Of the last connection that had to look it up."""
         for connect in surface.connects(self.net.client, f"{self.profile}-{self.net.transport}"):
             at = {s["step"]: s["at_ms"] for s in connect["steps"]}
-            if "resolved" in at:
-                return at["resolved"]
+            if "descriptor" in at:
+                return at["descriptor"]
         return None
 
     def meet(self):
@@ -238,10 +254,11 @@ class Vx6(Subject):
         return self.first_ms()
 
     def cold(self):
-        """A client that has just begun: nothing is known of the service, and what is built ahead is there."""
-        self.net.client.restart()
-        self.net.wait_ready()
+        """Nothing is known of the service; what is built ahead is there."""
+        self.renew()
+        self.net.forget(self.profile)
         time.sleep(PREBUILT_S)
+        self.net.wait_ready()
         return self.first_ms()
 
     def renew(self):
