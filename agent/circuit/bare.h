@@ -39,6 +39,8 @@ struct vx6_bare_want {
 	const struct vx6_node_id *avoid; /* not drawn. No more than VX6_BARE_AVOID_MAX count */
 	size_t avoid_n;
 	uint32_t apart;
+	struct vx6_payload
+		word; /* vx6_circuit_hop.word: said by the time `open` is told, perhaps more than once, over one circuit after the other. Copied */
 	const char *why; /* for people */
 };
 enum { VX6_BARE_AVOID_MAX = 16 };
@@ -60,7 +62,7 @@ struct vx6_bare_events {
 /**
  * Begins. Asks for what it does not know of `last`, over circuits, and waits for that; of a named one of RENDEZVOUS in a new network only.
  * @param w borrowed for the call @param ev borrowed for its life @param detail on failure, for people
- * @return VX6_OK | INVALID (purpose, relays, guard) | DRAINING | FULL | UNSUPPORTED (the last one is known not to do that; never of a named one of RENDEZVOUS)
+ * @return VX6_OK | INVALID (purpose, relays, guard, word) | DRAINING | FULL | UNSUPPORTED (the last one is known not to do that; never of a named one of RENDEZVOUS)
  *         | errors of vx6_path_draw()
  */
 VX6_RES vx6_bare_begin(struct vx6_circuits *c, const struct vx6_bare_want *w,

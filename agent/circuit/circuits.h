@@ -89,18 +89,19 @@ struct vx6_circuits_config {
 	void (*news)(void *user, enum vx6_circuits_news what, const char *id,
 		     const struct vx6_node_id *target, const char *why);
 	/**
-	 * A leg of a hidden route has its circuit to @p x: make the other end come there. vx6_circuits_joined() or vx6_circuits_not_joined()
+	 * Optional: a leg of a hidden route is being built, to @p x. The other end can be called there meanwhile; not from inside. `rendezvous`
+	 * or `rendezvous_gone` follows; vx6_circuits_not_joined() may be called from now on.
+	 */
+	void (*rendezvous_begins)(void *user, uint64_t leg, const struct vx6_node_id *service,
+				  const struct vx6_node_id *x);
+	/**
+	 * The leg has its circuit to @p x: make the other end come there. vx6_circuits_joined() or vx6_circuits_not_joined()
 	 * follows, never from inside. NULL, as the two below may be: hidden routes are refused.
 	 * @param circuit to talk with @p x over (vx6_circuit_say()); borrowed until `rendezvous_gone`
 	 */
 	void (*rendezvous)(void *user, uint64_t leg, const struct vx6_node_id *service,
 			   struct vx6_circuit *circuit, const struct vx6_node_id *x);
-	/**
-	 * Optional: a leg of a hidden route is being built. What `rendezvous` will need can be had meanwhile; not from inside. That it comes to
-	 * that is not certain.
-	 */
-	void (*rendezvous_soon)(void *user, const struct vx6_node_id *service);
-	/** That leg is gone, or given up, before or after it was joined: once for each `rendezvous`, but not after vx6_circuits_not_joined(). */
+	/** That leg is gone, or given up, before or after it was joined: once for each leg, but not after vx6_circuits_not_joined(). */
 	void (*rendezvous_gone)(void *user, uint64_t leg);
 	/** What the last relay of the leg's circuit said, before it was joined. */
 	void (*rendezvous_said)(void *user, uint64_t leg, uint8_t type, const uint8_t *data,

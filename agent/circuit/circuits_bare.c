@@ -108,7 +108,8 @@ static bool makes_sense(const struct vx6_bare_want *w)
 {
 	return w->purpose >= VX6_PURPOSE_INTRO && w->purpose <= VX6_PURPOSE_RENDEZVOUS &&
 	       w->relays >= VX6_BARE_RELAYS_MIN && w->relays <= VX6_BARE_RELAYS_MAX &&
-	       w->guard <= VX6_PATH_GUARDS_APART;
+	       w->guard <= VX6_PATH_GUARDS_APART &&
+	       (!w->word.type || w->word.n <= VX6_CIRCUIT_WORD_MAX);
 }
 
 static struct vx6_bare *bare_new(struct vx6_circuits *c, const struct vx6_bare_want *w,
@@ -131,6 +132,10 @@ static struct vx6_bare *bare_new(struct vx6_circuits *c, const struct vx6_bare_w
 	b->avoid_n = VX6_MIN(w->avoid_n, (size_t)VX6_BARE_AVOID_MAX);
 	if (b->avoid_n > 0)
 		memcpy(b->avoid, w->avoid, b->avoid_n * sizeof *b->avoid);
+	b->word_type = w->word.type;
+	b->word_n = b->word_type ? (uint8_t)w->word.n : 0;
+	if (b->word_n)
+		memcpy(b->word, w->word.data, b->word_n);
 	vx6_strlcpy(b->reason, w->why, sizeof b->reason);
 	b->ev = ev;
 	b->user = user;
@@ -141,7 +146,7 @@ static struct vx6_bare *bare_new(struct vx6_circuits *c, const struct vx6_bare_w
 static void bare_free(struct vx6_bare *b)
 {
 	vx6_list_remove(&b->all);
-	free(b);
+	vx6_wipe_free(b, sizeof *b);
 }
 
 vx6_err vx6_bare_begin(struct vx6_circuits *c, const struct vx6_bare_want *w,
@@ -189,7 +194,7 @@ void bares_tell(struct vx6_circuits *c)
 		struct vx6_bare *b = VX6_CONTAINER_OF(node, struct vx6_bare, all);
 
 		b->ev->down(b->user, b, b->err, b->why);
-		free(b);
+		vx6_wipe_free(b, sizeof *b);
 	}
 }
 
@@ -218,7 +223,7 @@ void bare_down(struct vx6_bare *b, bool was_open, vx6_err why, bool last_failed,
 	vx6_list_remove(&b->all);
 	vx6_list_init(&b->all);
 	b->ev->down(b->user, b, why, detail);
-	free(b);
+	vx6_wipe_free(b, sizeof *b);
 }
 
 void bare_refused(struct vx6_bare *b, vx6_err why, const char *detail)

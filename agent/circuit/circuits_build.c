@@ -43,6 +43,7 @@ vx6_err circuits_hop(struct vx6_circuits *c, const struct vx6_node_id *node, boo
 	out->node = *node;
 	out->record = known.endpoint;
 	out->record_n = known.endpoint_n;
+	out->word = (struct vx6_payload){0};
 	*policy &= known.info.policy;
 	return VX6_OK;
 }
@@ -62,6 +63,8 @@ static vx6_err plan(struct leg *l, const struct vx6_routing *how, struct vx6_cir
 	if (l->has_target && !l->to_last)
 		VX6_TRY(circuits_hop(c, &l->target, how->anonymous, asked_for,
 				     &out->hop[out->hops_n++], &policy));
+	if (l->bare)
+		out->hop[out->hops_n - 1].word = bare_word(l->bare);
 	out->timeout_ms = vx6_build_times_timeout(c->cfg.times, out->hops_n);
 	out->nest = out->hops_n > 1 && (policy & VX6_RELAY_NEST) && !how->hop_by_hop &&
 		    !(l->route && circuits_now_ms(c) < l->route->nest_off_ms);

@@ -1,7 +1,7 @@
 /*
- * Legs of hidden routes: built up to a relay X, handed to whoever can call the owner of the service there, and joined with what comes of that.
+ * Legs of hidden routes: built up to a relay X, to which the owner of the service is called meanwhile, and joined with what comes of that.
  *
- *   building -> at x --vx6_circuits_joined()--> open          at x --vx6_circuits_not_joined(), or nothing for too long--> over
+ *   building -> at x --vx6_circuits_joined()--> open      building, at x --vx6_circuits_not_joined(), or nothing for too long--> over
  */
 #include "base/util.h"
 #include "circuit/circuits_internal.h"
@@ -15,8 +15,9 @@ void hidden_begun(struct leg *l)
 {
 	const struct vx6_circuits_config *cfg = &l->c->cfg;
 
-	if (cfg->rendezvous_soon)
-		cfg->rendezvous_soon(cfg->user, &l->target);
+	l->number = ++l->c->next_number;
+	if (cfg->rendezvous_begins)
+		cfg->rendezvous_begins(cfg->user, l->number, &l->target, x_of(l));
 }
 
 void hidden_at_x(struct leg *l)
@@ -26,7 +27,6 @@ void hidden_at_x(struct leg *l)
 
 	l->at_x = true;
 	l->x_ms = now_ms;
-	l->number = ++c->next_number;
 	circuits_decide(c, &l->target, l->id, "build", "at the meeting place after %llu ms",
 			(unsigned long long)(now_ms - l->began_ms));
 	c->cfg.rendezvous(c->cfg.user, l->number, &l->target, l->circuit, x_of(l));
@@ -58,7 +58,7 @@ static struct leg *leg_of_number(const struct vx6_circuits *c, uint64_t number)
 	{
 		struct leg *l = VX6_CONTAINER_OF(node, struct leg, all);
 
-		if (number && l->number == number && l->at_x)
+		if (number && l->number == number)
 			return l;
 	}
 	return NULL;
@@ -116,7 +116,7 @@ void vx6_circuits_joined(struct vx6_circuits *c, uint64_t leg, const struct vx6_
 	struct leg *l = leg_of_number(c, leg);
 	vx6_err err;
 
-	if (!l)
+	if (!l || !l->at_x)
 		return;
 	err = vx6_circuit_join(l->circuit, j);
 	if (vx6_is_ok(err))

@@ -120,15 +120,16 @@ struct leg {
 	bool to_last; /* of a hidden route, or bare: the last of its path is spoken with, and no target is behind */
 	struct vx6_node_id target;
 	struct vx6_bare *bare; /* whose it is; NULL: nobody's */
-	uint64_t number; /* that `rendezvous` was called with; 0: it was not, or that is over */
-	bool built;      /* every relay is there */
-	bool at_x;       /* and the other end of a hidden route is not yet */
-	uint64_t x_ms;   /* since when */
-	bool open;       /* built, to its target */
-	bool up;         /* the target has said HELLO over it */
-	bool leaving;    /* another one is to take its place */
-	bool is_drain;   /* a relay of it asked for that */
-	bool keep;       /* made by hand: not closed for being idle */
+	uint64_t
+		number; /* that `rendezvous_begins` was called with; 0: it was not, or that is over */
+	bool built;     /* every relay is there */
+	bool at_x;      /* and the other end of a hidden route is not yet */
+	uint64_t x_ms; /* since when */
+	bool open;     /* built, to its target */
+	bool up;       /* the target has said HELLO over it */
+	bool leaving;  /* another one is to take its place */
+	bool is_drain; /* a relay of it asked for that */
+	bool keep;     /* made by hand: not closed for being idle */
 	char replaces
 		[VX6_CIRCUIT_ID_TEXT]; /* it takes the place of that one once it is open; empty: of none */
 	uint64_t session;              /* 0: none */
@@ -180,6 +181,8 @@ struct vx6_bare {
 	unsigned guard;
 	struct vx6_node_id avoid[VX6_BARE_AVOID_MAX];
 	size_t avoid_n;
+	uint8_t word[VX6_CIRCUIT_WORD_MAX]; /* secret */
+	uint8_t word_type, word_n;
 	const struct vx6_bare_events *ev;
 	void *user;
 	bool asked; /* waits for what is not known of `asked_for` */
@@ -336,6 +339,11 @@ void bare_said(struct leg *l, uint8_t type, const uint8_t *data, size_t n);
 void bare_leaving(struct leg *l);
 /** An owner's, to where a stranger says that he waits. What we do with it must not follow from what we know of that relay. */
 bool bare_is_of_stranger(const struct vx6_bare *b);
+/** What its last relay is told in the handshake. Borrowed. */
+static inline struct vx6_payload bare_word(const struct vx6_bare *b)
+{
+	return (struct vx6_payload){.type = b->word_type, .data = b->word, .n = b->word_n};
+}
 /** Its circuit has ended by itself: another one is tried if that may help, or `down` is told, now. @param last_failed it was for the last relay */
 void bare_down(struct vx6_bare *b, bool was_open, vx6_err why, bool last_failed,
 	       const char *detail);

@@ -236,24 +236,33 @@ static bool fits(const struct leg *l, const struct leg_want *w)
 	       (!w->r || !leg_overlaps(l, w->r));
 }
 
-bool hidden_from_pool(struct vx6_circuits *c, const struct leg_want *w)
+static bool lead_on(struct leg *l, const struct leg_want *w)
 {
+	struct vx6_circuits *c = l->c;
 	struct vx6_circuit_hop hop;
 	struct vx6_path path;
 	uint32_t policy = 0;
 
+	if (!(w->r ? lead_to_drawn(l, w->r, &path) : lead_to_named(l, w->bare, &path)) ||
+	    !vx6_is_ok(circuits_hop(c, &path.hop[path.n - 1].node, true, NULL, &hop, &policy)))
+		return false;
+	if (w->bare)
+		hop.word = bare_word(w->bare);
+	if (!vx6_is_ok(
+		    vx6_circuit_extend(l->circuit, &hop, vx6_build_times_timeout(c->cfg.times, 1))))
+		return false;
+	l->path = path;
+	return true;
+}
+
+bool hidden_from_pool(struct vx6_circuits *c, const struct leg_want *w)
+{
 	VX6_LIST_EACH(node, &c->legs)
 	{
 		struct leg *l = VX6_CONTAINER_OF(node, struct leg, all);
 
-		if (!fits(l, w) ||
-		    !(w->r ? lead_to_drawn(l, w->r, &path) : lead_to_named(l, w->bare, &path)) ||
-		    !vx6_is_ok(circuits_hop(c, &path.hop[path.n - 1].node, true, NULL, &hop,
-					    &policy)) ||
-		    !vx6_is_ok(vx6_circuit_extend(l->circuit, &hop,
-						  vx6_build_times_timeout(c->cfg.times, 1))))
+		if (!fits(l, w) || !lead_on(l, w))
 			continue;
-		l->path = path;
 		leg_take_from_pool(l, w);
 		return true;
 	}

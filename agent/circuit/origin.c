@@ -148,10 +148,14 @@ void vx6_origin_free(struct vx6_origin *o)
 
 static vx6_err hop_plan(struct chop *h, const struct vx6_circuit_hop *p)
 {
-	if (p->record_n > VX6_ENDPOINT_MAX)
+	if (p->record_n > VX6_ENDPOINT_MAX || (p->word.type && p->word.n > sizeof h->word))
 		return VX6_ERR(INVALID);
 	h->node = p->node;
 	memcpy(h->onion_key, p->onion_key, sizeof h->onion_key);
+	h->word_type = p->word.type;
+	h->word_n = h->word_type ? (uint8_t)p->word.n : 0;
+	if (h->word_n)
+		memcpy(h->word, p->word.data, h->word_n);
 	if (!p->record_n)
 		return VX6_OK;
 	h->record = vx6_zalloc(p->record_n);
@@ -210,7 +214,7 @@ static vx6_err circuit_plan(struct vx6_circuit *c, const struct vx6_circuit_plan
 	for (; c->hops_n < plan->hops_n; c->hops_n++) {
 		const struct vx6_circuit_hop *p = &plan->hop[c->hops_n];
 
-		if (has_node(c, &p->node))
+		if (has_node(c, &p->node) || (p->word.type && c->hops_n + 1 < plan->hops_n))
 			return VX6_ERR(INVALID);
 		VX6_TRY(hop_plan(&c->hop[c->hops_n], p));
 	}

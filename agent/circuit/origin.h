@@ -56,7 +56,14 @@ struct vx6_circuit_hop {
 	const uint8_t *
 		record; /* its signed endpoint record, for the hop before it; NULL: that one knows it. Copied */
 	size_t record_n;
+	/*
+	 * Of the last hop: a message for it, which travels in the handshake if there is room and is said once it is there if not, so that it
+	 * has it half a round trip sooner. type 0: none. Copied, and wiped once it was said. Tell it nothing that it must not be able to read
+	 * later by its onion key
+	 */
+	struct vx6_payload word;
 };
+enum { VX6_CIRCUIT_WORD_MAX = 128 };
 
 struct vx6_circuit_plan {
 	struct vx6_circuit_hop hop[VX6_CIRCUIT_HOPS_MAX];
@@ -97,7 +104,7 @@ struct vx6_circuit_events {
 /**
  * Begins to build. What goes wrong is told by `down`.
  * @param plan borrowed for the call @param ev borrowed for the circuit's life
- * @return VX6_OK | INVALID (no hops, too many, a node twice, a record that is none)
+ * @return VX6_OK | INVALID (no hops, too many, a node twice, a record that is none, a word that is too long or for another one than the last)
  */
 VX6_RES vx6_circuit_build(struct vx6_origin *o, const struct vx6_circuit_plan *plan,
 			  const struct vx6_circuit_events *ev, void *user,

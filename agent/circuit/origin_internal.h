@@ -48,6 +48,9 @@ struct chop {
 	size_t record_n;
 	struct onion_hs *hs; /* our half of its handshake, while under way */
 	uint8_t kh[VX6_CB_BYTES];
+	uint8_t word[VX6_CIRCUIT_WORD_MAX]; /* secret */
+	uint8_t word_type, word_n;          /* 0: none, or said */
+	bool word_late;                     /* it is not in the handshake */
 	uint32_t rtt_us, built_us;
 	bool draining;
 	bool ping_due;                /* to be sent when there is room */

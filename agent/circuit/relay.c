@@ -233,12 +233,13 @@ void circ_violation(struct relay_circ *c)
 	circ_close(c, VX6_CODE_CIRC_PROTO, VX6_CODE_CIRC_DESTROYED);
 }
 
-void circ_end_soon(struct relay_circ *c)
+void circ_end_soon(struct relay_circ *c, uint16_t code)
 {
 	struct vx6_relay *r = c->r;
 
 	if (vx6_list_is_linked(&c->ending))
 		return;
+	c->ending_code = code;
 	c->ending_ms = vx6_loop_now_ms(r->cfg.loop);
 	if (c->prev)
 		vx6_hop_pad(c->prev, false);
@@ -292,7 +293,7 @@ static void on_linger(struct vx6_timer *timer)
 
 		next = node->next; /* closing one closes no other */
 		if (ms >= LINGER_MAX_MS || (ms >= LINGER_MIN_MS && vx6_hop_queued(c->prev) == 0))
-			circ_close(c, VX6_CODE_OK, 0);
+			circ_close(c, c->ending_code, 0);
 	}
 	if (!vx6_list_is_empty(&r->ending))
 		vx6_timer_in_ms(timer, LINGER_MS);

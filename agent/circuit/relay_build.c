@@ -97,6 +97,8 @@ static void take_message(struct relay_circ *c, struct relay_hs *hs, const uint8_
 		begin(c, NULL);
 	} else if (answer_create(c, hs, &nothing)) {
 		circ_set_state(c, CIRC_HERE);
+		if (msg.word.type)
+			cells_word(c, &msg.word);
 	}
 }
 

@@ -163,7 +163,7 @@ static void on_end_send(void *user, size_t n)
 static void on_end_close(void *user, vx6_err why)
 {
 	(void)why;
-	circ_end_soon(user);
+	circ_end_soon(user, VX6_CODE_OK);
 }
 
 static const struct vx6_endlink_io end_io = {
@@ -252,6 +252,15 @@ static void take_ask(struct relay_circ *c, const struct vx6_payload *p)
 	} else {
 		asks[p->type](c, p);
 	}
+}
+
+/* It comes with the handshake: whoever says it twice, or keeps it, is told apart by its cookie, and by the handshake's own memory. */
+void cells_word(struct relay_circ *c, const struct vx6_payload *p)
+{
+	if (p->type == VX6_PAYLOAD_RENDEZVOUS1)
+		take_ask(c, p);
+	else
+		circ_violation(c);
 }
 
 static void take_own(struct relay_circ *c, const uint8_t *cell)

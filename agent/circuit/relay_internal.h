@@ -136,6 +136,7 @@ struct relay_circ {
 	struct vx6_list throttled; /* relay.throttled */
 	struct vx6_list ending;    /* relay.ending */
 	uint64_t id, born_ms, last_ms, half_ms, ending_ms;
+	uint16_t ending_code;
 	enum circ_state state;
 	struct source *source;
 	struct vx6_hop *prev, *next;
@@ -195,7 +196,7 @@ void circ_set_state(struct relay_circ *c, enum circ_state state);
 /** Makes room for one more that rests. @return false: there is none */
 bool relay_room_for_one(struct vx6_relay *r);
 /** Ends it once what waits has left. */
-void circ_end_soon(struct relay_circ *c);
+void circ_end_soon(struct relay_circ *c, uint16_t code);
 /** Ends it from a task. */
 void circ_orphan(struct relay_circ *c);
 
@@ -209,6 +210,8 @@ void circ_say(struct relay_circ *c, enum vx6_payload_type type, const void *data
 /** The same for a code. */
 void circ_say_code(struct relay_circ *c, enum vx6_payload_type type, uint16_t code);
 void relay_refill(struct vx6_relay *r);
+/** What came inside the handshake, once that is answered. The circuit may be gone then. */
+void cells_word(struct relay_circ *c, const struct vx6_payload *p);
 
 /* ---- relay_build.c ---- */
 

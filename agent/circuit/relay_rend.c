@@ -157,6 +157,12 @@ void rend_establish(struct relay_circ *c, const struct vx6_payload *p)
 
 /* ---- the owner's ---- */
 
+/* Its message came with the handshake, whose answer is to get there: or a client could have an owner think ill of this relay. */
+static void turn_away(struct relay_circ *c, uint16_t code)
+{
+	circ_end_soon(c, code);
+}
+
 /* It may have overtaken ESTABLISH_REND, which was sent at the same time as what made the owner come. */
 static void wait_for_client(struct relay_circ *c, const struct vx6_rendezvous1 *m)
 {
@@ -164,7 +170,7 @@ static void wait_for_client(struct relay_circ *c, const struct vx6_rendezvous1 *
 	struct rend *e;
 
 	if (r->rend_early_n >= EARLY_MAX || !has_room(c) || r->draining) {
-		circ_close(c, refuse(c, VX6_RELAY_HS_LIMIT, VX6_CODE_LIMIT), 0);
+		turn_away(c, refuse(c, VX6_RELAY_HS_LIMIT, VX6_CODE_LIMIT));
 		return;
 	}
 	e = rend_new(c, m->cookie);
@@ -191,7 +197,7 @@ void rend_join(struct relay_circ *c, const struct vx6_payload *p)
 	if (!e) {
 		wait_for_client(c, &m);
 	} else if (!e->client) {
-		circ_close(c, refuse(c, VX6_RELAY_HS_REUSE, VX6_CODE_REND_NOCOOKIE), 0);
+		turn_away(c, refuse(c, VX6_RELAY_HS_REUSE, VX6_CODE_REND_NOCOOKIE));
 	} else {
 		client = e->client;
 		leave_wait(client);

@@ -168,6 +168,8 @@ struct vx6_dht_lookup *vx6_dht_look(struct vx6_dht *d, const struct vx6_dht_ask 
 				    vx6_dht_done_cb *done, void *user,
 				    const struct vx6_dht_now *now);
 void vx6_dht_lookup_cancel(struct vx6_dht_lookup *l);
+/** The newest that it has come upon so far; others may be outstanding. @param out borrows @p l until the next call @return false: none yet */
+bool vx6_dht_lookup_best(const struct vx6_dht_lookup *l, struct vx6_dht_value *out);
 
 /* ---- records of our own, kept alive by us ---- */
 

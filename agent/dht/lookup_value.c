@@ -214,20 +214,33 @@ static bool is_again(const struct vx6_dht_lookup *l, const struct dht_found *f, 
 	return false;
 }
 
+static struct vx6_dht_value value_of(const struct vx6_dht_lookup *l, const struct dht_found *f)
+{
+	struct vx6_dht_value v = {
+		.record = f->bytes,
+		.n = f->n,
+		.prefixes = count_prefixes(l, f),
+		.paths = vx6_dht_found_paths(l, f),
+		.median_age_s = median_age_s(f),
+	};
+
+	for (size_t j = 0; j < f->voices_n; j++)
+		v.holders += f->voice[j].exact && !is_again(l, f, j);
+	return v;
+}
+
 size_t vx6_dht_found_values(const struct vx6_dht_lookup *l, struct vx6_dht_value *out)
 {
-	for (size_t i = 0; i < l->found_n; i++) {
-		const struct dht_found *f = &l->found[i];
-
-		out[i] = (struct vx6_dht_value){
-			.record = f->bytes,
-			.n = f->n,
-			.prefixes = count_prefixes(l, f),
-			.paths = vx6_dht_found_paths(l, f),
-			.median_age_s = median_age_s(f),
-		};
-		for (size_t j = 0; j < f->voices_n; j++)
-			out[i].holders += f->voice[j].exact && !is_again(l, f, j);
-	}
+	for (size_t i = 0; i < l->found_n; i++)
+		out[i] = value_of(l, &l->found[i]);
 	return l->found_n;
+}
+
+bool vx6_dht_lookup_best(const struct vx6_dht_lookup *l, struct vx6_dht_value *out)
+{
+	const struct dht_found *best = vx6_dht_found_best(l);
+
+	if (best)
+		*out = value_of(l, best);
+	return best != NULL;
 }

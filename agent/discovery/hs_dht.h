@@ -114,11 +114,17 @@ struct vx6_hs_seen {
 	uint64_t period, seq;
 };
 
+struct vx6_hs_fetched;
 struct vx6_hs_fetch_ask {
 	struct vx6_sign_pk service;     /* A */
 	bool strict;                    /* what is not confirmed is not taken */
 	const struct vx6_hs_seen *seen; /* copied */
 	size_t seen_n; /* VX6_HS_PUBLISH_PERIODS at most; those beyond are ignored */
+	/**
+	 * Optional: VX6_HS_AGREE sources have brought the same one, and others are being heard still, who may know of a newer one. Once at most, before
+	 * `done`, with the same user; not confirmed. May cancel. Not when strict
+	 */
+	void (*early)(void *user, const struct vx6_hs_fetched *f);
 };
 
 struct vx6_hs_fetched {

@@ -50,6 +50,9 @@ struct hs_heard {
 /** Ends it with what a lookup (WANT_NEWEST) has brought. @param blinded whose descriptor it is */
 void hs_heard_take(struct hs_heard *h, const struct vx6_sign_pk *blinded,
 		   const struct vx6_dht_result *r);
+/** Fills in what a lookup has brought so far. */
+void hs_heard_so_far(struct hs_heard *h, const struct vx6_sign_pk *blinded,
+		     const struct vx6_dht_value *v);
 /**
  * The newest that is not below @p least, and whether it is confirmed.
  * @param out err, record (borrows @p heard), n, seq, sources, asked, holders, confirmed; the rest is left as it is

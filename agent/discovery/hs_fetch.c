@@ -3,7 +3,7 @@
  *                       ^                                                 |
  *                       +---- strict, not confirmed: once more -----------+--> done
  *
- * Weighed (hs_weigh.c) is what both keys have brought.
+ * Weighed (hs_weigh.c) is what both keys have brought. As soon as enough sources agree on something, whoever may go by that is told of it.
  */
 #include <stdio.h>
 #include <string.h>
@@ -34,7 +34,7 @@ struct vx6_hs_fetch {
 	bool strict;
 	struct vx6_hs_seen seen[VX6_HS_PUBLISH_PERIODS];
 	size_t seen_n;
-	vx6_hs_fetched_cb *done;
+	vx6_hs_fetched_cb *early, *done; /* early: NULL once it was told, or is not to be */
 	void *user;
 
 	uint64_t period, neighbour; /* the same: there is none, or it is its turn */
@@ -44,7 +44,7 @@ struct vx6_hs_fetch {
 	struct side side[VX6_HS_INDEXES];
 	struct hs_heard heard[VX6_HS_INDEXES];
 	struct vx6_timer patience;
-	struct vx6_task weigh;
+	struct vx6_task weigh, peek;
 	uint64_t began_ms;
 	uint32_t queries;
 };
@@ -85,10 +85,41 @@ static void on_looked(void *user, const struct vx6_dht_result *r)
 	side_over(s);
 }
 
+static void on_step(void *user, const struct vx6_dht_trace *t)
+{
+	struct vx6_hs_fetch *f = ((struct side *)user)->f;
+
+	if (t->kind == VX6_DHT_STEP_ANSWERED && t->values > 0 && f->early)
+		vx6_loop_defer(f->h->cfg.loop, &f->peek);
+}
+
+static void on_peek(struct vx6_task *task)
+{
+	struct vx6_hs_fetch *f = task->user;
+	struct vx6_hs_fetched out = {.period = f->period};
+	struct hs_heard so_far[VX6_HS_INDEXES];
+	vx6_hs_fetched_cb *early = f->early;
+	struct vx6_dht_value v;
+
+	for (size_t i = 0; i < VX6_HS_INDEXES; i++) {
+		so_far[i] = f->heard[i];
+		if (f->side[i].lookup && vx6_dht_lookup_best(f->side[i].lookup, &v))
+			hs_heard_so_far(&so_far[i], &f->names.blinded, &v);
+	}
+	hs_weigh(so_far, f->least, &out);
+	if (!early || !out.record || out.confirmed || out.sources < VX6_HS_AGREE)
+		return;
+	out.ms = (uint32_t)(vx6_loop_now_ms(f->h->cfg.loop) - f->began_ms);
+	f->early = NULL;
+	early(f->user, &out); /* it may be gone now */
+}
+
 static void side_begin(struct side *s, unsigned i)
 {
 	struct vx6_hs_fetch *f = s->f;
-	struct vx6_dht_ask ask = {.want = VX6_DHT_WANT_NEWEST, .type = VX6_RTYPE_DESCRIPTOR};
+	struct vx6_dht_ask ask = {.want = VX6_DHT_WANT_NEWEST,
+				  .type = VX6_RTYPE_DESCRIPTOR,
+				  .trace = on_step};
 	struct vx6_dht *dht;
 	struct vx6_dht_now now;
 
@@ -168,6 +199,7 @@ static void end(struct vx6_hs_fetch *f)
 {
 	vx6_timer_stop(&f->patience);
 	vx6_task_cancel(&f->weigh);
+	vx6_task_cancel(&f->peek);
 	for (size_t i = 0; i < VX6_HS_INDEXES; i++)
 		side_end(&f->side[i]);
 	vx6_list_remove(&f->node);
@@ -239,11 +271,13 @@ struct vx6_hs_fetch *vx6_hs_fetch(struct vx6_hs_dht *h, const struct vx6_hs_fetc
 	f->seen_n = VX6_MIN(ask->seen_n, VX6_ARRAY_N(f->seen));
 	if (f->seen_n > 0)
 		memcpy(f->seen, ask->seen, f->seen_n * sizeof f->seen[0]);
+	f->early = ask->strict ? NULL : ask->early;
 	f->done = done;
 	f->user = user;
 	f->began_ms = vx6_loop_now_ms(h->cfg.loop);
 	vx6_timer_init(h->cfg.loop, &f->patience, on_patience, f);
 	vx6_task_init(&f->weigh, on_weigh, f);
+	vx6_task_init(&f->peek, on_peek, f);
 	for (size_t i = 0; i < VX6_HS_INDEXES; i++) {
 		f->side[i].f = f;
 		f->side[i].heard = &f->heard[i];

@@ -35,6 +35,14 @@ void hs_heard_take(struct hs_heard *h, const struct vx6_sign_pk *blinded,
 	h->ended = true;
 }
 
+void hs_heard_so_far(struct hs_heard *h, const struct vx6_sign_pk *blinded,
+		     const struct vx6_dht_value *v)
+{
+	*h = (struct hs_heard){0};
+	take(h, blinded, v);
+	h->heard = h->paths;
+}
+
 static bool is_same(const struct hs_heard *a, const struct hs_heard *b)
 {
 	return a->n == b->n && memcmp(a->record, b->record, a->n) == 0;

@@ -34,7 +34,6 @@ static void service_free(struct service *s)
 	VX6_LIST_EACH(node, &s->lines)
 	line_close(VX6_CONTAINER_OF(node, struct line, of_service), "no longer wanted");
 	desc_forget(s);
-	vx6_task_cancel(&s->wish);
 	HASH_DEL(g->services, s);
 	vx6_list_remove(&s->lru);
 	g->services_n--;
@@ -66,17 +65,6 @@ static bool make_room(struct vx6_guests *g)
 	return true;
 }
 
-static void on_wish(struct vx6_task *task)
-{
-	struct service *s = task->user;
-
-	if (desc_is_good(s))
-		intro_warm(s);
-	else
-		(void)desc_fetch(s);
-	guests_wake(s->g);
-}
-
 struct service *guests_service(struct vx6_guests *g, const struct vx6_node_id *id)
 {
 	struct service *s = guests_find(g, id);
@@ -93,7 +81,6 @@ struct service *guests_service(struct vx6_guests *g, const struct vx6_node_id *i
 	s->id = *id;
 	vx6_list_init(&s->lines);
 	vx6_list_init(&s->meetings);
-	vx6_task_init(&s->wish, on_wish, s);
 	HASH_ADD(hh, g->services, id.b, sizeof s->id.b, s);
 	vx6_list_push(&g->lru, &s->lru);
 	g->services_n++;
@@ -127,22 +114,6 @@ void vx6_guests_remember(struct vx6_guests *g, const struct vx6_node_id *service
 
 	if (s)
 		(void)desc_seen(s, seen);
-}
-
-void vx6_guests_want(struct vx6_guests *g, const struct vx6_node_id *service)
-{
-	struct service *s = guests_find(g, service);
-	char detail[VX6_GUESTS_DETAIL];
-
-	/* nothing is closed to make room from here: that is called from inside of the circuit manager */
-	if (!s && g->services_n < VX6_GUESTS_SERVICES_MAX)
-		s = guests_service(g, service);
-	if (!s || !vx6_is_ok(desc_may(s, detail)))
-		return;
-	if (!s->wanted_ms || guests_now_ms(g) - s->wanted_ms > WANTED_MS)
-		s->wanted_ms = guests_now_ms(g);
-	s->used_ms = guests_now_ms(g);
-	vx6_loop_defer(g->cfg.loop, &s->wish);
 }
 
 /* ---- looks ---- */

@@ -4,8 +4,8 @@
  *
  * Spec:    docs/concepts.md (hidden services)
  * Layer:   hidden
- * Shape:   the circuit manager builds a leg of a hidden route up to its rendezvous X and hands it over (vx6_guests_rendezvous()). Beside each other:
- *          X is given a cookie, and an introduction point of the service is asked to pass on where we wait. X's answer, the owner's half of the
+ * Shape:   the circuit manager builds a leg of a hidden route up to its rendezvous X. Beside each other: the circuit is handed over once it is there
+ *          and X is given a cookie; an introduction point of the service is asked to pass on where we wait. X's answer, the owner's half of the
  *          handshake, makes the end-to-end layer, and the leg goes on as one that is built. Introductions go over circuits of their own, kept for
  *          a while for the next leg. What a service published is fetched when it is wanted, kept until it expires, renewed at half its life
  * Trust:   X and introduction points are hostile: an answer counts once it proves the service's key; what says more than it may ends the leg.
@@ -46,6 +46,7 @@ struct vx6_guest_seen {
 
 /** What a fetch brought. Borrowed for the call. */
 struct vx6_guest_fetched {
+	bool early;  /* two sources agree already, and the fetch goes on; OK, and not confirmed */
 	vx6_err err; /* OK | NOT_FOUND | STALE | NO_QUORUM | NO_RELAYS | UNREACHABLE | TIMEOUT */
 	const uint8_t *record;
 	size_t record_n;
@@ -113,7 +114,7 @@ struct vx6_guests_config {
 	/**
 	 * Looks up what @p service has published.
 	 * @param strict what too few sources agree on is not taken @param seen older ones are not, either; borrowed for the call, like `service`
-	 * @param cb once, never inside this call, unless cancelled @return for `fetch_cancel`; NULL: it cannot be, and cb is not called
+	 * @param cb once, and before that perhaps with something early; never inside this call, unless cancelled @return for `fetch_cancel`; NULL: it cannot be, and cb is not called
 	 */
 	void *(*fetch)(void *user, const struct vx6_node_id *service, bool strict,
 		       const struct vx6_guest_seen *seen, size_t seen_n, vx6_guest_fetched_cb *cb,
@@ -144,11 +145,13 @@ void vx6_guests_access(struct vx6_guests *g, const struct vx6_node_id *service,
 /** A number that was seen in an earlier life. */
 void vx6_guests_remember(struct vx6_guests *g, const struct vx6_node_id *service,
 			 const struct vx6_guest_seen *seen);
-/** A leg to it is being built: what it published is fetched meanwhile, and a way to an introduction point begun; soon, not inside this call. */
-void vx6_guests_want(struct vx6_guests *g, const struct vx6_node_id *service);
 
-/* ---- hooks of the circuit manager: `rendezvous`, `rendezvous_gone`, `rendezvous_said`; vx6_guests_want() is for `rendezvous_soon` ---- */
+/* ---- hooks of the circuit manager: `rendezvous_begins`, `rendezvous`, `rendezvous_gone`, `rendezvous_said` ---- */
 
+/** The owner is called to @p x; soon, not inside this call. */
+void vx6_guests_begin(struct vx6_guests *g, uint64_t leg, const struct vx6_node_id *service,
+		      const struct vx6_node_id *x);
+/** The circuit is there. A leg that was not begun is begun with it. */
 void vx6_guests_rendezvous(struct vx6_guests *g, uint64_t leg, const struct vx6_node_id *service,
 			   struct vx6_circuit *circuit, const struct vx6_node_id *x);
 void vx6_guests_gone(struct vx6_guests *g, uint64_t leg);

@@ -207,6 +207,7 @@ static void take(struct service *s, const struct vx6_guest_fetched *f,
 		 const struct vx6_hs_desc *desc, enum opened_by by,
 		 const struct vx6_hs_names *names)
 {
+	bool had_early = s->has_desc && s->early;
 	bool is_new = !s->has_desc || s->desc.seq != desc->seq || s->desc.period != desc->period;
 
 	s->fetch_err = VX6_OK;
@@ -219,17 +220,20 @@ static void take(struct service *s, const struct vx6_guest_fetched *f,
 	if (s->opened_by == OPENED_BY_KEY)
 		access_enrolled(s);
 	s->confirmed = f->confirmed;
+	s->early = f->early;
 	s->sources = f->sources;
 	s->asked = f->asked;
 	s->fetched_ms = guests_now_ms(s->g);
 	s->fetched_wall_ms = vx6_wall_ms();
 	set_deadlines(s);
-	if (!is_new) {
+	if (!is_new && !had_early) {
 		later(s);
 		return;
 	}
 	s->retry_ms = 0;
 	s->retry_wait_ms = 0;
+	if (is_new && had_early)
+		meetings_renew(s);
 }
 
 /* Nothing that can be used came: who has nothing else is told. */
@@ -251,6 +255,23 @@ static bool is_patient(struct service *s, vx6_err err, const char *detail)
 	return true;
 }
 
+/* What is good enough to begin with while there is nothing else. Whatever is wrong with it the end of the fetch will say. */
+static void take_early(struct service *s, const struct vx6_guest_fetched *f)
+{
+	struct vx6_hs_desc desc;
+	struct vx6_hs_names names;
+	struct vx6_guest_seen seen;
+	struct vx6_sign_pk pk;
+	enum opened_by by = OPENED_BY_NONE;
+
+	vx6_node_id_to_pk(&s->id, &pk);
+	if (s->has_desc || s->access.strict || !vx6_is_ok(read_desc(s, f, &desc, &by, &seen)) ||
+	    !note_seen(s, &seen) || !vx6_is_ok(vx6_hs_names(&pk, desc.period, &names)))
+		return;
+	take(s, f, &desc, by, &names);
+	meetings_read(s);
+}
+
 static void on_fetched(void *user, const struct vx6_guest_fetched *f)
 {
 	struct service *s = user;
@@ -262,6 +283,10 @@ static void on_fetched(void *user, const struct vx6_guest_fetched *f)
 	char detail[VX6_GUESTS_DETAIL] = "";
 	vx6_err err = f->err;
 
+	if (f->early) {
+		take_early(s, f);
+		return;
+	}
 	s->fetch = NULL;
 	if (!vx6_is_ok(err)) {
 		refused(s, err, f->detail);
@@ -288,6 +313,4 @@ static void on_fetched(void *user, const struct vx6_guest_fetched *f)
 	}
 	take(s, f, &desc, by, &names);
 	meetings_read(s);
-	if (s->wanted_ms && guests_now_ms(s->g) - s->wanted_ms < WANTED_MS && s->joined_n == 0)
-		intro_warm(s);
 }

@@ -38,7 +38,6 @@ enum {
 	LINES_ALL_MAX = 64, /* of all */
 	LINE_IDLE_MS = 120000,
 	TICK_MS = 5000,         /* between looks at what is idle, while there is anything */
-	WANTED_MS = 20000,      /* how long a wish is one */
 	USED_MS = 600000,       /* a descriptor is renewed for so long after its last use */
 	UNCONFIRMED_MS = 60000, /* then it is looked up again */
 	RETRY_FIRST_MS = 500,   /* after a fetch that failed, and one that brought nothing new */
@@ -112,7 +111,8 @@ struct meeting {
 	uint64_t leg;
 	struct vx6_node_id service; /* for what is told of it */
 	enum meeting_state state;
-	struct vx6_circuit *circuit; /* borrowed until it is joined or gone */
+	struct vx6_circuit *circuit; /* borrowed until it is joined or gone; NULL: not there yet */
+	struct vx6_task begin;
 	struct vx6_node_id x;
 	uint8_t cookie[VX6_HS_COOKIE];
 	bool established, looks; /* X has the cookie; it waits for the first descriptor */
@@ -123,14 +123,14 @@ struct meeting {
 	struct proof *proof; /* under way */
 	bool has_pow;
 	uint8_t pow[VX6_HS_POW];
-	uint64_t began_ms;                              /* with the wish for it */
+	uint64_t began_ms;
 	uint64_t total_ms, rend_ms, next_ms, answer_ms; /* deadlines; 0: none */
 	struct vx6_timer timer;
 	struct vx6_task fail;
 	vx6_err err;
 	bool x_is_fine;
 	char detail[VX6_GUESTS_DETAIL];
-	uint64_t attempt;
+	uint64_t attempt; /* 0: not begun yet */
 };
 
 /** An introduction point that was no good lately. */
@@ -147,6 +147,7 @@ struct service {
 	struct vx6_guest_access access;
 	/* what it published */
 	bool has_desc, confirmed;
+	bool early; /* two sources agree on it, others are still being heard */
 	enum opened_by opened_by;
 	bool forgotten; /* the owner knew our key, and does no more: it was not on its disk yet when it ended */
 	struct vx6_hs_desc desc;
@@ -168,8 +169,7 @@ struct service {
 	uint64_t effort_ms;
 	struct vx6_list meetings;
 	unsigned waiting_n, joined_n;
-	struct vx6_task wish;
-	uint64_t wanted_ms, used_ms; /* 0: not since it is known */
+	uint64_t used_ms; /* 0: not since it is known */
 	vx6_err err;
 	char detail[VX6_GUESTS_DETAIL];
 };
@@ -239,6 +239,8 @@ VX6_RES access_show(struct service *s, const uint8_t enc_key[static 32], struct 
 
 /* ---- guests_meet.c ---- */
 
+/** It published something else than what was there when they began: those on their way to a point that it has no more begin again. */
+void meetings_renew(struct service *s);
 /** Those who wait for a descriptor go on. */
 void meetings_read(struct service *s);
 /** Those who wait for one are told that there is none. */
@@ -280,8 +282,6 @@ VX6_RES line_introduce(struct line *l, struct attempt_try *t,
 void line_close(struct line *l, const char *why);
 /** Those that are to be left go, and those that nobody has used for a while. */
 void lines_keep(struct vx6_guests *g);
-/** A way to a point is begun before anybody needs it. */
-void intro_warm(struct service *s);
 
 /* ---- guests_intro.c ---- */
 

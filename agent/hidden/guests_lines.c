@@ -143,24 +143,6 @@ vx6_err line_introduce(struct line *l, struct attempt_try *t,
 	return VX6_OK;
 }
 
-void intro_warm(struct service *s)
-{
-	const struct vx6_hs_intro *in;
-	struct line *l;
-
-	VX6_LIST_EACH(node, &s->lines)
-	{
-		l = VX6_CONTAINER_OF(node, struct line, of_service);
-		if (!line_is_spent(l) && intro_of(s, l->auth_key) &&
-		    !intro_is_marked(s, l->auth_key))
-			return;
-	}
-	in = intro_pick(s, NULL);
-	/* what fails here is told when it is needed */
-	if (in && !vx6_is_ok(line_begin(s, in, &l)))
-		intro_mark(s, in->auth_key, MARK_RATE_MS);
-}
-
 void lines_keep(struct vx6_guests *g)
 {
 	uint64_t now_ms = guests_now_ms(g);

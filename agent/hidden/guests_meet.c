@@ -5,8 +5,8 @@
  *     ^--no point took it----/
  *   READS, ASKS, WAITS --time is up, X is no good, refused--> FAILS: told from a task, and gone
  *
- * X is given the cookie at once, beside all that: it holds what comes from the owner for a second, should that be first. The proof of work is made
- * while the circuit to the introduction point is built. Only the answer decides: it is taken from whichever introduction it belongs to.
+ * Beside all that the circuit to X is built, and X given the cookie: it holds what comes from the owner for a second, should that be first. The
+ * proof of work is made while the circuit to the introduction point is built. Only the answer decides: it is taken from whichever introduction it belongs to.
  */
 #include "hidden/guests_internal.h"
 
@@ -49,9 +49,11 @@ void meeting_free(struct meeting *m)
 	struct vx6_guests *g = m->g;
 
 	settle(m);
+	vx6_task_cancel(&m->begin);
 	vx6_task_cancel(&m->fail);
 	if (is_waiting(m)) {
-		step_end(m, VX6_ERR(CLOSED));
+		if (m->attempt)
+			step_end(m, VX6_ERR(CLOSED));
 		g->waiting_n--;
 	}
 	if (m->s && is_waiting(m))
@@ -127,7 +129,7 @@ static void no_answer(struct meeting *m)
 			     "our key opened what it published before and does no more, nor is it "
 			     "let in by its invite: it was revoked");
 	else
-		meeting_fail(m, VX6_ERR(HS_TIMEOUT), false,
+		meeting_fail(m, VX6_ERR(HS_TIMEOUT), !m->circuit,
 			     "it was introduced, and did not come within %d s",
 			     VX6_GUESTS_ANSWER_MS / 1000);
 }
@@ -153,7 +155,7 @@ static void on_timer(struct vx6_timer *timer)
 	if (now_ms >= m->total_ms)
 		meeting_fail(m, VX6_ERR(HS_TIMEOUT), m->state != MEETING_WAITS,
 			     "no meeting within %d s: %s", VX6_GUESTS_TOTAL_MS / 1000, where(m));
-	else if (!m->established && now_ms >= m->rend_ms)
+	else if (m->rend_ms && !m->established && now_ms >= m->rend_ms)
 		meeting_fail(m, VX6_ERR(TIMEOUT), false, "the rendezvous did not answer");
 	else if (m->answer_ms && now_ms >= m->answer_ms)
 		no_answer(m);
@@ -178,8 +180,10 @@ static void begin_round(struct meeting *m)
 
 	step(m, VX6_GUEST_DESCRIPTOR, "no. %llu, %s, %u introduction points and %u in reserve",
 	     (unsigned long long)s->desc.seq,
-	     s->confirmed ? "confirmed" : "not confirmed by a second source", intro_count(s, false),
-	     intro_count(s, true));
+	     s->confirmed ? "confirmed"
+	     : s->early   ? "two sources agree, others are still being heard"
+			  : "not confirmed by a second source",
+	     intro_count(s, false), intro_count(s, true));
 	m->state = MEETING_ASKS;
 	m->rounds_n++;
 	m->next_ms = 0;
@@ -252,6 +256,29 @@ void meetings_read(struct service *s)
 
 		if (m->state == MEETING_READS)
 			meeting_next(m);
+	}
+}
+
+static bool leads_to_a_point(const struct meeting *m)
+{
+	for (unsigned i = 0; i < m->tries_n; i++)
+		if (m->tries[i].state != TRY_OVER && intro_of(m->s, m->tries[i].auth_key))
+			return true;
+	return false;
+}
+
+void meetings_renew(struct service *s)
+{
+	VX6_LIST_EACH(node, &s->meetings)
+	{
+		struct meeting *m = VX6_CONTAINER_OF(node, struct meeting, of_service);
+
+		if ((m->state != MEETING_ASKS && m->state != MEETING_WAITS) || leads_to_a_point(m))
+			continue;
+		m->state = MEETING_READS;
+		m->answer_ms = 0;
+		m->read_ms = 0;
+		meeting_next(m);
 	}
 }
 
@@ -376,33 +403,63 @@ void vx6_guests_gone(struct vx6_guests *g, uint64_t leg)
 
 /* ---- the beginning ---- */
 
-static struct meeting *make(struct vx6_guests *g, uint64_t leg, struct service *s,
-			    struct vx6_circuit *circuit, const struct vx6_node_id *x)
+static void begin(struct meeting *m)
 {
-	struct meeting *m = vx6_zalloc(sizeof *m);
-	uint64_t now_ms = guests_now_ms(g);
+	struct vx6_guests *g = m->g;
+	struct service *s = guests_service(g, &m->service);
+	bool is_full = !s || g->waiting_n > VX6_GUESTS_MEETINGS_MAX;
+	char detail[VX6_GUESTS_DETAIL];
+	vx6_err err;
 
-	m->g = g;
+	vx6_task_cancel(&m->begin);
 	m->s = s;
-	m->leg = leg;
-	m->circuit = circuit;
-	m->x = *x;
-	m->began_ms = m->total_ms = m->rend_ms = now_ms;
-	m->total_ms += VX6_GUESTS_TOTAL_MS;
-	m->rend_ms += REND_MS;
-	vx6_timer_init(g->cfg.loop, &m->timer, on_timer, m);
-	vx6_task_init(&m->fail, on_fail, m);
-	HASH_ADD(hh, g->meetings, leg, sizeof m->leg, m);
-	g->waiting_n++;
 	if (s) {
 		vx6_list_push(&s->meetings, &m->of_service);
 		s->waiting_n++;
-		if (s->wanted_ms && now_ms - s->wanted_ms < WANTED_MS)
-			m->began_ms = s->wanted_ms;
-		s->wanted_ms = 0;
-		s->used_ms = now_ms;
+		s->used_ms = guests_now_ms(g);
 	}
+	step_begin(m, &m->service);
+	guests_wake(g);
+	err = is_full ? VX6_ERR(FULL) : desc_may(s, detail);
+	if (is_full)
+		meeting_fail(m, err, true, "too many hidden services are being visited");
+	else if (!vx6_is_ok(err))
+		meeting_fail(m, err, true, "%s", detail);
+	else
+		meeting_next(m);
+}
+
+static void on_begin(struct vx6_task *task)
+{
+	begin(task->user);
+}
+
+static struct meeting *make(struct vx6_guests *g, uint64_t leg, const struct vx6_node_id *service,
+			    const struct vx6_node_id *x)
+{
+	struct meeting *m = vx6_zalloc(sizeof *m);
+
+	m->g = g;
+	m->leg = leg;
+	m->service = *service;
+	m->x = *x;
+	m->began_ms = guests_now_ms(g);
+	m->total_ms = m->began_ms + VX6_GUESTS_TOTAL_MS;
+	vx6_random_bytes(m->cookie, sizeof m->cookie);
+	vx6_timer_init(g->cfg.loop, &m->timer, on_timer, m);
+	vx6_task_init(&m->begin, on_begin, m);
+	vx6_task_init(&m->fail, on_fail, m);
+	HASH_ADD(hh, g->meetings, leg, sizeof m->leg, m);
+	g->waiting_n++;
 	return m;
+}
+
+void vx6_guests_begin(struct vx6_guests *g, uint64_t leg, const struct vx6_node_id *service,
+		      const struct vx6_node_id *x)
+{
+	struct meeting *m = make(g, leg, service, x);
+
+	vx6_loop_defer(g->cfg.loop, &m->begin);
 }
 
 static void establish(struct meeting *m)
@@ -411,7 +468,7 @@ static void establish(struct meeting *m)
 	char id[VX6_NODE_ID_SHORT];
 	vx6_err err;
 
-	vx6_random_bytes(m->cookie, sizeof m->cookie);
+	m->rend_ms = guests_now_ms(g) + REND_MS;
 	err = g->ways.say(g->ways.user, m->circuit, VX6_PAYLOAD_ESTABLISH_REND, m->cookie,
 			  sizeof m->cookie);
 	if (!vx6_is_ok(err))
@@ -420,28 +477,21 @@ static void establish(struct meeting *m)
 	else
 		step(m, VX6_GUEST_RENDEZVOUS, "%s is given a cookie",
 		     vx6_node_id_format_short(&m->x, id));
+	meeting_arm(m);
 }
 
 void vx6_guests_rendezvous(struct vx6_guests *g, uint64_t leg, const struct vx6_node_id *service,
 			   struct vx6_circuit *circuit, const struct vx6_node_id *x)
 {
-	struct service *s = guests_service(g, service);
-	bool is_full = !s || g->waiting_n >= VX6_GUESTS_MEETINGS_MAX;
-	struct meeting *m = make(g, leg, s, circuit, x);
-	char detail[VX6_GUESTS_DETAIL];
-	vx6_err err;
+	struct meeting *m;
 
-	step_begin(m, service);
-	guests_wake(g);
-	if (is_full) {
-		meeting_fail(m, VX6_ERR(FULL), true, "too many hidden services are being visited");
+	HASH_FIND(hh, g->meetings, &leg, sizeof leg, m);
+	if (!m)
+		m = make(g, leg, service, x);
+	if (!m->attempt)
+		begin(m);
+	if (m->state == MEETING_FAILS)
 		return;
-	}
-	err = desc_may(s, detail);
-	if (!vx6_is_ok(err)) {
-		meeting_fail(m, err, true, "%s", detail);
-		return;
-	}
+	m->circuit = circuit;
 	establish(m);
-	meeting_next(m);
 }

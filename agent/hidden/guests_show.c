@@ -45,7 +45,6 @@ void step_begin(struct meeting *m, const struct vx6_node_id *service)
 	uint64_t ago_ms = guests_now_ms(g) - m->began_ms;
 	struct vx6_guest_attempt *a;
 
-	m->service = *service;
 	m->attempt = ++g->attempts_n;
 	a = attempt_slot(g, m->attempt);
 	*a = (struct vx6_guest_attempt){

@@ -187,6 +187,7 @@ struct host_meet {
 	struct vx6_list node; /* host_service.meets */
 	struct host_service *s;
 	struct host_guest guest; /* wiped once it is joined */
+	struct vx6_hs_e2e e2e;   /* of the circuit that is being built; wiped with that */
 	enum meet_state state;
 	struct vx6_bare *bare;
 	struct vx6_session *session;

@@ -1,7 +1,7 @@
 /*
  * A circuit of ours to where a client waits, and the session there.
  *
- *   BUILDING(k) --open: RENDEZVOUS1, join, adopt--> JOINING --the client's HELLO--> UP --the end--> OVER
+ *   BUILDING(k), RENDEZVOUS1 with it --open: join, adopt--> JOINING --the client's HELLO--> UP --the end--> OVER
  *   BUILDING(k), JOINING(k) --its end, or too late--> BUILDING(k + 1), as far as the client named others; else OVER
  *
  * What ends inside a call of somebody else's is only noted there, and put away when the loop comes round.
@@ -129,20 +129,21 @@ static const struct vx6_adopt_events session_events = {.up = on_session_up,
 
 /* ---- the circuit ---- */
 
-static vx6_err say_answer(struct host_meet *m, struct vx6_bare *b, struct vx6_hs_e2e *e2e)
+/* What X is to hand to the client, made before it is known whether there is a way to X: it goes there with the handshake. */
+static vx6_err answer(struct host_meet *m, uint8_t out[static VX6_RENDEZVOUS1_BYTES])
 {
 	const struct host_guest *g = &m->guest;
 	const struct vx6_hs_ntor_who who = {.auth_key = g->auth_key,
 					    .enc_pk = g->enc_pk.b,
 					    .subcred = g->subcred};
-	uint8_t answer[VX6_HS_ANSWER], data[VX6_RENDEZVOUS1_BYTES];
+	uint8_t data[VX6_HS_ANSWER];
 	const struct vx6_rendezvous1 r = {.cookie = g->rend[m->info.tried - 1].cookie,
-					  .answer = answer};
+					  .answer = data};
 
-	VX6_TRY(vx6_hs_ntor_answer(vx6_hs_ntor_protoid, &who, g->enc_sk.b, g->client_pk, answer,
-				   e2e));
-	vx6_rendezvous1_encode(&r, data);
-	return m->s->h->ops->say(b, VX6_PAYLOAD_RENDEZVOUS1, data, sizeof data);
+	VX6_TRY(vx6_hs_ntor_answer(vx6_hs_ntor_protoid, &who, g->enc_sk.b, g->client_pk, data,
+				   &m->e2e));
+	vx6_rendezvous1_encode(&r, out);
+	return VX6_OK;
 }
 
 /* The other end is shown as what we are there: who the client is nobody knows. */
@@ -151,18 +152,16 @@ static vx6_err join(struct host_meet *m, struct vx6_bare *b)
 	struct host_service *s = m->s;
 	const struct vx6_identity *as = who_we_are(s);
 	struct vx6_adopt how = {.as = as, .scope = s->spec.scope, .ev = &session_events, .user = m};
-	struct vx6_circuit_join j = {.far = &s->id, .acceptor = true};
-	struct vx6_hs_e2e e2e;
+	struct vx6_circuit_join j = {.keys = m->e2e.keys,
+				     .kh = m->e2e.kh,
+				     .far = &s->id,
+				     .acceptor = true};
 	vx6_err err;
 
 	if (!as)
 		return VX6_ERR(BUG);
-	err = say_answer(m, b, &e2e);
-	j.keys = e2e.keys;
-	j.kh = e2e.kh;
-	if (vx6_is_ok(err))
-		err = s->h->ops->accept(&s->h->cfg, b, &j, &how, &m->session);
-	vx6_wipe(&e2e, sizeof e2e);
+	err = s->h->ops->accept(&s->h->cfg, b, &j, &how, &m->session);
+	vx6_wipe(&m->e2e, sizeof m->e2e);
 	return err;
 }
 
@@ -222,18 +221,24 @@ static bool build(struct host_meet *m)
 {
 	struct host_service *s = m->s;
 	const struct vx6_node_id *x = &m->guest.rend[m->info.tried].node;
+	uint8_t data[VX6_RENDEZVOUS1_BYTES];
 	const struct vx6_bare_want want = {
 		.purpose = VX6_PURPOSE_RENDEZVOUS,
 		.relays = s->spec.fast ? 2 : 3,
 		.last = x,
 		.last_may = VX6_RELAY_REND,
+		.word = {.type = VX6_PAYLOAD_RENDEZVOUS1, .data = data, .n = sizeof data},
 		.why = "to where a client waits",
 	};
 	char detail[VX6_CIRCUIT_WHY] = "";
 
 	m->info.tried++;
 	m->info.x = *x;
-	m->info.err = s->h->ops->begin(&s->h->cfg, &want, &meet_events, m, &m->bare, detail);
+	m->info.err = answer(m, data);
+	if (vx6_is_ok(m->info.err))
+		m->info.err =
+			s->h->ops->begin(&s->h->cfg, &want, &meet_events, m, &m->bare, detail);
+	vx6_wipe(data, sizeof data);
 	m->due_ms = host_now_ms(s->h) + X_MS;
 	return vx6_is_ok(m->info.err);
 }

@@ -420,7 +420,7 @@ void circuits_start(struct vx6_node *node, const struct vx6_state_image *img)
 		.end = known_end,
 		.news = on_news,
 		.rendezvous = hidden_rendezvous,
-		.rendezvous_soon = hidden_rendezvous_soon,
+		.rendezvous_begins = hidden_rendezvous_begins,
 		.rendezvous_gone = hidden_rendezvous_gone,
 		.rendezvous_said = hidden_rendezvous_said,
 		.user = node,

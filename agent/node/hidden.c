@@ -20,12 +20,13 @@ void hidden_rendezvous(void *user, uint64_t leg, const struct vx6_node_id *servi
 		vx6_guests_rendezvous(node->hidden->guests, leg, service, circuit, x);
 }
 
-void hidden_rendezvous_soon(void *user, const struct vx6_node_id *service)
+void hidden_rendezvous_begins(void *user, uint64_t leg, const struct vx6_node_id *service,
+			      const struct vx6_node_id *x)
 {
 	struct vx6_node *node = user;
 
 	if (node->hidden && !node->stopping)
-		vx6_guests_want(node->hidden->guests, service);
+		vx6_guests_begin(node->hidden->guests, leg, service, x);
 }
 
 void hidden_rendezvous_gone(void *user, uint64_t leg)

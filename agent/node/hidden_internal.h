@@ -101,7 +101,8 @@ void hidden_moved(struct vx6_node *node);
 /* Hooks of the circuit manager; @p user is the node. */
 void hidden_rendezvous(void *user, uint64_t leg, const struct vx6_node_id *service,
 		       struct vx6_circuit *circuit, const struct vx6_node_id *x);
-void hidden_rendezvous_soon(void *user, const struct vx6_node_id *service);
+void hidden_rendezvous_begins(void *user, uint64_t leg, const struct vx6_node_id *service,
+			      const struct vx6_node_id *x);
 void hidden_rendezvous_gone(void *user, uint64_t leg);
 void hidden_rendezvous_said(void *user, uint64_t leg, uint8_t type, const uint8_t *data, size_t n);
 /** An event about @p service. @param text may be NULL */

@@ -148,6 +148,28 @@ struct fetch {
 	void *user;
 };
 
+static void tell_fetched(vx6_guest_fetched_cb *cb, void *user, const struct vx6_hs_fetched *f,
+			 bool early)
+{
+	cb(user, &(struct vx6_guest_fetched){
+			 .early = early,
+			 .err = f->err,
+			 .record = f->record,
+			 .record_n = f->n,
+			 .sources = f->sources,
+			 .asked = f->asked,
+			 .confirmed = f->confirmed,
+			 .detail = f->detail[0] ? f->detail : NULL,
+		 });
+}
+
+static void on_early(void *user, const struct vx6_hs_fetched *f)
+{
+	struct fetch *mine = user;
+
+	tell_fetched(mine->cb, mine->user, f, true);
+}
+
 static void on_fetched(void *user, const struct vx6_hs_fetched *f)
 {
 	struct fetch *mine = user;
@@ -156,15 +178,7 @@ static void on_fetched(void *user, const struct vx6_hs_fetched *f)
 
 	vx6_list_remove(&mine->node);
 	free(mine);
-	cb(cb_user, &(struct vx6_guest_fetched){
-			    .err = f->err,
-			    .record = f->record,
-			    .record_n = f->n,
-			    .sources = f->sources,
-			    .asked = f->asked,
-			    .confirmed = f->confirmed,
-			    .detail = f->detail[0] ? f->detail : NULL,
-		    });
+	tell_fetched(cb, cb_user, f, false);
 }
 
 static void *fetch(void *user, const struct vx6_node_id *service, bool strict,
@@ -173,7 +187,7 @@ static void *fetch(void *user, const struct vx6_node_id *service, bool strict,
 {
 	struct vx6_node *node = user;
 	struct vx6_hs_seen known[VX6_HS_PUBLISH_PERIODS];
-	struct vx6_hs_fetch_ask ask = {.strict = strict, .seen = known};
+	struct vx6_hs_fetch_ask ask = {.strict = strict, .seen = known, .early = on_early};
 	struct fetch *mine;
 
 	if (!node->hidden->dht)

@@ -7,7 +7,7 @@
 #include "wire/record.h"
 #include "wire/tlv.h"
 
-enum cm_tlv { CM_NEXT = 1 };
+enum cm_tlv { CM_NEXT = 1, CM_WORD = 2 | VX6_TLV_CRITICAL };
 enum sm_tlv { SM_INNER = 1, SM_REFUSED = 2 };
 
 /* ---- handshake ---- */
@@ -146,13 +146,19 @@ void vx6_client_msg_encode(struct vx6_wr *w, const struct vx6_client_msg *m)
 	size_t start = w->len;
 	struct vx6_tlv_wr t;
 
-	if (!m->has_next)
-		return;
+	VX6_ASSERT(!m->has_next || !m->word.type);
 	vx6_tlv_wr_init(&t, w);
-	vx6_tlv_wr_begin(&t, CM_NEXT);
-	vx6_wr_bytes(w, m->next_node, sizeof m->next_node);
-	vx6_create_encode(w, &m->next);
-	vx6_tlv_wr_end(&t);
+	if (m->has_next) {
+		vx6_tlv_wr_begin(&t, CM_NEXT);
+		vx6_wr_bytes(w, m->next_node, sizeof m->next_node);
+		vx6_create_encode(w, &m->next);
+		vx6_tlv_wr_end(&t);
+	} else if (m->word.type) {
+		vx6_tlv_wr_begin(&t, CM_WORD);
+		vx6_wr_u8(w, m->word.type);
+		vx6_wr_bytes(w, m->word.data, m->word.n);
+		vx6_tlv_wr_end(&t);
+	}
 	if (w->len - start > VX6_CM_MAX)
 		vx6_wr_fail(w, VX6_ERR(LIMIT));
 }
@@ -177,6 +183,15 @@ void vx6_server_msg_encode(struct vx6_wr *w, const struct vx6_server_msg *m)
 		vx6_wr_fail(w, VX6_ERR(LIMIT));
 }
 
+static void rd_word(struct vx6_rd *r, struct vx6_payload *out)
+{
+	out->type = vx6_rd_u8(r);
+	out->n = r->left;
+	out->data = vx6_rd_bytes(r, out->n);
+	if (vx6_is_ok(r->err) && out->type == 0)
+		vx6_rd_fail(r, VX6_ERR(FORMAT));
+}
+
 static vx6_err client_msg_decode(const uint8_t *in, size_t n, struct vx6_client_msg *out)
 {
 	struct vx6_tlv_rd t;
@@ -187,16 +202,20 @@ static vx6_err client_msg_decode(const uint8_t *in, size_t n, struct vx6_client_
 		return VX6_ERR(LIMIT);
 	vx6_tlv_rd_init(&t, in, n);
 	while (vx6_tlv_rd_next(&t, &type, &value)) {
-		if (type != CM_NEXT) {
+		if (type == CM_NEXT) {
+			out->has_next = true;
+			vx6_rd_copy(&value, out->next_node, sizeof out->next_node);
+			rd_create(&value, &out->next);
+		} else if (type == CM_WORD) {
+			rd_word(&value, &out->word);
+		} else {
 			vx6_tlv_rd_unknown(&t, type);
 			continue;
 		}
-		out->has_next = true;
-		vx6_rd_copy(&value, out->next_node, sizeof out->next_node);
-		rd_create(&value, &out->next);
 		vx6_tlv_rd_end(&t, &value);
 	}
-	return vx6_tlv_rd_done(&t);
+	VX6_TRY(vx6_tlv_rd_done(&t));
+	return out->has_next && out->word.type ? VX6_ERR(FORMAT) : VX6_OK;
 }
 
 vx6_err vx6_client_msg_decode(const uint8_t *in, size_t n, struct vx6_client_msg *out)

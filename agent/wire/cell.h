@@ -101,11 +101,19 @@ VX6_RES vx6_cell_put_created(uint8_t cell[static VX6_CELL_BYTES], const struct v
 VX6_RES vx6_cell_get_create(const uint8_t cell[static VX6_CELL_BYTES], struct vx6_create *out);
 VX6_RES vx6_cell_get_created(const uint8_t cell[static VX6_CELL_BYTES], struct vx6_created *out);
 
-/** The message inside a client's handshake (ntor3's CM). */
+/** One message. */
+struct vx6_payload {
+	uint8_t type; /* enum vx6_payload_type */
+	const uint8_t *data;
+	size_t n; /* up to VX6_PAYLOAD_MAX */
+};
+
+/** The message inside a client's handshake (ntor3's CM): one of them at most. */
 struct vx6_client_msg {
 	bool has_next; /* build on from here in the same breath */
 	uint8_t next_node[32];
 	struct vx6_create next;
+	struct vx6_payload word; /* as if it came behind the handshake; type 0: none. Borrowed */
 };
 /** The message inside a server's handshake (SM): one of them at most. */
 struct vx6_server_msg {
@@ -119,18 +127,13 @@ void vx6_client_msg_encode(struct vx6_wr *w, const struct vx6_client_msg *m);
 void vx6_server_msg_encode(struct vx6_wr *w, const struct vx6_server_msg *m);
 /**
  * @param in borrowed by @p out; n may be 0
- * @return VX6_OK | SHORT | LIMIT | TRAILING | FORMAT (order of TLVs, both of INNER and REFUSED, a code of 0) | UNSUPPORTED
+ * @return VX6_OK | SHORT | LIMIT | TRAILING | FORMAT (order of TLVs, both of NEXT and WORD, of INNER and REFUSED, a type or code of 0) | UNSUPPORTED
  */
 VX6_RES vx6_client_msg_decode(const uint8_t *in, size_t n, struct vx6_client_msg *out);
 VX6_RES vx6_server_msg_decode(const uint8_t *in, size_t n, struct vx6_server_msg *out);
 
 /* ---- payloads ---- */
 
-struct vx6_payload {
-	uint8_t type; /* enum vx6_payload_type */
-	const uint8_t *data;
-	size_t n; /* up to VX6_PAYLOAD_MAX */
-};
 /** @param in VX6_CELL_PAYLOAD bytes, borrowed by @p out @return VX6_OK | LIMIT | UNSUPPORTED (type) */
 VX6_RES vx6_payload_decode(const uint8_t in[static VX6_CELL_PAYLOAD], struct vx6_payload *out);
 /** Sets the header before @p n bytes of data (at most VX6_PAYLOAD_MAX) that are in their place. @return bytes used, header included */

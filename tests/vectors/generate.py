@@ -403,6 +403,8 @@ def cells():
     for name, n in (("smallest", 64), ("largest", 948 - 3 - 32 - 11)):
         out.append(dict(name=f"client msg {name}", kind="client_msg", node=bob.hex(), key_id=key_id.hex(), hs=x[:n].hex(),
                         bytes=vx.tlv(1, bob + vx.create(key_id, x[:n])).hex()))
+    for name, n in (("empty", 0), ("some", 84), ("largest", 948 - 3 - 1)):
+        out.append(dict(name=f"client word {name}", kind="client_word", word=17, data=x[:n].hex(), bytes=vx.tlv(0x82, vx.u8(17) + x[:n]).hex()))
     for name, n in (("smallest", 64), ("largest", 956 - 3 - 3)):
         out.append(dict(name=f"server msg {name}", kind="server_msg", hs=x[:n].hex(), code=0, bytes=vx.tlv(1, vx.created(x[:n])).hex()))
     out.append(dict(name="server msg refused", kind="server_msg", hs="", code=0x41, bytes=vx.tlv(2, vx.u16(0x41)).hex()))
@@ -861,7 +863,7 @@ def hidden_files():
 
 def cell_inputs(vectors):
     """The first byte says what follows; see tests/fuzz/wire/fuzz_cell.c."""
-    kinds = dict(create=0, created=1, client_msg=2, server_msg=3)
+    kinds = dict(create=0, created=1, client_msg=2, client_word=2, server_msg=3)
     out = []
     for v in vectors:
         name, body = v["name"].replace(" ", "_"), bytes.fromhex(v["bytes"])

@@ -46,6 +46,8 @@ static void client_msg(const uint8_t *in, size_t n)
 	FUZZ_CHECK(vx6_is_ok(vx6_client_msg_decode(out, w.len, &again)));
 	FUZZ_CHECK(again.has_next == m.has_next);
 	fuzz_same(again.next.hs, again.next.hs_n, m.next.hs, m.next.hs_n);
+	FUZZ_CHECK(again.word.type == m.word.type);
+	fuzz_same(again.word.data, again.word.n, m.word.data, m.word.n);
 }
 
 static void server_msg(const uint8_t *in, size_t n)

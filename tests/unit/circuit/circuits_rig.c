@@ -103,11 +103,13 @@ static void on_rendezvous(void *user, uint64_t leg, const struct vx6_node_id *se
 		rig.rendezvous(leg, service, circuit, x);
 }
 
-static void on_rendezvous_soon(void *user, const struct vx6_node_id *service)
+static void on_rendezvous_begins(void *user, uint64_t leg, const struct vx6_node_id *service,
+				 const struct vx6_node_id *x)
 {
-	rig.soon_n++;
-	if (rig.soon)
-		rig.soon(service);
+	rig.begun_n++;
+	rig.begun = leg;
+	if (rig.rendezvous_begins)
+		rig.rendezvous_begins(leg, service, x);
 }
 
 static void on_rendezvous_gone(void *user, uint64_t leg)
@@ -220,7 +222,7 @@ int rig_setup(void **state)
 		.end = on_path_end,
 		.news = on_news,
 		.rendezvous = on_rendezvous,
-		.rendezvous_soon = on_rendezvous_soon,
+		.rendezvous_begins = on_rendezvous_begins,
 		.rendezvous_gone = on_rendezvous_gone,
 		.rendezvous_said = on_rendezvous_said,
 	});

@@ -33,11 +33,13 @@ struct rig {
 	/* what is to happen at the meeting place of a hidden route; NULL: nothing */
 	void (*rendezvous)(uint64_t leg, const struct vx6_node_id *service,
 			   struct vx6_circuit *circuit, const struct vx6_node_id *x);
-	void (*soon)(const struct vx6_node_id *service);
+	void (*rendezvous_begins)(uint64_t leg, const struct vx6_node_id *service,
+				  const struct vx6_node_id *x);
 	void (*said)(uint64_t leg, uint8_t type, const uint8_t *data, size_t n);
 	void (*leg_gone)(uint64_t leg);
 	uint64_t met, gone; /* legs, the latest of each */
-	int met_n, gone_n, soon_n;
+	int met_n, gone_n, begun_n;
+	uint64_t begun;
 	struct vx6_node_id x; /* where the latest is */
 	/* optional: in place of the node's way to come back to streams without a session */
 	void (*adrift)(uint64_t route);

@@ -68,9 +68,9 @@ static void hidden__owner_comes__session_with_the_service(void **state)
 	uint64_t route = route_hidden(3);
 	int decided = 0;
 
-	assert_int_equal(rig.soon_n, 0);
+	assert_int_equal(rig.begun_n, 0);
 	talk_run(&talk, route);
-	assert_int_equal(rig.soon_n, 1); /* while it was being built */
+	assert_int_equal(rig.begun_n, 1); /* while it was being built */
 	row = rig_busy();
 	assert_non_null(row);
 	assert_true(row->is_hidden && row->is_open && row->anonymous && row->has_target);

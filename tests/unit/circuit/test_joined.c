@@ -29,6 +29,7 @@ struct side {
 	struct vx6_circuit *c;
 	struct vx6_session *s;
 	bool acceptor, lazy; /* lazy: joins when the test says so */
+	bool at_once;        /* joins as soon as the circuit is there */
 	int built, down, drains, pongs, pong_hop, said_n;
 	uint8_t said;
 	vx6_err why;
@@ -43,9 +44,15 @@ static uint8_t keys[VX6_CIRCUIT_JOIN_KEYS], kh[VX6_CB_BYTES];
 
 static void join(struct side *s);
 
+static void join(struct side *s);
+
 static void on_built(void *user, struct vx6_circuit *c)
 {
-	((struct side *)user)->built++;
+	struct side *s = user;
+
+	s->built++;
+	if (s->at_once)
+		join(s);
 }
 
 static void on_draining(void *user, struct vx6_circuit *c, int hop, uint16_t code)
@@ -200,6 +207,32 @@ static void hop_of(const struct relay_node *r, struct vx6_circuit_hop *out)
 					.record = r->record,
 					.record_n = r->record_n};
 	memcpy(out->onion_key, view.key[0].pk.b, sizeof out->onion_key);
+}
+
+static struct vx6_payload word_of(uint8_t data[static VX6_RENDEZVOUS1_BYTES])
+{
+	memset(data, 0, VX6_RENDEZVOUS1_BYTES);
+	memcpy(data, cookie, sizeof cookie);
+	return (struct vx6_payload){.type = VX6_PAYLOAD_RENDEZVOUS1,
+				    .data = data,
+				    .n = VX6_RENDEZVOUS1_BYTES};
+}
+
+/* With a word for the last one, all in one go or one by one. */
+static vx6_err build_saying(struct side *s, bool nest, const struct vx6_payload *word)
+{
+	struct vx6_circuit_plan p = {.hops_n = LEG,
+				     .anonymous = true,
+				     .nest = nest,
+				     .timeout_ms = 3000};
+
+	hop_of(&relays[2], &p.hop[0]);
+	hop_of(&relays[3], &p.hop[1]);
+	hop_of(&relays[X], &p.hop[2]);
+	p.hop[2].word = *word;
+	s->built = s->down = s->said = 0;
+	s->s = NULL;
+	return vx6_circuit_build(s->origin, &p, &events, s, &s->c);
 }
 
 static void build(struct side *s)
@@ -535,6 +568,89 @@ static void joined__calls_out_of_order__are_refused(void **state)
 		VX6_E_CONFLICT);
 }
 
+/* ---- a word in the handshake ---- */
+
+static void assert_joined_by_word(bool nest)
+{
+	uint8_t data[VX6_RENDEZVOUS1_BYTES];
+	struct vx6_payload word;
+	static struct app a;
+
+	vx6_random_bytes(cookie, sizeof cookie);
+	word = word_of(data);
+	build(&client);
+	ask();
+	test_run(waits, NULL);
+	owner.at_once = true;
+	assert_true(vx6_is_ok(build_saying(&owner, nest, &word)));
+	test_run(is_built, &owner);
+	assert_int_equal(owner.built, 1);
+	assert_int_equal(relay_stats(&relays[X]).joined, 2); /* it did not wait for more */
+	test_run(is_joined, NULL);
+	app_open(&a, client.s, 1000001);
+	patient_run(app_has_all, &a);
+	assert_echoed(&a);
+}
+
+static void word__one_by_one__joined_with_the_handshake(void **state)
+{
+	assert_joined_by_word(false);
+}
+
+static void word__in_one_go__joined_with_the_handshake(void **state)
+{
+	assert_joined_by_word(true);
+}
+
+/* A client who names a cookie twice is not to make an owner think that the relay could not be reached. */
+static void word__spent_cookie__handshake_is_answered_before_the_end(void **state)
+{
+	uint8_t data[VX6_RENDEZVOUS1_BYTES];
+	struct vx6_payload word;
+	static struct side late;
+
+	meet();
+	word = word_of(data);
+	late = (struct side){.acceptor = true, .origin = owner.origin, .n = {.id = owner.n.id}};
+	assert_true(vx6_is_ok(build_saying(&late, true, &word)));
+	test_run(is_built, &late);
+	assert_int_equal(late.built, 1);
+	patient_run(is_down, &late);
+	assert_int_equal(late.down, 1);
+	assert_int_equal(client.down + owner.down, 0);
+}
+
+static void word__that_only_others_say_or_none_takes__ends_the_circuit(void **state)
+{
+	uint8_t data[VX6_RENDEZVOUS1_BYTES];
+	struct vx6_payload word;
+
+	vx6_random_bytes(cookie, sizeof cookie);
+	word = word_of(data);
+	word.type = VX6_PAYLOAD_ESTABLISH_REND;
+	word.n = sizeof cookie;
+	assert_true(vx6_is_ok(build_saying(&owner, false, &word)));
+	patient_run(is_down, &owner);
+	assert_int_equal(owner.down, 1);
+	assert_int_equal(relay_stats(&relays[X]).violations, 1);
+}
+
+static void word__unsound_plans__are_refused(void **state)
+{
+	uint8_t data[VX6_CIRCUIT_WORD_MAX + 1] = {0};
+	struct vx6_payload word = {.type = VX6_PAYLOAD_RENDEZVOUS1, .data = data, .n = sizeof data};
+	struct vx6_circuit_plan p = {.hops_n = LEG, .anonymous = true};
+	struct vx6_circuit *c;
+
+	assert_int_equal(build_saying(&owner, false, &word).code, VX6_E_INVALID);
+	for (int i = 0; i < LEG; i++)
+		hop_of(&relays[2 + i], &p.hop[i]);
+	word.n = 4;
+	p.hop[1].word = word; /* not the last */
+	assert_int_equal(vx6_circuit_build(owner.origin, &p, &events, &owner, &c).code,
+			 VX6_E_INVALID);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -553,6 +669,11 @@ int main(void)
 		T(joined__keys_differ__neither_hears_a_word),
 		T(joined__somebody_else_writes__ends_and_nothing_is_handed_up),
 		T(joined__calls_out_of_order__are_refused),
+		T(word__one_by_one__joined_with_the_handshake),
+		T(word__in_one_go__joined_with_the_handshake),
+		T(word__spent_cookie__handshake_is_answered_before_the_end),
+		T(word__that_only_others_say_or_none_takes__ends_the_circuit),
+		T(word__unsound_plans__are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -210,7 +210,7 @@ static int teardown(void **state)
 /* ---- fetching ---- */
 
 struct fetched {
-	unsigned done;
+	unsigned done, early;
 	struct vx6_hs_fetched f;
 	uint8_t record[VX6_HS_DESC_BYTES];
 };
@@ -223,6 +223,18 @@ static void on_fetched(void *user, const struct vx6_hs_fetched *f)
 	o->f = *f;
 	if (f->record)
 		memcpy(o->record, f->record, f->n);
+}
+
+static void on_early(void *user, const struct vx6_hs_fetched *f)
+{
+	struct fetched *o = user;
+
+	assert_int_equal(o->done, 0);
+	assert_int_equal(f->err.code, VX6_E_OK);
+	assert_in_range(f->sources, VX6_HS_AGREE, 4);
+	assert_false(f->confirmed);
+	o->early++;
+	memcpy(o->record, f->record, f->n);
 }
 
 static struct fetched fetch_as(const struct vx6_hs_fetch_ask *ask)
@@ -269,6 +281,32 @@ static void fetch__everybody_has_it__four_sources_agree(void **state)
 		assert_int_equal(o.f.refetch_s, 0);
 		assert_string_equal(o.f.detail, "");
 	}
+}
+
+static void fetch__two_agree__is_told_before_the_others_were_heard(void **state)
+{
+	struct vx6_hs_fetch_ask ask = {.service = service.pk, .early = on_early};
+	struct fetched o;
+	struct desc d;
+
+	o = fetch_as(&ask);
+	assert_int_equal(o.early, 0);
+	describe(&d, &service, PERIOD, 3);
+	put_from(1, OTHERS, &d);
+	o = fetch_as(&ask);
+	assert_int_equal(o.early, 1);
+	assert_brought(&o, &d);
+	assert_true(o.f.confirmed);
+	ask.strict = true;
+	o = fetch_as(&ask);
+	assert_int_equal(o.early, 0);
+	assert_true(o.f.confirmed);
+	ask.strict = false;
+	ask.seen = &(struct vx6_hs_seen){PERIOD, 4};
+	ask.seen_n = 1;
+	o = fetch_as(&ask);
+	assert_int_equal(o.early, 0);
+	assert_int_equal(o.f.err.code, VX6_E_STALE);
 }
 
 static void fetch__nobody_has_it__is_final(void **state)
@@ -799,6 +837,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(fetch__everybody_has_it__four_sources_agree),
+		TEST(fetch__two_agree__is_told_before_the_others_were_heard),
 		TEST(fetch__nobody_has_it__is_final),
 		TEST(fetch__one_key_only__is_found),
 		TEST(fetch__half_of_the_holders_bad__the_newest_is_confirmed),

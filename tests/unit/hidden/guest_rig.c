@@ -333,6 +333,18 @@ void fetch_ends(vx6_err err, const uint8_t *record, bool confirmed)
 	cb(rig.fetch_user, &f);
 }
 
+void fetch_agrees_early(const uint8_t *record)
+{
+	const struct vx6_guest_fetched f = {.early = true,
+					    .record = record,
+					    .record_n = VX6_HS_DESC_BYTES,
+					    .sources = 2,
+					    .asked = 2};
+
+	assert_non_null(rig.fetch_cb);
+	rig.fetch_cb(rig.fetch_user, &f);
+}
+
 void line_opens(struct vx6_bare *b)
 {
 	b->open = true;
@@ -359,7 +371,7 @@ struct vx6_bare *last_line(void)
 	return &rig.line[rig.lines_n - 1];
 }
 
-struct vx6_circuit *leg_begins(uint64_t leg)
+static struct vx6_circuit *leg_drawn(uint64_t leg)
 {
 	struct vx6_circuit *c = &rig.leg[leg];
 	struct vx6_sign_keypair x;
@@ -369,7 +381,27 @@ struct vx6_circuit *leg_begins(uint64_t leg)
 	vx6_sign_keypair_random(&x);
 	vx6_node_id_from_pk(&x.pk, &c->x);
 	c->leg = leg;
-	vx6_guests_rendezvous(rig.g, leg, &rig.id, c, &c->x);
+	return c;
+}
+
+struct vx6_circuit *leg_builds(uint64_t leg)
+{
+	struct vx6_circuit *c = leg_drawn(leg);
+
+	vx6_guests_begin(rig.g, leg, &rig.id, &c->x);
+	return c;
+}
+
+void leg_at_x(struct vx6_circuit *c)
+{
+	vx6_guests_rendezvous(rig.g, c->leg, &rig.id, c, &c->x);
+}
+
+struct vx6_circuit *leg_begins(uint64_t leg)
+{
+	struct vx6_circuit *c = leg_drawn(leg);
+
+	leg_at_x(c);
 	return c;
 }
 

@@ -102,12 +102,18 @@ bool owner_knows(const struct vx6_introduce *i, int point, const uint8_t *plain,
 
 /** The fetch under way ends. @param record NULL: with @p err */
 void fetch_ends(vx6_err err, const uint8_t *record, bool confirmed);
+/** Two sources have brought it, and the fetch goes on. */
+void fetch_agrees_early(const uint8_t *record);
 void line_opens(struct vx6_bare *b);
 void line_falls(struct vx6_bare *b);
 void line_acks(struct vx6_bare *b, uint16_t code);
 /** The last one that was begun. */
 struct vx6_bare *last_line(void);
-/** A leg has its circuit. @return it */
+/** A leg is being built, to an X of its own. @return it */
+struct vx6_circuit *leg_builds(uint64_t leg);
+/** It has its circuit. */
+void leg_at_x(struct vx6_circuit *c);
+/** A leg that nobody heard of has its circuit. @return it */
 struct vx6_circuit *leg_begins(uint64_t leg);
 void leg_established(struct vx6_circuit *c, uint16_t code);
 /** A meeting without trouble, of a descriptor that is known or is fetched now. */

@@ -69,6 +69,13 @@ static vx6_err op_begin(const struct vx6_host_config *cfg, const struct vx6_bare
 	else if (!draw(want, &b->last))
 		return VX6_ERR(NO_RELAYS);
 	b->want.last = want->last ? &b->last : NULL;
+	if (want->word.type) {
+		assert_true(want->word.n <= VX6_CIRCUIT_WORD_MAX);
+		b->type = want->word.type;
+		b->n = want->word.n;
+		memcpy(b->data, want->word.data, b->n);
+		b->want.word.data = b->data;
+	}
 	b->guard = rig.relay[RIG_RELAYS - 1 - want->guard];
 	snprintf(b->id, sizeof b->id, "circuit-%zu", rig.bares_n);
 	vx6_random_bytes(b->binding, sizeof b->binding);

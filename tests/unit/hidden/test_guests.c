@@ -68,26 +68,40 @@ static void meet__second_leg__over_the_open_circuit_at_once(void **state)
 	assert_memory_not_equal(rig.leg[1].said, rig.leg[2].said, VX6_REND_COOKIE);
 }
 
-static void meet__wanted_before__descriptor_and_circuit_are_there(void **state)
+static void meet__circuit_is_being_built__introduced_meanwhile(void **state)
 {
-	struct vx6_circuit *c;
+	struct vx6_circuit *c = leg_builds(1);
 
-	vx6_guests_want(rig.g, &rig.id);
 	assert_int_equal(rig.fetches, 0); /* never from inside */
 	rig_pass(1);
 	assert_int_equal(rig.fetches, 1);
-	vx6_guests_want(rig.g, &rig.id);
-	rig_pass(1);
 	fetch_ends(VX6_OK, rig.record, true);
 	assert_int_equal(rig.lines_n, 1);
 	line_opens(last_line());
-	assert_int_equal(last_line()->said_n, 0);
-	rig_pass(200);
-	c = leg_begins(1);
 	assert_int_equal(last_line()->said_n, 1);
-	leg_meets(c);
+	line_acks(last_line(), VX6_CODE_OK);
+	rig_pass(200);
+	assert_int_equal(c->said_n, 0);
+	leg_at_x(c);
+	assert_int_equal(c->said_n, 1);
+	leg_established(c, VX6_CODE_OK);
+	owner_meets(last_line(), c);
+}
+
+static void meet__circuit_is_being_built_and_it_is_no_use__told_at_once(void **state)
+{
+	struct vx6_circuit *c = leg_builds(1);
+
+	rig_pass(1);
+	fetch_ends(VX6_ERR(NOT_FOUND), NULL, false);
+	assert_int_equal(rig.lines_n, 0);
+	rig_pass(1);
+	assert_failed(c, VX6_E_NOT_FOUND, true, "");
+	assert_int_equal(c->said_n, 0);
+	leg_builds(2);
+	vx6_guests_gone(rig.g, 2); /* before it was even begun */
+	rig_pass(1);
 	assert_int_equal(rig.fetches, 1);
-	assert_int_equal(rig.lines_n, 1);
 }
 
 static void line__idle_for_two_minutes__closed(void **state)
@@ -260,9 +274,10 @@ static void intro__is_the_rendezvous__another_one_is_taken(void **state)
 {
 	owner_points(2, 0);
 	owner_publishes();
-	vx6_guests_want(rig.g, &rig.id);
+	leg_builds(12);
 	rig_pass(1);
 	fetch_ends(VX6_OK, rig.record, true);
+	vx6_guests_gone(rig.g, 12);
 	for (uint64_t leg = 1; leg < 12; leg++) {
 		struct vx6_circuit *c = &rig.leg[leg];
 		const struct vx6_node_id x = rig.desc.intro[leg & 1].node;
@@ -540,15 +555,15 @@ static bool count_attempt(void *user, const struct vx6_guest_attempt *a)
 static void steps__a_meeting__in_order_and_with_their_times(void **state)
 {
 	const enum vx6_guest_step_kind want[] = {
-		VX6_GUEST_RENDEZVOUS, VX6_GUEST_FETCH, VX6_GUEST_DESCRIPTOR,
-		VX6_GUEST_CIRCUIT,    VX6_GUEST_WAITS, VX6_GUEST_OPEN,
-		VX6_GUEST_INTRODUCE,  VX6_GUEST_ACK,   VX6_GUEST_MET,
+		VX6_GUEST_FETCH,     VX6_GUEST_RENDEZVOUS, VX6_GUEST_DESCRIPTOR,
+		VX6_GUEST_CIRCUIT,   VX6_GUEST_WAITS,      VX6_GUEST_OPEN,
+		VX6_GUEST_INTRODUCE, VX6_GUEST_ACK,        VX6_GUEST_MET,
 	};
 	struct vx6_guest_attempt a = {0};
 
-	vx6_guests_want(rig.g, &rig.id);
+	leg_builds(1);
 	rig_pass(100);
-	leg_begins(1);
+	leg_at_x(&rig.leg[1]);
 	rig_pass(50);
 	leg_meets(&rig.leg[1]);
 	vx6_guests_attempts(rig.g, &rig.id, take_attempt, &a);
@@ -560,20 +575,21 @@ static void steps__a_meeting__in_order_and_with_their_times(void **state)
 		assert_int_equal(a.step[i].kind, want[i]);
 		assert_int_equal(rig.step[i], want[i]);
 	}
-	/* since it was wished for */
-	assert_in_range(a.step[0].ms, 100, 105);
+	/* since it was being built */
+	assert_in_range(a.step[0].ms, 0, 5);
+	assert_in_range(a.step[1].ms, 100, 105);
 	assert_in_range(a.step[2].ms, 150, 155);
 	assert_string_equal(vx6_guest_step_text(a.step[8].kind), "met");
 }
 
-static void steps__nothing_wished_before__the_lookup_is_one_too(void **state)
+static void steps__the_lookup_is_one_too(void **state)
 {
 	struct vx6_guest_attempt a = {0};
 
 	leg_begins(1);
 	vx6_guests_attempts(rig.g, &rig.id, take_attempt, &a);
 	assert_int_equal(a.steps_n, 2);
-	assert_int_equal(a.step[1].kind, VX6_GUEST_FETCH);
+	assert_int_equal(a.step[0].kind, VX6_GUEST_FETCH);
 	assert_false(a.is_over);
 }
 
@@ -602,7 +618,8 @@ int main(void)
 		T(meet__all_goes_well__one_introduction_and_the_same_keys),
 		T(meet__fast_profile__two_relays),
 		T(meet__second_leg__over_the_open_circuit_at_once),
-		T(meet__wanted_before__descriptor_and_circuit_are_there),
+		T(meet__circuit_is_being_built__introduced_meanwhile),
+		T(meet__circuit_is_being_built_and_it_is_no_use__told_at_once),
 		T(line__idle_for_two_minutes__closed),
 		T(line__asked_to_leave__not_used_again),
 		T(line__has_said_all_that_it_may__another_one),
@@ -629,7 +646,7 @@ int main(void)
 		T(meetings__too_many__the_rest_is_told),
 		T(services__too_many__the_one_unused_longest_goes),
 		T(steps__a_meeting__in_order_and_with_their_times),
-		T(steps__nothing_wished_before__the_lookup_is_one_too),
+		T(steps__the_lookup_is_one_too),
 		T(steps__many_attempts__the_last_are_kept),
 	};
 

@@ -88,6 +88,70 @@ static void fetch__nobody_to_ask__told(void **state)
 	assert_failed(c, VX6_E_UNREACHABLE, true, "nobody to ask");
 }
 
+static void early__two_agree__introduced_while_others_are_heard(void **state)
+{
+	struct vx6_circuit *c = leg_begins(1);
+	struct vx6_guest_show show;
+
+	fetch_agrees_early(rig.record);
+	rig_show(&show);
+	assert_true(show.has_descriptor);
+	assert_false(show.confirmed);
+	leg_established(c, VX6_CODE_OK);
+	line_opens(last_line());
+	assert_int_equal(last_line()->said_n, 1);
+	fetch_agrees_early(rig.record); /* changes nothing */
+	fetch_ends(VX6_OK, rig.record, true);
+	rig_show(&show);
+	assert_true(show.confirmed);
+	line_acks(last_line(), VX6_CODE_OK);
+	owner_meets(last_line(), c);
+	assert_int_equal(rig.fetches, 1);
+	assert_int_equal(rig.lines_n, 1);
+}
+
+static void early__was_an_older_one__begins_again_with_the_newer(void **state)
+{
+	struct vx6_circuit *c = leg_begins(1);
+
+	fetch_agrees_early(rig.record);
+	leg_established(c, VX6_CODE_OK);
+	line_opens(last_line());
+	line_acks(last_line(), VX6_CODE_OK); /* and that is the last of it */
+	owner_points(3, 2);
+	owner_publishes();
+	fetch_ends(VX6_OK, rig.record, true);
+	assert_int_equal(rig.lines_n, 2);
+	line_opens(last_line());
+	line_acks(last_line(), VX6_CODE_OK);
+	owner_meets(last_line(), c);
+	assert_false(c->not_joined);
+}
+
+static void early__strict_or_older_than_seen__not_taken(void **state)
+{
+	static uint8_t old[VX6_HS_DESC_BYTES];
+	struct vx6_guest_show show;
+
+	memcpy(old, rig.record, sizeof old);
+	vx6_guests_access(rig.g, &rig.id, &(struct vx6_guest_access){.strict = true});
+	leg_begins(1);
+	fetch_agrees_early(rig.record);
+	rig_show(&show);
+	assert_false(show.has_descriptor);
+	vx6_guests_access(rig.g, &rig.id, &(struct vx6_guest_access){0});
+	vx6_guests_remember(rig.g, &rig.id,
+			    &(struct vx6_guest_seen){rig.desc.period, rig.desc.seq + 1});
+	fetch_agrees_early(old);
+	rig_show(&show);
+	assert_false(show.has_descriptor);
+	owner_publishes();
+	fetch_agrees_early(rig.record);
+	rig_show(&show);
+	assert_true(show.has_descriptor);
+	fetch_ends(VX6_OK, rig.record, true);
+}
+
 static void fetch__strict_as_told__passed_on(void **state)
 {
 	vx6_guests_access(rig.g, &rig.id, &(struct vx6_guest_access){.strict = true});
@@ -454,7 +518,6 @@ static void invite__expired__told_and_nobody_asked(void **state)
 	struct vx6_circuit *c;
 
 	vx6_guests_access(rig.g, &rig.id, &a);
-	vx6_guests_want(rig.g, &rig.id);
 	c = leg_begins(1);
 	rig_pass(1);
 	assert_failed(c, VX6_E_EXPIRED, true, "the invite expired");
@@ -544,6 +607,9 @@ int main(void)
 		T(fetch__fails__who_waits_is_told_what_the_dht_said),
 		T(fetch__failed_a_moment_ago__not_asked_again_and_told_the_same),
 		T(fetch__nobody_to_ask__told),
+		T(early__two_agree__introduced_while_others_are_heard),
+		T(early__was_an_older_one__begins_again_with_the_newer),
+		T(early__strict_or_older_than_seen__not_taken),
 		T(fetch__strict_as_told__passed_on),
 		T(fetch__forged_or_of_another_service__not_taken),
 		T(seq__older_than_before__not_taken_whoever_vouches_for_it),

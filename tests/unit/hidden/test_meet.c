@@ -261,9 +261,9 @@ static void said(uint64_t leg, uint8_t type, const uint8_t *data, size_t n)
 	vx6_guests_said(guests, leg, type, data, n);
 }
 
-static void soon(const struct vx6_node_id *service)
+static void begins(uint64_t leg, const struct vx6_node_id *service, const struct vx6_node_id *x)
 {
-	vx6_guests_want(guests, service);
+	vx6_guests_begin(guests, leg, service, x);
 }
 
 static void left(uint64_t leg)
@@ -294,7 +294,7 @@ static int setup(void **state)
 	vx6_timer_init(test_loop, &dht.timer, on_found, NULL);
 	rig.rendezvous = rendezvous;
 	rig.said = said;
-	rig.soon = soon;
+	rig.rendezvous_begins = begins;
 	rig.leg_gone = left;
 	guests = vx6_guests_new(&(struct vx6_guests_config){
 		.loop = test_loop,

@@ -205,6 +205,34 @@ static void one_client_msg(const cJSON *v)
 	assert_memory_equal(out, s.bytes, s.n);
 }
 
+static void one_client_word(const cJSON *v)
+{
+	uint8_t out[VX6_CM_MAX], bytes[VX6_CM_MAX], data[VX6_CM_MAX];
+	size_t n = vec_hex(v, "bytes", bytes, sizeof bytes);
+	size_t data_n = vec_hex(v, "data", data, sizeof data);
+	struct vx6_client_msg m;
+	struct vx6_wr w;
+
+	for (size_t cut = 1; cut < n; cut++) {
+		uint8_t *part = exact_copy(bytes, cut);
+
+		assert_err(vx6_client_msg_decode(part, cut, &m), SHORT);
+		assert_int_equal(m.word.type, 0);
+		free(part);
+	}
+	assert_ok(vx6_client_msg_decode(bytes, n, &m));
+	assert_false(m.has_next);
+	assert_int_equal(m.word.type, vec_num(v, "word"));
+	assert_int_equal(m.word.n, data_n);
+	if (data_n)
+		assert_memory_equal(m.word.data, data, data_n);
+	vx6_wr_init(&w, out, sizeof out);
+	vx6_client_msg_encode(&w, &m);
+	assert_ok(w.err);
+	assert_int_equal(w.len, n);
+	assert_memory_equal(out, bytes, n);
+}
+
 static void one_server_msg(const cJSON *v)
 {
 	uint8_t out[VX6_SM_MAX];
@@ -241,13 +269,15 @@ static void hidden_messages__golden_bytes__both_ways(void **state)
 	{
 		if (is_kind(v, "client_msg"))
 			one_client_msg(v);
+		else if (is_kind(v, "client_word"))
+			one_client_word(v);
 		else if (is_kind(v, "server_msg"))
 			one_server_msg(v);
 		else
 			continue;
 		n++;
 	}
-	assert_int_equal(n, 5);
+	assert_int_equal(n, 8);
 	vec_free(vectors);
 }
 
@@ -291,6 +321,19 @@ static void hidden_messages__unsound__are_refused(void **state)
 	assert_err(vx6_server_msg_decode((const uint8_t *)"\x02\x00\x02\x00\x00", 5, &sm), FORMAT);
 	assert_err(vx6_server_msg_decode((const uint8_t *)"\x02\x00\x03\x00\x41\x00", 6, &sm),
 		   TRAILING);
+
+	/* a word of no type, or of nobody */
+	assert_err(vx6_client_msg_decode((const uint8_t *)"\x82\x00\x01\x00", 4, &cm), FORMAT);
+	assert_err(vx6_client_msg_decode((const uint8_t *)"\x82\x00\x00", 3, &cm), SHORT);
+
+	vx6_wr_init(&w, buf, sizeof buf);
+	vx6_client_msg_encode(
+		&w, &(struct vx6_client_msg){.has_next = true,
+					     .next = {.key_id = hs, .hs = hs, .hs_n = sizeof hs}});
+	vx6_wr_bytes(&w, (const uint8_t *)"\x82\x00\x01\x11", 4);
+	assert_ok(w.err);
+	assert_err(vx6_client_msg_decode(buf, w.len, &cm), FORMAT); /* it is not the last hop */
+	assert_false(cm.has_next);
 
 	vx6_wr_init(&w, buf, sizeof buf);
 	vx6_tlv_wr_init(&t, &w);
