@@ -367,9 +367,12 @@ vx6_err vx6_host_set(struct vx6_host *h, const struct vx6_host_spec *spec)
 	if (s->spec.rate != old.rate || s->spec.burst != old.burst || s->spec.fast != old.fast)
 		host_intros_rotate(
 			s, "its settings have changed"); /* they were told at the beginning */
-	if (s->spec.fast != old.fast || s->spec.closed != old.closed ||
-	    s->spec.no_pow != old.no_pow)
+	if (s->spec.fast != old.fast || s->spec.no_pow != old.no_pow)
 		host_dirty(s);
+	if (s->spec.closed != old.closed)
+		host_admits(s);
+	if (s->spec.closed && !old.closed)
+		host_clients_close(s);
 	vx6_wipe(&old, sizeof old);
 	return VX6_OK;
 }

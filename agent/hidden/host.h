@@ -241,7 +241,7 @@ void vx6_host_drain(struct vx6_host *h);
  * @param spec copied @return VX6_OK | INVALID | EXISTS (scope, or key) | FULL | DRAINING
  */
 VX6_RES vx6_host_add(struct vx6_host *h, const struct vx6_host_spec *spec);
-/** What may change of one that is hosted: all but scope and seed. @return VX6_OK | NOT_FOUND | INVALID */
+/** What may change of one that is hosted: all but scope and seed. Once it is closed, the sessions of those who came without a key end. @return VX6_OK | NOT_FOUND | INVALID */
 VX6_RES vx6_host_set(struct vx6_host *h, const struct vx6_host_spec *spec);
 /** Withdraws it and ends its sessions. @return VX6_OK | NOT_FOUND */
 VX6_RES vx6_host_remove(struct vx6_host *h, uint64_t scope);
@@ -273,7 +273,7 @@ VX6_RES vx6_host_client_add(struct vx6_host *h, uint64_t scope, const char *name
 VX6_RES vx6_host_invite(struct vx6_host *h, uint64_t scope, const char *name, uint64_t expires_s,
 			uint32_t uses, uint8_t secret[static VX6_HOST_KEY],
 			struct vx6_host_client *out);
-/** It comes in no more, and its sessions end; an invite: nor is it exchanged any more, its clients stay. @return VX6_OK | NOT_FOUND */
+/** It comes in no more, and its sessions end, as they do when its time is over; an invite: nor is it exchanged any more, its clients stay. @return VX6_OK | NOT_FOUND */
 VX6_RES vx6_host_revoke(struct vx6_host *h, uint64_t scope, const uint8_t id[static VX6_HOST_ID]);
 /** Calls @p fn for each, oldest first; it returns false to stop. */
 void vx6_host_clients_each(const struct vx6_host *h, uint64_t scope,

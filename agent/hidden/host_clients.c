@@ -152,6 +152,18 @@ size_t host_clients_keys(const struct host_service *s,
 	return n;
 }
 
+/* It waits no more, and its sessions end. */
+static void show_out(struct host_service *s, uint64_t uid, enum vx6_host_refusal why)
+{
+	host_queue_leave(s, uid, why);
+	host_meets_end(s, uid, vx6_host_refusal_text(why));
+}
+
+void host_clients_close(struct host_service *s)
+{
+	show_out(s, 0, VX6_HOST_REFUSED_AUTH_MISSING);
+}
+
 void host_clients_run(struct host_service *s, uint64_t now, uint64_t *due)
 {
 	uint64_t wall = host_wall_s(s->h);
@@ -163,6 +175,7 @@ void host_clients_run(struct host_service *s, uint64_t now, uint64_t *due)
 			c->is_good = false;
 			if (s->spec.closed)
 				s->dirty = s->admits_else = true;
+			show_out(s, c->uid, VX6_HOST_REFUSED_EXPIRED);
 		}
 		if (c->is_good && c->c.expires_s > wall)
 			host_sooner(due, now + (c->c.expires_s - wall) * 1000);
@@ -304,8 +317,7 @@ vx6_err vx6_host_revoke(struct vx6_host *h, uint64_t scope, const uint8_t id[sta
 	c->c.revoked = true;
 	c->is_good = false;
 	tell(s, c, false);
-	host_queue_leave(s, c->uid);
-	host_meets_end(s, c->uid);
+	show_out(s, c->uid, VX6_HOST_REFUSED_REVOKED);
 	if (s->spec.closed)
 		host_admits(s);
 	return VX6_OK;

@@ -191,9 +191,10 @@ struct host_meet {
 	enum meet_state state;
 	struct vx6_bare *bare;
 	struct vx6_session *session;
-	bool told;       /* that the session is up */
-	uint64_t client; /* uid; 0: nobody in particular */
-	uint64_t due_ms; /* 0: never */
+	bool told;        /* that the session is up */
+	uint64_t client;  /* uid; 0: nobody in particular */
+	uint64_t due_ms;  /* 0: never; UP: when it is cut off, for it was told to go */
+	const char *ends; /* static: why it was */
 	uint64_t began_ms;
 	struct vx6_host_rend_info info;
 };
@@ -377,8 +378,8 @@ void host_queue_add(struct host_service *s, struct host_guest *g);
 struct host_guest *host_queue_take(struct host_service *s);
 void host_queue_run(struct host_service *s, uint64_t now, uint64_t *due);
 void host_queue_clear(struct host_service *s);
-/** That client, who is revoked, waits no more. */
-void host_queue_leave(struct host_service *s, uint64_t client);
+/** That client, who may not come in any more, waits no more. @param client uid; 0: nobody in particular */
+void host_queue_leave(struct host_service *s, uint64_t client, enum vx6_host_refusal why);
 void host_guest_free(struct host_guest *g);
 
 /* ---- host_pow.c ---- */
@@ -399,8 +400,10 @@ bool host_pow_unproved(struct host_service *s);
 /** The keys that a descriptor is for. @return how many */
 size_t host_clients_keys(const struct host_service *s,
 			 uint8_t out[static VX6_HS_CLIENTS_MAX][VX6_HOST_KEY]);
-/** Whose time is over is not named by the next descriptor. */
+/** Whose time is over is not named by the next descriptor, and goes. */
 void host_clients_run(struct host_service *s, uint64_t now, uint64_t *due);
+/** Who came in while everybody might goes, too: who has a key comes again with it. */
+void host_clients_close(struct host_service *s);
 bool host_client_is_expired(const struct host_service *s, const struct host_client *c);
 struct host_client *host_client_by_uid(struct host_service *s, uint64_t uid);
 /** An invite is exchanged for a client of this key, or was before. @param out set on success */
@@ -429,8 +432,8 @@ enum vx6_host_refusal host_known(struct host_service *s, const struct host_opene
 /** Takes @p g. */
 void host_meet_begin(struct host_service *s, struct host_guest *g);
 void host_meets_run(struct host_service *s, uint64_t now, uint64_t *due);
-/** Ends the sessions of that client. */
-void host_meets_end(struct host_service *s, uint64_t uid);
+/** Ends the sessions of that client. @param uid 0: of nobody in particular @param why static, for the owner: the other end hears the same of all */
+void host_meets_end(struct host_service *s, uint64_t uid, const char *why);
 /** Closes and frees all. */
 void host_meets_free(struct host_service *s);
 

@@ -299,7 +299,7 @@ void host_meets_run(struct host_service *s, uint64_t now, uint64_t *due)
 		else if (m->state == MEET_JOINING && now >= m->due_ms)
 			failed(m, VX6_ERR(TIMEOUT), "the client said nothing");
 		else if (m->state == MEET_UP && m->due_ms != 0 && now >= m->due_ms)
-			over(m, VX6_ERR(REVOKED), "the client was revoked");
+			over(m, VX6_ERR(REVOKED), m->ends);
 		if (m->state == MEET_OVER)
 			put_away(m);
 		else
@@ -308,7 +308,7 @@ void host_meets_run(struct host_service *s, uint64_t now, uint64_t *due)
 }
 
 /* Whoever is there hears why; the circuit goes when that has left. */
-void host_meets_end(struct host_service *s, uint64_t uid)
+void host_meets_end(struct host_service *s, uint64_t uid, const char *why)
 {
 	VX6_LIST_EACH(node, &s->meets)
 	{
@@ -317,9 +317,10 @@ void host_meets_end(struct host_service *s, uint64_t uid)
 		if (m->client != uid || m->state == MEET_OVER)
 			continue;
 		if (m->state != MEET_UP) {
-			over(m, VX6_ERR(REVOKED), "the client was revoked");
+			over(m, VX6_ERR(REVOKED), why);
 			continue;
 		}
+		m->ends = why;
 		m->due_ms = host_now_ms(s->h) + HANG_UP_MS;
 		s->h->ops->hang_up(m->session, VX6_ERR(REVOKED));
 		host_wake(s);

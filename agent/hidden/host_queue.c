@@ -70,7 +70,7 @@ void host_queue_clear(struct host_service *s)
 		host_guest_free(s->queue[--s->queue_n]);
 }
 
-void host_queue_leave(struct host_service *s, uint64_t client)
+void host_queue_leave(struct host_service *s, uint64_t client, enum vx6_host_refusal why)
 {
 	size_t kept = 0;
 
@@ -81,7 +81,7 @@ void host_queue_leave(struct host_service *s, uint64_t client)
 			s->queue[kept++] = g;
 			continue;
 		}
-		host_refuse(s, VX6_HOST_REFUSED_REVOKED);
+		host_refuse(s, why);
 		host_guest_free(g);
 	}
 	s->queue_n = kept;

@@ -258,6 +258,93 @@ static void meet__client_is_revoked__its_sessions_end(void **state)
 	guest_free(&g);
 }
 
+static struct vx6_bare *come_as(struct guest *g, const char *name, uint64_t expires_s,
+				struct vx6_kx_sk *sk)
+{
+	struct vx6_kx_pk pk;
+	struct vx6_bare *b;
+
+	vx6_kx_keypair(&pk, sk);
+	assert_true(
+		vx6_is_ok(vx6_host_client_add(rig.host, RIG_SCOPE, name, pk.b, expires_s, NULL)));
+	*g = (struct guest){.key = sk->b};
+	b = come_and_build(g);
+	rig_open(b);
+	rig_session_up(b);
+	return b;
+}
+
+static void assert_shown_out(struct vx6_bare *b, const char *why)
+{
+	assert_int_equal(b->session.hung_up.code, VX6_E_REVOKED);
+	assert_true(b->alive); /* until that was said */
+	rig_pass(HANG_UP_MS + 1);
+	assert_false(b->alive);
+	assert_int_equal(rig.sessions_down, 1);
+	assert_non_null(strstr(rig_last(VX6_HOST_REND_DOWN), why));
+}
+
+/* A key is good until a time: then nobody is there by it, either. */
+static void meet__clients_time_is_over__its_sessions_end(void **state)
+{
+	struct vx6_kx_sk bob, carol;
+	struct guest g[2];
+	struct vx6_bare *b, *other;
+
+	rig.spec.closed = true;
+	assert_true(vx6_is_ok(vx6_host_set(rig.host, &rig.spec)));
+	b = come_as(&g[0], "bob", rig_wall_s() + 600, &bob);
+	other = come_as(&g[1], "carol", 0, &carol);
+	rig_live(590 * 1000);
+	assert_int_equal(b->session.hung_up.code, VX6_E_OK);
+	rig_pass(11 * 1000);
+	assert_shown_out(b, vx6_host_refusal_text(VX6_HOST_REFUSED_EXPIRED));
+	assert_true(other->alive);
+	assert_int_equal(other->session.hung_up.code, VX6_E_OK);
+	assert_int_equal(rig_info()->sessions, 1);
+	guest_free(&g[0]);
+	guest_free(&g[1]);
+}
+
+/* Whoever came while everybody might is not there any more; nor does one of them come in who still waits. */
+static void meet__service_is_closed__who_came_without_a_key_goes(void **state)
+{
+	struct guest g[2] = {0};
+	struct vx6_bare *b = come_and_build(&g[0]);
+	int published = rig.published_n;
+
+	rig_open(b);
+	rig_session_up(b);
+	assert_int_equal(guest_try(&g[1], 0), VX6_HOST_REFUSED_NONE);
+	rig.spec.closed = true;
+	assert_true(vx6_is_ok(vx6_host_set(rig.host, &rig.spec)));
+	assert_int_equal(rig_info()->queue, 0);
+	assert_int_equal(rig_info()->refused[VX6_HOST_REFUSED_AUTH_MISSING], 1);
+	assert_shown_out(b, vx6_host_refusal_text(VX6_HOST_REFUSED_AUTH_MISSING));
+	rig_live(ADMITS_MS + 1000);
+	assert_true(rig.published_n > published); /* who has a key need not wait to be told */
+	assert_int_equal(rig_read(NULL).code, VX6_E_ACCESS_REFUSED);
+	guest_free(&g[0]);
+	guest_free(&g[1]);
+}
+
+static void meet__service_is_opened__who_is_there_stays(void **state)
+{
+	struct vx6_kx_sk bob;
+	struct guest g;
+	struct vx6_bare *b;
+
+	rig.spec.closed = true;
+	assert_true(vx6_is_ok(vx6_host_set(rig.host, &rig.spec)));
+	b = come_as(&g, "bob", 0, &bob);
+	rig.spec.closed = false;
+	assert_true(vx6_is_ok(vx6_host_set(rig.host, &rig.spec)));
+	rig_live(60 * 1000);
+	assert_true(b->alive);
+	assert_int_equal(b->session.hung_up.code, VX6_E_OK);
+	guest_free(&g);
+}
+
 /* Or who fills one of them would see that another one has no room, and is hosted by the same node. */
 static void meet__several_services__each_has_its_part(void **state)
 {
@@ -645,6 +732,9 @@ int main(void)
 		TEST(meet__service_is_removed__sessions_end_names_stay_until_the_end),
 		TEST(meet__draining__sessions_go_on_and_none_come),
 		TEST(meet__client_is_revoked__its_sessions_end),
+		TEST(meet__clients_time_is_over__its_sessions_end),
+		TEST(meet__service_is_closed__who_came_without_a_key_goes),
+		TEST(meet__service_is_opened__who_is_there_stays),
 		TEST(meet__as_many_as_may_be__refused),
 		TEST(meet__days_pass__the_name_is_renewed),
 		TEST(meet__several_services__each_has_its_part),
