@@ -124,6 +124,9 @@ uint64_t vx6_circuits_route(struct vx6_circuits *c, const struct vx6_node_id *ta
 			    const struct vx6_routing *how);
 /** Nobody begins anything on it any more: its circuits go as soon as nothing runs on them. Until vx6_circuits_route() gives it again. */
 void vx6_circuits_leave(struct vx6_circuits *c, uint64_t route);
+/** All routes to a hidden service: streams and circuits end at once, and those who wait are told @p err and @p why. */
+void vx6_circuits_abandon(struct vx6_circuits *c, const struct vx6_node_id *service, vx6_err err,
+			  const char *why);
 /** The session that a new stream of the route begins on; NULL: none is up. */
 struct vx6_session *vx6_circuits_session(struct vx6_circuits *c, uint64_t route);
 

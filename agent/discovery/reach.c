@@ -248,6 +248,8 @@ static vx6_err hidden_failure(vx6_err err)
 	switch (err.code) {
 	case VX6_E_REVOKED:
 		return VX6_ERR(HS_AUTH);
+	case VX6_E_CONFLICT: /* its alias was forgotten meanwhile */
+		return VX6_ERR(PEER_UNKNOWN);
 	case VX6_E_HS_AUTH:
 	case VX6_E_INVITE_SPENT:
 	case VX6_E_EXPIRED:

@@ -257,23 +257,33 @@ static void alias_set(struct request *rq, struct hidden_visit *v)
 	hidden_file_save(&v->file, hidden_wait_new(rq, &answer));
 }
 
+/* Nothing of it is to go on that its user cannot name any more. */
+static void alias_forget(struct request *rq, struct hidden_visit *v)
+{
+	struct vx6_node *node = rq->owner;
+	struct vx6_answer answer = {.err = VX6_OK};
+	char detail[VX6_CIRCUIT_WHY];
+
+	snprintf(detail, sizeof detail,
+		 "the alias %s was forgotten here: accept an invite again, or remove the forward",
+		 v->data.alias);
+	hidden_tell(node, "hidden.alias_removed", "hidden", v->data.alias, v->data.alias, NULL);
+	vx6_circuits_abandon(node->circuits, &v->data.service, VX6_ERR(CONFLICT), detail);
+	vx6_guests_access(node->hidden->guests, &v->data.service, NULL);
+	vx6_forwards_alias_gone(node->forwards, v->data.alias, detail);
+	hidden_file_remove(&v->file, hidden_wait_new(rq, &answer));
+}
+
 static void alias_change(struct request *rq)
 {
 	struct hidden_visit *v = hidden_visit_find(rq->owner, rq->cmd->id);
-	struct vx6_answer answer = {.err = VX6_OK};
 
-	if (!v) {
+	if (!v)
 		request_fail(rq, VX6_ERR(NOT_FOUND), NULL, "there is no such alias");
-		return;
-	}
-	if (rq->cmd->kind == VX6_CMD_ALIAS_SET) {
+	else if (rq->cmd->kind == VX6_CMD_ALIAS_SET)
 		alias_set(rq, v);
-		return;
-	}
-	hidden_tell(rq->owner, "hidden.alias_removed", "hidden", v->data.alias, v->data.alias,
-		    NULL);
-	vx6_guests_access(rq->owner->hidden->guests, &v->data.service, NULL);
-	hidden_file_remove(&v->file, hidden_wait_new(rq, &answer));
+	else
+		alias_forget(rq, v);
 }
 
 void hidden_change(struct request *rq)

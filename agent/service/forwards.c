@@ -46,6 +46,13 @@ static struct forward *find_name(const struct vx6_forwards *f, const char *name)
 	return NULL;
 }
 
+static void note_failure(struct vx6_flow_stats *stats, vx6_err err, const char *detail)
+{
+	stats->last_failure.err = err;
+	stats->last_failure.wall_ms = vx6_wall_ms();
+	vx6_strlcpy(stats->last_failure.detail, detail, sizeof stats->last_failure.detail);
+}
+
 void forward_failed(struct vx6_forwards *f, struct forward *fwd, const struct vx6_target *to,
 		    vx6_err err, const char *detail)
 {
@@ -53,9 +60,7 @@ void forward_failed(struct vx6_forwards *f, struct forward *fwd, const struct vx
 	char text[VX6_TARGET_TEXT];
 
 	stats->refused++;
-	stats->last_failure.err = err;
-	stats->last_failure.wall_ms = vx6_wall_ms();
-	vx6_strlcpy(stats->last_failure.detail, detail, sizeof stats->last_failure.detail);
+	note_failure(stats, err, detail);
 	if (!vx6_log_allow(fwd ? &fwd->loud : &f->loud, "forward", FAILURES_BURST, FAILURES_PER_MS))
 		return;
 	VX6_WARN("forward", "%s to %s: %s: %s", fwd ? fwd->spec.name : "connection",
@@ -262,6 +267,22 @@ vx6_err vx6_forwards_delete(struct vx6_forwards *f, const char *id)
 		return VX6_ERR(NOT_FOUND);
 	forward_free(fwd);
 	return VX6_OK;
+}
+
+void vx6_forwards_alias_gone(struct vx6_forwards *f, const char *alias, const char *detail)
+{
+	VX6_LIST_EACH(node, &f->list)
+	{
+		struct forward *fwd = VX6_CONTAINER_OF(node, struct forward, node);
+		const struct vx6_target *to = &fwd->spec.to;
+
+		if (!to->is_hidden || to->has_node_id || strcmp(to->node, alias) != 0)
+			continue;
+		note_failure(&fwd->seen.stats, VX6_ERR(PEER_UNKNOWN), detail);
+		VX6_WARN("forward", "%s: %s", fwd->spec.name, detail);
+		if (f->cfg.failed)
+			f->cfg.failed(f->cfg.user, fwd->id, &fwd->seen.stats.last_failure);
+	}
 }
 
 vx6_err vx6_forwards_status(const struct vx6_forwards *f, const char *id,

@@ -73,6 +73,9 @@ void vx6_forwards_put(struct vx6_forwards *f, const char *id, const struct vx6_f
 /** Resets its connections and closes its listener. @return VX6_OK | NOT_FOUND */
 VX6_RES vx6_forwards_delete(struct vx6_forwards *f, const char *id);
 
+/** The hidden service that is called @p alias is no longer: forwards that lead there say so at once, and not with their next connection. */
+void vx6_forwards_alias_gone(struct vx6_forwards *f, const char *alias, const char *detail);
+
 /** @return VX6_OK | NOT_FOUND */
 VX6_RES vx6_forwards_status(const struct vx6_forwards *f, const char *id,
 			    struct vx6_forward_status *out);

@@ -236,7 +236,8 @@ static const struct vx6_cli_column hidden_connect_columns[] = {
 	{HIDING, "hidden", "set", "hidden_alias_update", "Change how a hidden service is visited", NULL, \
 	 {"vx6 hidden set ghost --strict on", "vx6 hidden set ghost --profile fast"}, \
 	 LIST(hidden_set_args), LIST(hidden_alias_columns), .done = "Changed", .run = vx6_cli_run_call}, \
-	{HIDING, "hidden", "forget", "hidden_alias_delete", "Forget a hidden service and what lets this node in", NULL, \
+	{HIDING, "hidden", "forget", "hidden_alias_delete", "Forget a hidden service and what lets this node in", \
+	 "Connections that lead there end. Forwards to it stay, and say that they lead nowhere.", \
 	 {"vx6 hidden forget ghost"}, \
 	 LIST(hidden_forget_args), .done = "Forgot", .run = vx6_cli_run_call}, \
 	{HIDING, "hidden", "connects", "hidden_connect_list", "Show how circuits came to meet hidden services, step by step", \

@@ -367,6 +367,18 @@ def test_forwards_lead_to_an_alias_or_a_key(agent):
 		assert answer.status == 422 and {p for p, _ in answer.faults} == {pointer}, (change, answer)
 
 
+def test_forwards_to_an_alias_that_is_forgotten_say_so_at_once(agent):
+	with visited(agent, KEY_AND_SECRET, alias="theirs"):
+		made = [agent.call("POST", "/v1/forwards", {"listen": "127.0.0.1:0", "to": to, "name": f"f{n}"}).headers["Location"]
+			for n, to in enumerate(("theirs", "others"))]
+		assert [agent.call("GET", f).json["status"]["last_error"] for f in made] == [None, None]
+	there, elsewhere = (agent.call("GET", f).json["status"] for f in made)
+	assert there["last_error"]["code"] == "peer_unknown" and "theirs was forgotten" in there["last_error"]["detail"], there
+	assert elsewhere["last_error"] is None
+	for f in made:
+		agent.call("DELETE", f)
+
+
 def connect(agent, to):
 	return agent.raw("GET", f"/v1/connect?to={to}", headers={"Connection": "Upgrade", "Upgrade": "vx6-stream"})
 

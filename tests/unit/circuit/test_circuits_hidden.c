@@ -300,6 +300,53 @@ static void hidden__it_may_pass__tried_elsewhere_then_told(void **state)
 		assert_false(vx6_node_id_eq(&refusal.x[i], &refusal.x[i + 1]));
 }
 
+/* ---- it is not to be visited any more ---- */
+
+/* Nothing of it goes on, and none is made again; other routes are not touched. */
+static void hidden__abandoned__streams_and_circuits_end(void **state)
+{
+	static struct talk other;
+
+	memset(&other, 0, sizeof other);
+	talk_run(&other, rig_route(2, true));
+	talk_run(&talk, route_hidden(3));
+	rig_pass(5000);
+	assert_int_equal(rig_live(VX6_PURPOSE_SPARE, true), 2);
+	vx6_circuits_abandon(rig.circuits, &far_end.n.id.id, VX6_ERR(CONFLICT), "forgotten");
+	rig_pass(1000);
+	assert_int_equal(talk.closed, 1);
+	assert_int_equal(rig_live(VX6_PURPOSE_ROUTE, true), 1);
+	assert_int_equal(rig_live(VX6_PURPOSE_SPARE, true), 1);
+	assert_int_equal(rig.gone_n, rig.met_n);
+	rig_pass(60000);
+	assert_int_equal(rig.met_n, 2);
+	assert_talks(&other, 500);
+	assert_int_equal(other.closed, 0);
+	talk_end(&other);
+	talk_end(&talk);
+}
+
+static void hidden__abandoned_while_somebody_waits__told_why(void **state)
+{
+	struct rig_wait w = {0};
+
+	rig.rendezvous = remember_x;
+	rig_want(&w, route_hidden(3));
+	rig_pass(1000);
+	assert_int_equal(rig.met_n, 1);
+	vx6_circuits_abandon(rig.circuits, &far_end.n.id.id, VX6_ERR(CONFLICT), "forgotten");
+	rig_until(rig_told, &w, 100);
+	assert_int_equal(w.err.code, VX6_E_CONFLICT);
+	assert_string_equal(w.detail, "forgotten");
+	rig_pass(30000);
+	assert_int_equal(rig.met_n, 1);
+	assert_int_equal(rig.gone_n, 1);
+	assert_int_equal(rig_live(VX6_PURPOSE_ROUTE, false), 0);
+	/* whoever asks again gets another one */
+	rig.rendezvous = far_meets;
+	(void)rig_session(route_hidden(3));
+}
+
 static void hidden__unknown_leg__ignored(void **state)
 {
 	const struct vx6_circuit_join j = {0};
@@ -358,6 +405,8 @@ int main(void)
 		TEST(hidden__nobody_comes__says_so_in_the_end),
 		TEST(hidden__key_opens_nothing__told_at_once),
 		TEST(hidden__it_may_pass__tried_elsewhere_then_told),
+		TEST(hidden__abandoned__streams_and_circuits_end),
+		TEST(hidden__abandoned_while_somebody_waits__told_why),
 		TEST(hidden__unknown_leg__ignored),
 		TEST(hidden__freed_in_the_middle__those_who_wait_are_told),
 		TEST(hidden__built_and_rebuilt_by_hand__as_any_other),

@@ -193,6 +193,27 @@ static void hidden__owner_has_revoked_it__key_is_not_let_in(void **state)
 	assert_nobody_heard_of_it();
 }
 
+static struct vx6_timer forgetting;
+
+static void on_forget(struct vx6_timer *timer)
+{
+	vx6_circuits_abandon(rig.circuits, &far_end.n.id.id, VX6_ERR(CONFLICT),
+			     "the alias was forgotten");
+}
+
+static void forget_soon(uint64_t leg, uint8_t type, const uint8_t *data, size_t n)
+{
+	vx6_timer_init(test_loop, &forgetting, on_forget, NULL);
+	vx6_timer_in_ms(&forgetting, 1);
+}
+
+static void hidden__alias_is_forgotten_meanwhile__unknown(void **state)
+{
+	rig.said = forget_soon;
+	assert_int_equal(try("ghost").code, VX6_E_PEER_UNKNOWN);
+	assert_string_equal(attempt.how, "the alias was forgotten");
+}
+
 static void hear_nothing(uint64_t leg, uint8_t type, const uint8_t *data, size_t n)
 {
 }
@@ -216,6 +237,7 @@ int main(void)
 		T(hidden__alias_of_a_fast_one__one_relay_less),
 		T(hidden__again__over_the_session_that_is_up),
 		T(hidden__owner_has_revoked_it__key_is_not_let_in),
+		T(hidden__alias_is_forgotten_meanwhile__unknown),
 		T(hidden__owner_does_not_come__says_so),
 	};
 

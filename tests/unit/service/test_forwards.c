@@ -313,6 +313,27 @@ static void connection__not_reached__client_is_reset_and_the_reason_kept(void **
 	assert_int_equal(vx6_forwards_connections(forwards), 0);
 }
 
+/* Before anybody connects in vain; forwards to a key, or to another alias, lead where they did. */
+static void alias_gone__forward_to_it__says_so_at_once(void **state)
+{
+	struct vx6_forward_spec spec = spec_at("f", "127.0.0.1:0");
+
+	spec.to = (struct vx6_target){.is_hidden = true, .node = "ghost"};
+	vx6_forwards_put(forwards, "fwd_1", &spec, NULL);
+	vx6_forwards_alias_gone(forwards, "other", "nothing of ours");
+	assert_int_equal(failed_n, 0);
+	vx6_forwards_alias_gone(forwards, "ghost", "ghost was forgotten");
+	assert_int_equal(failed_n, 1);
+	assert_int_equal(failure.err.code, VX6_E_PEER_UNKNOWN);
+	assert_string_equal(status().stats.last_failure.detail, "ghost was forgotten");
+	assert_int_equal(status().stats.refused, 0);
+	assert_int_equal(status().phase, VX6_FORWARD_LISTENING);
+	spec.to.has_node_id = true;
+	vx6_forwards_put(forwards, "fwd_1", &spec, NULL);
+	vx6_forwards_alias_gone(forwards, "ghost", "ghost was forgotten");
+	assert_int_equal(failed_n, 1);
+}
+
 static bool is_cancelled(void *arg)
 {
 	return cancelled_n > 0;
@@ -583,6 +604,7 @@ int main(void)
 		CASE(connection__stream_on_a_circuit_that_was_waited_for__bytes_go_before_the_outcome),
 		CASE(connection__early_bytes_lost__client_is_reset),
 		CASE(connection__not_reached__client_is_reset_and_the_reason_kept),
+		CASE(alias_gone__forward_to_it__says_so_at_once),
 		CASE(connection__client_breaks_off_while_reaching__attempt_is_cancelled),
 		CASE(connection__client_half_closes_while_reaching__gets_its_answer),
 		CASE(connection__too_many__the_next_is_reset),
