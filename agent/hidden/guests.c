@@ -48,7 +48,7 @@ static bool make_room(struct vx6_guests *g)
 	VX6_LIST_EACH(node, &g->lru)
 	{
 		struct service *s = VX6_CONTAINER_OF(node, struct service, lru);
-		bool is_told = s->access.has_key || s->access.has_invite;
+		bool is_told = s->access.has_key || s->access.has_invite || s->has_own;
 
 		if (is_used(s))
 			continue;
@@ -89,6 +89,16 @@ struct service *guests_service(struct vx6_guests *g, const struct vx6_node_id *i
 
 /* ---- what is told ---- */
 
+/* Another key may open what the old one did not, or must not what it did. */
+static void other_keys(struct service *s)
+{
+	s->retry_ms = 0;
+	s->retry_wait_ms = 0;
+	desc_forget(s);
+	if (s->waiting_n > 0)
+		(void)desc_fetch(s);
+}
+
 void vx6_guests_access(struct vx6_guests *g, const struct vx6_node_id *service,
 		       const struct vx6_guest_access *access)
 {
@@ -99,12 +109,21 @@ void vx6_guests_access(struct vx6_guests *g, const struct vx6_node_id *service,
 	vx6_wipe(&s->access, sizeof s->access);
 	if (access)
 		s->access = *access;
-	s->retry_ms = 0;
-	s->retry_wait_ms = 0;
-	/* another key may open what the old one did not, or must not what it did */
-	desc_forget(s);
-	if (s->waiting_n > 0)
-		(void)desc_fetch(s);
+	other_keys(s);
+}
+
+void vx6_guests_own(struct vx6_guests *g, const struct vx6_node_id *service, const uint8_t *key)
+{
+	struct service *s = key ? guests_service(g, service) : guests_find(g, service);
+
+	if (!s)
+		return;
+	s->has_own = key != NULL;
+	if (key)
+		memcpy(s->own, key, sizeof s->own);
+	else
+		vx6_wipe(s->own, sizeof s->own);
+	other_keys(s);
 }
 
 void vx6_guests_remember(struct vx6_guests *g, const struct vx6_node_id *service,

@@ -142,6 +142,11 @@ void vx6_guests_free(struct vx6_guests *g);
 /** What may be shown to @p service from now on; copied. NULL: nothing, and what it published is forgotten. */
 void vx6_guests_access(struct vx6_guests *g, const struct vx6_node_id *service,
 		       const struct vx6_guest_access *access);
+/**
+ * The service is hosted here, and lets this key in, whoever else is: it is shown where what vx6_guests_access() gave opens nothing, and leaves that as
+ * it is. What it published is looked up anew. @param key X25519 secret, copied; NULL: it is not hosted here any more
+ */
+void vx6_guests_own(struct vx6_guests *g, const struct vx6_node_id *service, const uint8_t *key);
 /** A number that was seen in an earlier life. */
 void vx6_guests_remember(struct vx6_guests *g, const struct vx6_node_id *service,
 			 const struct vx6_guest_seen *seen);

@@ -51,7 +51,7 @@ vx6_err access_show(struct service *s, const uint8_t enc_key[static 32], struct 
 		    struct vx6_hs_auth_key *key)
 {
 	struct vx6_guest_access *a = &s->access;
-	const uint8_t *secret = a->key;
+	const uint8_t *secret = s->opened_by == OPENED_BY_OWN ? s->own : a->key;
 
 	i->client = VX6_HS_CLIENT_NONE;
 	if (s->opened_by == OPENED_BY_NONE)

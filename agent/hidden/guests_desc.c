@@ -68,7 +68,7 @@ vx6_err desc_may(const struct service *s, char *detail)
 {
 	const struct vx6_guest_access *a = &s->access;
 
-	if (!a->has_invite || a->enrolled || !a->invite_expires_s ||
+	if (!a->has_invite || a->enrolled || s->has_own || !a->invite_expires_s ||
 	    vx6_wall_s() < a->invite_expires_s)
 		return VX6_OK;
 	snprintf(detail, VX6_GUESTS_DETAIL, "the invite expired before it was used");
@@ -161,10 +161,15 @@ static vx6_err open_desc(const struct service *s, const struct vx6_record *rec,
 	vx6_node_id_to_pk(&s->id, &pk);
 	*by = a->has_key ? OPENED_BY_KEY : OPENED_BY_NONE;
 	err = vx6_hs_desc_open(rec, &pk, a->has_key ? a->key : NULL, desc);
-	if (err.code != VX6_E_ACCESS_REFUSED || !a->has_invite)
+	/* where our key is none any more, the invite that brought it is only good for asking again: an owner does not need to */
+	if (err.code == VX6_E_ACCESS_REFUSED && a->has_invite && !(s->has_own && a->enrolled)) {
+		*by = OPENED_BY_INVITE;
+		err = vx6_hs_desc_open(rec, &pk, a->invite, desc);
+	}
+	if (err.code != VX6_E_ACCESS_REFUSED || !s->has_own)
 		return err;
-	*by = OPENED_BY_INVITE;
-	return vx6_hs_desc_open(rec, &pk, a->invite, desc);
+	*by = OPENED_BY_OWN;
+	return vx6_hs_desc_open(rec, &pk, s->own, desc);
 }
 
 /* Verifies it, whoever did before. */

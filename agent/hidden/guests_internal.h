@@ -56,7 +56,7 @@ struct service;
 struct meeting;
 
 /** Which of our keys has opened the descriptor. */
-enum opened_by { OPENED_BY_NONE, OPENED_BY_KEY, OPENED_BY_INVITE };
+enum opened_by { OPENED_BY_NONE, OPENED_BY_KEY, OPENED_BY_INVITE, OPENED_BY_OWN };
 
 /** A circuit to an introduction point, for one service. */
 struct line {
@@ -145,6 +145,8 @@ struct service {
 	struct vx6_node_id id;
 	struct vx6_list lru;
 	struct vx6_guest_access access;
+	bool has_own; /* it is hosted here */
+	uint8_t own[32];
 	/* what it published */
 	bool has_desc, confirmed;
 	bool early; /* two sources agree on it, others are still being heard */

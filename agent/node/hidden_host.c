@@ -165,21 +165,18 @@ static void on_dialed(void *user, vx6_err err, struct vx6_session *session, cons
 	vx6_host_dialed(s->owner->hidden->host, s->scope, err, detail);
 }
 
-/* As any client does, with a key that is nobody else's. */
+/* As any client does, with a key that is nobody else's; of a service that has an alias here, too, as that alias does. */
 static void on_dial(void *user, uint64_t scope, const struct vx6_node_id *service,
 		    const uint8_t *key)
 {
 	struct vx6_node *node = user;
 	struct hidden_service *s = hidden_service_of_scope(node, scope);
-	struct vx6_guest_access access = {.has_key = true, .enrolled = true};
 	struct vx6_routing how = {.via = VX6_ROUTE_RELAY, .anonymous = true, .hidden = true};
 	uint64_t route;
 
 	if (!s || s->dial)
 		return;
-	memcpy(access.key, key, sizeof access.key);
-	vx6_guests_access(node->hidden->guests, service, &access);
-	vx6_wipe(&access, sizeof access);
+	vx6_guests_own(node->hidden->guests, service, key);
 	how.hops = s->spec.fast ? 2 : 3;
 	how.apart = ++node->hidden->next_apart;
 	route = vx6_circuits_route(node->circuits, service, &how);
@@ -392,10 +389,21 @@ static bool had_key(struct vx6_node *node, const struct hidden_service *s)
 	return false;
 }
 
+/* Its key is no way in for us any more. */
+static void disown(struct hidden_service *s)
+{
+	struct hidden *h = s->owner->hidden;
+	struct vx6_host_info info;
+
+	if (vx6_is_ok(vx6_host_info(h->host, s->scope, &info)))
+		vx6_guests_own(h->guests, &info.service, NULL);
+	(void)vx6_is_ok(vx6_host_remove(h->host, s->scope));
+}
+
 static void service_stop(struct hidden_service *s)
 {
 	if (s->scope)
-		(void)vx6_is_ok(vx6_host_remove(s->owner->hidden->host, s->scope));
+		disown(s);
 	s->scope = s->spec.scope = 0;
 	s->due_n = 0;
 	vx6_hs_fetch_cancel(s->seq_fetch);

@@ -584,6 +584,91 @@ static void invite__used_up__told(void **state)
 	assert_failed(c, VX6_E_INVITE_SPENT, true, "used up");
 }
 
+/* ---- a service that is hosted here, too ---- */
+
+static void meet_as(uint64_t leg, enum vx6_hs_client as, const uint8_t pk[static 32])
+{
+	uint8_t eph[32], plain[VX6_HS_PLAIN];
+	struct vx6_introduce i;
+	size_t mac_at;
+	int p;
+
+	leg_begins(leg);
+	if (rig.fetch_cb)
+		fetch_ends(VX6_OK, rig.record, true);
+	if (!last_line()->open)
+		line_opens(last_line());
+	p = owner_opens(last_line(), &i, eph, &mac_at, plain);
+	assert_true(p >= 0);
+	assert_int_equal(i.client, as);
+	assert_true(owner_knows(&i, p, plain, mac_at, pk));
+	leg_meets(&rig.leg[leg]);
+	vx6_guests_gone(rig.g, leg);
+}
+
+/* What its user may show under an alias stays, and comes first. */
+static void own__there_is_an_alias__keeps_its_access(void **state)
+{
+	struct vx6_guest_access a = {.has_invite = true, .strict = true};
+	uint8_t invite_pk[32], own[32], own_pk[32];
+
+	client_key(own, own_pk);
+	client_key(a.invite, invite_pk);
+	close_for(invite_pk);
+	memcpy(rig.clients[rig.clients_n++], own_pk, sizeof own_pk);
+	owner_publishes();
+	vx6_guests_access(rig.g, &rig.id, &a);
+	vx6_guests_own(rig.g, &rig.id, own);
+	meet_as(1, VX6_HS_CLIENT_ENROL, invite_pk);
+	assert_true(rig.strict);
+	assert_true(rig.access.enrolled && rig.access.has_invite && rig.access.strict);
+	assert_memory_equal(rig.access.invite, a.invite, sizeof a.invite);
+	/* the alias is forgotten, and it still is ours */
+	vx6_guests_access(rig.g, &rig.id, NULL);
+	meet_as(2, VX6_HS_CLIENT_AUTH, own_pk);
+}
+
+/* Whether it can be reached is not a question of whether the alias may. */
+static void own__alias_is_not_let_in__is(void **state)
+{
+	struct vx6_guest_access a = {.has_invite = true,
+				     .has_key = true,
+				     .enrolled = true,
+				     .invite_expires_s = vx6_wall_s() - 1};
+	uint8_t pk[32], own[32], own_pk[32];
+
+	client_key(a.key, pk);
+	client_key(a.invite, pk);
+	client_key(own, own_pk);
+	close_for(own_pk);
+	memcpy(rig.clients[rig.clients_n++], pk, sizeof pk); /* the invite's */
+	owner_publishes();
+	vx6_guests_access(rig.g, &rig.id, &a);
+	vx6_guests_own(rig.g, &rig.id, own);
+	meet_as(1, VX6_HS_CLIENT_AUTH, own_pk);
+	a.enrolled = false; /* nor is that one whose invite has expired unused */
+	vx6_guests_access(rig.g, &rig.id, &a);
+	rig.clients_n = 0;
+	close_for(own_pk);
+	meet_as(2, VX6_HS_CLIENT_AUTH, own_pk);
+}
+
+static void own__no_longer_hosted_here__no_way_in(void **state)
+{
+	uint8_t own[32], own_pk[32];
+	struct vx6_circuit *c;
+
+	client_key(own, own_pk);
+	close_for(own_pk);
+	vx6_guests_own(rig.g, &rig.id, own);
+	meet_as(1, VX6_HS_CLIENT_AUTH, own_pk);
+	vx6_guests_own(rig.g, &rig.id, NULL);
+	c = leg_begins(2);
+	fetch_ends(VX6_OK, rig.record, true);
+	rig_pass(1);
+	assert_failed(c, VX6_E_HS_AUTH, true, "");
+}
+
 static void access__changed_while_a_leg_waits__looked_up_anew(void **state)
 {
 	struct vx6_guest_access a = {.has_key = true};
@@ -631,6 +716,9 @@ int main(void)
 		T(invite__expired_after_it_was_used__means_nothing),
 		T(invite__opens_nothing_yet__looked_up_until_it_does),
 		T(invite__used_up__told),
+		T(own__there_is_an_alias__keeps_its_access),
+		T(own__alias_is_not_let_in__is),
+		T(own__no_longer_hosted_here__no_way_in),
 		T(access__changed_while_a_leg_waits__looked_up_anew),
 	};
 
