@@ -81,6 +81,11 @@ struct vx6_circuits_config {
 	bool (*ask)(void *user, const struct vx6_node_id *node, bool anonymous);
 	/** Streams of an AUTO route go over circuits for now: the node may be reached directly again. Once in a while. */
 	void (*direct)(void *user, const struct vx6_node_id *node);
+	/**
+	 * Optional: what this node is as a public relay, in the eyes of others and for as long as they may have known it. Whoever names it to the owner of
+	 * a hidden service must not see by what follows that both are one. @return false: it is none
+	 */
+	bool (*own)(void *user, struct vx6_relay_entry *out);
 	/** Where we stand, and how different nodes must be. */
 	void (*view)(void *user, struct vx6_path_view *out);
 	/** What is known of the addresses and operator of @p node; its id at least. */

@@ -48,13 +48,23 @@ static void hold(struct vx6_bare *b)
 	circuits_wake(b->c, VX6_BARE_ASK_MS);
 }
 
+const struct vx6_relay_entry *bare_last(const struct vx6_bare *b, struct vx6_relay_entry *own)
+{
+	const struct vx6_circuits *c = b->c;
+
+	if (!vx6_node_id_eq(&b->last, &c->cfg.self))
+		return vx6_relays_find(c->cfg.relays, &b->last);
+	return c->cfg.own && c->cfg.own(c->cfg.user, own) ? own : NULL;
+}
+
 /* One that is not known is asked for in a new network only, where nobody knows all. */
 static bool takes_word(const struct vx6_bare *b)
 {
 	const struct vx6_relays *relays = b->c->cfg.relays;
+	struct vx6_relay_entry own;
 	uint64_t now_s = vx6_wall_s();
 
-	return vx6_path_takes_word(relays, &b->last, b->last_may, now_s) &&
+	return vx6_path_takes_word(relays, bare_last(b, &own), b->last_may, now_s) &&
 	       (circuits_knows(b->c, &b->last) ||
 		(vx6_path_is_new(relays, now_s) && circuits_may_ask_foreign(b->c, &b->last)));
 }

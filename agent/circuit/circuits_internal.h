@@ -344,6 +344,8 @@ static inline struct vx6_payload bare_word(const struct vx6_bare *b)
 {
 	return (struct vx6_payload){.type = b->word_type, .data = b->word, .n = b->word_n};
 }
+/** What is known of its last relay, which may be our own node. @param own room for that @return NULL: it is none that paths are drawn from */
+const struct vx6_relay_entry *bare_last(const struct vx6_bare *b, struct vx6_relay_entry *own);
 /** Its circuit has ended by itself: another one is tried if that may help, or `down` is told, now. @param last_failed it was for the last relay */
 void bare_down(struct vx6_bare *b, bool was_open, vx6_err why, bool last_failed,
 	       const char *detail);

@@ -185,7 +185,8 @@ static bool lead_to_named(const struct leg *l, const struct vx6_bare *b, struct 
 {
 	const struct vx6_path_reason asked_for = {.pick = VX6_PATH_FIXED};
 	const struct vx6_relays *relays = b->c->cfg.relays;
-	const struct vx6_relay_entry *e = vx6_relays_find(relays, &b->last), *hop;
+	struct vx6_relay_entry own;
+	const struct vx6_relay_entry *e = bare_last(b, &own), *hop;
 	struct vx6_path_view view;
 	bool diverse;
 

@@ -205,8 +205,9 @@ bool vx6_path_is_new(const struct vx6_relays *relays, uint64_t now_s);
 /**
  * Whether a last relay that somebody else has named is gone to: nobody learns by naming it what others would not have done. It has to be one that
  * anybody may draw, as old as those are: then it is known to others as well. In a new network all but those that are known not to do @p may.
+ * @param e NULL: it is not in the pool
  */
-bool vx6_path_takes_word(const struct vx6_relays *relays, const struct vx6_node_id *node,
+bool vx6_path_takes_word(const struct vx6_relays *relays, const struct vx6_relay_entry *e,
 			 uint32_t may, uint64_t now_s);
 
 /** Whether networks and autonomous systems count here and now. */

@@ -147,11 +147,10 @@ bool vx6_path_is_new(const struct vx6_relays *relays, uint64_t now_s)
 	return path_age_stage(relays, VX6_RELAY_MIDDLE, now_s) & VX6_PATH_RELAXED_NEW;
 }
 
-bool vx6_path_takes_word(const struct vx6_relays *relays, const struct vx6_node_id *node,
+bool vx6_path_takes_word(const struct vx6_relays *relays, const struct vx6_relay_entry *e,
 			 uint32_t may, uint64_t now_s)
 {
 	uint8_t stage = path_age_stage(relays, VX6_RELAY_MIDDLE, now_s);
-	const struct vx6_relay_entry *e = vx6_relays_find(relays, node);
 
 	if (stage & VX6_PATH_RELAXED_NEW)
 		return !e || !vx6_relay_is_listed(e, now_s) || (e->policy & may) == may;

@@ -17,22 +17,13 @@ enum { UPKEEP_MS = 5000 };
 
 /* ---- what is known of other nodes ---- */
 
-/* Whoever names relays to an owner of a hidden service may name the one that is its own node: it is a relay like any other. */
-static bool known_self(struct vx6_node *node, struct vx6_circuits_node *out)
-{
-	out->endpoint = node->own_endpoint;
-	out->endpoint_n = vx6_publisher_endpoint(node->publisher, node->own_endpoint,
-						 sizeof node->own_endpoint);
-	return out->endpoint_n > 0 && circuits_own_info(node, &out->info);
-}
-
 static bool known_node(void *user, const struct vx6_node_id *who, struct vx6_circuits_node *out)
 {
 	struct vx6_node *node = user;
 	uint64_t now_s = vx6_wall_s();
 
 	if (vx6_node_id_eq(who, &node->identity.id))
-		return known_self(node, out);
+		return circuits_known_self(node, out);
 	return vx6_registry_relay(node->registry, who, now_s, &out->info) &&
 	       vx6_registry_endpoint_record(node->registry, who, now_s, &out->endpoint,
 					    &out->endpoint_n);
@@ -66,7 +57,7 @@ static void try_direct(void *user, const struct vx6_node_id *who)
 		vx6_reach_direct(node->reach, who);
 }
 
-static void own_view(void *user, struct vx6_path_view *out)
+void circuits_view(void *user, struct vx6_path_view *out)
 {
 	struct vx6_node *node = user;
 	struct vx6_endpoint_addr own[VX6_ENDPOINT_ADDRS_MAX] = {0};
@@ -377,7 +368,7 @@ static void on_upkeep(struct vx6_timer *timer)
 	struct vx6_node *node = timer->user;
 	struct vx6_path_view view;
 
-	own_view(node, &view);
+	circuits_view(node, &view);
 	vx6_relays_expire(node->relays, view.now_s);
 	if (vx6_guards_count(node->guards) > 0)
 		vx6_guards_update(node->guards, node->relays, &view, &vx6_rand_system);
@@ -386,6 +377,7 @@ static void on_upkeep(struct vx6_timer *timer)
 				     &vx6_rand_system);
 	circuits_save(node);
 	circuits_relay_upkeep(node);
+	circuits_own_upkeep(node);
 	vx6_timer_in_ms(timer, UPKEEP_MS);
 }
 
@@ -397,6 +389,7 @@ void circuits_start(struct vx6_node *node, const struct vx6_state_image *img)
 	node->vanguards = vx6_vanguards_new();
 	node->build_times = vx6_build_times_new();
 	circuits_load(node, img);
+	circuits_own_load(node, img);
 	circuits_relay_start(node);
 	node->origin = vx6_origin_new(&(struct vx6_origin_config){
 		.loop = node->loop,
@@ -416,7 +409,8 @@ void circuits_start(struct vx6_node *node, const struct vx6_state_image *img)
 		.node = known_node,
 		.ask = ask,
 		.direct = try_direct,
-		.view = own_view,
+		.own = circuits_own_relay,
+		.view = circuits_view,
 		.end = known_end,
 		.news = on_news,
 		.rendezvous = hidden_rendezvous,

@@ -61,6 +61,8 @@ struct circuits_ask {
 	struct vx6_resolving *resolving;
 };
 
+/** Where this node stands (vx6_circuits_config.view); @p user is the node. */
+void circuits_view(void *user, struct vx6_path_view *out);
 /* As the resolver wants it; @p user is the node. */
 void circuits_hide(void *user);
 /** Lookups in the DHT over circuits: this node need not take part in it itself. */
@@ -83,6 +85,16 @@ void circuits_relay_upkeep(struct vx6_node *node);
 void circuits_announce(struct vx6_node *node);
 /** No new circuits; those of others are asked to go elsewhere, and end after @p ms. */
 void circuits_drain(struct vx6_node *node, uint32_t ms);
+
+/* ---- circuits_own.c: this node in its own circuits ---- */
+
+/** As a hop. @return false: it is none yet */
+bool circuits_known_self(struct vx6_node *node, struct vx6_circuits_node *out);
+/** As one of the relays that paths are drawn from (vx6_circuits_config.own); @p user is the node. */
+bool circuits_own_relay(void *user, struct vx6_relay_entry *out);
+void circuits_own_load(struct vx6_node *node, const struct vx6_state_image *img);
+/** It may be a public relay by now. */
+void circuits_own_upkeep(struct vx6_node *node);
 
 /* ---- circuits_store.c ---- */
 

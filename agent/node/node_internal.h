@@ -121,7 +121,8 @@ struct vx6_node {
 	struct vx6_timer circuit_upkeep;
 	bool hidden_roles_off;                        /* node/hidden_roles.c */
 	uint8_t relay_family[VX6_RELAY_FAMILY_BYTES]; /* zero: none */
-	uint64_t relay_oom; /* circuits ended for want of memory, as last told */
+	uint64_t relay_since_s; /* a public one, the first time; 0: it never was */
+	uint64_t relay_oom;     /* circuits ended for want of memory, as last told */
 
 	struct row_table service_rows, forward_rows, peer_rows;
 	struct vx6_list mutations; /* struct request, waiting their turn */

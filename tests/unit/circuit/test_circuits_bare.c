@@ -9,7 +9,9 @@
 
 #include "base/clock.h"
 #include "base/util.h"
+#include "crypto/secret.h"
 #include "circuit/bare.h"
+#include "circuit/circuits_internal.h"
 #include "far_end.h"
 #include "pool.h"
 #include "tests/unit/circuit/tnode.h"
@@ -390,6 +392,77 @@ static void bare__stranger_names_one_not_known_well__neither_asked_for_nor_gone_
 	assert_held(&w);
 }
 
+static struct vx6_relay_entry as_own;
+
+static bool own(void *user, struct vx6_relay_entry *out)
+{
+	*out = as_own;
+	return !vx6_ct_is_zero(as_own.node.b, sizeof as_own.node.b);
+}
+
+/* One that no circuit of the pool leads through, and that is not kept. */
+static int not_in_the_pool(void)
+{
+	bool in[RIG_NODES] = {false};
+	int n = rig_rows(), i = 0;
+
+	for (int k = 0; k < n; k++)
+		for (uint32_t h = 0; rig_row[k].purpose == VX6_PURPOSE_POOL &&
+				     !rig_row[k].is_closed && h < rig_row[k].hops_n;
+		     h++)
+			in[rig_index(&rig_row[k].hop[h].node)] = true;
+	while (in[i] || vx6_vanguards_has(rig.vanguards, id_of(i)))
+		i++;
+	assert_true(i < RIG_RELAYS);
+	return i;
+}
+
+/* The relay is this node itself from now on; the network is an old one, and nobody is in his own pool. */
+static void become(int i)
+{
+	as_own = *rig_entry(i);
+	as_own.first_seen_s = vx6_wall_s() - VX6_PATH_AGE_S;
+	rig.circuits->cfg.self = *id_of(i);
+	rig.circuits->cfg.own = own;
+	vx6_relays_forget(rig.relays, id_of(i));
+	pool_add(rig.relays, 100, 100 + VX6_PATH_SETTLED, vx6_wall_s() - 3 * VX6_PATH_AGE_S);
+}
+
+/*
+ * Whoever names relays one after the other finds nothing in how the owner is met at his own: from the age on from which any owner would come he does,
+ * over a circuit of the pool as elsewhere, and before that he does not.
+ */
+static void bare__stranger_names_our_own_node__as_any_other(void **state)
+{
+	struct vx6_bare_want w = want_of(VX6_PURPOSE_RENDEZVOUS, id_of(6));
+	struct mine next = {0};
+	int i, asked;
+
+	open_one(&mine, &w);
+	rig_pass(8000);
+	assert_true(rig_live(VX6_PURPOSE_POOL, true) >= 1);
+	vx6_bare_close(mine.b, "done");
+	i = not_in_the_pool();
+	become(i);
+	w.last = id_of(i);
+	mine = (struct mine){0};
+	open_one(&mine, &w);
+	assert_int_equal(rig_decided("build", "from the pool"), 1);
+	assert_true(vx6_node_id_eq(&row_of(&mine)->hop[3].node, id_of(i)));
+	vx6_bare_close(mine.b, "done");
+	/* nor is it held where there is none in the pool: what is not known of the relays before it is asked for */
+	w.relays = 2;
+	asked = rig.asks_n;
+	assert_true(vx6_is_ok(begin(&next, &w)));
+	rig_pass(100);
+	assert_true(vx6_bare_id(next.b)[0] || rig.asks_n > asked);
+	vx6_bare_close(next.b, "done");
+	as_own.first_seen_s = vx6_wall_s() - VX6_PATH_YOUNG_AGE_S;
+	assert_held(&w);
+	as_own = (struct vx6_relay_entry){0}; /* it is none */
+	assert_held(&w);
+}
+
 static void bare__former_key__asked_anew_and_built(void **state)
 {
 	struct vx6_bare_want w = want_of(VX6_PURPOSE_RENDEZVOUS, id_of(4));
@@ -670,6 +743,7 @@ int main(void)
 		TEST(bare__stranger_names_one_that_does_not__as_if_it_were_silent),
 		TEST(bare__strangers_name_many__three_are_asked_for_at_a_time),
 		TEST(bare__stranger_names_one_not_known_well__neither_asked_for_nor_gone_to),
+		TEST(bare__stranger_names_our_own_node__as_any_other),
 		TEST(bare__former_key__asked_anew_and_built),
 		TEST(bare__named_last__nothing_is_learned_of_it),
 		TEST(bare__relay_fails__drawn_last_stays),

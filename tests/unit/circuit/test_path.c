@@ -416,7 +416,7 @@ static bool takes_word(uint32_t n, uint32_t may)
 {
 	struct vx6_node_id id = pool_id(n);
 
-	return vx6_path_takes_word(pool, &id, may, POOL_T0);
+	return vx6_path_takes_word(pool, vx6_relays_find(pool, &id), may, POOL_T0);
 }
 
 static void path_takes_word__settled__those_that_anybody_may_draw(void **state)
