@@ -44,6 +44,7 @@ struct vx6_relay *vx6_relay_new(const struct vx6_relay_config *cfg)
 	r->cfg.create_ms = cfg->create_ms ? cfg->create_ms : VX6_RELAY_CREATE_MS;
 	r->cfg.extend_ms = cfg->extend_ms ? cfg->extend_ms : VX6_RELAY_EXTEND_MS;
 	r->cfg.idle_ms = cfg->idle_ms ? cfg->idle_ms : VX6_RELAY_IDLE_MS;
+	r->cfg.rends = cfg->rends ? cfg->rends : VX6_RELAY_RENDS_MAX;
 	vx6_list_init(&r->all);
 	vx6_list_init(&r->half);
 	vx6_list_init(&r->throttled);

@@ -102,6 +102,7 @@ struct vx6_relay_config {
 	struct vx6_relaying_budget
 		budget; /* copied; mode, circuits, rate. Memory is the scheduler's */
 	uint32_t create_ms, extend_ms, idle_ms; /* 0: as above */
+	uint32_t rends;                         /* 0: VX6_RELAY_RENDS_MAX */
 };
 
 /** @return owned; vx6_relay_free() */

@@ -8,7 +8,7 @@
 #include "circuit/relay_internal.h"
 #include "crypto/secret.h"
 
-enum { EARLY_MAX = VX6_RELAY_RENDS_MAX / 8 };
+enum { EARLY_PART = 8 }; /* of the cookies: owners who are there before their clients */
 
 /* ---- cookies ---- */
 
@@ -56,7 +56,7 @@ static void spend(struct vx6_relay *r, struct rend *e)
 	vx6_list_remove(&e->node);
 	vx6_list_push(&r->rend_spent, &e->node);
 	e->until_ms = until(r, VX6_RELAY_REND_MS);
-	if (++r->rend_spent_n <= VX6_RELAY_RENDS_MAX)
+	if (++r->rend_spent_n <= r->cfg.rends)
 		return;
 	r->rend_spent_n--;
 	rend_delete(r, first_of(&r->rend_spent));
@@ -77,8 +77,8 @@ static bool has_room(struct relay_circ *c)
 {
 	struct vx6_relay *r = c->r;
 
-	return HASH_COUNT(r->rends) - r->rend_spent_n < VX6_RELAY_RENDS_MAX &&
-	       c->source->rends < limits_share(c->source, VX6_RELAY_RENDS_MAX);
+	return HASH_COUNT(r->rends) - r->rend_spent_n < r->cfg.rends &&
+	       c->source->rends < limits_share(c->source, r->cfg.rends);
 }
 
 /* ---- joining ---- */
@@ -169,7 +169,7 @@ static void wait_for_client(struct relay_circ *c, const struct vx6_rendezvous1 *
 	struct vx6_relay *r = c->r;
 	struct rend *e;
 
-	if (r->rend_early_n >= EARLY_MAX || !has_room(c) || r->draining) {
+	if (r->rend_early_n >= r->cfg.rends / EARLY_PART || !has_room(c) || r->draining) {
 		turn_away(c, refuse(c, VX6_RELAY_HS_LIMIT, VX6_CODE_LIMIT));
 		return;
 	}

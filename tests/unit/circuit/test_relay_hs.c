@@ -578,6 +578,69 @@ static void rend__cookie_again__is_refused(void **state)
 	assert_int_equal(wait_with(&guest[2], answer), VX6_CODE_REND_DUP);
 }
 
+enum { RENDS = 64 }; /* of the relay that is full */
+
+static struct client crowd[RENDS];
+static size_t crowd_n;
+
+/* As many as a relay keeps for one node: each waits under a cookie of its own. */
+static void crowd_in(struct vx6_session *s)
+{
+	for (size_t k = 0; k < RENDS / 2; k++, crowd_n++) {
+		uint8_t with[VX6_REND_COOKIE] = "one of many";
+
+		memcpy(with + 12, &crowd_n, sizeof crowd_n);
+		client_init(&crowd[crowd_n]);
+		client_create(&crowd[crowd_n], s, &r);
+		assert_int_equal(wait_with(&crowd[crowd_n], with), VX6_CODE_OK);
+	}
+}
+
+static void node_come(struct test_node *n, const char *at)
+{
+	char detail[VX6_DIAL_DETAIL_MAX];
+
+	node_start_at(n, at);
+	assert_true(vx6_is_ok(node_dial(n, &r.n, &r.n.id.id, false, detail)));
+}
+
+/* Two fill what there is for all. Whoever comes then is told so, those who are met go on, and when they are gone all is as before. */
+static void rend__as_many_wait_as_may__refused_until_they_are_gone(void **state)
+{
+	static struct test_node other, third;
+	static const uint8_t late[VX6_REND_COOKIE] = "a cookie that comes";
+
+	crowd_n = 0;
+	node_come(&other, "[2001:db8:3::1]:0");
+	node_come(&third, "[2001:db8:4::1]:0");
+	join(&guest[0], &owner[0]);
+	crowd_in(node.session);
+	/* a node has its half, whoever else has none */
+	circuit(&guest[1]);
+	assert_int_equal(wait_with(&guest[1], late), VX6_CODE_LIMIT);
+	crowd_in(other.session);
+	client_create(&guest[2], third.session, &r);
+	assert_int_equal(wait_with(&guest[2], late), VX6_CODE_LIMIT);
+	client_create(&owner[2], third.session, &r);
+	come_with(&owner[2], late);
+	assert_int_equal(client_wait_closed(&owner[2]), VX6_CODE_LIMIT);
+	assert_int_equal(refused(VX6_RELAY_HS_LIMIT), 3);
+	assert_int_equal(relay_stats(&r).rend_waiting, RENDS);
+	assert_true(client_ping(&guest[0], 0)); /* these go on */
+	test_run_ms(VX6_RELAY_REND_MS + 2000);
+	assert_int_equal(relay_stats(&r).rend_waiting, 0);
+	assert_int_equal(wait_with(&guest[2], late), VX6_CODE_OK);
+	client_free(&owner[2]);
+	client_init(&owner[2]);
+	client_create(&owner[2], third.session, &r);
+	come_with(&owner[2], late);
+	assert_answered(client_wait(&guest[2], guest[2].got_n));
+	while (crowd_n > 0)
+		client_free(&crowd[--crowd_n]);
+	node_stop(&other);
+	node_stop(&third);
+}
+
 static void rend__client_goes_before_the_owner_comes__cookie_is_spent(void **state)
 {
 	circuit(&guest[0]);
@@ -777,6 +840,7 @@ static void hs__rows__show_roles(void **state)
 		assert_non_null(vx6_relay_hs_refused_name((enum vx6_relay_hs_refused)i));
 }
 
+static struct vx6_relay_config small = {.rends = RENDS};
 static struct vx6_relay_config off = {.budget = {.mode = VX6_RELAYING_OFF}};
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -805,6 +869,7 @@ int main(void)
 		T(rend__what_follows_the_owners_word__waits_with_it),
 		T(rend__wrong_cookie__owner_is_sent_away),
 		T(rend__cookie_again__is_refused),
+		T_WITH(rend__as_many_wait_as_may__refused_until_they_are_gone, &small),
 		T(rend__client_goes_before_the_owner_comes__cookie_is_spent),
 		T(rend__nobody_comes__ends_and_the_cookie_with_it),
 		T(rend__either_ends__the_other_does),
