@@ -203,7 +203,7 @@ struct vx6_host_config {
 	size_t (*relays)(void *user);
 	/** Our guards and the relays behind them: no introduction points, if it can be helped. Optional. @return how many */
 	size_t (*guards)(void *user, struct vx6_node_id out[static VX6_HOST_GUARDS]);
-	/** Puts these descriptors in the place of all earlier ones of the service: of this period, first, and of its neighbour while it is near. None: withdraw */
+	/** Puts these descriptors in the place of all earlier ones of the service: of this period, first, and of its neighbour while it is near. None: nothing is put out any more; what is out is there until it expires */
 	void (*publish)(void *user, uint64_t scope, const struct vx6_host_record *rec, size_t n);
 	/** Asks the network for the newest descriptor of ours; vx6_host_own_seq() follows, never from inside. Optional. @return false: it cannot */
 	bool (*own_seq)(void *user, uint64_t scope, const struct vx6_node_id *service,
@@ -243,7 +243,7 @@ void vx6_host_drain(struct vx6_host *h);
 VX6_RES vx6_host_add(struct vx6_host *h, const struct vx6_host_spec *spec);
 /** What may change of one that is hosted: all but scope and seed. Once it is closed, the sessions of those who came without a key end. @return VX6_OK | NOT_FOUND | INVALID */
 VX6_RES vx6_host_set(struct vx6_host *h, const struct vx6_host_spec *spec);
-/** Withdraws it and ends its sessions. @return VX6_OK | NOT_FOUND */
+/** Ends its sessions, leaves its introduction points, puts out no descriptor any more. @return VX6_OK | NOT_FOUND */
 VX6_RES vx6_host_remove(struct vx6_host *h, uint64_t scope);
 /** New introduction points, with new keys, in the place of all there are; the old ones go once the new ones are published. @return VX6_OK | NOT_FOUND */
 VX6_RES vx6_host_rotate(struct vx6_host *h, uint64_t scope);
@@ -365,7 +365,5 @@ VX6_RES vx6_host_info(const struct vx6_host *h, uint64_t scope, struct vx6_host_
 void vx6_host_rends_each(const struct vx6_host *h, uint64_t scope,
 			 bool (*fn)(void *user, const struct vx6_host_rend_info *r), void *user);
 size_t vx6_host_count(const struct vx6_host *h);
-/** The scopes of those hosted. @return how many */
-size_t vx6_host_scopes(const struct vx6_host *h, uint64_t out[static VX6_HOST_SERVICES_MAX]);
 
 #endif

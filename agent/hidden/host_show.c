@@ -192,12 +192,3 @@ void vx6_host_rends_each(const struct vx6_host *h, uint64_t scope,
 		if (!fn(user, &s->history[(s->history_n - k) % VX6_HOST_HISTORY]))
 			return;
 }
-
-size_t vx6_host_scopes(const struct vx6_host *h, uint64_t out[static VX6_HOST_SERVICES_MAX])
-{
-	size_t n = 0;
-
-	VX6_LIST_EACH(node, &h->services)
-	out[n++] = VX6_CONTAINER_OF(node, struct host_service, node)->spec.scope;
-	return n;
-}
