@@ -31,8 +31,10 @@ static struct hidden_service *hosted(struct request *rq)
 
 	if (s && s->scope)
 		return s;
-	request_fail(rq, s ? VX6_ERR(AGAIN) : VX6_ERR(NOT_FOUND), NULL,
-		     s ? "the service is not hosted now" : "there is no such hidden service");
+	request_fail(
+		rq, s ? VX6_ERR(AGAIN) : VX6_ERR(NOT_FOUND), NULL,
+		s ? "the service is not hosted now"
+		  : "no hidden service of this node is called so; `vx6 hidden status` lists them");
 	return NULL;
 }
 
@@ -128,7 +130,9 @@ static void revoke(struct request *rq)
 		hidden_file_save(&s->file, hidden_wait_new(rq, &answer));
 		return;
 	}
-	request_fail(rq, VX6_ERR(NOT_FOUND), NULL, "there is no such client or invite");
+	request_fail(rq, VX6_ERR(NOT_FOUND), NULL,
+		     "there is no such client or invite; `vx6 hidden clients` and `vx6 hidden "
+		     "invites` list them");
 }
 
 static void rotate(struct request *rq)
@@ -193,6 +197,16 @@ static vx6_err read_invite(const struct vx6_hidden_ask *ask, struct vx6_hidden_v
 
 static vx6_err check_alias(struct vx6_node *node, const struct vx6_hidden_visit *v, struct fault *f)
 {
+	const struct hidden_visit *same = hidden_visit_of(node, &v->service);
+
+	f->pointer = "/invite";
+	if (same) {
+		snprintf(
+			f->detail, sizeof f->detail,
+			"the service is known here, as %s; forget that first to use another invite",
+			same->data.alias);
+		return VX6_ERR(EXISTS);
+	}
 	f->pointer = "/alias";
 	if (!v->alias[0]) {
 		vx6_strlcpy(f->detail, "the invite suggests none: give one", sizeof f->detail);
@@ -207,12 +221,7 @@ static vx6_err check_alias(struct vx6_node *node, const struct vx6_hidden_visit 
 		snprintf(f->detail, sizeof f->detail, "%s is being forgotten; try again", v->alias);
 		return VX6_ERR(AGAIN);
 	}
-	if (!hidden_visit_of(node, &v->service))
-		return VX6_OK;
-	f->pointer = "/invite";
-	snprintf(f->detail, sizeof f->detail, "the service is known here, as %s; forget that first",
-		 hidden_visit_of(node, &v->service)->data.alias);
-	return VX6_ERR(EXISTS);
+	return VX6_OK;
 }
 
 static void alias_add(struct request *rq)
@@ -279,7 +288,8 @@ static void alias_change(struct request *rq)
 	struct hidden_visit *v = hidden_visit_find(rq->owner, rq->cmd->id);
 
 	if (!v)
-		request_fail(rq, VX6_ERR(NOT_FOUND), NULL, "there is no such alias");
+		request_fail(rq, VX6_ERR(NOT_FOUND), NULL,
+			     "there is no such alias; `vx6 hidden aliases` lists them");
 	else if (rq->cmd->kind == VX6_CMD_ALIAS_SET)
 		alias_set(rq, v);
 	else

@@ -59,6 +59,8 @@ enum vx6_cli_offer {
 	VX6_OFFER_CIRCUITS,
 	VX6_OFFER_HIDDEN,  /* aliases of our own hidden services */
 	VX6_OFFER_ALIASES, /* of those that we may visit */
+	VX6_OFFER_CLIENTS, /* of our hidden services: ids of those that may come in */
+	VX6_OFFER_INVITES, /* and of invites that may still be used */
 };
 
 struct vx6_cli_arg {
@@ -91,6 +93,7 @@ enum vx6_cli_show {
 	VX6_SHOW_DESTINATION, /* the whole forward: by name, or service@address */
 	VX6_SHOW_SUBJECT,
 	VX6_SHOW_AGO,      /* a time, as how long ago */
+	VX6_SHOW_HOUR,     /* a time of which only the hour is known */
 	VX6_SHOW_LEFT,     /* a time, as how long from now */
 	VX6_SHOW_ADDRESS,  /* an address with its transports, or a list of them */
 	VX6_SHOW_CLAIMS,   /* the node ids of claims to a name */

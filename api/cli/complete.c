@@ -45,6 +45,16 @@ static void offer_event_types(const struct vx6_completion *k)
 
 /* ---- live values ---- */
 
+/* What has ended is still listed, and there is nothing left to do with it. */
+static bool is_offered(enum vx6_cli_offer what, const struct vx6_value *item)
+{
+	const char *state = vx6_value_string(vx6_value_get(item, "state"));
+
+	if (what == VX6_OFFER_CLIENTS)
+		return state && strcmp(state, "admitted") == 0;
+	return what != VX6_OFFER_INVITES || (state && strcmp(state, "open") == 0);
+}
+
 static void offer_item(const struct vx6_completion *k, enum vx6_cli_offer what,
 		       const struct vx6_value *item)
 {
@@ -57,15 +67,20 @@ static void offer_item(const struct vx6_completion *k, enum vx6_cli_offer what,
 		word = vx6_cli_at(item, "node_id");
 	else if (what == VX6_OFFER_HIDDEN)
 		word = vx6_cli_at(item, "hidden.alias");
-	else if (what == VX6_OFFER_OPERATIONS || what == VX6_OFFER_CIRCUITS)
+	else if (what == VX6_OFFER_OPERATIONS || what == VX6_OFFER_CIRCUITS ||
+		 what == VX6_OFFER_CLIENTS || what == VX6_OFFER_INVITES)
 		word = vx6_cli_at(item, "id");
 	if (what == VX6_OFFER_NODES || what == VX6_OFFER_RELAYS)
 		help = vx6_cli_at(item, "name");
 	else if (what == VX6_OFFER_CIRCUITS)
 		help = vx6_cli_at(item, "target_name|target");
+	else if (what == VX6_OFFER_CLIENTS || what == VX6_OFFER_INVITES)
+		help = vx6_cli_at(item, "name|alias");
+	else if (what == VX6_OFFER_ALIASES)
+		help = vx6_cli_at(item, "key");
 	else if (what == VX6_OFFER_PEERS)
 		help = vx6_cli_at(item, "status.node_name|status.remote");
-	if (vx6_value_string(word))
+	if (vx6_value_string(word) && is_offered(what, item))
 		offer(k, vx6_value_string(word), vx6_value_string(help));
 }
 
@@ -82,7 +97,9 @@ static void offer_live(struct vx6_cli *cli, const struct vx6_completion *k, enum
 					  [VX6_OFFER_RELAYS] = "relay_list",
 					  [VX6_OFFER_CIRCUITS] = "circuit_list",
 					  [VX6_OFFER_HIDDEN] = "service_list",
-					  [VX6_OFFER_ALIASES] = "hidden_alias_list"};
+					  [VX6_OFFER_ALIASES] = "hidden_alias_list",
+					  [VX6_OFFER_CLIENTS] = "hidden_client_list",
+					  [VX6_OFFER_INVITES] = "hidden_invite_list"};
 	const char *op = ops[what];
 	char *path = vx6_cli_path_add(vx6_strdup(vx6_cli_route(op)->path), "limit", "500");
 	const struct vx6_http_request req = {.method = "GET",
@@ -128,6 +145,8 @@ static void offer_value(struct vx6_cli *cli, const struct vx6_completion *k,
 			offer_live(cli, k, arg->offer);
 		if (cli && arg->offer == VX6_OFFER_REMOTE)
 			offer_live(cli, k, VX6_OFFER_ALIASES);
+		if (cli && arg->offer == VX6_OFFER_CLIENTS)
+			offer_live(cli, k, VX6_OFFER_INVITES);
 	}
 }
 

@@ -1,12 +1,9 @@
 /* hidden status, invite, revoke, accept; service add --wait: commands that are not one request by the table. */
 #include "api/cli/hidden.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "api/cli/grid.h"
@@ -14,6 +11,7 @@
 #include "api/cli/output.h"
 #include "api/cli/problem.h"
 #include "api/cli/progress.h"
+#include "api/cli/qr.h"
 #include "api/cli/request.h"
 #include "api/cli/show.h"
 #include "api/cli/text.h"
@@ -159,37 +157,11 @@ int vx6_cli_run_hidden_status(struct vx6_cli *cli, const struct vx6_cli_parsed *
 
 /* ---- invite ---- */
 
-/* Runs the program that draws, which reads @p text. @return its exit status; -1: it did not run */
-static int feed(const char *text)
-{
-	int ends[2], status = -1;
-	pid_t child;
-
-	if (pipe(ends) != 0)
-		return -1;
-	child = fork();
-	if (child == 0) {
-		dup2(ends[0], STDIN_FILENO);
-		close(ends[0]);
-		close(ends[1]);
-		execlp("qrencode", "qrencode", "-t", "UTF8", "-m", "2", (char *)NULL);
-		_exit(127);
-	}
-	close(ends[0]);
-	signal(SIGPIPE, SIG_IGN); /* it may not be there */
-	if (child > 0 && write(ends[1], text, strlen(text)) < 0)
-		status = -1;
-	close(ends[1]);
-	while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
-		;
-	return child > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
 /* Draws the link with a program that does nothing else; it goes by its input, where nobody sees it. */
 static int draw(const struct vx6_cli *cli, const char *uri)
 {
 	fflush(stdout);
-	if (feed(uri) == 0)
+	if (vx6_qr_draw(uri))
 		return VX6_EXIT_OK;
 	return vx6_cli_fail(cli, VX6_EXIT_FAILURE, "qrencode", "apt install qrencode",
 			    "the program qrencode, which draws the code, is not there or failed");
@@ -226,25 +198,42 @@ static void wait_published(struct vx6_cli *cli, const char *service)
 				 "while.");
 }
 
+static void say_who(struct vx6_cli *cli, const struct vx6_value *invite)
+{
+	double most = vx6_value_number(vx6_value_get(invite, "max_uses"));
+	char who[96] = "Whoever has this is in, however many they are (--uses limits that).";
+
+	if (most == 1)
+		snprintf(who, sizeof who, "Whoever uses this first is in, and nobody after.");
+	else if (most > 1)
+		snprintf(who, sizeof who, "The first %.0f who use this are in.", most);
+	vx6_cli_say(cli, "%s It is not shown again; `vx6 hidden revoke %s` withdraws it.", who,
+		    text_at(invite, "id"));
+}
+
 int vx6_cli_run_hidden_invite(struct vx6_cli *cli, const struct vx6_cli_parsed *p)
 {
+	bool to_program =
+		cli->format == VX6_FORMAT_JSON || cli->format == VX6_FORMAT_JSONL || cli->fields;
 	struct vx6_value *v;
-	int exit = call(cli, p, p->command->ops, &v);
+	int exit;
 
+	if (to_program && vx6_cli_has(p, "qr"))
+		return vx6_cli_fail(
+			cli, VX6_EXIT_USAGE, "usage", NULL,
+			"--qr is for people: it cannot be in the midst of JSON or fields");
+	exit = call(cli, p, p->command->ops, &v);
 	if (exit != VX6_EXIT_OK)
 		return exit;
 	if (!vx6_cli_has(p, "no-wait"))
 		wait_published(cli, text_at(v, "service"));
-	if (cli->format == VX6_FORMAT_JSON || cli->format == VX6_FORMAT_JSONL || cli->fields)
+	if (to_program)
 		vx6_cli_show_one(cli, p->command, v);
 	else
 		printf("%s\n", text_at(v, "uri"));
 	if (vx6_cli_has(p, "qr"))
 		exit = draw(cli, text_at(v, "uri"));
-	vx6_cli_say(cli,
-		    "Whoever uses this first is in. It is not shown again; `vx6 hidden revoke "
-		    "%s` withdraws it.",
-		    text_at(v, "id"));
+	say_who(cli, v);
 	vx6_value_free(v);
 	return exit;
 }
@@ -301,6 +290,15 @@ static char *accept_body(const struct vx6_cli_parsed *p, const char *invite)
 	return vx6_json_take(&j);
 }
 
+static bool is_invite(const char *text)
+{
+	struct vx6_hidden_invite in;
+	bool is = vx6_is_ok(vx6_hidden_invite_parse(text, &in));
+
+	vx6_hidden_invite_wipe(&in);
+	return is;
+}
+
 int vx6_cli_run_hidden_accept(struct vx6_cli *cli, const struct vx6_cli_parsed *p)
 {
 	const char *given = vx6_cli_text(p, "invite");
@@ -313,6 +311,12 @@ int vx6_cli_run_hidden_accept(struct vx6_cli *cli, const struct vx6_cli_parsed *
 	else if (!read_line(invite))
 		return vx6_cli_fail(cli, VX6_EXIT_INVALID, "invite",
 				    "vx6 hidden accept ALIAS < invite.txt", "there is no invite");
+	if (!is_invite(invite)) {
+		vx6_wipe(invite, sizeof invite);
+		return vx6_cli_fail(cli, VX6_EXIT_INVALID, "invite",
+				    "it begins with vx6://hidden/ or vxh1, and is one line",
+				    "that is no invite, or was not copied whole");
+	}
 	body = accept_body(p, invite);
 	vx6_wipe(invite, sizeof invite);
 	exit = ask(cli, "POST", vx6_cli_route(p->command->ops)->path, body, &v);

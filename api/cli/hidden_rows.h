@@ -64,6 +64,7 @@ static const struct vx6_cli_arg hidden_revoke_args[] = {
 	 .required = true,
 	 .place = VX6_IN_PATH,
 	 .field = "id",
+	 .offer = VX6_OFFER_CLIENTS,
 	 .help = "of a client or an invite: hcl_… or inv_…"},
 };
 static const struct vx6_cli_arg hidden_rotate_args[] = {
@@ -78,6 +79,7 @@ static const struct vx6_cli_arg hidden_rotate_args[] = {
 	 .value = "ALIAS",
 	 .place = VX6_IN_BODY,
 	 .field = "confirm",
+	 .offer = VX6_OFFER_HIDDEN,
 	 .help = "with --key: the service's alias, to be sure"},
 };
 static const struct vx6_cli_arg hidden_accept_args[] = {
@@ -176,7 +178,7 @@ static const struct vx6_cli_column hidden_client_columns[] = {
 	{"NAME", "name", VX6_SHOW_TEXT, true},
 	{"STATE", "state", VX6_SHOW_STATE},
 	{"SINCE", "created_at", VX6_SHOW_AGO},
-	{"SEEN", "seen_at", VX6_SHOW_AGO, true},
+	{"SEEN", "seen_at", VX6_SHOW_HOUR, true},
 	{"CAME", "introductions"},
 	{"BY INVITE", "invite", VX6_SHOW_TEXT, true},
 };
@@ -209,7 +211,7 @@ static const struct vx6_cli_column hidden_connect_columns[] = {
 	 {"vx6 hidden status", "vx6 hidden status ghost", "vx6 hidden status ghost --json"}, \
 	 LIST(hidden_status_args), LIST(hidden_status_columns), .run = vx6_cli_run_hidden_status}, \
 	{HIDING, "hidden", "invite", "hidden_invite_create", "Make an invite to a hidden service", \
-	 "Shown once. Whoever uses it first is in: send it as you would a password.", \
+	 "Shown once. Whoever has it is in, so many as --uses says: send it as you would a password.", \
 	 {"vx6 hidden invite ghost > invite.txt", "vx6 hidden invite ghost --name bob --uses 1 --expires 7d", "vx6 hidden invite ghost --qr"}, \
 	 LIST(hidden_invite_args), .run = vx6_cli_run_hidden_invite}, \
 	{HIDING, "hidden", "invites", "hidden_invite_list hidden_invite_get", "List invites", \

@@ -129,8 +129,9 @@ static void print_problem(const struct vx6_value *v)
 		vx6_cli_clean(stderr, string_of(e, "pointer"));
 		line(": ", string_of(e, "detail"));
 	}
-	/* the contract's own words; after the list of faults, or repeated, they say nothing new */
-	if (info && !vx6_value_get(v, "errors") && strcmp(info->detail, detail) != 0)
+	/* the contract's own words; after the list of faults, after what is not there, or repeated, they say nothing new */
+	if (info && !vx6_value_get(v, "errors") && strcmp(info->detail, detail) != 0 &&
+	    (strcmp(code, "not_found") != 0 || !*detail))
 		line("hint: ", info->detail);
 	if (*id)
 		line("request id: ", id);

@@ -162,6 +162,21 @@ static char *span_text(const struct vx6_value *v, bool left)
 	return vx6_strdup(text);
 }
 
+/* It was at some time of the hour that began then. */
+static char *hours_text(const struct vx6_value *v)
+{
+	double at = parse_time(vx6_value_string(v)), hours;
+	char text[VX6_CLI_HUMAN + 8];
+
+	if (at < 0)
+		return as_text(v);
+	hours = ((double)vx6_wall_ms() - at) / 3600e3;
+	if (hours < 1)
+		return vx6_strdup("this hour");
+	snprintf(text, sizeof text, "%uh ago", (unsigned)hours);
+	return vx6_strdup(text);
+}
+
 /* "[::1]:4242 quic+tcp" */
 static char *address_text(const struct vx6_value *v)
 {
@@ -367,6 +382,8 @@ static char *cell_text(const struct vx6_cli_column *column, const struct vx6_val
 		return vx6_value_is(v, VX6_JT_NUMBER)
 			       ? number_text(column->show, vx6_value_number(v))
 			       : joined(v, ", ");
+	case VX6_SHOW_HOUR:
+		return hours_text(v);
 	case VX6_SHOW_AGO:
 	case VX6_SHOW_LEFT:
 		return span_text(v, column->show == VX6_SHOW_LEFT);

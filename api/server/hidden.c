@@ -266,7 +266,7 @@ static char *encode(const struct vx6_page *p, size_t i)
 }
 
 const struct api_rows api_hidden = {.path = "/v1/services/{id}/hidden",
-				    .what = "hidden service",
+				    .what = "hidden service here; `vx6 hidden status` lists them",
 				    .kind = VX6_PAGE_HIDDEN,
 				    .encode = encode};
 
@@ -297,7 +297,9 @@ static void confirm_then(struct api_request *r, struct vx6_answer *a)
 	if (!vx6_is_ok(a->err)) {
 		api_reply_failure(r, a);
 	} else if (!a->page || a->page->n == 0) {
-		api_reply_problem(r, VX6_PROBLEM_NOT_FOUND, "there is no such hidden service");
+		api_reply_problem(r, VX6_PROBLEM_NOT_FOUND,
+				  "no hidden service of this node is called so; `vx6 hidden "
+				  "status` lists them");
 	} else if (!said || strcmp(said, a->page->u.hidden[0].info.alias) != 0) {
 		vx6_fault_add(api_request_faults(r), "/confirm", "invalid",
 			      "must be the service's alias: all its clients and invites end");

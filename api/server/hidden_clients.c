@@ -59,7 +59,7 @@ static char *encode_invite(const struct vx6_page *p, size_t i)
 }
 
 const struct api_rows api_hidden_invites = {.path = "/v1/hidden-invites",
-					    .what = "invite",
+					    .what = "invite; `vx6 hidden invites` lists them",
 					    .kind = VX6_PAGE_HIDDEN_CLIENTS,
 					    .encode = encode_invite,
 					    .has_filter = true,
@@ -93,7 +93,7 @@ static char *encode_client(const struct vx6_page *p, size_t i)
 }
 
 const struct api_rows api_hidden_clients = {.path = "/v1/hidden-clients",
-					    .what = "client",
+					    .what = "client; `vx6 hidden clients` lists them",
 					    .kind = VX6_PAGE_HIDDEN_CLIENTS,
 					    .encode = encode_client,
 					    .has_filter = true,

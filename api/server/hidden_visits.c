@@ -69,7 +69,7 @@ static char *encode_alias(const struct vx6_page *p, size_t i)
 }
 
 const struct api_rows api_hidden_aliases = {.path = "/v1/hidden-aliases",
-					    .what = "alias",
+					    .what = "alias; `vx6 hidden aliases` lists them",
 					    .kind = VX6_PAGE_HIDDEN_ALIASES,
 					    .encode = encode_alias};
 

@@ -2,10 +2,12 @@
 import contextlib
 import json
 import os
+import pty
 import re
 import stat
 import subprocess
 import time
+import tty
 
 import pytest
 
@@ -435,6 +437,108 @@ def vx6(agent, *argv, data="", code=0):
 	return done.stdout if code == 0 else done.stderr
 
 
+def told(agent, *argv):
+	"""What is said beside the result."""
+	return subprocess.run([BIN, "--socket", agent.socket, *argv], stdin=subprocess.DEVNULL, capture_output=True, text=True, env=ENV, timeout=30, check=True).stderr
+
+
+def candidates(agent, *words):
+	return [line.split("\t")[0] for line in vx6(agent, "__complete", *words).splitlines()]
+
+
+def test_what_can_be_named_is_completed(agent):
+	with hidden(agent, "web", alias="ghost"), hidden(agent, "other"), visited(agent, KEY_AND_SECRET, alias="theirs"):
+		bob, carol = (json.loads(vx6(agent, "hidden", "invite", "ghost", "--name", n, "--no-wait", "--json"))["id"] for n in ("bob", "carol"))
+		vx6(agent, "hidden", "revoke", carol)
+		assert candidates(agent, "hidden", "revoke", "") == [bob], "one that is revoked is not offered again"
+		assert vx6(agent, "__complete", "hidden", "revoke", "inv_") == f"{bob}\tbob\n" and candidates(agent, "hidden", "revoke", "hcl_") == []
+		for verb in ("status", "invite", "invites", "clients", "rotate"):
+			assert sorted(candidates(agent, "hidden", verb, "")) == ["ghost", "other"], verb
+		assert "ghost" in candidates(agent, "hidden", "rotate", "ghost", "--key", "--confirm", "")
+		for verb in ("set", "forget", "connects"):
+			assert candidates(agent, "hidden", verb, "") == ["theirs"], verb
+
+
+@pytest.mark.parametrize("argv, code, says", [
+	(("status", "nobody"), 5, "vx6 hidden status"),
+	(("invite", "nobody"), 5, "vx6 hidden status"),
+	(("rotate", "nobody"), 5, "vx6 hidden status"),
+	(("forget", "nobody"), 5, "vx6 hidden aliases"),
+	(("set", "nobody", "--strict", "on"), 5, "vx6 hidden aliases"),
+	(("revoke", "hcl_0123456789abcdef"), 5, "vx6 hidden clients"),
+	(("revoke", "bob"), 2, "vx6 hidden clients"),
+	(("invite",), 2, "--help"),
+	(("invite", "ghost", "--qr", "--json"), 2, "--qr is for people"),
+	(("accept", "x", "--invite", "hello there"), 9, "not copied whole"),
+	(("set", "theirs"), 2, "give an option"),
+])
+def test_what_is_wrong_says_what_to_do(agent, argv, code, says):
+	said = vx6(agent, "hidden", *argv, code=code)
+	assert says in said and "There is no such object" not in said, said
+
+
+def test_each_command_has_examples(agent):
+	listed = candidates(agent, "hidden", "")
+	assert {"status", "invite", "invites", "clients", "revoke", "rotate", "accept", "aliases", "set", "forget", "connects"} == set(listed)
+	for verb in listed:
+		said = vx6(agent, "hidden", verb, "--help")
+		assert f"Examples:\n  vx6 hidden {verb}" in said and f"Usage: vx6 hidden {verb}" in said
+
+
+# What a camera would see: two pixels of each character, one over the other. Filled is light.
+HALVES = {"█": (1, 1), "▀": (1, 0), "▄": (0, 1), " ": (0, 0)}
+
+
+def scan(rows, folder):
+	"""What is in a picture of pixels, 1 for light ones."""
+	scale, rim = 6, [1] * (len(rows[0]) + 8)
+	rows = [rim] * 4 + [[1] * 4 + row + [1] * 4 for row in rows] + [rim] * 4
+	pixels = b"".join(bytes(255 * p for p in row for _ in range(scale)) * scale for row in rows)
+	(folder / "code.pgm").write_bytes(b"P5 %d %d 255\n" % (len(rim) * scale, len(rows) * scale) + pixels)
+	return subprocess.run(["zbarimg", "-q", "--raw", folder / "code.pgm"], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def picture(lines):
+	pairs = [[HALVES[c] for c in line] for line in lines]
+	return [[pair[half] for pair in row] for row in pairs for half in (0, 1)]
+
+
+def in_colours(text):
+	"""Lines as a terminal shows them: its own colours count for nothing where each character has its own."""
+	lines = []
+	for line in text.splitlines():
+		assert "\033[40;37;1m" in line or not line.strip("\r"), "a line in the colours of the terminal"
+		lines.append(re.sub("\033\\[[0-9;]*m|\r", "", line))
+	return [line for line in lines if line]
+
+
+def test_an_invite_is_drawn_for_a_camera(agent, tmp_path):
+	with hidden(agent, "web", alias="ghost"):
+		out = vx6(agent, "hidden", "invite", "ghost", "--name", "bob", "--expires", "7d", "--no-wait", "--qr").splitlines()
+		assert out[0].startswith("vx6://hidden/ghost?") and scan(picture(out[1:]), tmp_path) == out[0]
+		# on a terminal it is white on black, whatever that has
+		us, its = pty.openpty()
+		tty.setraw(its)
+		run = subprocess.Popen([BIN, "--socket", agent.socket, "hidden", "invite", "ghost", "--no-wait", "--qr", "--quiet"], stdin=subprocess.DEVNULL,
+			stdout=its, stderr=subprocess.DEVNULL, env={**ENV, "TERM": "xterm"})
+		os.close(its)
+		shown = b""
+		with contextlib.suppress(OSError):
+			while part := os.read(us, 65536):
+				shown += part
+		os.close(us)
+		assert run.wait(timeout=10) == 0
+		link, code = shown.decode().split("\n", 1)
+		assert scan(picture(in_colours(code)), tmp_path) == link.strip()
+
+
+def test_without_the_program_that_draws_the_invite_is_shown_all_the_same(agent, tmp_path):
+	with hidden(agent, "web", alias="ghost"):
+		done = subprocess.run([BIN, "--socket", agent.socket, "hidden", "invite", "ghost", "--no-wait", "--qr"], capture_output=True, text=True, timeout=30,
+			stdin=subprocess.DEVNULL, env={**ENV, "PATH": str(tmp_path)})
+		assert done.returncode == 1 and done.stdout.startswith("vx6://hidden/ghost?") and "apt install qrencode" in done.stderr, done
+
+
 def test_the_command_line_hides_and_invites(agent):
 	made = json.loads(vx6(agent, "service", "add", "web", "--target", "8080", "--visibility", "hidden", "--alias", "ghost", "--profile", "fast", "--force",
 		"--json"))
@@ -449,6 +553,8 @@ def test_the_command_line_hides_and_invites(agent):
 	assert (invite["name"], invite["max_uses"]) == ("bob", 1) and abs(left - 7 * 86400) < 30
 	assert vx6(agent, "hidden", "invite", "ghost", "--no-wait").startswith("vx6://hidden/ghost?key=vxh1")
 	assert "bob" in vx6(agent, "hidden", "invites", "ghost") and vx6(agent, "hidden", "clients") == ""
+	assert "however many" in told(agent, "hidden", "invite", "ghost", "--no-wait") and "and nobody after" in told(
+		agent, "hidden", "invite", "ghost", "--no-wait", "--uses", "1")
 	vx6(agent, "hidden", "revoke", invite["id"])
 	vx6(agent, "hidden", "revoke", invite["id"].replace("inv_", "hcl_x"), code=5)
 	assert "neither a client" in vx6(agent, "hidden", "revoke", "bob", code=2)

@@ -163,11 +163,13 @@ static void cell__times__are_spans(void **state)
 	snprintf(json, sizeof json, "{\"x\":\"%s\"}",
 		 vx6_time_format(vx6_wall_ms() - 3600500, now));
 	assert_cell(json, VX6_SHOW_AGO, "1h 0m ago");
+	assert_cell(json, VX6_SHOW_HOUR, "1h ago");
 	assert_cell(json, VX6_SHOW_LEFT, "over");
 	snprintf(json, sizeof json, "{\"x\":\"%s\"}",
 		 vx6_time_format(vx6_wall_ms() + 7200900, now));
 	assert_cell(json, VX6_SHOW_LEFT, "2h 0m");
 	assert_cell(json, VX6_SHOW_AGO, "0s ago");
+	assert_cell(json, VX6_SHOW_HOUR, "this hour");
 	assert_cell("{\"x\":\"soon\"}", VX6_SHOW_LEFT, "soon");
 }
 
