@@ -34,8 +34,9 @@ enum {
 	OPEN_MS = 1500, /* that a circuit has to be open, then another point is tried beside it */
 	TRIES_MAX = 5,  /* introduction points, from one descriptor */
 	ROUNDS_MAX = 8, /* descriptors, one after the other */
-	LINES_MAX = 4,  /* circuits to introduction points of a service */
-	LINES_ALL_MAX = 64, /* of all */
+	EARLIER_MAX = 2 * TRIES_MAX, /* introductions by way of older ones whose answers count */
+	LINES_MAX = 4,               /* circuits to introduction points of a service */
+	LINES_ALL_MAX = 64,          /* of all */
 	LINE_IDLE_MS = 120000,
 	TICK_MS = 5000,         /* between looks at what is idle, while there is anything */
 	USED_MS = 600000,       /* a descriptor is renewed for so long after its last use */
@@ -92,6 +93,12 @@ struct attempt_try {
 	uint64_t sent_ms;
 };
 
+/* What was said by way of an older descriptor, and may still be answered. */
+struct earlier_try {
+	struct vx6_hs_ntor *ntor; /* NULL: none */
+	bool enrols;
+};
+
 enum meeting_state {
 	MEETING_READS, /* there is no descriptor yet, or only one that led nowhere */
 	MEETING_ASKS,  /* introduces itself */
@@ -118,7 +125,9 @@ struct meeting {
 	bool established, looks; /* X has the cookie; it waits for the first descriptor */
 	struct attempt_try tries[TRIES_MAX];
 	unsigned tries_n, rounds_n; /* rounds: descriptors that were tried */
-	uint64_t read_ms;           /* when the last one had led nowhere */
+	struct earlier_try earlier[EARLIER_MAX];
+	unsigned earlier_next;
+	uint64_t read_ms; /* when the last one had led nowhere */
 	uint32_t effort;
 	struct proof *proof; /* under way */
 	bool has_pow;
@@ -294,8 +303,10 @@ void intro_send(struct meeting *m);
 /** The owner's answer, to whichever introduction. @return false: to none of them */
 bool intro_finish(struct meeting *m, const uint8_t answer[static VX6_HS_ANSWER],
 		  struct vx6_hs_e2e *e2e, bool *enrols);
-/** Forgets the introductions of @p m. */
+/** Nothing more is asked of the points of @p m. What they may have passed on can still be answered. */
 void intro_drop(struct meeting *m);
+/** Nor that: wiped. */
+void intro_forget(struct meeting *m);
 /** Its line is open; has nothing else on it; is gone; has brought an answer. */
 void intro_opened(struct attempt_try *t);
 void intro_may_send(struct attempt_try *t);

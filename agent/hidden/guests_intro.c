@@ -4,8 +4,8 @@
  *   a try: OPENS --its line is open, nothing else of the meeting is on its way--> SENT --yes--> TAKEN
  *          any --no, the line is gone, another descriptor--> OVER
  *
- * One that has not answered in time is given up for the next one, but what it may still bring is not: all of a meeting's introductions have the same
- * cookie, and the answer says which of them it belongs to.
+ * One that has not answered in time, or not with yes, is given up for the next one, but what it may still bring is not: a point may have passed it on
+ * before it lost the owner, or lie. All of a meeting's introductions have the same cookie, and the answer says which of them it belongs to.
  */
 #include "hidden/guests_internal.h"
 
@@ -22,15 +22,35 @@ static void try_over(struct attempt_try *t)
 		t->line->asks = NULL;
 	t->line = NULL;
 	t->state = TRY_OVER;
-	vx6_hs_ntor_free(t->ntor);
-	t->ntor = NULL;
+}
+
+/* In place of the oldest. */
+static void put_aside(struct meeting *m, const struct attempt_try *t)
+{
+	struct earlier_try *e = &m->earlier[m->earlier_next];
+
+	vx6_hs_ntor_free(e->ntor);
+	*e = (struct earlier_try){.ntor = t->ntor, .enrols = t->enrols};
+	m->earlier_next = (m->earlier_next + 1) % EARLIER_MAX;
 }
 
 void intro_drop(struct meeting *m)
 {
-	for (unsigned i = 0; i < m->tries_n; i++)
+	for (unsigned i = 0; i < m->tries_n; i++) {
 		try_over(&m->tries[i]);
+		if (m->tries[i].ntor)
+			put_aside(m, &m->tries[i]);
+	}
 	m->tries_n = 0;
+}
+
+void intro_forget(struct meeting *m)
+{
+	intro_drop(m);
+	for (unsigned i = 0; i < EARLIER_MAX; i++) {
+		vx6_hs_ntor_free(m->earlier[i].ntor);
+		m->earlier[i].ntor = NULL;
+	}
 }
 
 static bool is_fresh(const struct attempt_try *t)
@@ -233,10 +253,16 @@ bool intro_finish(struct meeting *m, const uint8_t answer[static VX6_HS_ANSWER],
 	for (unsigned i = 0; i < m->tries_n; i++) {
 		const struct attempt_try *t = &m->tries[i];
 
-		if (!t->ntor || !vx6_is_ok(vx6_hs_ntor_finish(t->ntor, answer, e2e)))
-			continue;
 		*enrols = t->enrols;
-		return true;
+		if (t->ntor && vx6_is_ok(vx6_hs_ntor_finish(t->ntor, answer, e2e)))
+			return true;
+	}
+	for (unsigned i = 0; i < EARLIER_MAX; i++) {
+		const struct earlier_try *e = &m->earlier[i];
+
+		*enrols = e->enrols;
+		if (e->ntor && vx6_is_ok(vx6_hs_ntor_finish(e->ntor, answer, e2e)))
+			return true;
 	}
 	return false;
 }
@@ -257,7 +283,6 @@ void intro_opened(struct attempt_try *t)
 	intro_may_send(t);
 }
 
-/* What was on the line is gone, too, but for what was passed on. */
 void intro_lost(struct attempt_try *t)
 {
 	struct meeting *m = t->m;

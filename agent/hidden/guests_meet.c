@@ -34,7 +34,7 @@ static void settle(struct meeting *m)
 {
 	vx6_timer_stop(&m->timer);
 	proof_cancel(m);
-	intro_drop(m);
+	intro_forget(m);
 	vx6_wipe(m->cookie, sizeof m->cookie);
 	m->circuit = NULL;
 }

@@ -194,6 +194,53 @@ static void intro__does_not_answer__the_next_after_three_seconds(void **state)
 	assert_true(rig.line[0].closed); /* nobody goes by that one again */
 }
 
+static void refuses_what_it_passed_on(uint16_t code)
+{
+	struct vx6_circuit *c = begins_with_descriptor(1);
+
+	line_opens(&rig.line[0]);
+	line_acks(&rig.line[0], code);
+	assert_int_equal(rig.lines_n, 2);
+	owner_meets(&rig.line[0], c);
+}
+
+/* It has passed it on, and then lost the owner. */
+static void intro__says_that_nobody_answered__the_answer_counts(void **state)
+{
+	refuses_what_it_passed_on(VX6_CODE_HS_TIMEOUT);
+}
+
+static void intro__lies_that_it_was_not_passed_on__the_answer_counts(void **state)
+{
+	refuses_what_it_passed_on(VX6_CODE_INTRO_UNKNOWN);
+}
+
+static void intro__circuit_falls_after_it_was_passed_on__the_answer_counts(void **state)
+{
+	struct vx6_circuit *c = begins_with_descriptor(1);
+
+	line_opens(&rig.line[0]);
+	line_falls(&rig.line[0]);
+	assert_int_equal(rig.lines_n, 2);
+	owner_meets(&rig.line[0], c);
+}
+
+static void intro__answered_after_all_were_tried__counts(void **state)
+{
+	struct vx6_circuit *c;
+	struct vx6_bare first;
+
+	owner_points(1, 0);
+	owner_publishes();
+	c = begins_with_descriptor(1);
+	line_opens(last_line());
+	first = *last_line();
+	line_acks(last_line(), VX6_CODE_HS_TIMEOUT);
+	rig_pass(2100); /* the same one again */
+	assert_true(last_line()->said_n > 1 || rig.lines_n > 1);
+	owner_meets(&first, c);
+}
+
 static void intro__circuit_is_slow__another_beside_it_and_one_introduction(void **state)
 {
 	struct vx6_circuit *c = begins_with_descriptor(1);
@@ -625,6 +672,10 @@ int main(void)
 		T(line__has_said_all_that_it_may__another_one),
 		T(intro__refuses__the_next_at_once_and_standbys_last),
 		T(intro__does_not_answer__the_next_after_three_seconds),
+		T(intro__says_that_nobody_answered__the_answer_counts),
+		T(intro__lies_that_it_was_not_passed_on__the_answer_counts),
+		T(intro__circuit_falls_after_it_was_passed_on__the_answer_counts),
+		T(intro__answered_after_all_were_tried__counts),
 		T(intro__circuit_is_slow__another_beside_it_and_one_introduction),
 		T(intro__circuit_falls__the_next_at_once),
 		T(intro__as_many_circuits_as_may_be__one_that_refused_makes_room),
