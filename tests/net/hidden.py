@@ -73,7 +73,7 @@ class HiddenNet(RelayNet):
         before = self.held()
         publish(self.alice, name, f"127.0.0.1:{port}", name, *options)
         self.holds[name] = [r for r, n in self.held().items() if n >= before.get(r, n) + DESCRIPTOR]
-        for guest in guests or (self.bob, self.carol):
+        for guest in (self.bob, self.carol) if guests is None else guests:
             accept(guest, name, invite(self.alice, name))
 
     def held(self):

@@ -10,6 +10,8 @@
  *   twice forward|back    sends the next cell a second time, then passes
  *   shift forward|back    from the next cell on a few bytes too many go before each
  *
+ * Of two circuits that are joined the older one is the client's, and led on from as well. What it does to hidden services besides: hidden.c.
+ *
  * What it did is in its log, a line for the first cell of each order.
  */
 #include "rogue.h"
@@ -20,7 +22,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { HOLD_MS = 1000, SHIFT = 10 };
+enum { HOLD_MS = 1000, SHIFT = 10, ORDER_MAX = 2100 };
 
 enum order { PASS, SWALLOW, HOLD, FLIP, TWICE, SHIFTED };
 static const char *const words[] = {"pass", "swallow", "hold", "flip", "twice", "shift"};
@@ -28,7 +30,7 @@ static const char *const words[] = {"pass", "swallow", "hold", "flip", "twice", 
 static enum order order;
 static bool forward;          /* the order's direction */
 static bool done;             /* and it was told of */
-static char said[64];         /* the order as it stands in the file */
+static char said[ORDER_MAX];  /* the order as it stands in the file */
 static struct relay_circ *at; /* whose cell is being passed on, and which way */
 static bool at_forward;
 static uint8_t *passed;     /* the cell that is to be committed next; NULL: none of those */
@@ -47,7 +49,7 @@ extern struct vx6_hop_events __wrap_relay_prev_events, __wrap_relay_next_events;
 
 /* ---- orders ---- */
 
-static void obey(const char *text)
+static void obey(struct vx6_relay *r, const char *text)
 {
 	char word[16] = "", way[16] = "";
 
@@ -57,6 +59,8 @@ static void obey(const char *text)
 	forward = strcmp(way, "back") != 0;
 	done = false;
 	shifted = NULL;
+	order = PASS;
+	hidden_obey(r, text);
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
 		if (strcmp(words[i], word) == 0)
 			order = (enum order)i;
@@ -75,7 +79,7 @@ static void look_for_orders(const struct relay_circ *c)
 	if (fd < 0 && getenv("VX6_ROGUE"))
 		fd = open(getenv("VX6_ROGUE"), O_RDONLY | O_CLOEXEC);
 	if (fd >= 0 && pread(fd, text, sizeof text - 1, 0) > 0 && strcmp(text, said) != 0)
-		obey(text);
+		obey(c->r, text);
 }
 
 static void tell(void)
@@ -162,7 +166,7 @@ static bool take(struct vx6_hop *hop, const struct vx6_hop_events *real, uint8_t
 	bool took;
 
 	look_for_orders(c);
-	if (c->state != CIRC_MIDDLE)
+	if (c->state != CIRC_MIDDLE && c->state != CIRC_JOINED)
 		return real->cell(hop, cell, c);
 	if (order == HOLD || hold_has(hop)) {
 		if (order == HOLD)
@@ -170,7 +174,7 @@ static bool take(struct vx6_hop *hop, const struct vx6_hop_events *real, uint8_t
 		return hold_cell(hop, real, c, cell, order == HOLD ? HOLD_MS : 0);
 	}
 	at = c;
-	at_forward = real == &__real_relay_prev_events;
+	at_forward = c->peer ? c->id < c->peer->id : real == &__real_relay_prev_events;
 	took = real->cell(hop, cell, c);
 	at = NULL;
 	passed = NULL;

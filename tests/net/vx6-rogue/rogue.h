@@ -15,4 +15,7 @@ bool hold_has(const struct vx6_hop *hop);
 /** The hop is gone, and what waited with it. */
 void hold_drop(const struct vx6_hop *hop);
 
+/** An order, whoever it is for. */
+void hidden_obey(struct vx6_relay *r, const char *text);
+
 #endif
