@@ -300,6 +300,8 @@ void lines_keep(struct vx6_guests *g);
 bool intro_next(struct meeting *m);
 /** Sends what waits for a line or a proof of work, if it may now. */
 void intro_send(struct meeting *m);
+/** Those who say that they passed it on, and nobody came, are the last to be asked next time. */
+void intro_doubt(struct meeting *m);
 /** The owner's answer, to whichever introduction. @return false: to none of them */
 bool intro_finish(struct meeting *m, const uint8_t answer[static VX6_HS_ANSWER],
 		  struct vx6_hs_e2e *e2e, bool *enrols);

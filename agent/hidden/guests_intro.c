@@ -247,6 +247,13 @@ bool intro_next(struct meeting *m)
 	return m->next_ms != 0;
 }
 
+void intro_doubt(struct meeting *m)
+{
+	for (unsigned i = 0; i < m->tries_n; i++)
+		if (m->tries[i].state == TRY_TAKEN)
+			intro_mark(m->s, m->tries[i].auth_key, MARK_MS);
+}
+
 bool intro_finish(struct meeting *m, const uint8_t answer[static VX6_HS_ANSWER],
 		  struct vx6_hs_e2e *e2e, bool *enrols)
 {

@@ -117,9 +117,10 @@ void meeting_arm(struct meeting *m)
 	vx6_timer_at(&m->timer, first * VX6_NS_PER_MS);
 }
 
-/* The owner was asked and did not come: it may have too much to do, or X may keep it from us, or it is another owner by now. */
+/* The owner was asked and did not come: it may have too much to do, or X may keep it from us, or it is another owner by now; or it was not asked. */
 static void no_answer(struct meeting *m)
 {
+	intro_doubt(m);
 	proof_raise(m->s, m->effort);
 	m->s->retry_ms = 0;
 	(void)desc_fetch(m->s);

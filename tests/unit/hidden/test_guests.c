@@ -487,6 +487,23 @@ static void owner__does_not_come__told_and_another_rendezvous_wanted(void **stat
 	assert_int_equal(rig.fetches, 2); /* it may have published that we are not to */
 }
 
+/* It may be the introduction point that keeps it from the owner. */
+static void owner__does_not_come__another_introduction_point_next_time(void **state)
+{
+	owner_points(2, 0);
+	owner_publishes();
+	begins_with_descriptor(1);
+	line_opens(&rig.line[0]);
+	line_acks(&rig.line[0], VX6_CODE_OK);
+	rig_pass(VX6_GUESTS_ANSWER_MS + 100);
+	for (uint64_t leg = 2; leg < 12; leg++) {
+		leg_begins(leg);
+		vx6_guests_gone(rig.g, leg);
+	}
+	assert_int_equal(rig.line[0].said_n, 1);
+	assert_int_equal(rig.lines_n, 2);
+}
+
 static void owner__does_not_come_under_load__more_effort_next_time(void **state)
 {
 	struct vx6_guest_show row;
@@ -691,6 +708,7 @@ int main(void)
 		T(rend__says_what_it_may_not__told_and_blamed),
 		T(rend__takes_no_message__told),
 		T(owner__does_not_come__told_and_another_rendezvous_wanted),
+		T(owner__does_not_come__another_introduction_point_next_time),
 		T(owner__does_not_come_under_load__more_effort_next_time),
 		T(total__nothing_comes__told_after_twenty_seconds),
 		T(gone__at_any_time__nothing_follows),
