@@ -185,6 +185,29 @@ def test_introduction_points_deny_what_they_passed_on(net):
     assert hidden.connects(net.carol, "echo")[0]["error"] is None
 
 
+def asked(net):
+    """How often each relay was asked to pass an introduction on."""
+    return {r: len(net.heard(INTRODUCE1, relays=[r])) for r in net.relays}
+
+
+@pytest.mark.limit(120)
+@pytest.mark.skipif(not FULL, reason="six seconds until an owner is given up, and more")
+def test_an_introduction_point_claims_that_it_passed_it_on(net):
+    """A client that waits in vain goes by another one from then on, although its circuit to that one is open."""
+    before = asked(net)
+    assert net.comes_anew(net.carol, net.carols)
+    liar = max(net.relays, key=lambda r: asked(net)[r] - before[r])
+    net.tell(liar, "claim")
+    begun = time.monotonic()
+    assert net.comes_anew(net.carol, net.carols, timeout=40)
+    print(f"came after {time.monotonic() - begun:.1f} s")
+    lies = liar.log().count("rogue: claim")
+    assert lies >= 1
+    for _ in range(8):
+        assert net.comes_anew(net.carol, net.carols)
+    assert liar.log().count("rogue: claim") == lies
+
+
 @pytest.mark.parametrize("order", ["twice forward", "twice back", "flip forward", "flip back"] if FULL else ["twice forward", "flip back"])
 def test_a_rendezvous_spoils_what_goes_across(net, order):
     """From end to end: no byte is changed, doubled or lost."""

@@ -7,6 +7,7 @@
  *   flood RATE MS HEX       INTRODUCE2 to all that are introduced here, so many a second for so long: HEX is the proof of work, its nonce and
  *                           what is sealed are random
  *   deny                    says INTRO_UNKNOWN to clients whose introduction the owner has confirmed
+ *   claim                   says to clients that the owner has their introduction, which it never gets
  *   keep                    a descriptor that it holds is not replaced, whatever it answers
  */
 #include <inttypes.h>
@@ -25,8 +26,8 @@ enum {
 	NONCE = 16,
 };
 
-enum what { NOTHING, SAY, ANSWER, FLOOD, DENY, KEEP };
-static const char *const words[] = {"", "say", "answer", "flood", "deny", "keep"};
+enum what { NOTHING, SAY, ANSWER, FLOOD, DENY, CLAIM, KEEP };
+static const char *const words[] = {"", "say", "answer", "flood", "deny", "claim", "keep"};
 
 static enum what what;
 static uint8_t data[VX6_PAYLOAD_MAX];
@@ -82,10 +83,22 @@ static void write_down(const struct relay_circ *c, const char *way, unsigned kin
 		REAL(name)(c, p);                                                                  \
 	}
 HEAR(intro_establish)
-HEAR(intro_introduce)
 HEAR(intro_confirmed)
 HEAR(rend_establish)
 HEAR(rend_join)
+
+void REAL(intro_introduce)(struct relay_circ *c, const struct vx6_payload *p);
+void WRAP(intro_introduce)(struct relay_circ *c, const struct vx6_payload *p);
+void WRAP(intro_introduce)(struct relay_circ *c, const struct vx6_payload *p)
+{
+	write_down(c, "in", p->type, p->data, p->n);
+	if (what != CLAIM) {
+		REAL(intro_introduce)(c, p);
+		return;
+	}
+	fputs("rogue: claim\n", stderr);
+	circ_say_code(c, VX6_PAYLOAD_INTRODUCE_ACK, VX6_CODE_OK);
+}
 
 void WRAP(circ_say)(struct relay_circ *c, enum vx6_payload_type kind, const void *bytes, size_t n)
 {
