@@ -1,6 +1,6 @@
 /**
  * @file hs_dht_internal.h
- * What publishing and fetching descriptors share: a hidden DHT for one key.
+ * What publishing, fetching and claiming for hidden services share: a hidden DHT for one key.
  *
  * Layer:   discovery
  * Threads: the loop's thread
@@ -33,6 +33,37 @@ struct vx6_dht *hs_side_open(struct hs_side *s, uint8_t proxies);
 void hs_side_close(struct hs_side *s);
 /** Its time. */
 struct vx6_dht_now hs_side_now(const struct hs_side *s);
+
+/* ---- hs_upload.c: a record that is taken to one of its keys, and read back from there ---- */
+
+struct hs_upload_events {
+	/** Its info is worth a look. Whoever is told must not end it from inside. */
+	void (*changed)(void *user);
+	/** A holder has another one there; as `clash` of vx6_dht_keep_at(), and from inside it. */
+	void (*clash)(void *user, const uint8_t *record, size_t n);
+};
+
+struct hs_upload {
+	struct hs_side side;
+	struct vx6_dht_key key;
+	const struct hs_upload_events *ev;
+	void *user;
+	const uint8_t *record; /* its owner's */
+	size_t n;
+	struct vx6_dht_kept *kept; /* NULL: not under way */
+	struct vx6_timer timer;    /* under way: its limit; else when it begins */
+	struct vx6_task over;
+	unsigned tries; /* that went wrong, in a row */
+	struct vx6_hs_publish_index info;
+};
+
+/** @param sibling of the record's other key: shares no proxy with it; NULL: it has one key @param ev borrowed */
+void hs_upload_init(struct hs_upload *u, struct vx6_hs_dht *h, const struct vx6_dht_key *key,
+		    const struct hs_upload *sibling, const struct hs_upload_events *ev, void *user);
+/** @param record borrowed until the next one or the end, whatever comes of it; not under way, it begins after @p delay_ms */
+void hs_upload_begin(struct hs_upload *u, const uint8_t *record, size_t n, uint32_t delay_ms);
+/** It may be begun again. */
+void hs_upload_end(struct hs_upload *u);
 
 /* ---- hs_weigh.c: what was found under both keys, no matter how ---- */
 

@@ -1,11 +1,8 @@
 /*
- * A row is the descriptor of one period; an upload of it takes it to one of its two keys.
+ * A row is the descriptor of one period; an upload of it (hs_upload.c) takes it to one of its two keys.
  *
- *   upload:  later --> under way --> over: went well, or not: later
- *   row:     published --60 to 120 min--> renew is asked for --a minute--> published again as it is
- *                          any time: a newer one is given
- *
- * An upload under way that a newer record overtakes goes on with that. What has gone wrong once is begun anew, through other proxies.
+ *   published --60 to 120 min--> renew is asked for --a minute--> published again as it is
+ *                 any time: a newer one is given
  */
 #include <string.h>
 
@@ -18,24 +15,11 @@
 enum {
 	SECOND_MS = 1000,
 	MINUTE_MS = 60 * SECOND_MS,
-	LIMIT_MS = 60 * SECOND_MS, /* of an upload */
-	ANSWER_MS = MINUTE_MS,     /* that whoever is asked for a newer one has */
+	ANSWER_MS = MINUTE_MS, /* that whoever is asked for a newer one has */
 	NEIGHBOUR_MS =
 		10 *
 		SECOND_MS, /* so much later at most: two periods' uploads at one moment would belong together */
 	SPARE_S = 15 * 60, /* before it expires */
-};
-
-struct row;
-struct upload {
-	struct row *row;
-	unsigned i; /* 1, 2 */
-	struct hs_side side;
-	struct vx6_dht_kept *kept; /* NULL: not under way */
-	struct vx6_timer timer;    /* under way: its limit; else when it begins */
-	struct vx6_task over;
-	unsigned tries; /* that went wrong, in a row */
-	struct vx6_hs_publish_index info;
 };
 
 struct row {
@@ -46,7 +30,7 @@ struct row {
 	size_t n;
 	bool asked; /* for a newer one */
 	struct vx6_timer next;
-	struct upload upload[VX6_HS_INDEXES];
+	struct hs_upload upload[VX6_HS_INDEXES];
 };
 
 struct vx6_hs_publisher {
@@ -89,80 +73,16 @@ static void on_tell(struct vx6_task *task)
 	}
 }
 
-/* ---- one upload ---- */
+/* ---- one descriptor ---- */
 
-static void upload_end(struct upload *u)
+static void on_changed(void *user)
 {
-	vx6_timer_stop(&u->timer);
-	vx6_task_cancel(&u->over);
-	hs_side_close(&u->side);
-	u->kept = NULL;
-	u->info.busy = false;
-}
-
-static void upload_later(struct upload *u, uint64_t ms)
-{
-	upload_end(u);
-	vx6_timer_in_ms(&u->timer, ms);
-}
-
-static void went_wrong(struct upload *u)
-{
-	static const uint32_t retry_ms[] = {5 * SECOND_MS, 15 * SECOND_MS, MINUTE_MS,
-					    5 * MINUTE_MS};
-	uint32_t ms = retry_ms[VX6_MIN(u->tries, VX6_ARRAY_N(retry_ms) - 1)];
-
-	u->tries++;
-	if (vx6_is_ok(u->info.last_err))
-		u->info.last_err = VX6_ERR(UNREACHABLE);
-	upload_later(u, ms + vx6_random_below(ms / 2));
-	tell(u->row->p);
-}
-
-static void on_over(struct vx6_task *task)
-{
-	struct upload *u = task->user;
-
-	if (!vx6_is_ok(u->info.last_err) || u->info.proved == 0) {
-		went_wrong(u);
-		return;
-	}
-	u->tries = 0;
-	u->info.proved_ms = now_ms(u->row->p);
-	upload_end(u);
-	tell(u->row->p);
-}
-
-static void look_at(struct upload *u)
-{
-	struct vx6_dht_kept_info k;
-
-	vx6_dht_kept_info(u->kept, &k);
-	u->info.busy = k.busy;
-	u->info.wanted = k.wanted;
-	u->info.stored = k.stored;
-	u->info.proved = k.proved;
-	u->info.took_ms = k.took_ms;
-	u->info.last_err = k.last_err;
-	u->info.holders_n = k.holders_n;
-	memcpy(u->info.holder, k.holder, sizeof k.holder);
-	memcpy(u->info.holder_state, k.holder_state, sizeof k.holder_state);
-}
-
-static void on_kept(void *user, const struct vx6_dht_kept *k)
-{
-	struct upload *u = user;
-
-	look_at(u);
-	/* not from inside the DHT that ends with it */
-	if (!u->info.busy)
-		vx6_loop_defer(u->row->p->h->cfg.loop, &u->over);
-	tell(u->row->p);
+	tell(((const struct row *)user)->p);
 }
 
 static void on_clash(void *user, const uint8_t *record, size_t n)
 {
-	struct vx6_hs_publisher *p = ((struct upload *)user)->row->p;
+	struct vx6_hs_publisher *p = ((const struct row *)user)->p;
 
 	if (!p->ev.newer || n > sizeof p->newer)
 		return;
@@ -171,58 +91,7 @@ static void on_clash(void *user, const uint8_t *record, size_t n)
 	tell(p);
 }
 
-static void upload_begin(struct upload *u)
-{
-	struct row *r = u->row;
-	struct vx6_dht_now now;
-	struct vx6_dht_key key;
-	struct vx6_dht *dht;
-
-	upload_end(u);
-	u->info = (struct vx6_hs_publish_index){.proved_ms = u->info.proved_ms};
-	dht = hs_side_open(&u->side, VX6_DHT_CIRCUIT_PROXIES);
-	if (!dht) {
-		went_wrong(u);
-		return;
-	}
-	vx6_dht_key_descriptor(&r->p->h->cfg.net, r->subject, u->i, r->period, &key);
-	now = hs_side_now(&u->side);
-	u->kept = vx6_dht_keep_at(dht, &key, r->record, r->n, on_kept, on_clash, u, &now);
-	VX6_ASSERT(u->kept);
-	u->info.busy = true;
-	vx6_timer_in_ms(&u->timer, LIMIT_MS);
-}
-
-static void on_upload_timer(struct vx6_timer *timer)
-{
-	struct upload *u = timer->user;
-
-	if (!u->kept) {
-		upload_begin(u);
-		return;
-	}
-	u->info.last_err = VX6_ERR(TIMEOUT);
-	went_wrong(u);
-}
-
-/* The newest, whatever it is about. */
-static void upload(struct upload *u, uint32_t delay_ms)
-{
-	struct vx6_dht_now now;
-
-	u->tries = 0;
-	if (!u->kept) {
-		upload_later(u, delay_ms);
-		return;
-	}
-	now = hs_side_now(&u->side);
-	vx6_task_cancel(&u->over);
-	vx6_dht_keep_update(u->kept, u->row->record, u->row->n, &now);
-	look_at(u);
-	vx6_timer_in_ms(&u->timer, LIMIT_MS);
-}
-
-/* ---- one descriptor ---- */
+static const struct hs_upload_events upload_events = {.changed = on_changed, .clash = on_clash};
 
 static void plan(struct row *r)
 {
@@ -242,7 +111,8 @@ static void publish(struct row *r)
 	bool is_neighbour = r->period != vx6_hs_period(vx6_wall_s());
 
 	for (size_t i = 0; i < VX6_HS_INDEXES; i++)
-		upload(&r->upload[i], is_neighbour ? vx6_random_below(NEIGHBOUR_MS) : 0);
+		hs_upload_begin(&r->upload[i], r->record, r->n,
+				is_neighbour ? vx6_random_below(NEIGHBOUR_MS) : 0);
 	plan(r);
 }
 
@@ -257,7 +127,7 @@ static void row_free(struct row *r)
 	p->rows_n--;
 	vx6_timer_stop(&r->next);
 	for (i = 0; i < VX6_HS_INDEXES; i++)
-		upload_end(&r->upload[i]);
+		hs_upload_end(&r->upload[i]);
 	free(r);
 }
 
@@ -288,7 +158,8 @@ static void on_next(struct vx6_timer *timer)
 	p->ev.renew(p->user, r->period); /* may be the end of us */
 }
 
-static struct row *row_new(struct vx6_hs_publisher *p, uint64_t period)
+static struct row *row_new(struct vx6_hs_publisher *p, const uint8_t subject[static 32],
+			   uint64_t period)
 {
 	struct row *r;
 	size_t at;
@@ -301,17 +172,13 @@ static struct row *row_new(struct vx6_hs_publisher *p, uint64_t period)
 	r = vx6_zalloc(sizeof *r);
 	r->p = p;
 	r->period = period;
+	memcpy(r->subject, subject, sizeof r->subject);
 	vx6_timer_init(p->h->cfg.loop, &r->next, on_next, r);
 	for (unsigned i = 0; i < VX6_HS_INDEXES; i++) {
-		struct upload *u = &r->upload[i];
+		struct vx6_dht_key key;
 
-		u->row = r;
-		u->i = i + 1;
-		u->side = (struct hs_side){.h = p->h,
-					   .sibling = &r->upload[1 - i].side,
-					   .may_share = true};
-		vx6_timer_init(p->h->cfg.loop, &u->timer, on_upload_timer, u);
-		vx6_task_init(&u->over, on_over, u);
+		vx6_dht_key_descriptor(&p->h->cfg.net, subject, i + 1, period, &key);
+		hs_upload_init(&r->upload[i], p->h, &key, &r->upload[1 - i], &upload_events, r);
 	}
 	for (at = p->rows_n++; at > 0 && p->row[at - 1]->period > period; at--)
 		p->row[at] = p->row[at - 1];
@@ -343,10 +210,9 @@ vx6_err vx6_hs_publish(struct vx6_hs_publisher *p, const uint8_t *record, size_t
 	if (r && r->seq >= rec.view.seq)
 		return VX6_ERR(STALE);
 	if (!r)
-		r = row_new(p, period);
+		r = row_new(p, rec.subject.b, period);
 	if (!r)
 		return VX6_ERR(FULL);
-	memcpy(r->subject, rec.subject.b, sizeof r->subject);
 	memcpy(r->record, record, n);
 	r->n = n;
 	r->seq = rec.view.seq;
