@@ -145,6 +145,7 @@ static bool type_is_held(const struct vx6_record_view *v, bool cache)
 	case VX6_RTYPE_DESCRIPTOR:
 		return !cache; /* its owner renews it every hour or two: a copy would only be an older one */
 	case VX6_RTYPE_NAME:
+	case VX6_RTYPE_ALIAS:
 	case VX6_RTYPE_REVOCATION:
 		return !cache; /* who has these, and since when, is what they are asked for */
 	default:
@@ -175,9 +176,10 @@ static vx6_err read_work(const struct vx6_dht *d, const struct vx6_record *rec, 
 	struct vx6_name_claim claim;
 
 	*work = 0;
-	if (rec->view.type != VX6_RTYPE_NAME)
+	if (!vx6_dht_is_claim(rec->view.type))
 		return VX6_OK;
-	VX6_TRY(vx6_name_claim_read(rec, &d->net, &claim));
+	VX6_TRY(rec->view.type == VX6_RTYPE_NAME ? vx6_name_claim_read(rec, &d->net, &claim)
+						 : vx6_alias_claim_read(rec, &d->net, &claim));
 	*work = (uint8_t)VX6_MIN(claim.work_bits, UINT8_MAX);
 	return VX6_OK;
 }
@@ -245,7 +247,7 @@ static uint16_t put(struct request *q, struct vx6_record_view *v)
 	    (cache || !old->cached))
 		return VX6_CODE_OK;
 	err = store(q, v, old, asks, &quota);
-	return status_of(err, v->type == VX6_RTYPE_NAME);
+	return status_of(err, vx6_dht_is_claim(v->type));
 }
 
 /* Its publisher learns who else has a record there, and what is newer or contradicts his own. */

@@ -28,13 +28,19 @@ enum {
 	DHT_QUOTA_FACTOR =
 		4, /* once when the requester is identified, once more when its address is private */
 	DHT_SOURCES_IDLE = 1024, /* without records, remembered for their rate */
-	DHT_CLAIMS_MAX = 16,     /* to one name */
+	DHT_CLAIMS_MAX = 16,     /* to one name, or alias */
 	DHT_CLAIMS_FIRST = 8,    /* of these, the oldest: no later claim takes their place */
 	DHT_CACHE_S = 300, /* a copy from somebody who looked it up is kept for that long at most */
 	DHT_NEAR =
 		2 *
 		VX6_DHT_K, /* we are a holder for keys that fewer nodes than these are nearer to */
 };
+
+/** Several subjects' lie under one key, and work is their price. */
+static inline bool vx6_dht_is_claim(uint8_t type)
+{
+	return type == VX6_RTYPE_NAME || type == VX6_RTYPE_ALIAS;
+}
 
 /* ---- admission.c: tokens ---- */
 
@@ -108,7 +114,7 @@ struct dht_stored {
 	uint32_t heap_i;         /* place in the heap of expiry */
 	uint16_t n;
 	uint8_t type;
-	uint8_t work; /* name claims: leading zero bits */
+	uint8_t work; /* claims: leading zero bits */
 	bool cached, withdrawn;
 	uint8_t record[];
 };
@@ -151,7 +157,7 @@ struct dht_put {
 	const struct vx6_record_view *view;
 	struct dht_source *source;
 	uint32_t live_max; /* of that source */
-	uint8_t work;      /* name claims */
+	uint8_t work;      /* claims */
 	bool cache;
 	struct vx6_dht_now now;
 };

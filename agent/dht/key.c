@@ -41,6 +41,11 @@ void vx6_dht_key_name(const struct vx6_net *net, const char *name, struct vx6_dh
 	hash_key("VX6-k-name", net, name, strlen(name), NULL, 0, out);
 }
 
+void vx6_dht_key_alias(const struct vx6_net *net, const char *alias, struct vx6_dht_key *out)
+{
+	hash_key("VX6-k-alias", net, alias, strlen(alias), NULL, 0, out);
+}
+
 void vx6_dht_key_revocation(const struct vx6_net *net, const struct vx6_node_id *node,
 			    struct vx6_dht_key *out)
 {
@@ -99,6 +104,11 @@ vx6_err vx6_dht_key_of(const struct vx6_net *net, const struct vx6_record *rec,
 		if (!vx6_is_ok(vx6_name_claim_read(rec, net, &claim)))
 			return VX6_ERR(FORMAT);
 		vx6_dht_key_name(net, claim.name, out);
+		return VX6_OK;
+	case VX6_RTYPE_ALIAS:
+		if (!vx6_is_ok(vx6_alias_claim_read(rec, net, &claim)))
+			return VX6_ERR(FORMAT);
+		vx6_dht_key_alias(net, claim.name, out);
 		return VX6_OK;
 	case VX6_RTYPE_REVOCATION:
 		vx6_dht_key_revocation(net, &rec->subject, out);

@@ -19,6 +19,8 @@ void vx6_dht_key_service(const struct vx6_net *net, const struct vx6_node_id *no
 			 const char *service, struct vx6_dht_key *out);
 /** Of all claims to one name. */
 void vx6_dht_key_name(const struct vx6_net *net, const char *name, struct vx6_dht_key *out);
+/** Of all claims of hidden services to one alias. */
+void vx6_dht_key_alias(const struct vx6_net *net, const char *alias, struct vx6_dht_key *out);
 void vx6_dht_key_revocation(const struct vx6_net *net, const struct vx6_node_id *node,
 			    struct vx6_dht_key *out);
 /** @param blinded the catalog's blinded key of @p period, which is the subject of its record */

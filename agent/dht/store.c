@@ -203,7 +203,7 @@ struct dht_stored *vx6_dht_shelf_find(const struct dht_shelf *shelf, uint8_t typ
 
 /* How well a record defends its place: by kind, then by how near it is to us. */
 struct worth {
-	int rank; /* 0: a copy, 1: a descriptor, 2: the rest, 3: a revocation */
+	int rank; /* 0: a copy, 1: a hidden service's, 2: the rest, 3: a revocation */
 	uint64_t distance;
 };
 
@@ -222,7 +222,7 @@ static struct worth worth_of(const struct dht_put *p, const struct dht_source *s
 	struct worth w = {cached ? 0 : 2, distance(p->pos, key)};
 
 	/* it came through a proxy, to which it is charged: what that has of its own here stays */
-	if (type == VX6_RTYPE_DESCRIPTOR)
+	if (type == VX6_RTYPE_DESCRIPTOR || type == VX6_RTYPE_ALIAS)
 		w.rank = 1;
 
 	/* nothing that ends by itself outlasts a revocation, but they are free to make: they are a part of what a source may hold */
@@ -312,7 +312,7 @@ static bool make_room_for_claim(struct dht_store *s, const struct dht_put *p)
 	const struct dht_shelf *shelf = vx6_dht_store_shelf(s, p->key->b);
 	struct dht_stored *e;
 
-	if (p->view->type != VX6_RTYPE_NAME || !shelf || shelf->n < DHT_CLAIMS_MAX)
+	if (!vx6_dht_is_claim(p->view->type) || !shelf || shelf->n < DHT_CLAIMS_MAX)
 		return true;
 	e = claim_to_drop(shelf, p->work);
 	if (!e)

@@ -201,13 +201,14 @@ static bool admit_put(struct request *r)
 	return true;
 }
 
-static bool is_descriptor(const struct vx6_dht_req *req)
+/* What is put in nobody's name but a hidden service's. */
+static bool is_hidden(const struct vx6_dht_req *req)
 {
 	struct vx6_record_view v;
 
 	return !(req->flags & VX6_DHT_CACHE) &&
 	       vx6_is_ok(vx6_record_decode(req->record, req->record_n, &v)) &&
-	       v.type == VX6_RTYPE_DESCRIPTOR;
+	       (v.type == VX6_RTYPE_DESCRIPTOR || v.type == VX6_RTYPE_ALIAS);
 }
 
 /* @return VX6_CODE_OK | UNSUPPORTED | QUOTA */
@@ -219,7 +220,7 @@ static uint16_t admit(struct request *r, const struct vx6_dht_req *req)
 	case VX6_DHT_GET:
 		return VX6_CODE_OK;
 	case VX6_DHT_PUT:
-		if (!is_descriptor(req))
+		if (!is_hidden(req))
 			return VX6_CODE_UNSUPPORTED;
 		return admit_put(r) ? VX6_CODE_OK : VX6_CODE_QUOTA;
 	default:

@@ -316,12 +316,13 @@ static vx6_err restore(struct vx6_registry *r, const struct vx6_admission *a, bo
 	return put_record(r, &a->key, &(struct vx6_hwm){.record = v->bytes, .n = v->n});
 }
 
-/* Descriptors are asked for where they are needed, and told to nobody: what came by itself is not wanted. */
-static bool is_descriptor(const uint8_t *record, size_t n)
+/* What hidden services publish is asked for where it is needed, and told to nobody: what came by itself is not wanted. */
+static bool is_hidden(const uint8_t *record, size_t n)
 {
 	struct vx6_record_view v;
 
-	return vx6_is_ok(vx6_record_decode(record, n, &v)) && v.type == VX6_RTYPE_DESCRIPTOR;
+	return vx6_is_ok(vx6_record_decode(record, n, &v)) &&
+	       (v.type == VX6_RTYPE_DESCRIPTOR || v.type == VX6_RTYPE_ALIAS);
 }
 
 static vx6_err admit(struct vx6_registry *r, const uint8_t *record, size_t n,
@@ -330,7 +331,7 @@ static vx6_err admit(struct vx6_registry *r, const uint8_t *record, size_t n,
 	struct vx6_hwm_store store = vx6_registry_hwm(r);
 	struct vx6_admit ctx = {.net = r->net, .store = &store, .now_s = r->now_s};
 
-	if (is_descriptor(record, n))
+	if (is_hidden(record, n))
 		return VX6_ERR(UNSUPPORTED);
 	VX6_TRY(vx6_record_admit(&ctx, record, n, a));
 	switch (a->result) {

@@ -297,7 +297,8 @@ static void copy_value(const struct vx6_dht_value *from, struct vx6_lookup_value
 	if (!vx6_is_ok(vx6_record_decode(from->record, from->n, &view)))
 		return; /* cannot be: the DHT verified it */
 	to->rtype = view.type;
-	to->has_node = view.type != VX6_RTYPE_CATALOG && view.type != VX6_RTYPE_DESCRIPTOR;
+	to->has_node = view.type != VX6_RTYPE_CATALOG && view.type != VX6_RTYPE_DESCRIPTOR &&
+		       view.type != VX6_RTYPE_ALIAS;
 	memcpy(to->node.b, view.subject, sizeof to->node.b);
 	to->seq = view.seq;
 	if (view.lifetime_s != UINT32_MAX)

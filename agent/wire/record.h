@@ -33,7 +33,8 @@ enum {
 	X(NAME, 4, 352, 2592000, "name")                                                           \
 	X(REVOCATION, 5, 320, UINT32_MAX, "revocation")                                            \
 	X(DESCRIPTOR, 6, 4096, 10800, "descriptor")                                                \
-	X(RELAY, 7, 512, 10800, "relay")
+	X(RELAY, 7, 512, 10800, "relay")                                                           \
+	X(ALIAS, 8, 256, 259200, "alias")
 
 enum vx6_rtype {
 #define X(symbol, number, bytes, lifetime, name) VX6_RTYPE_##symbol = (number),

@@ -295,6 +295,26 @@ def name_claims():
     return "tests/vectors", out
 
 
+ALIAS_NONCES = {"ghost": 350202, "a" * 32: 3277060, "b": 147636}
+
+
+def alias_claim(alias, flags=0):
+    tlvs = [vx.tlv(4, alias.encode()), vx.tlv(0x0A, vx.u64(ALIAS_NONCES[alias]))]
+    return vx.record(8, ed.public(ALICE), T0 * 1000, T0, 259200, tlvs, ALICE, flags)
+
+
+def alias_claims():
+    """The key stands for a hidden service's: on the wire it is a key like any other."""
+    common = dict(seed=ALICE.hex(), issued=T0, seq=str(T0 * 1000), lifetime=259200)
+    out = []
+    for name, label, flags in (("alias", "ghost", 0), ("alias longest", "a" * 32, 0), ("alias withdrawn", "b", 1)):
+        nonce, bits = ALIAS_NONCES[label], vx.alias_work(label, ed.public(ALICE), ALIAS_NONCES[label])
+        assert bits >= 20, (label, bits)
+        out.append(dict(common, name=name, label=label, withdrawn=flags, nonce=str(nonce), work_bits=bits,
+                        bytes=alias_claim(label, flags).hex()))
+    return "tests/vectors", out
+
+
 def blinding():
     out = []
     for name, owner, secret, period, period_s in (("with a secret", "alice", seed("catalog secret"), 20717, 86400),
@@ -474,7 +494,8 @@ def dht():
     out += [dict(name="key endpoint", record=endpoint("alice", ADDRS, 3).hex(), key=vx.dht_key("endpoint", alice).hex()),
             dict(name="key relay info", record=relay_info(ONION_KEYS, 0x17).hex(), key=vx.dht_key("endpoint", alice).hex()),
             dict(name="key service", record=service("web", 80, "http").hex(), key=vx.dht_key("service", alice + b"web").hex()),
-            dict(name="key name", record=name_claim("alice").hex(), key=vx.dht_key("name", b"alice").hex())]
+            dict(name="key name", record=name_claim("alice").hex(), key=vx.dht_key("name", b"alice").hex()),
+            dict(name="key alias", record=alias_claim("ghost").hex(), key=vx.dht_key("alias", b"ghost").hex())]
     for v in catalogs()[1][:1]:
         subject = bytes.fromhex(v["bytes"])[8:40]
         out.append(dict(name="key catalog", record=v["bytes"], key=vx.dht_key("catalog", subject + vx.u64(int(v["period"]))).hex()))
@@ -801,7 +822,7 @@ def hidden_identities():
 
 
 FILES = {f.__name__: f for f in (rfc8032, rfc7748, rfc5869, siphash, xchacha, fips197, rfc8452, argon2id, bip350, padding, hashes, keys,
-                                 subkey_certs, records, name_claims, relay_infos, blinding, catalogs, revocations, hellos, messages, cells,
+                                 subkey_certs, records, name_claims, alias_claims, relay_infos, blinding, catalogs, revocations, hellos, messages, cells,
                                  beacons, dht_messages, dht, mux, vxs, hidden_messages, cgo, cgo_updates, ntor3,
                                  hs_ntor_published, hs_ntor, blinding_published, hs_puzzles, hs_descs, hidden_clients, hidden_invites, hidden_identities)}
 
@@ -963,11 +984,12 @@ def corpora(made):
         "wire_dht": of("dht_messages"),
         "dht_lookup": dht_events(of("dht_messages")),
         "wire_hello": [(n, b[4:]) for n, b in of("hellos")],
-        "wire_record": of("records") + of("revocations") + of("name_claims") + of("catalogs") + of("relay_infos") + [("descriptor", of("hs_descs")[0][1])],
+        "wire_record": of("records") + of("revocations") + of("name_claims") + of("alias_claims") + of("catalogs") + of("relay_infos") + [("descriptor", of("hs_descs")[0][1])],
         "record_admit": of("records") + of("revocations") + of("name_claims") + of("catalogs") + of("relay_infos") + [("descriptor", of("hs_descs")[0][1])],
         "record_hs_desc": [(v["name"].replace(" ", "_").replace(",", ""), vx.u8(0) + bytes.fromhex(v["bytes"])) for v in made["hs_descs"]] +
                           [("text_" + v["name"].replace(" ", "_").replace(",", ""), vx.u8(1) + bytes.fromhex(v["text"])) for v in made["hs_descs"]] + [("outer", vx.u8(2) + bytes(32) + vx.u8(16) + bytes(900)), ("outer_full", vx.u8(2) + bytes(31) + vx.u16(288))],
         "record_relay_info": of("relay_infos"),
+        "record_claim": of("name_claims") + of("alias_claims"),
         "record_catalog": [(v["name"], bytes.fromhex(v["list"])) for v in made["catalogs"]],
         "discovery_catalog_file": list(catalog_files()),
         "hidden_files": list(hidden_files()),

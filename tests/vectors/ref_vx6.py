@@ -178,6 +178,11 @@ def name_work(name, node, nonce, net=NET):
     return 256 - int.from_bytes(digest, "big").bit_length()
 
 
+def alias_work(alias, service, nonce, net=NET):
+    digest = blake2b("VX6-alias-work", net + alias.encode() + service + u64(nonce))
+    return 256 - int.from_bytes(digest, "big").bit_length()
+
+
 def blind_factor(pk, secret, period, period_s):
     h = bytearray(blake2b("VX6-hs-blind-v1", pk + secret + b"key-blind" + u64(period) + u64(period_s)))
     h[0] &= 248

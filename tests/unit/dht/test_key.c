@@ -1,3 +1,4 @@
+#include "base/util.h"
 #include "crypto/secret.h"
 #include "dht/key.h"
 #include "record/hs_desc.h"
@@ -53,7 +54,7 @@ static void a_record_says_its_own_key(void **state)
 		assert_memory_equal(key.b, want, sizeof want);
 		seen++;
 	}
-	assert_int_equal(seen, 6);
+	assert_int_equal(seen, 7);
 	vec_free(vectors);
 }
 
@@ -61,7 +62,7 @@ static void keys_of_one_node_differ_by_kind_name_and_network(void **state)
 {
 	struct vx6_net other = vx6_net_default;
 	struct vx6_node_id node = {.b = {1}};
-	struct vx6_dht_key k[6];
+	struct vx6_dht_key k[8];
 
 	other.b[0] ^= 1;
 	vx6_dht_key_endpoint(&vx6_net_default, &node, &k[0]);
@@ -70,7 +71,9 @@ static void keys_of_one_node_differ_by_kind_name_and_network(void **state)
 	vx6_dht_key_service(&vx6_net_default, &node, "web", &k[3]);
 	vx6_dht_key_endpoint(&other, &node, &k[4]);
 	vx6_dht_key_catalog(&vx6_net_default, node.b, 7, &k[5]);
-	for (size_t i = 0; i < 6; i++)
+	vx6_dht_key_name(&vx6_net_default, "web", &k[6]);
+	vx6_dht_key_alias(&vx6_net_default, "web", &k[7]);
+	for (size_t i = 0; i < VX6_ARRAY_N(k); i++)
 		for (size_t j = 0; j < i; j++)
 			assert_memory_not_equal(k[i].b, k[j].b, sizeof k[i].b);
 }

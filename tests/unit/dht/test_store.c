@@ -291,9 +291,11 @@ static void store_put__revocations__outlast_others_up_to_a_quarter(void **state)
 	stop(&r);
 }
 
+static uint8_t claim_type = VX6_RTYPE_NAME;
+
 static struct what claim(uint8_t subject, uint8_t work)
 {
-	return (struct what){.key = 1, .subject = subject, .type = VX6_RTYPE_NAME, .work = work};
+	return (struct what){.key = 1, .subject = subject, .type = claim_type, .work = work};
 }
 
 static vx6_err put_claim(struct rig *r, uint8_t subject, uint8_t work)
@@ -304,23 +306,31 @@ static vx6_err put_claim(struct rig *r, uint8_t subject, uint8_t work)
 	return put(r, &w);
 }
 
-static void claims__a_seventeenth__needs_more_work_and_spares_the_first(void **state)
+static void a_seventeenth_claim(uint8_t type)
 {
 	struct rig r;
 
+	claim_type = type;
 	start(&r, 1000, 1 << 20);
 	for (uint8_t i = 1; i <= DHT_CLAIMS_MAX; i++)
 		assert_ok(put_claim(&r, i, i == 12 ? 21 : i == 3 ? 20 : 22));
 	assert_err(put_claim(&r, 50, 21), FULL);
 	assert_ok(put_claim(&r, 51, 22)); /* instead of the twelfth */
-	assert_null(find(&r, 1, VX6_RTYPE_NAME, 12));
+	assert_null(find(&r, 1, type, 12));
 	assert_err(put_claim(&r, 52, 22), FULL);
 	for (uint8_t i = 60; i < 200; i++) /* however much they work */
 		(void)vx6_is_ok(put_claim(&r, i, i));
 	for (uint8_t i = 1; i <= DHT_CLAIMS_FIRST; i++)
-		assert_non_null(find(&r, 1, VX6_RTYPE_NAME, i));
+		assert_non_null(find(&r, 1, type, i));
 	assert_int_equal(r.s.n, DHT_CLAIMS_MAX);
 	stop(&r);
+	claim_type = VX6_RTYPE_NAME;
+}
+
+static void claims__a_seventeenth__needs_more_work_and_spares_the_first(void **state)
+{
+	a_seventeenth_claim(VX6_RTYPE_NAME);
+	a_seventeenth_claim(VX6_RTYPE_ALIAS);
 }
 
 static void claims__one_taken_back__gives_way_first(void **state)

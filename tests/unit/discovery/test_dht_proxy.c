@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "discovery/dht_link_internal.h"
 #include "record/hs_desc.h"
+#include "tests/unit/discovery/alias.h"
 #include "tests/unit/session/fixture.h"
 #include "wire/code.h"
 
@@ -256,6 +257,26 @@ static size_t descriptor(uint8_t out[static VX6_HS_DESC_BYTES])
 	return n;
 }
 
+static void puts__claims_of_services__as_descriptors(void **state)
+{
+	struct vx6_dht_contact c;
+	struct alias_claim claim;
+
+	alias_claim(&claim, 7, "ghost", 1, false);
+	start("[fd00:1::1]:0", "[fd00:2::1]:0", "[fd00:3::1]:0");
+	c = contact_at(carol, NULL);
+	send_put(1, &c, 0, claim.b, claim.n);
+	assert_true(vx6_is_ok(outcome[1].err));
+	assert_int_equal(carol->served, 1);
+	send_put(2, &c, VX6_DHT_CACHE, claim.b, claim.n);
+	assert_int_equal(outcome[2].err.code, VX6_E_UNSUPPORTED);
+	claim.b[4] = VX6_RTYPE_NAME; /* nobody's name is claimed by way of others */
+	send_put(3, &c, 0, claim.b, claim.n);
+	assert_int_equal(outcome[3].err.code, VX6_E_UNSUPPORTED);
+	assert_int_equal(carol->served, 1);
+	stop();
+}
+
 static void puts__descriptors_only_and_so_many(void **state)
 {
 	uint8_t record[VX6_HS_DESC_BYTES], other[VX6_HS_DESC_BYTES];
@@ -425,6 +446,7 @@ int main(void)
 		cmocka_unit_test(sent_on__the_node_sees_the_proxy),
 		cmocka_unit_test(what_changes_things__refused),
 		cmocka_unit_test(puts__descriptors_only_and_so_many),
+		cmocka_unit_test(puts__claims_of_services__as_descriptors),
 		cmocka_unit_test(strange_addresses__not_dialled),
 		cmocka_unit_test(private_one__leads_to_its_like_only),
 		cmocka_unit_test(loopback_network__lives_on_loopback),

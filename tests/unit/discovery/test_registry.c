@@ -13,6 +13,7 @@
 #include "discovery/registry_row.h"
 #include "discovery/target.h"
 #include "record/hs_desc.h"
+#include "tests/unit/discovery/alias.h"
 
 static struct vx6_registry *reg;
 static const struct vx6_source from_subject = {.kind = VX6_SOURCE_SUBJECT};
@@ -115,6 +116,15 @@ static void admit__descriptor_of_a_hidden_service__not_for_the_registry(void **s
 	assert_true(vx6_is_ok(vx6_hs_desc_build(&d, &service, NULL, 0, &vx6_net_default,
 						vx6_wall_s(), bytes, &n)));
 	assert_int_equal(vx6_registry_admit(reg, bytes, n, &from_subject, vx6_wall_s(), NULL).code,
+			 VX6_E_UNSUPPORTED);
+}
+
+static void admit__alias_of_a_hidden_service__not_for_the_registry(void **state)
+{
+	struct alias_claim c;
+
+	alias_claim(&c, 7, "ghost", 1, false);
+	assert_int_equal(vx6_registry_admit(reg, c.b, c.n, &from_subject, vx6_wall_s(), NULL).code,
 			 VX6_E_UNSUPPORTED);
 }
 
@@ -411,6 +421,7 @@ int main(void)
 		REGISTRY_TEST(admit__older_record__stale_and_nothing_changes),
 		REGISTRY_TEST(admit__garbage__refused),
 		REGISTRY_TEST(admit__descriptor_of_a_hidden_service__not_for_the_registry),
+		REGISTRY_TEST(admit__alias_of_a_hidden_service__not_for_the_registry),
 		REGISTRY_TEST(services__withdrawn__gone),
 		REGISTRY_TEST(endpoint__expired__not_given),
 		REGISTRY_TEST(relay__known_until_it_expires_or_is_taken_back),

@@ -34,6 +34,123 @@ static void name_claim__golden_bytes__both_ways(void **state)
 	vec_free(vectors);
 }
 
+static void alias_claim__golden_bytes__both_ways(void **state)
+{
+	cJSON *vectors = vec_load("alias_claims");
+	unsigned seen = 0;
+
+	VEC_EACH(v, vectors)
+	{
+		uint8_t bytes[VX6_RECORD_MAX], out[VX6_ALIAS_CLAIM_MAX];
+		size_t n = vec_hex(v, "bytes", bytes, sizeof bytes), out_n;
+		struct vx6_record_check check = {.net = &vx6_net_default, .now_s = NOW};
+		struct vx6_sign_keypair service;
+		struct vx6_sign_seed seed;
+		struct vx6_name_claim c;
+		struct vx6_record rec;
+
+		seen++;
+		assert_ok(vx6_record_parse(bytes, n, &rec));
+		assert_ok(vx6_record_verify(&rec, &check));
+		assert_ok(vx6_alias_claim_read(&rec, &vx6_net_default, &c));
+		assert_string_equal(c.name, vec_text(v, "label"));
+		assert_int_equal(c.withdrawn, vec_num(v, "withdrawn"));
+		assert_int_equal(c.work_bits, vec_num(v, "work_bits"));
+		assert_true(c.claimed_at_s == 0);
+		assert_int_equal(vec_hex(v, "seed", seed.b, sizeof seed.b), sizeof seed.b);
+		vx6_sign_keypair_from_seed(&seed, &service);
+		assert_ok(vx6_alias_claim_build(&c, &service, &vx6_net_default, out, &out_n));
+		assert_int_equal(out_n, n);
+		assert_memory_equal(out, bytes, n);
+	}
+	assert_int_equal(seen, 3);
+	vec_free(vectors);
+}
+
+/* Who has done the work for a node's name has done none for a service's alias of that name, and the other way round. */
+static void alias_claim__and_name_claim__are_never_taken_for_each_other(void **state)
+{
+	cJSON *names = vec_load("name_claims"), *aliases = vec_load("alias_claims");
+	const cJSON *name = vec_find(names, "claim"), *alias = vec_find(aliases, "alias");
+	struct vx6_name_claim c = {.seq = 1, .issued_s = NOW, .lifetime_s = 60};
+	uint8_t bytes[VX6_RECORD_MAX], out[VX6_NAME_CLAIM_MAX];
+	struct vx6_sign_keypair key;
+	struct vx6_sign_seed seed;
+	struct vx6_identity id;
+	struct vx6_record rec;
+	size_t n;
+
+	n = vec_hex(name, "bytes", bytes, sizeof bytes);
+	assert_ok(vx6_record_parse(bytes, n, &rec));
+	assert_err(vx6_alias_claim_read(&rec, &vx6_net_default, &c), MISMATCH);
+	assert_true(vx6_ct_is_zero(&c, sizeof c));
+	n = vec_hex(alias, "bytes", bytes, sizeof bytes);
+	assert_ok(vx6_record_parse(bytes, n, &rec));
+	assert_err(vx6_name_claim_read(&rec, &vx6_net_default, &c), MISMATCH);
+	assert_true(vx6_ct_is_zero(&c, sizeof c));
+
+	assert_int_equal(vec_hex(alias, "seed", seed.b, sizeof seed.b), sizeof seed.b);
+	vx6_sign_keypair_from_seed(&seed, &key);
+	identity_of(name, &id); /* of the same key */
+	c = (struct vx6_name_claim){.seq = 1,
+				    .issued_s = NOW,
+				    .lifetime_s = 60,
+				    .nonce = vec_num(name, "nonce")};
+	strcpy(c.name, vec_text(name, "label"));
+	assert_ok(vx6_name_claim_build(&c, &id, out, &n));
+	assert_err(vx6_alias_claim_build(&c, &key, &id.net, out, &n), REFUSED);
+	strcpy(c.name, vec_text(alias, "label"));
+	c.nonce = vec_num(alias, "nonce");
+	assert_ok(vx6_alias_claim_build(&c, &key, &id.net, out, &n));
+	assert_err(vx6_name_claim_build(&c, &id, out, &n), REFUSED);
+	vec_free(names);
+	vec_free(aliases);
+}
+
+/* Signed under a certificate, or telling since when: neither is of this type. */
+static void alias_claim_read__what_a_node_says__is_refused(void **state)
+{
+	cJSON *vectors = vec_load("name_claims"), *aliases = vec_load("alias_claims");
+	const cJSON *v = vec_find(vectors, "claim"), *alias = vec_find(aliases, "alias");
+	struct vx6_record_view h = {.type = VX6_RTYPE_ALIAS,
+				    .seq = 1,
+				    .issued_s = NOW,
+				    .lifetime_s = 60};
+	uint8_t out[VX6_ALIAS_CLAIM_MAX * 2];
+	struct vx6_record_builder b;
+	struct vx6_name_claim c;
+	struct vx6_identity id;
+	struct vx6_record rec;
+	struct vx6_wr w;
+	size_t n;
+
+	identity_of(v, &id);
+	memcpy(h.subject, id.id.b, sizeof h.subject);
+	for (int with_since = 0; with_since < 2; with_since++) {
+		vx6_wr_init(&w, out, sizeof out);
+		vx6_record_encode_begin(&w, &h);
+		vx6_tlv_wr_init(&b.tlv, &w);
+		vx6_tlv_wr_put(&b.tlv, VX6_RTLV_NAME, "ghost", 5);
+		vx6_tlv_wr_begin(&b.tlv, VX6_RTLV_WORK);
+		vx6_wr_u64(&w, vec_num(alias, "nonce"));
+		vx6_tlv_wr_end(&b.tlv);
+		if (with_since)
+			vx6_tlv_wr_put(&b.tlv, VX6_RTLV_SINCE, "12345678", 8);
+		vx6_record_encode_end(&w);
+		vx6_wr_bytes(&w, (uint8_t[VX6_RECORD_SIG]){0}, VX6_RECORD_SIG);
+		assert_ok(vx6_wr_done(&w, &n));
+		assert_ok(vx6_record_parse(out, n, &rec));
+		if (with_since)
+			assert_err(vx6_alias_claim_read(&rec, &vx6_net_default, &c), FORMAT);
+		else
+			assert_ok(vx6_alias_claim_read(&rec, &vx6_net_default, &c));
+		rec.has_cert = true;
+		assert_err(vx6_alias_claim_read(&rec, &vx6_net_default, &c), FORMAT);
+	}
+	vec_free(vectors);
+	vec_free(aliases);
+}
+
 static void name_claim_read__another_type_or_network__is_refused(void **state)
 {
 	static const struct vx6_net other = {"another net"};
@@ -218,6 +335,9 @@ static void name_claim__admitted__one_name_a_node(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(alias_claim__golden_bytes__both_ways),
+		cmocka_unit_test(alias_claim_read__what_a_node_says__is_refused),
+		cmocka_unit_test(alias_claim__and_name_claim__are_never_taken_for_each_other),
 		cmocka_unit_test(name_claim__golden_bytes__both_ways),
 		cmocka_unit_test(name_claim_read__another_type_or_network__is_refused),
 		cmocka_unit_test(name_work__solved__counts_and_is_bound_to_name_and_node),

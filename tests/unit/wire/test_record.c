@@ -59,7 +59,7 @@ static void record_decode__unknown_header_values__are_refused(void **state)
 	assert_err(vx6_record_decode(bytes, n, &view), FORMAT);
 	bytes[0] = 'V', bytes[4] = 0;
 	assert_err(vx6_record_decode(bytes, n, &view), UNSUPPORTED);
-	bytes[4] = 8;
+	bytes[4] = 9;
 	assert_err(vx6_record_decode(bytes, n, &view), UNSUPPORTED);
 	bytes[4] = 1, bytes[5] = 4;
 	assert_err(vx6_record_decode(bytes, n, &view), UNSUPPORTED);
@@ -103,7 +103,7 @@ static void record_encode_end__body_above_any_type__is_limit(void **state)
 static void rtype__unknown__has_no_size(void **state)
 {
 	assert_int_equal(vx6_rtype_max_bytes(0), 0);
-	assert_int_equal(vx6_rtype_max_bytes(8), 0);
+	assert_int_equal(vx6_rtype_max_bytes(9), 0);
 	assert_int_equal(vx6_rtype_max_bytes(255), 0);
 	assert_int_equal(vx6_rtype_max_lifetime_s(200), 0);
 	assert_string_equal(vx6_rtype_name(200), "unknown");
