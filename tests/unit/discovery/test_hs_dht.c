@@ -7,7 +7,9 @@
 #include "base/util.h"
 #include "crypto/secret.h"
 #include "dht/key.h"
+#include "discovery/hs_alias.h"
 #include "discovery/hs_dht.h"
+#include "tests/unit/discovery/alias.h"
 #include "tests/unit/vtime.h"
 #include "wire/code.h"
 
@@ -806,7 +808,37 @@ uint64_t __wrap_vx6_circuits_route(struct vx6_circuits *c, const struct vx6_node
 	return 0; /* there is no way */
 }
 
-static void circuits__of_both__a_vanguard_and_one_more_before_the_proxy(void **state)
+static void nothing_found(void *user, const struct vx6_hs_alias_found *f)
+{
+	(void)user;
+	assert_false(vx6_is_ok(f->err));
+}
+
+static void nothing(void *user)
+{
+	(void)user;
+}
+
+/* As what it publishes and fetches, what a service claims and who looks for that goes over circuits that nothing else uses. */
+static void claim_or_find(bool claims)
+{
+	static const struct vx6_hs_claim_events events = {.changed = nothing};
+	struct vx6_hs_claim *c = NULL;
+	struct alias_claim what;
+
+	if (!claims) {
+		assert_non_null(vx6_hs_alias_find(h, "ghost", nothing_found, NULL));
+		test_run_ms(RUN_MS);
+		return;
+	}
+	alias_claim(&what, 7, "ghost", 1, false);
+	c = vx6_hs_claim_new(h, "ghost", &events, NULL);
+	assert_true(vx6_is_ok(vx6_hs_claim_publish(c, what.b, what.n)));
+	test_run_ms(1000);
+	vx6_hs_claim_free(c);
+}
+
+static void circuits__of_all__a_vanguard_and_one_more_before_the_proxy(void **state)
 {
 	struct vx6_hs_dht_config cfg = config;
 	struct desc d;
@@ -818,11 +850,13 @@ static void circuits__of_both__a_vanguard_and_one_more_before_the_proxy(void **s
 	cfg.sessions = us->node.m;
 	cfg.net = vx6_net_default;
 	h = vx6_hs_dht_new(&cfg);
-	for (int uploads = 0; uploads < 2; uploads++) {
+	for (int what = 0; what < 4; what++) {
 		hows = 0;
 		own();
 		describe(&d, &service, PERIOD, 1);
-		if (uploads) {
+		if (what >= 2) {
+			claim_or_find(what == 3);
+		} else if (what == 1) {
 			assert_true(vx6_is_ok(vx6_hs_publish(owner.p, d.b, d.n)));
 			test_run_ms(1000);
 		} else {
@@ -863,7 +897,7 @@ int main(void)
 		TEST(publish__nothing_to_reach_anybody__is_tried_again),
 		TEST(publish__what_is_none__is_refused),
 		TEST(publisher__left_at_any_moment__leaves_nothing_behind),
-		TEST(circuits__of_both__a_vanguard_and_one_more_before_the_proxy),
+		TEST(circuits__of_all__a_vanguard_and_one_more_before_the_proxy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
