@@ -61,6 +61,7 @@ void discovery_command(struct request *rq)
 	case VX6_CMD_ALIAS_ADD:
 	case VX6_CMD_ALIAS_SET:
 	case VX6_CMD_ALIAS_DELETE:
+	case VX6_CMD_ALIAS_FIND:
 		hidden_change(rq);
 		break;
 	case VX6_CMD_IDENTITY_ROTATE:

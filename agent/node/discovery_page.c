@@ -102,6 +102,9 @@ void vx6_page_key(const struct vx6_page *p, size_t i, char out[static VX6_PAGE_K
 	case VX6_PAGE_HIDDEN_ATTEMPTS:
 		snprintf(out, VX6_PAGE_KEY, "%" PRIu64, p->u.hidden_attempts[i].attempt.id);
 		break;
+	case VX6_PAGE_HIDDEN_FOUND:
+		vx6_strlcpy(out, p->u.hidden_found[i].alias, VX6_PAGE_KEY);
+		break;
 	case VX6_PAGES_N:
 		out[0] = 0;
 	}

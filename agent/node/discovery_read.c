@@ -27,6 +27,7 @@ struct vx6_page *page_new(enum vx6_page_kind kind, size_t rows)
 		[VX6_PAGE_HIDDEN_CLIENTS] = sizeof(struct vx6_hidden_client_row),
 		[VX6_PAGE_HIDDEN_ALIASES] = sizeof(struct vx6_hidden_alias_row),
 		[VX6_PAGE_HIDDEN_ATTEMPTS] = sizeof(struct vx6_hidden_attempt_row),
+		[VX6_PAGE_HIDDEN_FOUND] = sizeof(struct vx6_hidden_found_row),
 	};
 
 	_Static_assert(VX6_ARRAY_N(sizes) == VX6_PAGES_N, "a size for each kind");

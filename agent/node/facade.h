@@ -155,6 +155,7 @@ enum vx6_cmd_kind {
 	VX6_CMD_ALIAS_ADD,     /* u.hidden */
 	VX6_CMD_ALIAS_SET,     /* id: the alias; u.hidden */
 	VX6_CMD_ALIAS_DELETE,  /* id: the alias */
+	VX6_CMD_ALIAS_FIND, /* u.hidden.name; answered when it has been looked for; answer.page: one row */
 	VX6_CMD_IDENTITY_ROTATE, /* u.identity */
 	VX6_CMD_IDENTITY_REVOKE, /* u.identity; confirm is the node's name */
 	VX6_CMD_IDENTITY_EXPORT, /* u.identity; answer.secret: the file */

@@ -208,6 +208,7 @@ enum vx6_page_kind {
 	VX6_PAGE_HIDDEN_CLIENTS, /* filter: enum vx6_host_client_kind; target: of this service */
 	VX6_PAGE_HIDDEN_ALIASES,
 	VX6_PAGE_HIDDEN_ATTEMPTS, /* the latest first; target: an alias or a key */
+	VX6_PAGE_HIDDEN_FOUND,    /* by ALIAS_FIND, not to be read */
 	VX6_PAGES_N,
 };
 
@@ -230,6 +231,7 @@ struct vx6_page {
 		struct vx6_hidden_client_row *hidden_clients;
 		struct vx6_hidden_alias_row *hidden_aliases;
 		struct vx6_hidden_attempt_row *hidden_attempts;
+		struct vx6_hidden_found_row *hidden_found;
 	} u;
 	size_t n;
 	bool more;    /* there are rows after these */

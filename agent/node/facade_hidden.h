@@ -9,6 +9,7 @@
 #define VX6_NODE_FACADE_HIDDEN_H
 
 #include "base/err.h"
+#include "discovery/names.h"
 #include "hidden/guests.h"
 #include "hidden/host.h"
 #include "identity/hidden_key.h"
@@ -22,12 +23,36 @@ enum {
 	VX6_HIDDEN_RENDS = 32,       /* rendezvous that a row shows */
 	VX6_HIDDEN_FEW_RELAYS = 30,  /* with fewer there is a warning */
 	VX6_HIDDEN_LEAST_RELAYS = 3, /* with fewer a service is made by force only */
+	VX6_HIDDEN_RIVALS = 16,      /* other services that claim an alias of ours */
 };
 
 /** A relay that a hidden service depends on. */
 struct vx6_hidden_relay {
 	struct vx6_node_id node;
 	char name[VX6_LABEL_TEXT]; /* may be empty */
+};
+
+/** Another service that claims the alias of one of ours. */
+struct vx6_hidden_rival {
+	struct vx6_node_id key;
+	uint64_t heard_ms; /* wall clock, the last time */
+};
+
+enum vx6_hidden_claim_state {
+	VX6_HIDDEN_CLAIM_WAITING, /* the service is not hosted now, or there is no DHT */
+	VX6_HIDDEN_CLAIM_WORKING,
+	VX6_HIDDEN_CLAIM_PUBLISHING,
+	VX6_HIDDEN_CLAIM_PUBLISHED, /* holders gave it back */
+};
+
+/** Of a service: its claim to its alias. */
+struct vx6_hidden_claim_row {
+	bool wanted; /* else there is none, and nothing below counts */
+	enum vx6_hidden_claim_state state;
+	uint32_t holders_wanted, stored, proved;
+	uint64_t proved_ms; /* wall clock */
+	size_t rivals_n;
+	struct vx6_hidden_rival rival[VX6_HIDDEN_RIVALS];
 };
 
 /** A hidden service that is hosted here. */
@@ -51,6 +76,7 @@ struct vx6_hidden_row {
 	/* of the present descriptor, both keys together */
 	uint32_t wanted, stored, proved;
 	uint64_t next_publish_ms; /* wall clock; 0: none is planned */
+	struct vx6_hidden_claim_row claim;
 };
 
 /** A client of one of them, or an invite. */
@@ -72,6 +98,18 @@ struct vx6_hidden_alias_row {
 	struct vx6_guest_show show;
 };
 
+/** Who claims an alias. */
+struct vx6_hidden_found_row {
+	char alias[VX6_LABEL_TEXT];
+	struct vx6_claims claims; /* `node` is a service's key */
+	struct vx6_claims_asked asked;
+	bool is_known; /* it is an alias of this node's already: */
+	struct vx6_node_id known;
+	enum vx6_verdict verdict;
+	struct vx6_node_id chosen; /* as vx6_claims_judge() has it */
+	uint32_t queries, ms;
+};
+
 /** How a visit began. */
 struct vx6_hidden_attempt_row {
 	char alias[VX6_LABEL_TEXT]; /* empty: it has none here */
@@ -81,10 +119,10 @@ struct vx6_hidden_attempt_row {
 /** What a command about hidden services carries. */
 struct vx6_hidden_ask {
 	char name
-		[VX6_LABEL_TEXT]; /* INVITE: the owner's word for it; ALIAS_ADD: the alias, empty: as the invite says */
-	uint64_t expires_s; /* INVITE; 0: never */
-	uint32_t uses;      /* INVITE; 0: any number */
-	bool new_key;       /* ROTATE: the service's own, not only the introduction points' */
+		[VX6_LABEL_TEXT]; /* INVITE: the owner's word for it; ALIAS_ADD: the alias, empty: as the invite says; ALIAS_FIND: the alias */
+	uint64_t expires_s;       /* INVITE; 0: never */
+	uint32_t uses;            /* INVITE; 0: any number */
+	bool new_key;             /* ROTATE: the service's own, not only the introduction points' */
 	char invite[VX6_HIDDEN_INVITE_TEXT]; /* ALIAS_ADD; secret */
 	bool has_strict, strict, has_fast, fast;
 };

@@ -83,8 +83,10 @@ void hidden_start(struct vx6_node *node, const struct vx6_state_image *img)
 	h->node = node;
 	snprintf(h->dir, sizeof h->dir, "%s/hidden", node->state_dir);
 	vx6_list_init(&h->services);
+	vx6_list_init(&h->claims);
 	vx6_list_init(&h->visits);
 	vx6_list_init(&h->fetches);
+	vx6_list_init(&h->finds);
 	h->dht = circuits_make_hs_dht(node);
 	h->guests = hidden_guests_make(node);
 	h->host = hidden_host_make(node);
@@ -116,6 +118,8 @@ void hidden_stop(struct vx6_node *node)
 	vx6_host_free(h->host);
 	vx6_guests_free(h->guests);
 	hidden_fetches_stop(node);
+	hidden_finds_stop(node);
+	hidden_claims_stop(node);
 	while (!vx6_list_is_empty(&h->visits))
 		hidden_visit_free(VX6_CONTAINER_OF(h->visits.next, struct hidden_visit, node));
 	vx6_hs_dht_free(h->dht);

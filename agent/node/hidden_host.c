@@ -316,6 +316,7 @@ static void host_it(struct hidden_service *s)
 			VX6_WARN("hidden", "a client of %s was left out", s->spec.alias);
 	if (node->hidden->dht && !s->publisher)
 		s->publisher = vx6_hs_publisher_new(node->hidden->dht, &publisher_events, s);
+	hidden_claim_see(s);
 }
 
 static void on_written(struct hidden_file *f, vx6_err err)
@@ -351,6 +352,7 @@ static void take_spec(struct hidden_service *s, const struct vx6_service_spec *s
 	s->spec.no_pow = spec->hidden.no_pow;
 	s->spec.rate = spec->hidden.rate;
 	s->spec.burst = spec->hidden.burst;
+	s->publish_alias = spec->hidden.publish_alias;
 }
 
 static void make_key(struct hidden_service *s)
@@ -413,6 +415,7 @@ static void service_stop(struct hidden_service *s)
 	s->dial = NULL;
 	vx6_hs_publisher_free(s->publisher);
 	s->publisher = NULL;
+	hidden_claim_see(s);
 }
 
 /* What it is to be has changed. */
@@ -425,6 +428,7 @@ static void service_set(struct hidden_service *s, const struct vx6_service_spec 
 		memcpy(s->spec.seed, s->data.seed, sizeof s->spec.seed);
 		s->err = vx6_host_set(s->owner->hidden->host, &s->spec);
 		vx6_wipe(s->spec.seed, sizeof s->spec.seed);
+		hidden_claim_see(s);
 	} else if (s->enabled && vx6_is_ok(s->err)) {
 		host_it(s);
 	}

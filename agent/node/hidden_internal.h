@@ -8,12 +8,15 @@
  *   hidden.c        the parts: made, connected with circuits and the DHT, stopped
  *   hidden_file.c   one file: written again for as long as it changes, and who waits for that
  *   hidden_host.c   services that are hosted: from their row and their file to the host, and what the host wants done
+ *   hidden_claim.c  their claims to their aliases, where those are wanted
+ *   hidden_find.c   who claims an alias
  *   hidden_visit.c  services that are visited: aliases, keys to show, descriptors to fetch
  *   hidden_read.c   rows for the API        hidden_ops.c  changes by the API
  */
 #ifndef VX6_NODE_HIDDEN_INTERNAL_H
 #define VX6_NODE_HIDDEN_INTERNAL_H
 
+#include "discovery/hs_alias.h"
 #include "discovery/hs_dht.h"
 #include "hidden/files.h"
 #include "hidden/guests.h"
@@ -46,6 +49,8 @@ struct hidden_file {
 	void (*written)(struct hidden_file *f, vx6_err err);
 };
 
+struct hidden_claim;
+
 struct hidden_service {
 	struct vx6_list node; /* hidden.services */
 	struct vx6_node *owner;
@@ -67,7 +72,9 @@ struct hidden_service {
 	struct vx6_hs_fetch *seq_fetch;
 	uint64_t seq_period;
 	struct vx6_circuits_wait *dial;
-	bool leaving; /* its row is gone, and its file is about to be */
+	bool publish_alias;
+	struct hidden_claim *claim; /* NULL: none is wanted, or can be made */
+	bool leaving;               /* its row is gone, and its file is about to be */
 };
 
 struct hidden_visit {
@@ -82,8 +89,8 @@ struct hidden {
 	struct vx6_host *host;
 	struct vx6_guests *guests;
 	struct vx6_hs_dht *dht; /* NULL: there is no DHT */
-	struct vx6_list services, visits, fetches;
-	size_t visits_n;
+	struct vx6_list services, claims, visits, fetches, finds;
+	size_t visits_n, finds_n;
 	char (*keys)[VX6_HIDDEN_ID]; /* of services for which a key was made in an earlier life */
 	size_t keys_n;
 	uint32_t next_apart;
@@ -141,6 +148,19 @@ void hidden_service_rekey(struct hidden_service *s);
 size_t hidden_relays(const struct vx6_node *node);
 /** Takes over what the host says of the clients. */
 void hidden_service_sync(struct hidden_service *s);
+
+/* ---- hidden_claim.c ---- */
+
+/** What the service is, or is to be, has changed: its claim is made, or taken back. */
+void hidden_claim_see(struct hidden_service *s);
+void hidden_claim_show(const struct hidden_service *s, struct vx6_hidden_claim_row *out);
+/** At the end of the node: nothing is taken back. */
+void hidden_claims_stop(struct vx6_node *node);
+
+/* ---- hidden_find.c ---- */
+
+void hidden_find_alias(struct request *rq);
+void hidden_finds_stop(struct vx6_node *node);
 
 /* ---- hidden_visit.c ---- */
 

@@ -311,6 +311,9 @@ void hidden_change(struct request *rq)
 	case VX6_CMD_ALIAS_ADD:
 		alias_add(rq);
 		break;
+	case VX6_CMD_ALIAS_FIND:
+		hidden_find_alias(rq);
+		break;
 	default:
 		alias_change(rq);
 	}

@@ -91,6 +91,7 @@ static void copy_service(const struct hidden_service *s, struct vx6_hidden_row *
 	row->enabled = s->enabled;
 	row->beside_roles = node->cfg.hidden_keep_roles;
 	row->err = s->err;
+	hidden_claim_show(s, &row->claim);
 	copy_vanguards(node, row);
 	row->has_key =
 		s->scope && vx6_is_ok(vx6_host_info(node->hidden->host, s->scope, &row->info));

@@ -27,10 +27,11 @@ enum vx6_visibility {
 /** What the owner sets of a hidden service. */
 struct vx6_hidden_settings {
 	char alias[VX6_LABEL_MAX + 1]; /* what its owner calls it to others; empty: as its name */
-	bool fast;   /* two relays before the meeting place on our side, not three */
-	bool open;   /* whoever has the key comes in; else only clients that were invited */
-	bool no_pow; /* no proof of work is asked for, whatever the load */
-	bool force;  /* with few relays, too */
+	bool fast;          /* two relays before the meeting place on our side, not three */
+	bool open;          /* whoever has the key comes in; else only clients that were invited */
+	bool no_pow;        /* no proof of work is asked for, whatever the load */
+	bool force;         /* with few relays, too */
+	bool publish_alias; /* whoever knows the alias may find the key */
 	uint32_t rate, burst; /* of introductions; 0: as built in */
 };
 

@@ -68,6 +68,7 @@ static bool hidden_at(sqlite3_stmt *stmt, int column, struct vx6_hidden_settings
 	h->open = flags & STATE_HIDDEN_OPEN;
 	h->no_pow = flags & STATE_HIDDEN_NO_POW;
 	h->force = flags & STATE_HIDDEN_FORCE;
+	h->publish_alias = flags & STATE_HIDDEN_PUBLISH_ALIAS;
 	h->rate = (uint32_t)rate;
 	h->burst = (uint32_t)burst;
 	return rate <= UINT32_MAX && burst <= UINT32_MAX &&

@@ -25,6 +25,7 @@ enum {
 	STATE_HIDDEN_OPEN = 2,
 	STATE_HIDDEN_NO_POW = 4,
 	STATE_HIDDEN_FORCE = 8,
+	STATE_HIDDEN_PUBLISH_ALIAS = 16,
 };
 
 /* ---- one write (write.c) ---- */

@@ -152,7 +152,8 @@ void vx6_write_put_service(struct vx6_write *w, const struct vx6_meta *meta,
 	put_text(w, op, h->alias);
 	put_int(op, (h->fast ? STATE_HIDDEN_FAST : 0) | (h->open ? STATE_HIDDEN_OPEN : 0) |
 			    (h->no_pow ? STATE_HIDDEN_NO_POW : 0) |
-			    (h->force ? STATE_HIDDEN_FORCE : 0));
+			    (h->force ? STATE_HIDDEN_FORCE : 0) |
+			    (h->publish_alias ? STATE_HIDDEN_PUBLISH_ALIAS : 0));
 	put_int(op, h->rate);
 	put_int(op, h->burst);
 }

@@ -173,6 +173,7 @@ int vx6_cli_run_forward_add(struct vx6_cli *cli, const struct vx6_cli_parsed *p)
 int vx6_cli_run_hidden_status(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_hidden_invite(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_hidden_revoke(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
+int vx6_cli_run_hidden_find(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_hidden_accept(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_identity(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_identity_export(struct vx6_cli *cli, const struct vx6_cli_parsed *p);

@@ -208,6 +208,9 @@ static const struct vx6_cli_column peer_columns[] = {
 	 .words = "public private hidden",                                                         \
 	 .help = "public: anybody may find it; private: only those who know of it, or have a "     \
 		 "catalog with it; hidden: nobody learns where it is (public)"}
+#define PRICE_OF_ALIAS                                                                             \
+	"The price: whoever knows or guesses the alias finds its key, knows that it exists, and "  \
+	"can watch when it is up; dictionaries find all that do this (off)"
 #define PROFILE                                                                                    \
 	{.name = "profile",                                                                        \
 	 .value = "WORD",                                                                          \
@@ -279,6 +282,12 @@ static const struct vx6_cli_arg service_add[] = {
 	 .field = "hidden.open",
 	 .literal = "true",
 	 .help = "of a hidden one: whoever has its key comes in, not only those invited"},
+	{.name = "publish-alias",
+	 .kind = VX6_ARG_SWITCH,
+	 .place = VX6_IN_BODY,
+	 .field = "hidden.publish_alias",
+	 .literal = "true",
+	 .help = "of a hidden one: its alias alone leads to it. " PRICE_OF_ALIAS},
 	{.name = "force",
 	 .kind = VX6_ARG_SWITCH,
 	 .place = VX6_IN_BODY,
@@ -322,6 +331,14 @@ static const struct vx6_cli_arg service_update[] = {
 	 .offer = VX6_OFFER_WORDS,
 	 .words = "on off",
 	 .help = "of a hidden one: on (whoever has its key comes in) or off"},
+	{.name = "publish-alias",
+	 .value = "ON",
+	 .kind = VX6_ARG_ONOFF,
+	 .place = VX6_IN_BODY,
+	 .field = "hidden.publish_alias",
+	 .offer = VX6_OFFER_WORDS,
+	 .words = "on off",
+	 .help = "of a hidden one: on (its alias alone leads to it) or off. " PRICE_OF_ALIAS},
 	RATES,
 	ENABLE,
 	DISABLE("refuse connections"),

@@ -299,24 +299,38 @@ static bool is_invite(const char *text)
 	return is;
 }
 
-int vx6_cli_run_hidden_accept(struct vx6_cli *cli, const struct vx6_cli_parsed *p)
+static int get_invite(struct vx6_cli *cli, const struct vx6_cli_parsed *p,
+		      char out[static VX6_HIDDEN_INVITE_TEXT])
 {
-	const char *given = vx6_cli_text(p, "invite");
-	char invite[VX6_HIDDEN_INVITE_TEXT] = "", *body;
-	struct vx6_value *v;
-	int exit;
+	const char *given = vx6_cli_text(p, "invite"), *alias = vx6_cli_text(p, "ALIAS");
 
+	if (vx6_cli_has(p, "find") && (given || !alias))
+		return vx6_cli_fail(cli, VX6_EXIT_USAGE, "usage", NULL,
+				    "--find is for an alias, and in the place of an invite");
+	if (vx6_cli_has(p, "find"))
+		return vx6_cli_find_service(cli, alias, out, VX6_HIDDEN_INVITE_TEXT);
 	if (given && strcmp(given, "-") != 0)
-		vx6_strlcpy(invite, given, sizeof invite);
-	else if (!read_line(invite))
+		vx6_strlcpy(out, given, VX6_HIDDEN_INVITE_TEXT);
+	else if (!read_line(out))
 		return vx6_cli_fail(cli, VX6_EXIT_INVALID, "invite",
 				    "vx6 hidden accept ALIAS < invite.txt", "there is no invite");
-	if (!is_invite(invite)) {
-		vx6_wipe(invite, sizeof invite);
+	if (!is_invite(out)) {
+		vx6_wipe(out, VX6_HIDDEN_INVITE_TEXT);
 		return vx6_cli_fail(cli, VX6_EXIT_INVALID, "invite",
 				    "it begins with vx6://hidden/ or vxh1, and is one line",
 				    "that is no invite, or was not copied whole");
 	}
+	return VX6_EXIT_OK;
+}
+
+int vx6_cli_run_hidden_accept(struct vx6_cli *cli, const struct vx6_cli_parsed *p)
+{
+	char invite[VX6_HIDDEN_INVITE_TEXT] = "", *body;
+	struct vx6_value *v;
+	int exit = get_invite(cli, p, invite);
+
+	if (exit != VX6_EXIT_OK)
+		return exit;
 	body = accept_body(p, invite);
 	vx6_wipe(invite, sizeof invite);
 	exit = ask(cli, "POST", vx6_cli_route(p->command->ops)->path, body, &v);

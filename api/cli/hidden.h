@@ -1,6 +1,6 @@
 /**
  * @file hidden.h
- * Invites where the name of a service is expected.
+ * Invites where the name of a service is expected, and aliases in the place of invites.
  *
  * Layer:   api
  * Threads: the main thread
@@ -16,5 +16,11 @@
  * is reported
  */
 int vx6_cli_take_invite(struct vx6_cli *cli, const char *text, char **alias);
+
+/**
+ * Looks up which service claims @p alias: one that enough sources agree on, or none.
+ * @param key returns its text @return an exit status; the error, with who claims it, is reported
+ */
+int vx6_cli_find_service(struct vx6_cli *cli, const char *alias, char *key, size_t key_n);
 
 #endif

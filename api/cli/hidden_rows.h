@@ -90,6 +90,10 @@ static const struct vx6_cli_arg hidden_accept_args[] = {
 	 .value = "INVITE",
 	 .help = "the invite; by default it is read from standard input, so that no history of a "
 		 "shell keeps it"},
+	{.name = "find",
+	 .kind = VX6_ARG_SWITCH,
+	 .help = "no invite: look up, over circuits, which service claims the alias, and take that "
+		 "if it is one"},
 	{.name = "profile",
 	 .value = "WORD",
 	 .place = VX6_IN_BODY,
@@ -103,6 +107,14 @@ static const struct vx6_cli_arg hidden_accept_args[] = {
 	 .field = "strict",
 	 .literal = "true",
 	 .help = "use no descriptor that too few sources agree on"},
+};
+static const struct vx6_cli_arg hidden_find_args[] = {
+	{.name = "ALIAS",
+	 .positional = true,
+	 .required = true,
+	 .place = VX6_IN_BODY,
+	 .field = "alias",
+	 .help = "what its owner calls it"},
 };
 static const struct vx6_cli_arg hidden_set_args[] = {
 	ALIAS,
@@ -151,6 +163,8 @@ static const struct vx6_cli_column hidden_status_columns[] = {
 	{"Descriptor put out", "descriptor.published_at", VX6_SHOW_AGO},
 	{"Next at the latest in", "descriptor.next_at", VX6_SHOW_LEFT},
 	{"Read back from", "descriptor.replicas", VX6_SHOW_REPLICAS},
+	{"Claim to the alias", "alias_claim.state", VX6_SHOW_STATE},
+	{"Claim read back from", "alias_claim.replicas", VX6_SHOW_REPLICAS},
 	{"Clients", "clients"},
 	{"Invites", "invites"},
 	{"Sessions", "sessions.active"},
@@ -193,6 +207,14 @@ static const struct vx6_cli_column hidden_alias_columns[] = {
 	{"ERROR", "status.last_error.code", VX6_SHOW_TEXT, true},
 	{"KEY", "key"},
 };
+static const struct vx6_cli_column hidden_found_columns[] = {
+	{"Alias", "alias"},
+	{"Outcome", "outcome"},
+	{"Key", "key"},
+	{"Known here as", "known_as"},
+	{"Holders asked", "holders_asked"},
+	{"Took", "took_ms", VX6_SHOW_MS},
+};
 static const struct vx6_cli_column hidden_connect_columns[] = {
 	{"BEGAN", "began_at"},
 	{"TO", "alias|key"},
@@ -230,8 +252,13 @@ static const struct vx6_cli_column hidden_connect_columns[] = {
 	 LIST(hidden_rotate_args), .done = "Rotated", .run = vx6_cli_run_call}, \
 	{HIDING, "hidden", "accept", "hidden_alias_create", "Accept an invite to a hidden service", \
 	 "Reads the invite from standard input. From then on it goes by the alias, for forwards and connections.", \
-	 {"vx6 hidden accept ghost < invite.txt", "vx6 hidden accept < invite.txt"}, \
+	 {"vx6 hidden accept ghost < invite.txt", "vx6 hidden accept < invite.txt", "vx6 hidden accept ghost --find"}, \
 	 LIST(hidden_accept_args), LIST(hidden_alias_columns), .done = "Accepted", .run = vx6_cli_run_hidden_accept}, \
+	{HIDING, "hidden", "find", "hidden_alias_find", "Look up which hidden services claim an alias", \
+	 "Only services whose owners publish their aliases are found, and anybody can claim any alias: what is found is no more than a claim. The nodes " \
+	 "that are asked learn the alias, and not who asks. Nothing is kept: vx6 hidden accept ALIAS --find does that.", \
+	 {"vx6 hidden find ghost", "vx6 hidden find ghost --json"}, \
+	 LIST(hidden_find_args), LIST(hidden_found_columns), .run = vx6_cli_run_hidden_find}, \
 	{HIDING, "hidden", "aliases", "hidden_alias_list hidden_alias_get", "List hidden services that this node may visit", NULL, \
 	 {"vx6 hidden aliases"}, \
 	 LIST(hidden_aliases_args), LIST(hidden_alias_columns), .run = vx6_cli_run_list}, \

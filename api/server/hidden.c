@@ -25,6 +25,7 @@ void api_put_hidden_settings(struct vx6_json *j, const char *key,
 	vx6_json_u64(j, "burst", h->burst ? h->burst : VX6_HOST_BURST);
 	vx6_json_str(j, "proof_of_work", h->no_pow ? "off" : "auto");
 	vx6_json_bool(j, "force", h->force);
+	vx6_json_bool(j, "publish_alias", h->publish_alias);
 	vx6_json_end_object(j);
 }
 
@@ -44,6 +45,7 @@ void api_get_hidden_settings(const struct vx6_value *v, struct vx6_hidden_settin
 	out->open = vx6_value_bool(vx6_value_get(v, "open"), false);
 	out->no_pow = is_word(v, "proof_of_work", "off");
 	out->force = vx6_value_bool(vx6_value_get(v, "force"), false);
+	out->publish_alias = vx6_value_bool(vx6_value_get(v, "publish_alias"), false);
 	out->rate = (uint32_t)vx6_value_number(vx6_value_get(v, "rate"));
 	out->burst = (uint32_t)vx6_value_number(vx6_value_get(v, "burst"));
 }
@@ -92,6 +94,9 @@ static void put_warnings(struct vx6_json *j, const struct vx6_hidden_row *row)
 		vx6_json_str(j, NULL,
 			     "this node serves strangers besides: who compares when both are away "
 			     "has found it");
+	if (row->claim.rivals_n > 0)
+		warn_of(j, row->claim.rivals_n,
+			"other services claim its alias: whoever looks it up has to choose");
 	if (row->has_key && row->info.detail[0])
 		vx6_json_str(j, NULL, row->info.detail);
 	if (!row->has_key && !vx6_is_ok(row->err) && row->err.code != VX6_E_AGAIN)
@@ -212,6 +217,32 @@ static void put_descriptor(struct vx6_json *j, const struct vx6_hidden_row *row)
 	vx6_json_end_object(j);
 }
 
+static void put_claim(struct vx6_json *j, const struct vx6_hidden_claim_row *v)
+{
+	static const char *const states[] = {[VX6_HIDDEN_CLAIM_WAITING] = "waiting",
+					     [VX6_HIDDEN_CLAIM_WORKING] = "working",
+					     [VX6_HIDDEN_CLAIM_PUBLISHING] = "publishing",
+					     [VX6_HIDDEN_CLAIM_PUBLISHED] = "published"};
+
+	if (!v->wanted) {
+		vx6_json_str(j, "alias_claim", NULL);
+		return;
+	}
+	vx6_json_object(j, "alias_claim");
+	vx6_json_str(j, "state", states[v->state]);
+	api_put_time(j, "published_at", v->proved_ms);
+	api_put_replicas(j, "replicas", v->holders_wanted, v->stored, v->proved);
+	vx6_json_array(j, "others");
+	for (size_t i = 0; i < v->rivals_n; i++) {
+		vx6_json_object(j, NULL);
+		api_put_hidden_key(j, "key", &v->rival[i].key);
+		api_put_time(j, "heard_at", v->rival[i].heard_ms);
+		vx6_json_end_object(j);
+	}
+	vx6_json_end_array(j);
+	vx6_json_end_object(j);
+}
+
 static void put_load(struct vx6_json *j, const struct vx6_host_info *v)
 {
 	vx6_json_object(j, "effort");
@@ -260,6 +291,7 @@ static char *encode(const struct vx6_page *p, size_t i)
 	put_relays(&j, "vanguards", row->vanguard, row->vanguards_n);
 	put_rends(&j, row);
 	put_descriptor(&j, row);
+	put_claim(&j, &row->claim);
 	put_load(&j, v);
 	vx6_json_end_object(&j);
 	return vx6_json_take(&j);

@@ -140,6 +140,75 @@ void api_hidden_alias_delete(struct api_request *r)
 	api_call(r, cmd, API_CALL_MS, forgotten_then);
 }
 
+/* ---- who claims an alias ---- */
+
+static const char *outcome_of(enum vx6_verdict verdict)
+{
+	static const char *const text[] = {
+		[VX6_VERDICT_NONE] = "none", [VX6_VERDICT_ONE] = "one",
+		[VX6_VERDICT_WEAK] = "weak", [VX6_VERDICT_SEVERAL] = "several",
+		[VX6_VERDICT_PIN] = "known", [VX6_VERDICT_MISMATCH] = "mismatch"};
+
+	return text[verdict];
+}
+
+static void put_claims(struct vx6_json *j, const struct vx6_claims *claims)
+{
+	vx6_json_array(j, "claims");
+	for (size_t i = 0; i < claims->n; i++) {
+		const struct vx6_name_claim_seen *c = &claims->claim[i];
+
+		vx6_json_object(j, NULL);
+		api_put_hidden_key(j, "key", &c->node);
+		vx6_json_u64(j, "median_age_s", c->median_age_s);
+		vx6_json_u64(j, "holders", c->holders);
+		vx6_json_u64(j, "prefixes", c->prefixes);
+		vx6_json_u64(j, "work_bits", c->work_bits);
+		vx6_json_str(j, "record_hash", c->record_hash);
+		vx6_json_end_object(j);
+	}
+	vx6_json_end_array(j);
+	vx6_json_u64(j, "more", claims->more);
+}
+
+static char *encode_found(const struct vx6_page *p, size_t i)
+{
+	const struct vx6_hidden_found_row *v = &p->u.hidden_found[i];
+	bool is_one = v->verdict != VX6_VERDICT_NONE && v->verdict != VX6_VERDICT_SEVERAL;
+	struct vx6_json j = {0};
+
+	vx6_json_object(&j, NULL);
+	vx6_json_str(&j, "kind", "hidden_alias_found");
+	vx6_json_str(&j, "alias", v->alias);
+	vx6_json_str(&j, "outcome", outcome_of(v->verdict));
+	api_put_hidden_key(&j, "key", is_one ? &v->chosen : NULL);
+	api_put_hidden_key(&j, "known_as", v->is_known ? &v->known : NULL);
+	put_claims(&j, &v->claims);
+	vx6_json_u64(&j, "holders_asked", v->asked.holders);
+	vx6_json_u64(&j, "queries", v->queries);
+	vx6_json_u64(&j, "took_ms", v->ms);
+	vx6_json_end_object(&j);
+	return vx6_json_take(&j);
+}
+
+static void found_then(struct api_request *r, struct vx6_answer *a)
+{
+	static const struct api_rows rows = {.what = "alias",
+					     .kind = VX6_PAGE_HIDDEN_FOUND,
+					     .encode = encode_found};
+
+	api_rows_reply(r, MHD_HTTP_OK, &rows, a);
+}
+
+void api_hidden_alias_find(struct api_request *r)
+{
+	struct vx6_cmd *cmd = api_cmd_new(r, VX6_CMD_ALIAS_FIND);
+
+	vx6_strlcpy(cmd->u.hidden.name, vx6_value_string(vx6_value_get(r->json, "alias")),
+		    sizeof cmd->u.hidden.name);
+	api_call(r, cmd, API_CALL_MS, found_then);
+}
+
 /* ---- attempts ---- */
 
 static char *encode_attempt(const struct vx6_page *p, size_t i)

@@ -477,6 +477,9 @@ void api_handle(struct api_request *r)
 	case VX6_OP_HIDDEN_ALIAS_CREATE:
 		api_hidden_alias_create(r);
 		break;
+	case VX6_OP_HIDDEN_ALIAS_FIND:
+		api_hidden_alias_find(r);
+		break;
 	case VX6_OP_HIDDEN_ALIAS_UPDATE:
 		api_hidden_alias_update(r);
 		break;

@@ -265,6 +265,7 @@ void api_hidden_rotate(struct api_request *r);
 void api_hidden_invite_create(struct api_request *r);
 void api_hidden_revoke(struct api_request *r);
 void api_hidden_alias_create(struct api_request *r);
+void api_hidden_alias_find(struct api_request *r);
 void api_hidden_alias_update(struct api_request *r);
 void api_hidden_alias_delete(struct api_request *r);
 void api_metrics(struct api_request *r);

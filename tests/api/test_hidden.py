@@ -12,9 +12,11 @@ import tty
 import pytest
 
 from conftest import BIN, ROOT
+from fake_api import FakeApi
 
 TARGET = {"target": "127.0.0.1:8080"}
-SETTINGS = {"alias": "ghost", "profile": "standard", "open": False, "rate": 25, "burst": 200, "proof_of_work": "auto", "force": True}
+SETTINGS = {"alias": "ghost", "profile": "standard", "open": False, "rate": 25, "burst": 200, "proof_of_work": "auto", "force": True,
+	"publish_alias": False}
 VECTORS = json.loads((ROOT / "schemas/vectors/hidden_invites.json").read_text())["vectors"]
 KEY = next(v["text"] for v in VECTORS if v["name"] == "key")
 KEY_AND_SECRET = next(v["text"] for v in VECTORS if v["name"] == "key and secret")
@@ -157,6 +159,47 @@ def test_one_that_is_made_switched_off_waits(agent):
 	agent.call("PATCH", made.headers["Location"], {"enabled": True})
 	until(lambda: seen(agent, "later")["state"] == "starting")
 	agent.call("DELETE", made.headers["Location"])
+
+
+# Its alias, where it alone is to lead to it
+
+
+def claim(agent, service):
+	return seen(agent, service)["alias_claim"]
+
+
+def test_an_alias_is_claimed_when_that_is_wanted_and_not_before(agent):
+	with hidden(agent, "web", alias="ghost") as made:
+		path = f"/v1/services/{made['id']}"
+		assert claim(agent, "ghost") is None
+		on = agent.call("PATCH", path, {"hidden": {"publish_alias": True}})
+		assert on.status == 200 and on.json["hidden"] == {**SETTINGS, "publish_alias": True}
+		assert until(lambda: claim(agent, "ghost"))["state"] in ("working", "publishing")
+		until(lambda: claim(agent, "ghost")["state"] == "publishing")  # as far as it goes without relays
+		assert claim(agent, "ghost") == {"state": "publishing", "published_at": None, "replicas": {"wanted": 0, "stored": 0, "proved": 0}, "others": []}
+		agent.call("PATCH", path, {"hidden": {"alias": "shade"}})
+		assert claim(agent, "shade")["state"] in ("working", "publishing")
+		agent.call("PATCH", path, {"enabled": False})
+		assert claim(agent, "shade")["state"] == "waiting"
+		off = agent.call("PATCH", path, {"hidden": {"publish_alias": None}})
+		assert not off.json["hidden"]["publish_alias"] and claim(agent, "shade") is None
+
+
+def test_that_an_alias_is_claimed_outlives_a_restart(make_agent):
+	agent = make_agent()
+	hide(agent, "web", alias="ghost", publish_alias=True)
+	assert agent.stop() == 0
+	agent.start()
+	assert until(lambda: claim(agent, "ghost"))["state"] in ("waiting", "working", "publishing")
+	until(lambda: claim(agent, "ghost")["state"] == "publishing")
+
+
+def test_who_claims_an_alias_is_asked_over_circuits_or_not_at_all(agent):
+	answer = agent.call("POST", "/v1/hidden-aliases:find", {"alias": "ghost"})
+	assert answer.status == 503 and answer.code == "no_relays", answer
+	for body, fault in (({"alias": "No.Label"}, ("/alias", "pattern")), ({}, ("/alias", "required")), ({"alias": "a", "key": "b"}, ("/key", "additionalProperties"))):
+		answer = agent.call("POST", "/v1/hidden-aliases:find", body)
+		assert answer.code == "invalid_body" and answer.faults == {fault}, answer
 
 
 # Its key
@@ -569,6 +612,46 @@ def test_the_command_line_hides_and_invites(agent):
 	assert "not ready yet" in vx6(agent, "service", "add", "slow", "--target", "1", "--visibility", "hidden", "--force", "--wait", "--timeout", "1s", code=7)
 	for name in ("web", "slow"):
 		vx6(agent, "service", "remove", name)
+
+
+def test_the_command_line_publishes_an_alias_and_says_what_that_costs(agent):
+	made = json.loads(vx6(agent, "service", "add", "web", "--target", "8080", "--visibility", "hidden", "--alias", "ghost", "--publish-alias", "--force", "--json"))
+	assert made["hidden"]["publish_alias"]
+	until(lambda: claim(agent, "ghost"))
+	assert "Claim to the alias" in vx6(agent, "hidden", "status", "ghost")
+	vx6(agent, "service", "update", "web", "--publish-alias", "off")
+	assert claim(agent, "ghost") is None
+	for verb in ("add", "update"):
+		said = " ".join(vx6(agent, "help", "service", verb).split())
+		assert "whoever knows or guesses the alias finds its key" in said and "can watch when it is up" in said
+	assert "no_relays" in vx6(agent, "hidden", "find", "ghost", code=8)
+	assert "--find is for" in vx6(agent, "hidden", "accept", "--find", code=2)
+	assert "--find is for" in vx6(agent, "hidden", "accept", "ghost", "--find", "--invite", KEY, code=2)
+	vx6(agent, "service", "remove", "web")
+
+
+OTHER = "vxh1" + "q" * 59
+CLAIM = {"median_age_s": 90000, "holders": 8, "prefixes": 7, "work_bits": 21, "record_hash": "0" * 64}
+
+
+@pytest.mark.parametrize("outcome, claims, code, says", [
+	("one", [KEY], 0, None), ("none", [], 5, "no hidden service claims it"), ("weak", [KEY], 6, "fewer sources"),
+	("several", [KEY, OTHER], 6, "more than one"), ("mismatch", [OTHER], 6, "another service claims it")])
+def test_the_command_line_takes_one_service_or_none(tmp_path, outcome, claims, code, says):
+	found = {"kind": "hidden_alias_found", "alias": "ghost", "outcome": outcome, "key": claims[0] if len(claims) == 1 else None, "known_as": None,
+		"claims": [{"key": k, **CLAIM} for k in claims], "more": 0, "holders_asked": 20, "queries": 9, "took_ms": 5}
+	made = {"id": "ghost", "alias": "ghost", "key": KEY}
+	api = FakeApi(tmp_path / "api.sock", lambda r: (200, found) if r.path.endswith(":find") else (201, made))
+	for argv in (("find", "ghost"), ("accept", "ghost", "--find")):
+		done = subprocess.run([BIN, "--socket", tmp_path / "api.sock", "hidden", *argv], capture_output=True, text=True, env=ENV, timeout=30)
+		assert done.returncode == code, done
+		assert not says or says in done.stderr, done
+		if argv[0] == "find" or code:
+			assert all(k in done.stdout for k in claims), done
+	api.close()
+	asked = [(r.path, json.loads(r.body)) for r in api.requests]
+	assert asked[:2] == [("/v1/hidden-aliases:find", {"alias": "ghost"})] * 2
+	assert asked[2:] == ([] if code else [("/v1/hidden-aliases", {"invite": KEY, "alias": "ghost"})])
 
 
 def test_the_command_line_accepts_and_forgets(agent):
