@@ -230,10 +230,9 @@ static uint64_t retry_after(const struct vx6_guard *e, uint64_t now_s, const str
 	static const struct {
 		uint64_t until_s, primary_s, other_s;
 	} steps[] = {
-		{6 * HOUR, 10 * MINUTE, HOUR},
-		{96 * HOUR, 90 * MINUTE, 4 * HOUR},
-		{168 * HOUR, 4 * HOUR, 18 * HOUR},
-		{UINT64_MAX, 9 * HOUR, 36 * HOUR},
+		{5 * MINUTE, MINUTE / 2, HOUR}, /* started anew, as a rule */
+		{6 * HOUR, 10 * MINUTE, HOUR},     {96 * HOUR, 90 * MINUTE, 4 * HOUR},
+		{168 * HOUR, 4 * HOUR, 18 * HOUR}, {UINT64_MAX, 9 * HOUR, 36 * HOUR},
 	};
 	uint64_t since_s = now_s - VX6_MIN(e->failing_s, now_s), s;
 	size_t i = 0;

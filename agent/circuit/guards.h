@@ -11,7 +11,7 @@
  *                    with those that are listed
  *          leaves    not listed for 20 days; or 120 days after it was drawn, but not before 60 days after it was confirmed.
  *                    These dates are random by a tenth, and no date on the disk is finer than a day but those of retries
- *          retry     of one that could not be reached: primary ones every 10 min for 6 h, 90 min for 90 h, 4 h for 3 days, then 9 h;
+ *          retry     of one that could not be reached: primary ones every 30 s for 5 min, 10 min for 6 h, 90 min for 90 h, 4 h for 3 days, then 9 h;
  *                    the others 1 h, 4 h, 18 h, 36 h; each time random by a quarter
  *          blame     a failure behind the guard is not the guard's, unless more than 6 of its last 20 circuits fail so: then it is set aside
  *                    for a day, one primary at a time, so that whoever makes circuits fail cannot go through the sample
