@@ -4,9 +4,10 @@
  *
  * Spec:    schemas/wire/circuit.md
  * Layer:   circuit
- * Shape:   one circuit, of the pool if one fits; another one is tried when it fails before it is open, and not for the last relay. It is anonymous, shown, timed and blamed as
- *          the legs of routes are (circuit/circuits.h), and asked for a sign of life every 15 s; one that owes an answer for 15 s is over.
- * Privacy: the first relay is a guard, the second a vanguard. Neither is chosen by who the
+ * Shape:   one circuit, of the pool if one fits; another one is tried when it fails before it is open, and not for the last relay. It is
+ *          anonymous, shown, timed and blamed as the legs of routes are (circuit/circuits.h), and asked for a sign of life every 15 s; one that owes
+ *          an answer for 15 s is over, for 3 s if a relay of it has let another circuit down
+ * Privacy: the first relay is a guard, the second a vanguard; two that stand beside each other have two of each. Neither is chosen by who the
  *          last one is, nor refused for it: whoever names the last relay must not learn our guards by what works and what does not. A
  *          last relay that is drawn is none of them. An owner's circuit to a rendezvous, which a stranger has named, is made if anybody would draw
  *          that relay; if not it is not asked for, and nothing happens until VX6_BARE_ASK_MS have passed, as with one that is silent: or he
@@ -34,10 +35,13 @@ struct vx6_bare_want {
 	const struct vx6_node_id *last;   /* NULL: drawn among those that say `last_may` */
 	uint32_t
 		last_may; /* enum vx6_relay_policy; 0: as the purpose has it. Of one that is named, too: it is refused when it is known not to */
-	unsigned
-		guard; /* 0: as guards have it; 1, 2: the first, the second one that is usable, as far as there is one */
+	/* 0: as guards have it; 1, 2: the first, the second one that is usable, as far as there is one, unless `beside` says which it is not to be */
+	unsigned guard;
 	const struct vx6_node_id *avoid; /* not drawn. No more than VX6_BARE_AVOID_MAX count */
 	size_t avoid_n;
+	/* drawn apart from the relays before the last of that one, guard and vanguard as well, as far as there are others: the two are not to die
+	   together. NULL: from none. Borrowed for the call */
+	const struct vx6_bare *beside;
 	uint32_t apart;
 	struct vx6_payload
 		word; /* vx6_circuit_hop.word: said by the time `open` is told, perhaps more than once, over one circuit after the other. Copied */

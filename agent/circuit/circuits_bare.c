@@ -122,6 +122,14 @@ static bool makes_sense(const struct vx6_bare_want *w)
 	       (!w->word.type || w->word.n <= VX6_CIRCUIT_WORD_MAX);
 }
 
+static void keep_beside(struct vx6_bare *b, const struct vx6_bare *other)
+{
+	const struct leg *l = other ? other->leg : NULL;
+
+	for (size_t i = 0; l && i + 1 < l->path.n; i++)
+		b->beside[b->beside_n++] = l->path.hop[i].node;
+}
+
 static struct vx6_bare *bare_new(struct vx6_circuits *c, const struct vx6_bare_want *w,
 				 const struct vx6_bare_events *ev, void *user)
 {
@@ -146,6 +154,7 @@ static struct vx6_bare *bare_new(struct vx6_circuits *c, const struct vx6_bare_w
 	b->word_n = b->word_type ? (uint8_t)w->word.n : 0;
 	if (b->word_n)
 		memcpy(b->word, w->word.data, b->word_n);
+	keep_beside(b, w->beside);
 	vx6_strlcpy(b->reason, w->why, sizeof b->reason);
 	b->ev = ev;
 	b->user = user;
@@ -281,21 +290,26 @@ void bare_leaving(struct leg *l)
 		b->ev->leaving(b->user, b);
 }
 
-/* The beat is random by a third. */
+/* The beat is random by a third; what another circuit made suspect is asked soon. */
 void bare_keep(struct leg *l, uint64_t now_ms)
 {
+	bool is_suspect = leg_is_suspect(l);
+	uint32_t due_ms = is_suspect ? BARE_SUSPECT_MS : BARE_PING_MS;
 	struct vx6_circuit_info info;
 
 	if (!l->open)
 		return;
 	vx6_circuit_info(l->circuit, &info);
 	for (size_t i = 0; i < info.built_n; i++) {
-		if (info.hop[i].owes_ms < BARE_PING_MS)
+		if (info.hop[i].owes_ms < due_ms)
 			continue;
 		leg_suspect_silent(l, &info);
 		leg_close(l, VX6_ERR(TIMEOUT), "does not answer");
 		return;
 	}
+	if (is_suspect && l->ping_ms > now_ms + BARE_SUSPECT_MS &&
+	    now_ms >= l->pinged_ms + BARE_SUSPECT_MS)
+		l->ping_ms = now_ms + vx6_random_below(BARE_SUSPECT_MS);
 	if (now_ms < l->ping_ms)
 		return;
 	leg_ping(l);

@@ -61,16 +61,17 @@ bool leg_is_suspect(const struct leg *l)
 	return false;
 }
 
-/* The first of them that owes an answer, or the one before it that should have passed the question on. A guard is nobody's suspect for silence. */
+/*
+ * The first of them that owes an answer, or the one before it that should have passed the question on. A guard is one only for its own silence; so
+ * circuits begin at the next primary one for a moment.
+ */
 void leg_suspect_silent(const struct leg *l, const struct vx6_circuit_info *info)
 {
-	size_t first_of_all = leg_has_guard(l) ? 1 : 0;
-
 	for (size_t i = 0; i < info->built_n; i++) {
 		if (!info->hop[i].owes_ms)
 			continue;
 		for (size_t k = i > 0 ? i - 1 : 0; k <= i; k++)
-			if (k >= first_of_all && k < l->path.n)
+			if (k < l->path.n && (k > 0 || i == 0 || !leg_has_guard(l)))
 				circuits_suspect(l->c, &l->path.hop[k].node);
 		return;
 	}

@@ -72,7 +72,15 @@ static vx6_err plan(struct leg *l, const struct vx6_routing *how, struct vx6_cir
 	return VX6_OK;
 }
 
-/* A spare that dies with the one it stands by for is none: other relays, if there are any. */
+/*
+ * A spare that dies with the one it stands by for is none: other relays, if there are any. Of a hidden route so are the first ones, which stay: those
+ * of two legs are two of the few that there are, as they are of the owner's two circuits to an introduction point.
+ */
+static size_t may_share(const struct leg *l)
+{
+	return l->to_last ? 0 : leg_kept(l);
+}
+
 size_t leg_shared(const struct leg *l, struct vx6_node_id *out, size_t max)
 {
 	size_t n = 0;
@@ -83,7 +91,7 @@ size_t leg_shared(const struct leg *l, struct vx6_node_id *out, size_t max)
 	{
 		const struct leg *o = VX6_CONTAINER_OF(node, struct leg, of_route);
 
-		for (size_t i = leg_kept(o); o != l && i < o->path.n && n < max; i++)
+		for (size_t i = may_share(o); o != l && i < o->path.n && n < max; i++)
 			out[n++] = o->path.hop[i].node;
 	}
 	return n;
@@ -253,7 +261,7 @@ bool leg_overlaps(const struct leg *l, const struct route *r)
 		const struct leg *o = VX6_CONTAINER_OF(node, struct leg, of_route);
 
 		for (size_t i = 0; i < o->path.n; i++)
-			for (size_t k = leg_kept(l); k < l->path.n; k++)
+			for (size_t k = r->how.hidden ? 0 : leg_kept(l); k < l->path.n; k++)
 				if (vx6_node_id_eq(&o->path.hop[i].node, &l->path.hop[k].node))
 					return true;
 	}

@@ -55,6 +55,8 @@ enum {
 		1500, /* before a second leg of a hidden route, and not less than four times what another one waits: it takes three circuits */
 	BARE_PING_MS =
 		15000, /* between looks whether one is alive; and how long it may owe an answer */
+	BARE_SUSPECT_MS =
+		3000, /* the same for one with a relay that is a suspect; asked within as long, at random */
 	BARE_TRIES_MAX = 3, /* builds of one that fail, unless it is for the last relay */
 	LASTS_MAX = 64,     /* relays that are kept from being the last one */
 	ASKS_MAX = 64,
@@ -142,6 +144,7 @@ struct leg {
 	uint64_t ping_ms; /* bare: when it is asked again */
 	/* circuits_watch.c: cells that came, as last looked at; when that changed; since when an answer is due, 0: none is */
 	uint64_t watch_cells, watch_ms, watch_ping_ms;
+	uint64_t watch_sent; /* bytes of streams */
 	uint64_t
 		near_pongs; /* answers of hops before the last: cells that say nothing of the way behind them */
 	uint32_t best_us; /* the quickest answer of the last hop; 0: none yet */
@@ -183,6 +186,8 @@ struct vx6_bare {
 	size_t avoid_n;
 	uint8_t word[VX6_CIRCUIT_WORD_MAX]; /* secret */
 	uint8_t word_type, word_n;
+	struct vx6_node_id beside[VX6_PATH_MAX]; /* drawn only if there is no other way */
+	size_t beside_n;
 	const struct vx6_bare_events *ev;
 	void *user;
 	bool asked; /* waits for what is not known of `asked_for` */
@@ -298,11 +303,11 @@ bool circuits_knows(const struct vx6_circuits *c, const struct vx6_node_id *node
 /** What is known of @p node as a hop. @param asked_for set when it is asked for; may be NULL @return AGAIN: it is | PEER_UNKNOWN: it cannot even be asked for now */
 VX6_RES circuits_hop(struct vx6_circuits *c, const struct vx6_node_id *node, bool anonymous,
 		     struct vx6_node_id *asked_for, struct vx6_circuit_hop *out, uint32_t *policy);
-/** What another circuit of the route leads through, but for what is kept. @return how many */
+/** What another circuit of the route leads through, but for what is kept, unless it is hidden. @return how many */
 size_t leg_shared(const struct leg *l, struct vx6_node_id *out, size_t max);
 /** Only with relays that were to be avoided: rather with the longest suspected ones. @return false: those are no way out */
 bool path_with_fewer_suspects(const struct vx6_path *path, size_t *avoid_n, size_t *suspects);
-/** Whether a relay of it is one of the route's other circuits', too: those of its first that are kept may be. */
+/** Whether a relay of it is one of the route's other circuits', too: those of its first that are kept may be, unless the route is hidden. */
 bool leg_overlaps(const struct leg *l, const struct route *r);
 /** It is the pool's no more, and leads on. */
 void leg_take_from_pool(struct leg *l, const struct leg_want *w);

@@ -60,13 +60,15 @@ static void keep_out_of_last(struct asking *a, const struct vx6_circuits *c, con
 	}
 }
 
-/* With what shares a relay with another leg, or knows us as an owner; the longest suspected ones come last. */
+/* What shares a relay with another leg, or with the one that it is to stand beside, or knows us as an owner; the longest suspected ones come last. */
 static void avoid(struct asking *a, const struct leg *l)
 {
 	size_t intros = 0;
 
 	a->ask.avoid = a->avoid;
 	a->ask.avoid_n = leg_shared(l, a->avoid, SHARED_MAX);
+	for (size_t i = 0; l->bare && i < l->bare->beside_n; i++)
+		a->avoid[a->ask.avoid_n++] = l->bare->beside[i];
 	VX6_LIST_EACH(node, &l->c->legs)
 	{
 		const struct leg *o = VX6_CONTAINER_OF(node, struct leg, all);
@@ -100,7 +102,8 @@ static void ask_of(struct asking *a, struct vx6_circuits *c, const struct vx6_ro
 static vx6_err ask_of_bare(struct asking *a, struct vx6_bare *b)
 {
 	a->ask.last_may = b->last_may;
-	a->ask.guard = (uint8_t)b->guard;
+	a->ask.guard =
+		b->beside_n > 0 ? 0 : (uint8_t)b->guard; /* that of the other one is avoided */
 	a->ask.undrawn = b->avoid;
 	a->ask.undrawn_n = b->avoid_n;
 	if (!b->is_named && !b->is_drawn) {
@@ -231,10 +234,18 @@ static bool lead_to_drawn(const struct leg *l, struct route *r, struct vx6_path 
 	return true;
 }
 
+static bool stands_beside(const struct leg *l, const struct vx6_bare *b)
+{
+	for (size_t i = 0; i < l->path.n; i++)
+		if (path_is_in(b->beside, b->beside_n, &l->path.hop[i].node))
+			return false;
+	return true;
+}
+
 static bool fits(const struct leg *l, const struct leg_want *w)
 {
 	return leg_is_of_pool(l) && l->hidden && l->path.n == w->how->hops && !leg_is_suspect(l) &&
-	       (!w->r || !leg_overlaps(l, w->r));
+	       (w->r ? !leg_overlaps(l, w->r) : stands_beside(l, w->bare));
 }
 
 static bool lead_on(struct leg *l, const struct leg_want *w)

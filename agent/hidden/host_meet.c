@@ -217,17 +217,36 @@ static void close_circuit(struct host_meet *m, const char *why)
 		m->s->h->ops->close(bare, why);
 }
 
+/* The latest of the same client's, or of anybody's where none is known: it is one leg of his, and this will be another, which is not to die with it. */
+static const struct host_meet *beside(const struct host_meet *m)
+{
+	const struct host_meet *latest = NULL;
+
+	VX6_LIST_EACH(node, &m->s->meets)
+	{
+		const struct host_meet *o = VX6_CONTAINER_OF(node, struct host_meet, node);
+
+		if (o != m && o->client == m->client && o->bare && o->state != MEET_OVER)
+			latest = o;
+	}
+	return latest;
+}
+
 static bool build(struct host_meet *m)
 {
 	struct host_service *s = m->s;
 	const struct vx6_node_id *x = &m->guest.rend[m->info.tried].node;
 	uint8_t data[VX6_RENDEZVOUS1_BYTES];
+	const struct host_meet *other = beside(m);
 	const struct vx6_bare_want want = {
 		.purpose = VX6_PURPOSE_RENDEZVOUS,
 		.relays = s->spec.fast ? 2 : 3,
 		.last = x,
 		.last_may = VX6_RELAY_REND,
 		.word = {.type = VX6_PAYLOAD_RENDEZVOUS1, .data = data, .n = sizeof data},
+		.avoid = other ? &other->info.x : NULL,
+		.avoid_n = other != NULL,
+		.beside = other ? other->bare : NULL,
 		.why = "to where a client waits",
 	};
 	char detail[VX6_CIRCUIT_WHY] = "";

@@ -186,12 +186,14 @@ static vx6_err begin(struct host_path *p, bool strictly, char detail[static VX6_
 {
 	struct host_intro *i = p->intro;
 	struct vx6_node_id avoid[VX6_BARE_AVOID_MAX];
+	bool apart = p->failed < PATH_GUARD_TRIES;
 	struct vx6_bare_want want = {
 		.purpose = VX6_PURPOSE_INTRO,
 		.relays = i->s->spec.fast ? 2 : 3,
 		.last = i->has_node ? &i->relay : NULL,
 		.last_may = VX6_RELAY_INTRO,
-		.guard = p->failed < PATH_GUARD_TRIES ? p->which + 1U : 0,
+		.guard = apart ? p->which + 1U : 0,
+		.beside = apart ? i->path[1 - p->which].bare : NULL,
 		.why = "to be introduced to clients",
 	};
 

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/util.h"
+#include "circuit/relay_internal.h"
 #include "tests/unit/circuit/tnode.h"
 #include "transport/mem/mem.h"
 
@@ -260,9 +261,39 @@ void rig_forget_keys(int i)
 	vx6_onion_keys_rotate(rig.node[i].keys);
 }
 
+void rig_all_proved(void)
+{
+	for (int i = 0; i < RIG_RELAYS * VX6_RELAY_PROVEN_USES; i++)
+		vx6_relays_seen_success(rig.relays, &rig.node[i % RIG_RELAYS].n.id.id, 0,
+					vx6_wall_s());
+}
+
 void rig_silence(int i)
 {
 	vx6_mem_set_dead(rig.node[i].n.t, true);
+}
+
+static bool swallow(struct vx6_hop *hop, uint8_t cell[static VX6_CELL_BYTES], void *user)
+{
+	return true;
+}
+
+void rig_swallow(int i)
+{
+	static struct vx6_hop_events prev, next;
+
+	prev = relay_prev_events;
+	next = relay_next_events;
+	prev.cell = next.cell = swallow;
+	VX6_LIST_EACH(node, &rig.node[i].relay->all)
+	{
+		struct relay_circ *c = VX6_CONTAINER_OF(node, struct relay_circ, all);
+
+		if (c->state != CIRC_MIDDLE)
+			continue;
+		vx6_hop_set_events(c->prev, &prev, c);
+		vx6_hop_set_events(c->next, &next, c);
+	}
 }
 
 static void cut_one(struct vx6_session *s, void *user)

@@ -59,8 +59,12 @@ void rig_free_circuits(void);
 void rig_learn(int i);
 /** Node @p i forgets its onion keys, as one that was started anew. */
 void rig_forget_keys(int i);
+/** Each relay has a history: any two may be the ends of an anonymous circuit. */
+void rig_all_proved(void);
 /** Links from and to relay @p i are dead: nothing more gets through. */
 void rig_silence(int i);
+/** The circuits that relay @p i passes on lead nowhere from now on; its links are as they were. */
+void rig_swallow(int i);
 /** Every session of node @p i ends; its listener stays. */
 void rig_cut(int i);
 const struct vx6_relay_entry *rig_entry(int i);

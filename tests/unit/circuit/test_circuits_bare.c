@@ -199,6 +199,33 @@ static void bare__two_guards__two_different_ones(void **state)
 	vx6_bare_close(other.b, "done");
 }
 
+static void bare__beside_another__neither_its_guard_nor_its_vanguard(void **state)
+{
+	struct vx6_bare_want w = want_of(VX6_PURPOSE_INTRO, NULL);
+	struct vx6_node_id last;
+
+	rig_all_proved();
+	w.guard = 1;
+	open_one(&mine, &w);
+	last = *vx6_bare_last(mine.b);
+	for (int i = 0; i < 8; i++) {
+		struct mine m = {0};
+
+		w = want_of(i < 4 ? VX6_PURPOSE_INTRO : VX6_PURPOSE_RENDEZVOUS, &last);
+		w.guard = i < 4 ? 2 : 0;
+		w.beside = mine.b;
+		open_one(&m, &w);
+		assert_true(row_of(&m)->hop[0].is_guard);
+		assert_false(vx6_node_id_eq(vx6_bare_guard(m.b), vx6_bare_guard(mine.b)));
+		assert_true(row_of(&m)->hop[1].is_vanguard);
+		assert_false(vx6_node_id_eq(&rig_find(vx6_bare_id(m.b))->hop[1].node,
+					    &rig_find(vx6_bare_id(mine.b))->hop[1].node));
+		vx6_bare_close(m.b, "done");
+		rig_pass(3000); /* what the pool has by now begins at the guard */
+	}
+	vx6_bare_close(mine.b, "done");
+}
+
 /* Whoever names relay after relay finds out about none of them by which of these works, or through whom. */
 static void bare__any_last__works_through_the_same_guard(void **state)
 {
@@ -528,6 +555,33 @@ static void bare__silence__found_within_two_looks(void **state)
 	assert_true(vx6_now_ms() - began_ms <= 32000);
 }
 
+static bool is_asked(void *cells)
+{
+	return row_of(&mine)->tx_cells > *(uint64_t *)cells;
+}
+
+/* Another circuit has found out about one of its relays: it need not wait for its turn. */
+static void bare__a_relay_is_suspect__asked_and_found_soon(void **state)
+{
+	struct vx6_bare_want w = want_of(VX6_PURPOSE_INTRO, id_of(3));
+	uint64_t cells, began_ms;
+
+	open_one(&mine, &w);
+	rig_pass(30000);
+	cells = row_of(&mine)->tx_cells;
+	rig_until(is_asked, &cells, 16000);
+	cells = row_of(&mine)->tx_cells;
+	circuits_suspect(rig.circuits, id_of(3));
+	rig_until(is_asked, &cells, 2 * BARE_SUSPECT_MS + 1500);
+	rig_pass(20000);
+	assert_int_equal(mine.down, 0); /* it answers */
+	began_ms = vx6_now_ms();
+	rig_silence(3);
+	circuits_suspect(rig.circuits, id_of(3));
+	rig_until(is_down, &mine, 60000);
+	assert_true(vx6_now_ms() - began_ms < 3 * BARE_SUSPECT_MS + 1500);
+}
+
 static void bare__last_is_dead__tried_twice_then_down_and_no_guard_is_blamed(void **state)
 {
 	struct vx6_node_id guard = first_guard();
@@ -726,6 +780,64 @@ static void bare__rendezvous__joined_with_a_client(void **state)
 	rig_until(is_down, &mine, 2000);
 }
 
+static void on_flow(struct vx6_timer *timer)
+{
+	struct talk *t = timer->user;
+	size_t cap = 0, n;
+	uint8_t *room = vx6_stream_reserve(t->s, &cap);
+
+	n = VX6_MIN(cap, (size_t)2048);
+	for (size_t i = 0; i < n; i++)
+		room[i] = (uint8_t)t->tx++;
+	if (room)
+		vx6_stream_commit(t->s, n, false);
+	vx6_timer_in_ms(timer, 10);
+}
+
+static bool is_suspect(const struct vx6_node_id *node)
+{
+	struct vx6_node_id of[SUSPECTS_MAX];
+	size_t n = circuits_suspects(rig.circuits, of);
+
+	for (size_t i = 0; i < n; i++)
+		if (vx6_node_id_eq(&of[i], node))
+			return true;
+	return false;
+}
+
+/* The client goes another way; the owner's next circuit is not to go the same. */
+static void bare__rendezvous_falls_silent_while_something_flows__its_relays_are_suspect(
+	void **state)
+{
+	struct vx6_bare_want w = want_of(VX6_PURPOSE_RENDEZVOUS, id_of(6));
+	struct far_circuit *f;
+	struct vx6_node_id second;
+	static struct vx6_timer flow;
+	static struct talk talk;
+
+	far_end.peer = rig.me.id.id;
+	rig.me.hooks = &owner_hooks;
+	f = far_waits_at(id_of(6));
+	mine.when_open = come;
+	open_one(&mine, &w);
+	rig_until(is_joined, f, 2000);
+	talk_open(&talk, f->s);
+	rig_until(is_answered, &talk, 2000);
+	vx6_timer_init(test_loop, &flow, on_flow, &talk);
+	vx6_timer_in_ms(&flow, 1);
+	rig_pass(3000);
+	second = row_of(&mine)->hop[1].node;
+	assert_false(is_suspect(&second));
+	rig_swallow(rig_index(&second));
+	rig_pass(1500);
+	assert_true(is_suspect(&second));
+	assert_int_equal(mine.down, 0);
+	vx6_timer_stop(&flow);
+	talk_end(&talk);
+	vx6_circuit_close(f->c, VX6_ERR(CLOSED));
+	vx6_bare_close(mine.b, "done");
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -734,6 +846,7 @@ int main(void)
 		TEST(bare__named_last__guard_vanguard_and_it),
 		TEST(bare__drawn_last__none_of_those_that_are_kept_nor_to_be_avoided),
 		TEST(bare__two_guards__two_different_ones),
+		TEST(bare__beside_another__neither_its_guard_nor_its_vanguard),
 		TEST(bare__any_last__works_through_the_same_guard),
 		TEST(bare__from_the_pool__led_on_to_the_last),
 		TEST(bare__no_sense__refused),
@@ -749,6 +862,7 @@ int main(void)
 		TEST(bare__relay_fails__drawn_last_stays),
 		TEST(bare__a_relay_dies__down_at_once),
 		TEST(bare__silence__found_within_two_looks),
+		TEST(bare__a_relay_is_suspect__asked_and_found_soon),
 		TEST(bare__last_is_dead__tried_twice_then_down_and_no_guard_is_blamed),
 		TEST(bare__relay_drains__told_once),
 		TEST(bare__closed_by_hand__down_from_a_task),
@@ -757,6 +871,7 @@ int main(void)
 		TEST(bare__drained__told_and_nothing_begins),
 		TEST(bare__freed__told_before_it_returns),
 		TEST(bare__rendezvous__joined_with_a_client),
+		TEST(bare__rendezvous_falls_silent_while_something_flows__its_relays_are_suspect),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

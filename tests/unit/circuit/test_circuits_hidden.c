@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/util.h"
+#include "circuit/circuits_internal.h"
 #include "far_end.h"
 
 static struct talk talk;
@@ -120,6 +121,66 @@ static void hidden__streams__spare_with_a_meeting_place_of_its_own(void **state)
 			x[k++] = rig_row[i].hop[3].node;
 	assert_false(vx6_node_id_eq(&x[0], &x[1]));
 	assert_int_equal(rig.met_n, 2);
+	talk_end(&talk);
+}
+
+/* The two legs, the one in use first: their hops. */
+static void both_legs(struct vx6_circuit_show out[static 2])
+{
+	char busy[VX6_CIRCUIT_ID_TEXT];
+
+	rig_until(two_are_open, NULL, 10000);
+	out[0] = *rig_busy();
+	memcpy(busy, out[0].id, sizeof busy);
+	for (int i = 0, n = rig_rows(); i < n; i++)
+		if (!rig_row[i].is_closed && rig_row[i].has_target &&
+		    strcmp(rig_row[i].id, busy) != 0)
+			out[1] = rig_row[i];
+}
+
+static void hidden__spare__neither_the_guard_nor_the_vanguard_of_the_leg_in_use(void **state)
+{
+	for (int i = 0; i < 8; i++) {
+		struct vx6_circuit_show leg[2];
+
+		rig_all_proved();
+		talk_run(&talk, route_hidden(3));
+		both_legs(leg);
+		assert_true(leg[1].hop[0].is_guard);
+		assert_true(leg[1].hop[1].is_vanguard);
+		for (int hop = 0; hop < 2; hop++)
+			assert_false(vx6_node_id_eq(&leg[0].hop[hop].node, &leg[1].hop[hop].node));
+		talk_end(&talk);
+		(void)teardown(state);
+		(void)setup(state);
+	}
+}
+
+static bool is_suspect(const struct vx6_node_id *node)
+{
+	struct vx6_node_id of[SUSPECTS_MAX];
+	size_t n = circuits_suspects(rig.circuits, of);
+
+	for (size_t i = 0; i < n; i++)
+		if (vx6_node_id_eq(&of[i], node))
+			return true;
+	return false;
+}
+
+/* Circuits begin elsewhere until it is known what became of it. */
+static void hidden__guard_dies__streams_go_on_behind_the_other(void **state)
+{
+	struct vx6_circuit_show leg[2];
+
+	rig_all_proved();
+	talk_run(&talk, route_hidden(3));
+	both_legs(leg);
+	rig_silence(rig_index(&leg[0].hop[0].node));
+	vx6_circuits_doubt(rig.circuits, route_hidden(3));
+	rig_pass(5000);
+	assert_talks(&talk, 500);
+	assert_false(vx6_node_id_eq(&rig_busy()->hop[0].node, &leg[0].hop[0].node));
+	assert_true(is_suspect(&leg[0].hop[0].node));
 	talk_end(&talk);
 }
 
@@ -396,6 +457,8 @@ int main(void)
 		TEST(hidden__owner_comes__session_with_the_service),
 		TEST(hidden__fast__guard_and_vanguard),
 		TEST(hidden__streams__spare_with_a_meeting_place_of_its_own),
+		TEST(hidden__spare__neither_the_guard_nor_the_vanguard_of_the_leg_in_use),
+		TEST(hidden__guard_dies__streams_go_on_behind_the_other),
 		TEST(hidden__meeting_place_dies__streams_go_on_over_the_spare),
 		TEST(hidden__owner_goes__another_leg_at_once),
 		TEST(hidden__from_the_pool__relays_are_there_already),

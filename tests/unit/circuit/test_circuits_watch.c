@@ -10,11 +10,10 @@
 #include "base/clock.h"
 #include "base/util.h"
 #include "circuit/circuits_internal.h"
-#include "circuit/relay_internal.h"
 #include "circuits_rig.h"
 #include "transport/mem/mem.h"
 
-enum { FLOW_MS = 10, FLOW_BYTES = 2048 };
+enum { FLOW_MS = 10, FLOW_BYTES = 2048, NEAR_LEFT_MS = 320 };
 
 static struct talk talk;
 static struct vx6_timer flow;
@@ -114,30 +113,6 @@ static bool is_suspect(int relay)
 	return false;
 }
 
-static bool swallow(struct vx6_hop *hop, uint8_t cell[static VX6_CELL_BYTES], void *user)
-{
-	return true;
-}
-
-/* The circuits that relay @p i passes on lead nowhere from now on; its links are as they were. */
-static void swallow_at(int i)
-{
-	static struct vx6_hop_events prev, next;
-
-	prev = relay_prev_events;
-	next = relay_next_events;
-	prev.cell = next.cell = swallow;
-	VX6_LIST_EACH(node, &rig.node[i].relay->all)
-	{
-		struct relay_circ *c = VX6_CONTAINER_OF(node, struct relay_circ, all);
-
-		if (c->state != CIRC_MIDDLE)
-			continue;
-		vx6_hop_set_events(c->prev, &prev, c);
-		vx6_hop_set_events(c->next, &next, c);
-	}
-}
-
 /* ---- in use ---- */
 
 static void relay_goes_deaf__left_after_a_quarter_of_a_second(void **state)
@@ -156,6 +131,33 @@ static void relay_goes_deaf__left_after_a_quarter_of_a_second(void **state)
 		(void)teardown(state);
 		(void)setup(state);
 	}
+}
+
+static void make_long(uint64_t link_ms)
+{
+	for (int i = 0; i < RIG_NODES; i++)
+		vx6_mem_set_delay(rig.node[i].n.t, link_ms * VX6_NS_PER_MS);
+	vx6_mem_set_delay(rig.me.t, link_ms * VX6_NS_PER_MS);
+}
+
+/* A round trip of 480 ms: a quarter of it to be asked, one and a half without an answer, one to go on over the spare. */
+static void long_way_goes_deaf__left_in_two_round_trips(void **state)
+{
+	make_long(80);
+	flow_with_spare(2);
+	assert_true(pause_within(2000) < 200);
+	rig_silence(relay_at(rig_busy(), 1));
+	assert_true(pause_within(4000) < 480 / 4 + 480 * 3 / 2 + 480 + 200);
+	assert_true(rig_decided("move", "it does not answer") > 0);
+}
+
+/* What the first relay does not answer nobody behind it can. */
+static void first_relay_of_a_long_way_goes_deaf__left_sooner(void **state)
+{
+	make_long(80);
+	flow_with_spare(2);
+	rig_silence(relay_at(rig_busy(), 0));
+	assert_true(pause_within(4000) < 480 / 4 + NEAR_LEFT_MS + 480 + 200);
 }
 
 /* The spare was as good as dead, too: one more is built, and a third relay is not looked for among the two. */
@@ -180,8 +182,8 @@ static void both_swallow_again_and_again__never_waits_for_a_tick(void **state)
 {
 	flow_with_spare(1);
 	for (int i = 0; i < 8; i++) {
-		swallow_at(relay_at(rig_busy(), 0));
-		swallow_at(relay_at(the_spare(), 0));
+		rig_swallow(relay_at(rig_busy(), 0));
+		rig_swallow(relay_at(the_spare(), 0));
 		assert_true(pause_within(2000) < 700);
 		rig_until(has_spare, NULL, 5000);
 		rig_pass(1500);
@@ -205,8 +207,8 @@ static void spare_is_not_up_yet__streams_do_not_go_there(void **state)
 	rig_pass(1000);
 	assert_true(vx6_is_ok(vx6_circuits_close(rig.circuits, the_spare()->id)));
 	rig_until(is_on_its_way, NULL, 1000);
-	swallow_at(relay_at(the_spare(), 0));
-	swallow_at(relay_at(rig_busy(), 0));
+	rig_swallow(relay_at(the_spare(), 0));
+	rig_swallow(relay_at(rig_busy(), 0));
 	assert_true(pause_within(4000) < 1500);
 }
 
@@ -237,7 +239,7 @@ static void spare_swallows__found_out_before_it_is_needed(void **state)
 	flow_with_spare(2);
 	memcpy(id, the_spare()->id, sizeof id);
 	mute = relay_at(the_spare(), 1);
-	swallow_at(mute);
+	rig_swallow(mute);
 	rig_until(is_closed, id, 4500);
 	assert_int_equal(rig_decided("close", "while it stands by"), 1);
 	assert_true(is_suspect(mute));
@@ -266,7 +268,7 @@ static void spares_that_never_answer__become_fewer(void **state)
 	flow_with_spare(1);
 	for (int i = 0; i < 60; i++) {
 		if (the_spare())
-			swallow_at(relay_at(the_spare(), 0));
+			rig_swallow(relay_at(the_spare(), 0));
 		rig_pass(1000);
 	}
 	assert_in_range(rig_decided("close", "while it stands by"), 3, 9);
@@ -320,6 +322,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(relay_goes_deaf__left_after_a_quarter_of_a_second),
+		T(long_way_goes_deaf__left_in_two_round_trips),
+		T(first_relay_of_a_long_way_goes_deaf__left_sooner),
 		T(relays_of_both_go_deaf__a_third_circuit_takes_over),
 		T(both_swallow_again_and_again__never_waits_for_a_tick),
 		T(spare_is_not_up_yet__streams_do_not_go_there),

@@ -265,6 +265,7 @@ static void host__one_circuit_ends__made_again_and_nothing_else(void **state)
 	b = rig_way(rig.desc.intro[0].auth_key, 1);
 	assert_non_null(b);
 	assert_int_equal(b->want.guard, 2);
+	assert_ptr_equal(b->want.beside, rig_way(rig.desc.intro[0].auth_key, 0));
 	assert_true(vx6_node_id_eq(&b->last, &rig.desc.intro[0].node));
 	rig_live(PUBLISH_MS * 2);
 	assert_int_equal(rig.published_n, 1);

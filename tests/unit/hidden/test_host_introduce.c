@@ -374,6 +374,35 @@ static void closed__revoked_while_it_is_there__hears_why_before_its_circuit_goes
 	guest_free(&g);
 }
 
+/* What a client has as a spare is none if one relay's death ends both. */
+static void closed__client_comes_again__beside_its_latest_circuit(void **state)
+{
+	struct guest g[4] = {{.key = bob_sk.b},
+			     {.key = alice_sk.b},
+			     {.key = alice_sk.b},
+			     {.key = alice_sk.b}};
+	struct vx6_bare *b[4];
+
+	assert_true(vx6_is_ok(vx6_host_client_add(rig.host, RIG_SCOPE, "bob", bob_pk.b, 0, NULL)));
+	assert_int_equal(rig_count(VX6_PURPOSE_RENDEZVOUS), 0);
+	for (int i = 0; i < 4; i++) {
+		assert_refused(&g[i], NONE);
+		rig_pass(1);
+		b[i] = rig_latest(VX6_PURPOSE_RENDEZVOUS);
+		if (i < 2)
+			assert_null(b[i]->want.beside);
+		else
+			assert_ptr_equal(b[i]->want.beside, b[i - 1]);
+		assert_int_equal(b[i]->want.avoid_n, i < 2 ? 0 : 1);
+		if (i >= 2)
+			assert_true(vx6_node_id_eq(b[i]->want.avoid, &b[i - 1]->last));
+		rig_open(b[i]);
+		rig_session_up(b[i]);
+	}
+	for (int i = 0; i < 4; i++)
+		guest_free(&g[i]);
+}
+
 static void closed__revoked_and_does_not_leave__its_circuit_goes(void **state)
 {
 	struct guest g = {.key = alice_sk.b};
@@ -667,6 +696,7 @@ int main(void)
 		TEST_CLOSED(closed__right_id_wrong_mac__refused),
 		TEST_CLOSED(closed__revoked__refused_by_name_and_cannot_read_the_next),
 		TEST_CLOSED(closed__revoked_while_it_is_there__hears_why_before_its_circuit_goes),
+		TEST_CLOSED(closed__client_comes_again__beside_its_latest_circuit),
 		TEST_CLOSED(closed__revoked_and_does_not_leave__its_circuit_goes),
 		TEST_CLOSED(closed__revoked_while_it_waits__not_met),
 		TEST_CLOSED(closed__client_of_a_day__refused_after_it),
