@@ -25,6 +25,7 @@ def piece(n):
 
 class Stream:
     """A paced download through a forward of bob's, of so many blocks at least; when something came, and whether all of it is right."""
+    rate = RATE
 
     def __init__(self, net, blocks=0, **route):
         self.net, self.blocks, self.sent = net, blocks, 0
@@ -39,7 +40,7 @@ class Stream:
             self.want.update(block)
             conn.sendall(block)
             self.sent += 1
-            time.sleep(max(0, self.sent * BLOCK * 8 / RATE - (time.monotonic() - begun)))
+            time.sleep(max(0, self.sent * BLOCK * 8 / self.rate - (time.monotonic() - begun)))
 
     def _read(self):
         try:
