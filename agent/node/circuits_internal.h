@@ -79,6 +79,8 @@ void circuits_relay_stop(struct vx6_node *node);
 /** What this node says of itself as a relay. @return false: nothing yet */
 bool circuits_own_info(const struct vx6_node *node, struct vx6_relay_info *out);
 bool circuits_is_proxy(const struct vx6_node *node);
+/** It says that anybody's circuits may lead through it. */
+bool circuits_is_public(const struct vx6_node *node);
 void circuits_relay_fini(struct vx6_node *node);
 void circuits_relay_upkeep(struct vx6_node *node);
 /** What we say of ourselves as a relay has changed, or may have. */

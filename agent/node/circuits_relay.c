@@ -36,6 +36,11 @@ bool circuits_is_proxy(const struct vx6_node *node)
 	return policy_of(node) & VX6_RELAY_DHT_PROXY;
 }
 
+bool circuits_is_public(const struct vx6_node *node)
+{
+	return policy_of(node) & VX6_RELAY_MIDDLE;
+}
+
 bool circuits_own_info(const struct vx6_node *node, struct vx6_relay_info *out)
 {
 	struct vx6_onion_keys_view keys;

@@ -60,9 +60,10 @@ struct vx6_hidden_row {
 	char id[VX6_RESOURCE_ID_MAX]; /* svc_… */
 	char name[VX6_LABEL_TEXT];
 	bool enabled;
-	bool beside_roles; /* the node is a public relay, or serves the DHT, besides */
-	bool has_key;      /* its key file is there: `info` counts */
-	vx6_err err;       /* what keeps it from being hosted */
+	bool beside_roles;   /* the node is a public relay, or serves the DHT, besides */
+	bool given_up_roles; /* it was a public relay until it began to host, in this life */
+	bool has_key;        /* its key file is there: `info` counts */
+	vx6_err err;         /* what keeps it from being hosted */
 	size_t relays;
 	struct vx6_host_info info;
 	char intro_name[VX6_HOST_INTROS_MAX][VX6_LABEL_TEXT];

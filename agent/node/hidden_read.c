@@ -90,6 +90,7 @@ static void copy_service(const struct hidden_service *s, struct vx6_hidden_row *
 	row->relays = hidden_relays(node);
 	row->enabled = s->enabled;
 	row->beside_roles = node->cfg.hidden_keep_roles;
+	row->given_up_roles = node->hidden_roles_given_up;
 	row->err = s->err;
 	hidden_claim_show(s, &row->claim);
 	copy_vanguards(node, row);

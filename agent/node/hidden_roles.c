@@ -3,6 +3,9 @@
  *
  * Both are asked by strangers all day: how busy it is, and when it is away, can be seen from outside, and compared with a hidden service. There is no
  * way back but a start without hidden services: a relay that comes and goes with each of them would be the plainer hint.
+ *
+ * That a public relay stops to be one can be seen, and about when. It is not put off for that: a relay that still worked for strangers while the
+ * service is up would say more. Whoever minds is told to stop beforehand.
  */
 #include "base/log.h"
 #include "node/circuits_internal.h"
@@ -22,6 +25,7 @@ void hidden_roles_see(struct vx6_node *node, const struct vx6_service_spec *spec
 {
 	if (node->hidden_roles_off || node->cfg.hidden_keep_roles || !is_hosted(spec))
 		return;
+	node->hidden_roles_given_up = circuits_is_public(node);
 	node->hidden_roles_off = true;
 	VX6_INFO("node", "hidden services are hosted: until a start without them this node is no "
 			 "public relay and does not serve the DHT");

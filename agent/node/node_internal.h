@@ -119,7 +119,8 @@ struct vx6_node {
 	struct vx6_list circuit_asks; /* struct circuits_ask */
 	struct hidden *hidden;        /* node/hidden_internal.h */
 	struct vx6_timer circuit_upkeep;
-	bool hidden_roles_off;                        /* node/hidden_roles.c */
+	bool hidden_roles_off,
+		hidden_roles_given_up; /* node/hidden_roles.c; it was a public relay until then */
 	uint8_t relay_family[VX6_RELAY_FAMILY_BYTES]; /* zero: none */
 	uint64_t relay_since_s; /* a public one, the first time; 0: it never was */
 	uint64_t relay_oom;     /* circuits ended for want of memory, as last told */

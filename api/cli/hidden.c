@@ -395,13 +395,18 @@ static int wait_ready(struct vx6_cli *cli, const char *id, struct vx6_value **ou
 	return exit;
 }
 
+static void say_warnings(struct vx6_cli *cli, const struct vx6_value *hidden)
+{
+	for (const struct vx6_value *w = vx6_value_first(vx6_value_get(hidden, "warnings")); w;
+	     w = vx6_value_next(w))
+		vx6_cli_say(cli, "Warning: %s", vx6_value_string(w));
+}
+
 /* What people do next. */
 static void say_next(struct vx6_cli *cli, const struct vx6_value *v)
 {
 	vx6_cli_say(cli, "Reached through the network as %s", text_at(v, "key"));
-	for (const struct vx6_value *w = vx6_value_first(vx6_value_get(v, "warnings")); w;
-	     w = vx6_value_next(w))
-		vx6_cli_say(cli, "Warning: %s", vx6_value_string(w));
+	say_warnings(cli, v);
 	vx6_cli_say(cli, "An invite: vx6 hidden invite %s", text_at(v, "alias"));
 }
 
@@ -433,6 +438,8 @@ int vx6_cli_run_service_add(struct vx6_cli *cli, const struct vx6_cli_parsed *p)
 		vx6_cli_show_row(cli, p->command, made);
 	if (exit == VX6_EXIT_OK && seen)
 		say_next(cli, seen);
+	else if (exit == VX6_EXIT_OK)
+		say_warnings(cli, vx6_cli_at(made, "status.hidden"));
 	vx6_value_free(seen);
 	vx6_value_free(made);
 	return exit;

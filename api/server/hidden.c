@@ -97,6 +97,12 @@ static void put_warnings(struct vx6_json *j, const struct vx6_hidden_row *row)
 	if (row->claim.rivals_n > 0)
 		warn_of(j, row->claim.rivals_n,
 			"other services claim its alias: whoever looks it up has to choose");
+	if (row->given_up_roles)
+		vx6_json_str(
+			j, NULL,
+			"this node was a public relay until it began to host: that it is none any "
+			"more can be seen, and about since when. Be none for days before: "
+			"vx6 relay set --mode off");
 	if (row->has_key && row->info.detail[0])
 		vx6_json_str(j, NULL, row->info.detail);
 	if (!row->has_key && !vx6_is_ok(row->err) && row->err.code != VX6_E_AGAIN)

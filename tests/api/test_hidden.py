@@ -446,6 +446,17 @@ def test_one_that_keeps_its_roles_is_warned(make_agent):
 	assert any("serves strangers" in w for w in seen(agent, "web")["warnings"])
 
 
+def test_one_that_gives_up_being_a_relay_is_told_that_it_shows(make_agent):
+	relay = make_agent("relay", "--dht", "off")
+	assert relay.call("GET", "/v1/node").json["status"]["relay"]["announced"]
+	said = told(relay, "service", "add", "web", "--target", "8080", "--visibility", "hidden", "--force")
+	assert "Warning: this node was a public relay" in said and "vx6 relay set --mode off" in said, said
+	assert not relay.call("GET", "/v1/node").json["status"]["relay"]["announced"]
+	assert any("was a public relay" in w for w in seen(relay, "web")["warnings"])
+	none = make_agent("none", "--dht", "off", "--relay", "off")
+	assert "public relay" not in told(none, "service", "add", "web", "--target", "8080", "--visibility", "hidden", "--force")
+
+
 # Who may do what, what is told
 
 

@@ -208,6 +208,7 @@ static void roles__first_hidden_service__off_until_a_start_without(void **state)
 	assert_true(until(has_roles));
 	assert_true(vx6_is_ok(add(VX6_VISIBILITY_HIDDEN, VX6_ACCESS_ANY)));
 	assert_true(until(has_no_roles));
+	assert_true(node->hidden_roles_given_up);
 	given = hidden_roles_budget(node, &node->stored.relay);
 	assert_int_equal(given.mode, VX6_RELAYING_OFF);
 	assert_int_equal(node->stored.relay.mode, VX6_RELAYING_PUBLIC); /* what the user wants */
@@ -226,6 +227,7 @@ static void roles__start_with_a_hidden_service__never_on(void **state)
 	node_down();
 	node_up(false);
 	assert_no_roles_for_a_while();
+	assert_false(node->hidden_roles_given_up);
 	assert_int_not_equal(vx6_services_scope(node->services, made), 0);
 }
 
