@@ -342,7 +342,7 @@ void route_keep(struct route *r)
 		return;
 	if ((is_wanted(r) && now.good == 0) || r->in_doubt)
 		keep_wanted(r, &now, now_ms);
-	else if (now.streams > 0)
+	else if (now.streams > 0 && !r->left)
 		keep_spare(r, &now, now_ms);
 }
 

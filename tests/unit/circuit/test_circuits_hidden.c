@@ -387,6 +387,24 @@ static void hidden__abandoned__streams_and_circuits_end(void **state)
 	talk_end(&talk);
 }
 
+static bool spare_is_at_x(void *arg)
+{
+	return rig.met_n == 2;
+}
+
+/* The streams are still there when it goes, and no reason for another one. */
+static void hidden__abandoned_while_a_spare_is_built__none_follows(void **state)
+{
+	talk_run(&talk, route_hidden(3));
+	rig.rendezvous = remember_x; /* nobody comes to the spare */
+	rig_until(spare_is_at_x, NULL, 10000);
+	vx6_circuits_abandon(rig.circuits, &far_end.n.id.id, VX6_ERR(CONFLICT), "forgotten");
+	rig_pass(30000);
+	assert_int_equal(rig.met_n, 2);
+	assert_int_equal(talk.closed, 1);
+	talk_end(&talk);
+}
+
 static void hidden__abandoned_while_somebody_waits__told_why(void **state)
 {
 	struct rig_wait w = {0};
@@ -469,6 +487,7 @@ int main(void)
 		TEST(hidden__key_opens_nothing__told_at_once),
 		TEST(hidden__it_may_pass__tried_elsewhere_then_told),
 		TEST(hidden__abandoned__streams_and_circuits_end),
+		TEST(hidden__abandoned_while_a_spare_is_built__none_follows),
 		TEST(hidden__abandoned_while_somebody_waits__told_why),
 		TEST(hidden__unknown_leg__ignored),
 		TEST(hidden__freed_in_the_middle__those_who_wait_are_told),
