@@ -4,7 +4,11 @@ alice hides, bob and carol visit, 37 relays, 5 to 60 ms from any to any other.
 """
 import contextlib
 import hashlib
+import json
 import os
+import pathlib
+import subprocess
+import sys
 import time
 
 import pytest
@@ -91,6 +95,22 @@ def test_steps_of_a_connection_are_told(net):
     assert steps, steps
     at = [s["at_ms"] for s in hidden.connects(net.bob, "web")[-1]["steps"]]
     assert at == sorted(at)
+
+
+def test_both_ends_together_make_a_picture(net, nginx, tmp_path):
+    script = pathlib.Path(__file__).resolve().parents[2] / "demo/draw-connect.py"
+
+    def run(*argv):
+        return subprocess.run([sys.executable, script, *argv], capture_output=True, text=True, check=True, timeout=20).stdout
+
+    with net.bob.connect(PORTS["web"][1], timeout=30) as s:
+        s.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        assert s.recv(4) == b"HTTP"
+        trace = run("read", net.bob.state / "api.sock", net.alice.state / "api.sock", "web")
+    (tmp_path / "trace.json").write_text(trace)
+    said = json.loads(trace)
+    assert len(said["there"]) == 3 == len(said["back"]) and said["meeting"] not in said["there"] + said["back"], said
+    assert run("draw", tmp_path / "trace.json").endswith("</svg>\n")
 
 
 # What was found on the prototype
