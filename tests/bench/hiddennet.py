@@ -17,6 +17,7 @@ FLAGS = ["--lan", "off"]
 RECOVER_S = 330
 PREBUILT_S = 3    # after which both have built again what they build ahead
 PROFILES = {"standard": 3, "fast": 2}  # relays between each end and the rendezvous
+SETTLE_S = 1      # for the answers to what was begun in the place of circuits that were closed
 BLOCK, RATE = 4096, 4e6  # of a transfer that is watched: bytes, bits/s each way
 AHEAD = 16        # blocks that may be on their way
 
@@ -242,11 +243,11 @@ class Vx6(Subject):
         return s
 
     def resolve(self):
-        """Of the last connection that had to look it up."""
+        """Of the last connection that had to look it up: until enough sources agreed."""
         for connect in surface.connects(self.net.client, f"{self.profile}-{self.net.transport}"):
             at = {s["step"]: s["at_ms"] for s in connect["steps"]}
-            if "descriptor" in at:
-                return at["descriptor"]
+            if "fetch" in at and "descriptor" in at:
+                return at["descriptor"] - at["fetch"]
         return None
 
     def meet(self):
@@ -272,6 +273,7 @@ class Vx6(Subject):
             return not found
 
         wait_for(gone, 20, "circuits to be closed", interval=0.1)
+        time.sleep(SETTLE_S)
 
     def path(self):
         """(role, node) from the client to the owner, of the circuit that carries a stream."""
