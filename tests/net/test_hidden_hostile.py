@@ -7,6 +7,7 @@ import contextlib
 import os
 import threading
 import time
+from collections import Counter
 
 import pytest
 
@@ -49,6 +50,16 @@ def met(net):
     return len(net.heard(RENDEZVOUS1, way="in"))
 
 
+def brought(net):
+    """Cookies that were brought to a rendezvous, and how often each."""
+    return Counter(m.data[:20] for m in net.heard(RENDEZVOUS1, way="in"))
+
+
+def brought_again(net, before):
+    """Of those that had been brought, which were once more: what an old introduction would have the owner do. Others come for guests of now."""
+    return {cookie: n - before[cookie] for cookie, n in brought(net).items() if cookie in before and n > before[cookie]}
+
+
 # What was said, once more
 
 AGAIN = {  # what a relay answers, and what another one does; a number is what the circuit ends with
@@ -76,26 +87,26 @@ def test_relays_are_told_again_what_they_heard(net):
     """By somebody else, over a circuit of his own: nothing comes of it, and what he is answered says no more than that."""
     assert net.comes_anew(net.bob, net.bobs)
     last = {kind: net.heard(kind)[-1] for kind in AGAIN}
-    before, refused = met(net), net.refused()
+    before, refused = brought(net), net.refused()
     seen = {}
     for kind, m in last.items():
         other = next(r for r in net.relays if r not in (m.relay, *net.introduction_points("echo", "active", "standby", "retiring", "building")))
         seen[kind] = tuple(named(net.answer(r, kind, m.data)) for r in (m.relay, other))
     assert seen == AGAIN
     net.counted(refused, replay=1)
-    assert met(net) == before + 2, "but for the two RENDEZVOUS1 that were sent here"
+    assert brought_again(net, before) == {last[RENDEZVOUS1].data[:20]: 2}, "but for the two RENDEZVOUS1 that were sent here"
 
 
 def test_one_circuit_says_the_same_twice(net):
     m = net.heard(INTRODUCE1)[-1]
-    refused, before = net.refused(), met(net)
+    refused, before = net.refused(), brought(net)
     circuit = net.circuit(m.relay)
     with circuit.mux.tls:
         for _ in range(3):
             circuit.send(INTRODUCE1, m.data)
             assert named(circuit.read()[1:]) == (INTRODUCE_ACK, OK), "a replay is told from what is new"
     net.counted(refused, replay=3)
-    assert met(net) == before
+    assert not brought_again(net, before)
 
 
 def key_of(m):
@@ -116,7 +127,7 @@ def owners(net, but=()):
 def test_an_introduction_point_says_an_introduction_again(net):
     """Over the circuit that it went over, over the owner's other one, under other numbers, and at another introduction point."""
     m = net.heard(INTRODUCE2, way="out")[-1]
-    before, refused = met(net), net.refused()
+    before, refused = brought(net), net.refused()
     assert net.said(m.relay, INTRODUCE2, m.data, m.circuit) == 1
     net.counted(refused, replay=1)
     anew = os.urandom(4) + m.data[4:]
@@ -129,16 +140,16 @@ def test_an_introduction_point_says_an_introduction_again(net):
     net.counted(refused, format=n)
     n = net.said(other, INTRODUCE2, m.data[:4] + list(keys)[-1] + m.data[36:])
     net.counted(refused, format=n, seal=n)
-    assert met(net) == before, "the owner went somewhere"
+    assert not brought_again(net, before), "the owner went there"
 
 
 def test_relays_say_to_an_owner_what_is_not_for_it(net):
     """It leaves such a relay, as far as it says what it must not, and has others."""
     m = net.heard(INTRODUCE2, way="out")[-1]
-    before = met(net)
+    before = brought(net)
     for kind in (INTRO_ESTABLISHED, INTRODUCE_ACK, REND_ESTABLISHED, RENDEZVOUS2, ESTABLISH_INTRO, RENDEZVOUS1):
         net.said(m.relay, kind, net.heard(kind)[-1].data)
-    assert met(net) == before
+    assert not brought_again(net, before)
 
 
 def test_a_rendezvous_says_again_what_it_said(net):
@@ -210,7 +221,7 @@ def test_an_introduction_point_claims_that_it_passed_it_on(net):
 
 @pytest.mark.parametrize("order", ["twice forward", "twice back", "flip forward", "flip back"] if FULL else ["twice forward", "flip back"])
 def test_a_rendezvous_spoils_what_goes_across(net, order):
-    """From end to end: no byte is changed, doubled or lost."""
+    """From end to end: no byte is changed, doubled or lost, and the circuit is given up."""
     assert net.comes_anew(net.bob, net.bobs)
     data = os.urandom(MB)
     with net.bob.connect(net.bobs) as s:
@@ -218,14 +229,18 @@ def test_a_rendezvous_spoils_what_goes_across(net, order):
         assert recv_exact(s, 1) == b"x"
         leg = [c for c in net.legs(net.bob, "echo") if c["streams"]][-1]
         at = net.meeting(leg)
-        before = at.log().count(f"rogue: {order}")
-        at.order(order)
-        sender = threading.Thread(target=s.sendall, args=(data,), daemon=True)
-        sender.start()
-        assert recv_exact(s, len(data)) == data
-        sender.join()
-    assert at.log().count(f"rogue: {order}") == before + 1
-    assert leg["id"] not in [c["id"] for c in net.legs(net.bob, "echo")], "the circuit outlived it"
+        for _ in range(5):  # what it spoils may be of another circuit that goes through it
+            before = at.log().count(f"rogue: {order}")
+            at.order(order)
+            sender = threading.Thread(target=s.sendall, args=(data,), daemon=True)
+            sender.start()
+            assert recv_exact(s, len(data)) == data
+            sender.join()
+            assert at.log().count(f"rogue: {order}") == before + 1
+            if leg["id"] not in [c["id"] for c in net.legs(net.bob, "echo")]:
+                return
+            net.tell(at, "pass")
+    raise AssertionError("the circuit outlived it")
 
 
 # Who may not
@@ -399,7 +414,7 @@ def test_nothing_from_before_a_restart_is_taken(net):
     before = {(m.relay, m.circuit) for m in net.heard(ESTABLISH_INTRO)}
     net.alice.restart()
     wait_for(lambda: net.comes_anew(net.bob, net.bobs, timeout=5), 40, "the service to be back")
-    now, before, refused, of_format, of_seal = owners(net, before), met(net), net.refused(), 0, 0
+    now, before, refused, of_format, of_seal = owners(net, before), brought(net), net.refused(), 0, 0
     assert not {key for keys in now.values() for key in keys} & {key_of(m) for m in old}
     for m in old[-3:]:
         for relay, keys in list(now.items())[:2]:
@@ -408,4 +423,4 @@ def test_nothing_from_before_a_restart_is_taken(net):
     net.counted(refused, format=of_format, seal=of_seal)
     for m in asked[-3:]:
         assert {named(net.answer(r, INTRODUCE1, m.data)) for r in {m.relay, *list(now)[:2]}} == {(INTRODUCE_ACK, "INTRO_UNKNOWN")}
-    assert met(net) == before
+    assert not brought_again(net, before)
