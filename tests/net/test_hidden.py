@@ -80,13 +80,17 @@ def test_curl_and_which_way_it_took(net, nginx):
 
 
 def test_what_its_owner_sees(net):
-    seen = net.service("web")
+    def settled():
+        """An introduction point that was lost is replaced within seconds, and by way of a third first relay if one of the two is suspected."""
+        seen = net.service("web")
+        states = sorted(p["state"] for p in seen["introduction_points"])
+        return seen if states == ["active"] * 3 + ["standby"] * 2 and len(seen["vanguards"]) == 4 else None
+
+    seen = wait_for(settled, 30, lambda: f"three introduction points and two in reserve: {net.service('web')}")
     assert seen["state"] == "ready" and seen["ready_at"]
-    states = [p["state"] for p in seen["introduction_points"]]
-    assert states.count("active") == 3 and states.count("standby") == 2, states
     assert len({p["node_id"] for p in seen["introduction_points"]}) == 5
-    assert len(seen["guards"]) == 2 and len(seen["vanguards"]) == 4
-    assert seen["descriptor"]["bytes"] == 4096 and seen["descriptor"]["replicas"]["proved"] >= 4
+    assert len(seen["guards"]) in (2, 3), seen["guards"]
+    assert seen["descriptor"]["bytes"] == 4096 and seen["descriptor"]["replicas"]["proved"] >= 4, seen["descriptor"]
     assert net.alice.api.get("/v1/node")["status"]["relay"]["announced"] is False, "an owner is a relay"
 
 
