@@ -533,7 +533,7 @@ def test_what_is_wrong_says_what_to_do(agent, argv, code, says):
 
 def test_each_command_has_examples(agent):
 	listed = candidates(agent, "hidden", "")
-	assert {"status", "invite", "invites", "clients", "revoke", "rotate", "accept", "aliases", "set", "forget", "connects"} == set(listed)
+	assert {"status", "invite", "invites", "clients", "revoke", "rotate", "accept", "find", "aliases", "set", "forget", "connects"} == set(listed)
 	for verb in listed:
 		said = vx6(agent, "hidden", verb, "--help")
 		assert f"Examples:\n  vx6 hidden {verb}" in said and f"Usage: vx6 hidden {verb}" in said
