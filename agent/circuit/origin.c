@@ -148,19 +148,28 @@ void vx6_origin_free(struct vx6_origin *o)
 
 static vx6_err hop_plan(struct chop *h, const struct vx6_circuit_hop *p)
 {
-	if (p->record_n > VX6_ENDPOINT_MAX || (p->word.type && p->word.n > sizeof h->word))
+	if (p->record_n > VX6_ENDPOINT_MAX)
 		return VX6_ERR(INVALID);
 	h->node = p->node;
 	memcpy(h->onion_key, p->onion_key, sizeof h->onion_key);
-	h->word_type = p->word.type;
-	h->word_n = h->word_type ? (uint8_t)p->word.n : 0;
-	if (h->word_n)
-		memcpy(h->word, p->word.data, h->word_n);
 	if (!p->record_n)
 		return VX6_OK;
 	h->record = vx6_zalloc(p->record_n);
 	h->record_n = p->record_n;
 	memcpy(h->record, p->record, p->record_n);
+	return VX6_OK;
+}
+
+static vx6_err word_plan(struct vx6_circuit *c, const struct vx6_payload *word)
+{
+	if (!word->type)
+		return VX6_OK;
+	if (word->n > sizeof c->word)
+		return VX6_ERR(INVALID);
+	c->word_type = word->type;
+	c->word_n = (uint8_t)word->n;
+	if (c->word_n)
+		memcpy(c->word, word->data, c->word_n);
 	return VX6_OK;
 }
 
@@ -218,6 +227,7 @@ static vx6_err circuit_plan(struct vx6_circuit *c, const struct vx6_circuit_plan
 			return VX6_ERR(INVALID);
 		VX6_TRY(hop_plan(&c->hop[c->hops_n], p));
 	}
+	VX6_TRY(word_plan(c, &plan->hop[plan->hops_n - 1].word));
 	return dial_plan(c, plan);
 }
 
@@ -273,6 +283,7 @@ vx6_err vx6_circuit_extend(struct vx6_circuit *c, const struct vx6_circuit_hop *
 		return VX6_ERR(LIMIT);
 	if (has_node(c, &hop->node))
 		return VX6_ERR(INVALID);
+	VX6_TRY(word_plan(c, &hop->word));
 	VX6_TRY(hop_plan(&c->hop[c->hops_n], hop));
 	c->hops_n++;
 	c->nest = false;

@@ -57,9 +57,9 @@ struct vx6_circuit_hop {
 		record; /* its signed endpoint record, for the hop before it; NULL: that one knows it. Copied */
 	size_t record_n;
 	/*
-	 * Of the last hop: a message for it, which travels in the handshake if there is room and is said once it is there if not, so that it
-	 * has it half a round trip sooner. type 0: none. Copied, and wiped once it was said. Tell it nothing that it must not be able to read
-	 * later by its onion key
+	 * Of the last hop: a message for it that travels in the handshake, so that it has it half a round trip sooner. type 0: none. There is room
+	 * for it however the circuit is built, if that has no more than 8 hops. Copied, and wiped once it was said. Tell it nothing that
+	 * it must not be able to read later by its onion key
 	 */
 	struct vx6_payload word;
 };

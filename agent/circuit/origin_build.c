@@ -15,11 +15,11 @@ void origin_forget(struct vx6_circuit *c, int from)
 
 /* ---- out ---- */
 
-/* @param last no other CREATE is inside */
-static vx6_err create_one(struct vx6_circuit *c, int k, bool last, struct vx6_create *create)
+/* @param is_inmost no other CREATE is inside */
+static vx6_err create_one(struct vx6_circuit *c, int k, bool is_inmost, struct vx6_create *create)
 {
 	struct chop *h = &c->hop[k];
-	struct vx6_client_msg msg = {.has_next = !last};
+	struct vx6_client_msg msg = {.has_next = !is_inmost};
 	uint8_t cm[VX6_CM_MAX];
 	struct vx6_wr w;
 	size_t cm_n = 0;
@@ -28,9 +28,9 @@ static vx6_err create_one(struct vx6_circuit *c, int k, bool last, struct vx6_cr
 	if (msg.has_next) {
 		memcpy(msg.next_node, c->hop[k + 1].node.b, sizeof msg.next_node);
 		msg.next = *create;
-	} else if (h->word_type && !h->word_late) {
+	} else if (k + 1 == c->hops_n) {
 		msg.word =
-			(struct vx6_payload){.type = h->word_type, .data = h->word, .n = h->word_n};
+			(struct vx6_payload){.type = c->word_type, .data = c->word, .n = c->word_n};
 	}
 	vx6_wr_init(&w, cm, sizeof cm);
 	vx6_client_msg_encode(&w, &msg);
@@ -45,29 +45,16 @@ static vx6_err create_one(struct vx6_circuit *c, int k, bool last, struct vx6_cr
 /* The CREATE of hop @p i, with those of the hops up to @p last inside, the innermost first. */
 static vx6_err create_nested(struct vx6_circuit *c, int i, int last, struct vx6_create *out)
 {
-	origin_forget(c, i);
 	for (int k = last; k >= i; k--)
 		VX6_TRY(create_one(c, k, k == last, out));
 	return VX6_OK;
-}
-
-/* With its word inside if there is room. */
-static vx6_err create_path(struct vx6_circuit *c, struct vx6_create *out)
-{
-	int last = c->nest ? c->hops_n - 1 : 0;
-	vx6_err err = create_nested(c, 0, last, out);
-
-	if (err.code != VX6_E_LIMIT || !c->hop[last].word_type)
-		return err;
-	c->hop[last].word_late = true;
-	return create_nested(c, 0, last, out);
 }
 
 vx6_err origin_create(struct vx6_circuit *c, uint8_t cell[static VX6_CELL_BYTES])
 {
 	struct vx6_create create;
 	size_t used;
-	vx6_err err = create_path(c, &create);
+	vx6_err err = create_nested(c, 0, c->nest ? c->hops_n - 1 : 0, &create);
 
 	if (vx6_is_ok(err))
 		err = vx6_cell_put_create(cell, &create, &used);
@@ -77,13 +64,6 @@ vx6_err origin_create(struct vx6_circuit *c, uint8_t cell[static VX6_CELL_BYTES]
 	c->step_ns = vx6_loop_now_ns(c->o->cfg.loop);
 	c->tx_cells++;
 	return VX6_OK;
-}
-
-static vx6_err put_extend(struct vx6_circuit *c, int i, struct vx6_extend *ext,
-			  uint8_t payload[static VX6_CELL_PAYLOAD], size_t *used)
-{
-	VX6_TRY(create_nested(c, i, i, &ext->create));
-	return vx6_payload_put_extend(payload, ext, used);
 }
 
 void origin_extend(struct vx6_circuit *c)
@@ -98,11 +78,9 @@ void origin_extend(struct vx6_circuit *c)
 	if (!cell)
 		return;
 	memcpy(ext.node, c->hop[i].node.b, sizeof ext.node);
-	err = put_extend(c, i, &ext, cell + VX6_CELL_PAYLOAD_AT, &used);
-	if (err.code == VX6_E_LIMIT && c->hop[i].word_type) {
-		c->hop[i].word_late = true;
-		err = put_extend(c, i, &ext, cell + VX6_CELL_PAYLOAD_AT, &used);
-	}
+	err = create_nested(c, i, i, &ext.create);
+	if (vx6_is_ok(err))
+		err = vx6_payload_put_extend(cell + VX6_CELL_PAYLOAD_AT, &ext, &used);
 	if (!vx6_is_ok(err)) {
 		circuit_end(c, err, i);
 		return;
@@ -113,18 +91,10 @@ void origin_extend(struct vx6_circuit *c)
 
 /* ---- in ---- */
 
-/* What was not in the handshake of the last hop. */
-static void say_word(struct vx6_circuit *c)
+static void forget_word(struct vx6_circuit *c)
 {
-	struct chop *h = &c->hop[c->built_n - 1];
-	vx6_err err = VX6_OK;
-
-	if (h->word_late)
-		err = vx6_circuit_say(c, h->word_type, h->word, h->word_n);
-	VX6_ASSERT(vx6_is_ok(err)); /* nothing else was said yet */
-	vx6_wipe(h->word, sizeof h->word);
-	h->word_type = h->word_n = 0;
-	h->word_late = false;
+	vx6_wipe(c->word, sizeof c->word);
+	c->word_type = c->word_n = 0;
 }
 
 static void built(struct vx6_circuit *c)
@@ -136,7 +106,7 @@ static void built(struct vx6_circuit *c)
 	VX6_FREE(c->dial);
 	for (int i = 0; i < c->hops_n; i++)
 		VX6_FREE(c->hop[i].record);
-	say_word(c);
+	forget_word(c);
 	if (c->ev)
 		c->ev->built(c->user, c);
 }
@@ -199,7 +169,7 @@ void origin_refused(struct vx6_circuit *c, uint16_t code)
 	}
 	origin_forget(c, c->built_n);
 	VX6_FREE(c->hop[c->built_n].record);
-	vx6_wipe(&c->hop[c->built_n], sizeof c->hop[c->built_n]);
+	forget_word(c);
 	c->hops_n = c->built_n;
 	c->state = c->drains ? VX6_CIRCUIT_DRAINING : VX6_CIRCUIT_OPEN;
 	vx6_timer_stop(&c->timer);

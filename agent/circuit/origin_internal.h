@@ -48,9 +48,6 @@ struct chop {
 	size_t record_n;
 	struct onion_hs *hs; /* our half of its handshake, while under way */
 	uint8_t kh[VX6_CB_BYTES];
-	uint8_t word[VX6_CIRCUIT_WORD_MAX]; /* secret */
-	uint8_t word_type, word_n;          /* 0: none, or said */
-	bool word_late;                     /* it is not in the handshake */
 	uint32_t rtt_us, built_us;
 	bool draining;
 	bool ping_due;                /* to be sent when there is room */
@@ -65,7 +62,9 @@ struct vx6_circuit {
 	uint64_t id;
 	enum vx6_circuit_state state;
 	struct chop hop[VX6_CIRCUIT_HOPS_MAX];
-	uint8_t hops_n, built_n, kept_n; /* planned, there, there at the latest `built` */
+	uint8_t word[VX6_CIRCUIT_WORD_MAX]; /* for the last hop; secret */
+	uint8_t word_type, word_n;          /* 0: none, or said */
+	uint8_t hops_n, built_n, kept_n;    /* planned, there, there at the latest `built` */
 	bool anonymous, may_return, nest;
 	bool create_due, extend_due; /* to be sent when there is room */
 	bool drains;                 /* a hop said so: DRAINING once it is OPEN */

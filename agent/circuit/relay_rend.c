@@ -155,13 +155,7 @@ void rend_establish(struct relay_circ *c, const struct vx6_payload *p)
 		wait_for_owner(c, p->data);
 }
 
-/* ---- the owner's ---- */
-
-/* Its message came with the handshake, whose answer is to get there: or a client could have an owner think ill of this relay. */
-static void turn_away(struct relay_circ *c, uint16_t code)
-{
-	circ_end_soon(c, code);
-}
+/* ---- the owner's: in or behind the handshake; who is refused has the answer to that first, or clients could make owners think ill of us ---- */
 
 /* It may have overtaken ESTABLISH_REND, which was sent at the same time as what made the owner come. */
 static void wait_for_client(struct relay_circ *c, const struct vx6_rendezvous1 *m)
@@ -170,7 +164,7 @@ static void wait_for_client(struct relay_circ *c, const struct vx6_rendezvous1 *
 	struct rend *e;
 
 	if (r->rend_early_n >= r->cfg.rends / EARLY_PART || !has_room(c) || r->draining) {
-		turn_away(c, refuse(c, VX6_RELAY_HS_LIMIT, VX6_CODE_LIMIT));
+		circ_end_soon(c, refuse(c, VX6_RELAY_HS_LIMIT, VX6_CODE_LIMIT));
 		return;
 	}
 	e = rend_new(c, m->cookie);
@@ -197,7 +191,7 @@ void rend_join(struct relay_circ *c, const struct vx6_payload *p)
 	if (!e) {
 		wait_for_client(c, &m);
 	} else if (!e->client) {
-		turn_away(c, refuse(c, VX6_RELAY_HS_REUSE, VX6_CODE_REND_NOCOOKIE));
+		circ_end_soon(c, refuse(c, VX6_RELAY_HS_REUSE, VX6_CODE_REND_NOCOOKIE));
 	} else {
 		client = e->client;
 		leave_wait(client);

@@ -84,6 +84,8 @@ vx6_err vx6_hs_claim_publish(struct vx6_hs_claim *c, const uint8_t *record, size
 	struct vx6_name_claim claim;
 	struct vx6_record rec;
 
+	if (n > sizeof c->record)
+		return VX6_ERR(LIMIT);
 	VX6_TRY(vx6_record_parse(record, n, &rec));
 	VX6_TRY(vx6_alias_claim_read(&rec, &c->h->cfg.net, &claim));
 	if (strcmp(claim.name, c->alias) != 0)

@@ -101,13 +101,15 @@ static void on_peek(struct vx6_task *task)
 	vx6_hs_fetched_cb *early = f->early;
 	struct vx6_dht_value v;
 
+	if (!early)
+		return;
 	for (size_t i = 0; i < VX6_HS_INDEXES; i++) {
 		so_far[i] = f->heard[i];
 		if (f->side[i].lookup && vx6_dht_lookup_best(f->side[i].lookup, &v))
 			hs_heard_so_far(&so_far[i], &f->names.blinded, &v);
 	}
 	hs_weigh(so_far, f->least, &out);
-	if (!early || !out.record || out.confirmed || out.sources < VX6_HS_AGREE)
+	if (!out.record || out.confirmed || out.sources < VX6_HS_AGREE)
 		return;
 	out.ms = (uint32_t)(vx6_loop_now_ms(f->h->cfg.loop) - f->began_ms);
 	f->early = NULL;

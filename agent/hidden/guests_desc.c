@@ -4,6 +4,7 @@
  *   none --wanted--> fetched --opens--> good --half of its life, in use--> fetched again beside it
  *                      \--opens not: who waits is told why        \--expired, or it led nowhere--> fetched
  *
+ * While it is fetched, what two sources agree on is good for now, unless it is to be strict.
  * A number below one that was taken in the same period is never taken again, whoever vouches for it.
  */
 #include "hidden/guests_internal.h"

@@ -45,6 +45,7 @@ static void over(struct host_meet *m, vx6_err err, const char *why)
 		return;
 	tell_gone(m);
 	vx6_wipe(&m->guest, sizeof m->guest);
+	vx6_wipe(&m->e2e, sizeof m->e2e);
 	set_state(m, MEET_OVER, was_up ? "closed" : "failed");
 	m->info.err = err;
 	m->info.ended_wall_ms = host_wall_ms(m->s->h);

@@ -21,6 +21,7 @@ enum {
 	HOUR_S = 3600,
 	RENEW_MS = 12 * HOUR_S * 1000,
 	BACK_MS = 2 * HOUR_S * 1000, /* that holders have to take a withdrawal */
+	WORK_AGAIN_MS = 1000,        /* after workers had too much to do */
 	SLICE = 65536,
 };
 
@@ -42,8 +43,8 @@ struct hidden_claim {
 	struct vx6_name_claim claim;    /* as it was last signed */
 	struct claim_work *work;        /* under way */
 	struct vx6_hs_claim *kept;      /* NULL: not published yet */
-	struct vx6_timer timer;         /* signed anew; or, taken back, given up */
-	uint64_t back_ms;               /* taken back: since when */
+	struct vx6_timer timer; /* worked for again; signed anew; or, taken back, given up */
+	uint64_t back_ms;       /* taken back: since when */
 	struct vx6_hidden_rival rival[VX6_HIDDEN_RIVALS];
 	size_t rivals_n;
 };
@@ -137,12 +138,18 @@ static const struct vx6_hs_claim_events events = {.changed = on_changed,
 						  .newer = on_newer,
 						  .other = on_other};
 
+static void begin_work(struct hidden_claim *c);
+
 static void on_timer(struct vx6_timer *timer)
 {
 	struct hidden_claim *c = timer->user;
 
 	if (!c->service) {
 		claim_free(c);
+		return;
+	}
+	if (!c->kept) {
+		begin_work(c);
 		return;
 	}
 	sign(c);
@@ -179,6 +186,8 @@ static void on_worked(struct vx6_job *job)
 	if (c && w->found) {
 		c->claim.nonce = w->nonce;
 		publish(c);
+	} else if (c) {
+		vx6_timer_in_ms(&c->timer, WORK_AGAIN_MS);
 	}
 	free(w);
 }
@@ -198,6 +207,7 @@ static void begin_work(struct hidden_claim *c)
 		return;
 	c->work = NULL;
 	free(w);
+	vx6_timer_in_ms(&c->timer, WORK_AGAIN_MS);
 }
 
 /* ---- for the service ---- */

@@ -76,6 +76,14 @@ class HiddenNet(RelayNet):
         for guest in (self.bob, self.carol) if guests is None else guests:
             accept(guest, name, invite(self.alice, name))
 
+    def visitor(self, name):
+        """One more, who comes when the others are there already. Whoever asks for it stops it."""
+        made = overlay.Agent(self.star.host(f"{name}-{self.tag}", delay=2), name,
+                             flags=["--lan", "off", "--relay", "off", "--peer", self.relays[2].address])
+        made.start()
+        self.wait_known(who=made, timeout=60)
+        return made
+
     def held(self):
         """How many bytes each relay holds for others in the DHT."""
         return {r: r.api.get("/v1/dht")["stored"]["bytes"] for r in self.relays if r.proc.running()}

@@ -10,7 +10,6 @@ import hidden
 import programs
 from hidden import HiddenNet
 from lab import wait_for
-from overlay import Agent
 
 
 def echo(conn):
@@ -34,9 +33,7 @@ def net(lab):
 @pytest.fixture(scope="module")
 def guest(net):
     """Knows nothing of what bob has found."""
-    made = Agent(net.star.host(f"guest-{net.tag}", delay=2), "guest", flags=["--lan", "off", "--relay", "off", "--peer", net.relays[2].address])
-    made.start()
-    net.wait_known(who=made, timeout=60)
+    made = net.visitor("guest")
     yield made
     made.stop()
 

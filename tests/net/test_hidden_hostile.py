@@ -16,7 +16,7 @@ from hiddenrogues import RogueNet, Shelf
 from lab import FULL, wait_for
 from onion import (CODES, ESTABLISH_INTRO, ESTABLISH_REND, INTRODUCE1, INTRODUCE2, INTRODUCE_ACK, INTRODUCED, INTRO_ESTABLISHED, REND_ESTABLISHED,
                    RENDEZVOUS1, RENDEZVOUS2)
-from overlay import Agent, program
+from overlay import program
 from programs import recv_exact
 from rogue import public, vx
 import ref_hs  # isort: skip
@@ -255,9 +255,7 @@ def connects(guest, alias):
 
 @pytest.fixture(scope="module")
 def dave(net):
-    made = Agent(net.star.host(f"dave-{net.tag}", delay=2), "dave", flags=["--lan", "off", "--relay", "off", "--peer", net.relays[2].address])
-    made.start()
-    net.wait_known(who=made, timeout=60)
+    made = net.visitor("dave")
     yield made
     made.proc.kill()
 

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/util.h"
+#include "circuit/circuits_internal.h"
 #include "circuit/relay_internal.h"
 #include "tests/unit/circuit/tnode.h"
 #include "transport/mem/mem.h"
@@ -541,4 +542,15 @@ int rig_decided(const char *what, const char *text)
 
 	vx6_circuits_decisions(rig.circuits, is_it, &l);
 	return l.n;
+}
+
+bool rig_suspects(const struct vx6_node_id *node)
+{
+	struct vx6_node_id of[SUSPECTS_MAX];
+	size_t n = circuits_suspects(rig.circuits, of);
+
+	for (size_t i = 0; i < n; i++)
+		if (vx6_node_id_eq(&of[i], node))
+			return true;
+	return false;
 }

@@ -50,6 +50,8 @@ extern struct rig rig;
 void rig_until(bool (*done)(void *arg), void *arg, uint64_t ms);
 /** Runs it for so long. */
 void rig_pass(uint64_t ms);
+/** Whether paths leave it out for now. */
+bool rig_suspects(const struct vx6_node_id *node);
 
 int rig_setup(void **state);
 int rig_teardown(void **state);

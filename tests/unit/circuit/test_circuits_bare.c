@@ -748,13 +748,11 @@ static bool is_answered(void *arg)
 	return t->answered || t->closed || !t->opening;
 }
 
-static void bare__rendezvous__joined_with_a_client(void **state)
+/* A client waits at the sixth relay; we come there, and it opens a stream. */
+static struct far_circuit *meets_a_client(struct talk *talk)
 {
 	struct vx6_bare_want w = want_of(VX6_PURPOSE_RENDEZVOUS, id_of(6));
-	char id[VX6_CIRCUIT_ID_TEXT];
 	struct far_circuit *f;
-	struct talk talk;
-	uint32_t relays;
 
 	far_end.peer = rig.me.id.id;
 	rig.me.hooks = &owner_hooks;
@@ -762,8 +760,19 @@ static void bare__rendezvous__joined_with_a_client(void **state)
 	mine.when_open = come;
 	open_one(&mine, &w);
 	rig_until(is_joined, f, 2000);
-	talk_open(&talk, f->s);
-	rig_until(is_answered, &talk, 2000);
+	talk_open(talk, f->s);
+	rig_until(is_answered, talk, 2000);
+	return f;
+}
+
+static void bare__rendezvous__joined_with_a_client(void **state)
+{
+	char id[VX6_CIRCUIT_ID_TEXT];
+	struct far_circuit *f;
+	struct talk talk;
+	uint32_t relays;
+
+	f = meets_a_client(&talk);
 	assert_true(talk.answered);
 	rig_pass(1500);
 	assert_int_equal(row_of(&mine)->hops_n, 5);
@@ -794,43 +803,24 @@ static void on_flow(struct vx6_timer *timer)
 	vx6_timer_in_ms(timer, 10);
 }
 
-static bool is_suspect(const struct vx6_node_id *node)
-{
-	struct vx6_node_id of[SUSPECTS_MAX];
-	size_t n = circuits_suspects(rig.circuits, of);
-
-	for (size_t i = 0; i < n; i++)
-		if (vx6_node_id_eq(&of[i], node))
-			return true;
-	return false;
-}
-
 /* The client goes another way; the owner's next circuit is not to go the same. */
 static void bare__rendezvous_falls_silent_while_something_flows__its_relays_are_suspect(
 	void **state)
 {
-	struct vx6_bare_want w = want_of(VX6_PURPOSE_RENDEZVOUS, id_of(6));
 	struct far_circuit *f;
 	struct vx6_node_id second;
 	static struct vx6_timer flow;
 	static struct talk talk;
 
-	far_end.peer = rig.me.id.id;
-	rig.me.hooks = &owner_hooks;
-	f = far_waits_at(id_of(6));
-	mine.when_open = come;
-	open_one(&mine, &w);
-	rig_until(is_joined, f, 2000);
-	talk_open(&talk, f->s);
-	rig_until(is_answered, &talk, 2000);
+	f = meets_a_client(&talk);
 	vx6_timer_init(test_loop, &flow, on_flow, &talk);
 	vx6_timer_in_ms(&flow, 1);
 	rig_pass(3000);
 	second = row_of(&mine)->hop[1].node;
-	assert_false(is_suspect(&second));
+	assert_false(rig_suspects(&second));
 	rig_swallow(rig_index(&second));
 	rig_pass(1500);
-	assert_true(is_suspect(&second));
+	assert_true(rig_suspects(&second));
 	assert_int_equal(mine.down, 0);
 	vx6_timer_stop(&flow);
 	talk_end(&talk);

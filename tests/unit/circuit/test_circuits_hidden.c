@@ -160,17 +160,6 @@ static void hidden__spare__neither_the_guard_nor_the_vanguard_of_the_leg_in_use(
 	assert_in_range(shared, 0, 3);
 }
 
-static bool is_suspect(const struct vx6_node_id *node)
-{
-	struct vx6_node_id of[SUSPECTS_MAX];
-	size_t n = circuits_suspects(rig.circuits, of);
-
-	for (size_t i = 0; i < n; i++)
-		if (vx6_node_id_eq(&of[i], node))
-			return true;
-	return false;
-}
-
 /* Circuits begin elsewhere until it is known what became of it. */
 static void hidden__guard_dies__streams_go_on_behind_the_other(void **state)
 {
@@ -184,7 +173,7 @@ static void hidden__guard_dies__streams_go_on_behind_the_other(void **state)
 	rig_pass(5000);
 	assert_talks(&talk, 500);
 	assert_false(vx6_node_id_eq(&rig_busy()->hop[0].node, &leg[0].hop[0].node));
-	assert_true(is_suspect(&leg[0].hop[0].node));
+	assert_true(rig_suspects(&leg[0].hop[0].node));
 	talk_end(&talk);
 }
 
