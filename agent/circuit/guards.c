@@ -294,6 +294,16 @@ void vx6_guards_down(struct vx6_guards *g, const struct vx6_node_id *node, uint6
 	e->dirty = true;
 }
 
+void vx6_guards_heard(struct vx6_guards *g, const struct vx6_node_id *node)
+{
+	struct guard *e = guards_find(g, node);
+
+	if (!e || e->g.state != VX6_GUARD_DOWN || !e->g.retry_s)
+		return;
+	e->g.retry_s = 0;
+	e->dirty = true;
+}
+
 static bool another_is_aside(const struct vx6_guards *g, const struct guard *but, uint64_t now_s)
 {
 	for (size_t i = 0; i < g->n; i++)

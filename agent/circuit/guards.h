@@ -12,7 +12,7 @@
  *          leaves    not listed for 20 days; or 120 days after it was drawn, but not before 60 days after it was confirmed.
  *                    These dates are random by a tenth, and no date on the disk is finer than a day but those of retries
  *          retry     of one that could not be reached: primary ones every 30 s for 5 min, 10 min for 6 h, 90 min for 90 h, 4 h for 3 days, then 9 h;
- *                    the others 1 h, 4 h, 18 h, 36 h; each time random by a quarter
+ *                    the others 1 h, 4 h, 18 h, 36 h; each time random by a quarter. At once when something new of it is heard: it is there
  *          blame     a failure behind the guard is not the guard's, unless more than 6 of its last 20 circuits fail so: then it is set aside
  *                    for a day, one primary at a time, so that whoever makes circuits fail cannot go through the sample
  *          network   the first success after ten minutes without one makes all primaries usable: it was we who were cut off
@@ -83,6 +83,8 @@ void vx6_guards_up(struct vx6_guards *g, const struct vx6_node_id *node, uint64_
 /** It could not be reached, or did not answer as the first hop. */
 void vx6_guards_down(struct vx6_guards *g, const struct vx6_node_id *node, uint64_t now_s,
 		     const struct vx6_rand *rand);
+/** A record of it has come that is newer than what was known. One that could not be reached was started anew, as a rule: it may be tried. */
+void vx6_guards_heard(struct vx6_guards *g, const struct vx6_node_id *node);
 /** A circuit got beyond the guard, and was built or not. @return true: that was one too many, the guard is set aside */
 bool vx6_guards_beyond(struct vx6_guards *g, const struct vx6_node_id *node, bool built,
 		       uint64_t now_s, const struct vx6_rand *rand);

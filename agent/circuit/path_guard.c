@@ -42,22 +42,24 @@ static bool fits(const struct path_draw *d, const struct vx6_node_id *node, size
 /* ---- the guard ---- */
 
 /*
- * Primary ones that are usable and not to be avoided; usable primary ones; other usable ones. When none is usable we may have been cut off:
- * the primary ones, and then all.
+ * Primary ones that are usable and not to be avoided; others that have been our guards already, so that they learn nothing new by it; usable
+ * primary ones; other usable ones. When none is usable we may have been cut off: the primary ones, and then all.
  */
 static bool is_of_pass(const struct path_draw *d, const struct vx6_guard *g, unsigned pass)
 {
 	bool usable = vx6_guard_is_usable(g, d->view->now_s);
+	bool apart = usable && !path_is_in(d->req->avoid, d->req->avoid_n, &g->node);
 
 	switch (pass) {
 	case 0:
-		return usable && g->primary &&
-		       !path_is_in(d->req->avoid, d->req->avoid_n, &g->node);
+		return apart && g->primary;
 	case 1:
-		return usable && g->primary;
+		return apart && g->confirmed_s != 0 && d->req->avoid_n > 0;
 	case 2:
-		return usable;
+		return usable && g->primary;
 	case 3:
+		return usable;
+	case 4:
 		return g->primary;
 	default:
 		return true;
@@ -83,7 +85,7 @@ static size_t guards_in_order(const struct path_draw *d, const struct vx6_relay_
 {
 	size_t n = 0;
 
-	for (unsigned pass = 0; pass < 5; pass++) {
+	for (unsigned pass = 0; pass < 6; pass++) {
 		for (size_t i = 0; i < vx6_guards_count(d->guards) && n < max; i++) {
 			const struct vx6_guard *g = vx6_guards_at(d->guards, i);
 			const struct vx6_relay_entry *e;

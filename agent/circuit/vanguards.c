@@ -215,6 +215,16 @@ void vx6_vanguards_down(struct vx6_vanguards *v, const struct vx6_node_id *node,
 	e->dirty = true;
 }
 
+void vx6_vanguards_heard(struct vx6_vanguards *v, const struct vx6_node_id *node)
+{
+	struct vanguard *e = find(v, node);
+
+	if (!e || !e->v.retry_s)
+		return;
+	e->v.retry_s = 0;
+	e->dirty = true;
+}
+
 /* ---- to look at ---- */
 
 size_t vx6_vanguards_count(const struct vx6_vanguards *v)

@@ -63,6 +63,8 @@ void vx6_vanguards_update(struct vx6_vanguards *v, const struct vx6_relays *rela
 void vx6_vanguards_up(struct vx6_vanguards *v, const struct vx6_node_id *node);
 /** The hop to it could not be made, or it did what it must not. */
 void vx6_vanguards_down(struct vx6_vanguards *v, const struct vx6_node_id *node, uint64_t now_s);
+/** A record of it has come that is newer than what was known: if it failed it may be tried again. */
+void vx6_vanguards_heard(struct vx6_vanguards *v, const struct vx6_node_id *node);
 
 /* ---- to look at; pointers hold until the next call that changes them ---- */
 

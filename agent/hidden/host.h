@@ -187,6 +187,8 @@ struct vx6_host_ops {
 			  const struct vx6_circuit_join *join, const struct vx6_adopt *how,
 			  struct vx6_session **out);
 	void (*disown)(struct vx6_session *s);
+	/** vx6_session_streams() */
+	size_t (*streams)(const struct vx6_session *s);
 	/** Says why, and ends it. */
 	void (*hang_up)(struct vx6_session *s, vx6_err why);
 };

@@ -50,6 +50,8 @@ enum {
 	ROTATE_MAX_S = 24 * 3600,
 	USES_MIN = 16384,
 	USES_MAX = 32768,
+	HELD_UP = 1024,      /* introductions that may have waited on their way, and come at once */
+	LIAR_MS = 3600000,   /* one that let through too many is not drawn for so long */
 	RETIRE_MS = 3600000, /* that one stays when no descriptor names it any more */
 	KEY_USES_MAX = 32768,
 	KEY_USES_LEAVE = 24576, /* a new key takes over */
@@ -146,9 +148,11 @@ struct host_intro {
 	uint8_t handle[PATHS][VX6_HS_HANDLE];
 	struct host_key key[2]; /* the one in use, the one before */
 	struct host_path path[PATHS];
-	uint64_t opened;   /* seals */
-	uint32_t limit;    /* of them */
-	uint64_t rotate_s; /* wall clock */
+	uint64_t opened;      /* seals */
+	uint32_t limit;       /* of them */
+	uint32_t rate, burst; /* that it was told to let through */
+	uint64_t full_us;     /* how far what has come is ahead of what may */
+	uint64_t rotate_s;    /* wall clock */
 	uint64_t since_wall_ms, last_wall_ms;
 	uint64_t retire_ms;
 	struct {
@@ -256,7 +260,6 @@ struct host_service {
 		struct vx6_node_id node;
 		uint64_t until_ms;
 	} avoid[AVOIDED];
-	unsigned avoid_next;
 	/* clients */
 	struct host_client client[TABLE_CLIENTS];
 	uint64_t next_uid;
@@ -268,7 +271,8 @@ struct host_service {
 	size_t building_n, up_n;
 	struct vx6_host_rend_info *history; /* a ring of VX6_HOST_HISTORY */
 	uint64_t history_n, next_number;
-	uint64_t introductions, accepted, met, unmet;
+	uint64_t introductions; /* that could be opened */
+	uint64_t accepted, met, unmet;
 	uint64_t refused[VX6_HOST_REFUSALS];
 	uint64_t refused_told_ms[VX6_HOST_REFUSALS];
 	/* readiness */
@@ -342,6 +346,10 @@ void host_intros_rotate(struct host_service *s, const char *why);
 size_t host_intros_listed(struct host_service *s, struct host_intro *out[static VX6_HS_INTROS_MAX]);
 /** A seal was opened: it may have served for long enough. */
 void host_intro_used(struct host_intro *i);
+/** One more has come. @return false: that is more than it was told to let through, all that may happen on the way allowed for */
+bool host_intro_keeps_word(struct host_intro *i);
+/** It goes at once, for it does not keep its word. @return false: too many went lately, and it stays; else it is freed */
+bool host_intro_leave(struct host_intro *i);
 
 /* ---- host_path.c ---- */
 
@@ -394,6 +402,8 @@ enum vx6_host_refusal host_pow_check(struct host_service *s, const uint8_t pow[s
 				     uint32_t *effort);
 /** Whether one more seal may be opened that came without a proof. */
 bool host_pow_unproved(struct host_service *s);
+/** It may not: proofs are to be asked for, soon. */
+void host_pow_overrun(struct host_service *s);
 
 /* ---- host_clients.c ---- */
 

@@ -108,16 +108,19 @@ void host_intro_up(struct host_intro *i)
 	host_reconsider(s);
 }
 
-void host_intro_down(struct host_intro *i, const char *why)
+static void lost(struct host_service *s)
 {
-	struct host_service *s = i->s;
-
-	host_event(s, VX6_HOST_INTRO_DOWN, "an introduction point is lost: %s", why);
 	if (!any_is_up(s))
 		s->live_ms = 0;
 	assign(s);
 	host_dirty(s);
 	host_reconsider(s);
+}
+
+void host_intro_down(struct host_intro *i, const char *why)
+{
+	host_event(i->s, VX6_HOST_INTRO_DOWN, "an introduction point is lost: %s", why);
+	lost(i->s);
 }
 
 size_t host_intros_listed(struct host_service *s, struct host_intro *out[static VX6_HS_INTROS_MAX])
@@ -191,6 +194,7 @@ void host_intros_rotate(struct host_service *s, const char *why)
 
 void host_intro_used(struct host_intro *i)
 {
+	i->s->introductions++;
 	i->opened++;
 	i->last_wall_ms = host_wall_ms(i->s->h);
 	if (i->opened >= i->limit)
@@ -208,11 +212,15 @@ static void wait_for_better_times(struct host_service *s)
 						  (uint64_t)BEGIN_MAX_MS);
 }
 
-static void avoid(struct host_service *s, const struct vx6_node_id *relay)
+static void avoid(struct host_service *s, const struct vx6_node_id *relay, uint64_t for_ms)
 {
-	s->avoid[s->avoid_next].node = *relay;
-	s->avoid[s->avoid_next].until_ms = host_now_ms(s->h) + AVOID_MS;
-	s->avoid_next = (s->avoid_next + 1) % AVOIDED;
+	int soonest = 0;
+
+	for (int k = 1; k < AVOIDED; k++)
+		if (s->avoid[k].until_ms < s->avoid[soonest].until_ms)
+			soonest = k;
+	s->avoid[soonest].node = *relay;
+	s->avoid[soonest].until_ms = host_now_ms(s->h) + for_ms;
 }
 
 void host_intro_too_few(struct host_intro *i, const char *why)
@@ -230,6 +238,47 @@ void host_intro_too_few(struct host_intro *i, const char *why)
 			host_event(s, VX6_HOST_WARNING, "no introduction point: %s", why);
 	}
 	host_wake(s);
+}
+
+/* ---- its word ---- */
+
+bool host_intro_keeps_word(struct host_intro *i)
+{
+	/* twice: what is not confirmed in time comes over the other circuit, too */
+	uint64_t now_us = vx6_loop_now_ns(i->s->h->cfg.loop) / 1000, each_us = 500000 / i->rate;
+
+	if (i->full_us > now_us + each_us * 2 * ((uint64_t)i->burst + HELD_UP))
+		return false;
+	i->full_us = VX6_MAX(i->full_us, now_us) + each_us;
+	return true;
+}
+
+/* Whoever has many relays must not be able to chase us from one to the next. */
+static bool may_avoid_one_more(const struct host_service *s)
+{
+	uint64_t now = host_now_ms(s->h);
+
+	for (int k = 0; k < AVOIDED; k++)
+		if (s->avoid[k].until_ms <= now)
+			return true;
+	return false;
+}
+
+bool host_intro_leave(struct host_intro *i)
+{
+	struct host_service *s = i->s;
+
+	if (!may_avoid_one_more(s))
+		return false;
+	avoid(s, &i->relay, LIAR_MS);
+	host_event(s, VX6_HOST_INTRO_DOWN,
+		   "an introduction point is left: more came through it than it was told to let "
+		   "through (%u a second)",
+		   i->rate);
+	host_intro_free(i, "it lets too many through");
+	lost(s);
+	host_wake(s);
+	return true;
 }
 
 /* ---- how many ---- */
@@ -330,7 +379,7 @@ static bool keep(struct host_intro *i, uint64_t now)
 	}
 	if (!host_intro_is_up(i) && failed >= (i->was_up ? PATH_TRIES : PATH_TRIES_NEW)) {
 		if (i->has_node)
-			avoid(s, &i->relay);
+			avoid(s, &i->relay, AVOID_MS);
 		if (!i->was_up)
 			wait_for_better_times(s);
 		host_intro_free(i, "it cannot be reached");

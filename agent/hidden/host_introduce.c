@@ -172,7 +172,9 @@ static enum vx6_host_refusal look_inside(struct host_intro *i, struct host_opene
 	return why;
 }
 
-static enum vx6_host_refusal look(struct host_intro *i, const struct vx6_introduce2 *in)
+/* @param flooded by its introduction point: only who has worked for it is looked at */
+static enum vx6_host_refusal look(struct host_intro *i, const struct vx6_introduce2 *in,
+				  bool flooded)
 {
 	struct host_service *s = i->s;
 	struct host_opened o = {0};
@@ -188,7 +190,7 @@ static enum vx6_host_refusal look(struct host_intro *i, const struct vx6_introdu
 		why = host_pow_check(s, in->pow, &effort);
 		if (why != VX6_HOST_REFUSED_NONE)
 			return why;
-	} else if (!host_pow_unproved(s)) {
+	} else if (flooded || !host_pow_unproved(s)) {
 		return VX6_HOST_REFUSED_UNPROVED;
 	}
 	why = open_seal(i, in, plain, &o.key, &o.period);
@@ -209,8 +211,12 @@ void host_introduce(struct host_path *p, const uint8_t *data, size_t n)
 	uint8_t confirm[VX6_INTRODUCED_BYTES];
 	struct vx6_introduce2 in;
 	enum vx6_host_refusal why;
+	bool flooded = !host_intro_keeps_word(i);
 
-	s->introductions++;
+	if (flooded && host_intro_leave(i))
+		return;
+	if (flooded)
+		host_pow_overrun(s);
 	if (!vx6_is_ok(vx6_introduce2_decode(data, n, &in))) {
 		host_refuse(s, VX6_HOST_REFUSED_FORMAT);
 		return;
@@ -218,7 +224,7 @@ void host_introduce(struct host_path *p, const uint8_t *data, size_t n)
 	vx6_introduced_encode(in.serial, confirm);
 	(void)s->h->ops->say(p->bare, VX6_PAYLOAD_INTRODUCED, confirm, sizeof confirm).code;
 	host_periods_update(s);
-	why = s->h->draining ? VX6_HOST_REFUSED_DRAINING : look(i, &in);
+	why = s->h->draining ? VX6_HOST_REFUSED_DRAINING : look(i, &in, flooded);
 	if (why == VX6_HOST_REFUSED_REPLAY && came_over_the_other(i, in.serial, p->which))
 		return;
 	note_serial(i, in.serial, p->which);

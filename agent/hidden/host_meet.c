@@ -218,17 +218,26 @@ static void close_circuit(struct host_meet *m, const char *why)
 		m->s->h->ops->close(bare, why);
 }
 
-/* The latest of the same client's, or of anybody's where none is known: it is one leg of his, and this will be another, which is not to die with it. */
+/*
+ * That of the same client's, or of anybody's where none is known, that carries something, or else the latest: it is one leg of his, and this will be
+ * another, which is not to die with it. What was only begun for him, or has died, may be the latest for a while.
+ */
 static const struct host_meet *beside(const struct host_meet *m)
 {
 	const struct host_meet *latest = NULL;
+	bool used = false;
 
 	VX6_LIST_EACH(node, &m->s->meets)
 	{
 		const struct host_meet *o = VX6_CONTAINER_OF(node, struct host_meet, node);
 
-		if (o != m && o->client == m->client && o->bare && o->state != MEET_OVER)
-			latest = o;
+		bool carries = o->session && m->s->h->ops->streams(o->session) > 0;
+
+		if (o == m || o->client != m->client || !o->bare || o->state == MEET_OVER ||
+		    (used && !carries))
+			continue;
+		latest = o;
+		used = carries;
 	}
 	return latest;
 }

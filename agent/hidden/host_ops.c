@@ -42,5 +42,6 @@ const struct vx6_host_ops host_circuit_ops = {
 	.close = vx6_bare_close,
 	.accept = meet,
 	.disown = vx6_session_disown,
+	.streams = vx6_session_streams,
 	.hang_up = vx6_session_close,
 };

@@ -84,6 +84,8 @@ static void on_open(void *user, struct vx6_bare *b)
 	struct vx6_establish_intro e = {.rate = s->spec.rate, .burst = s->spec.burst};
 
 	p->open = true;
+	i->rate = e.rate;
+	i->burst = e.burst;
 	vx6_strlcpy(p->id, ops_of(p)->id(b), sizeof p->id);
 	memcpy(e.handle, i->handle[p->which], sizeof e.handle);
 	if (!ops_of(p)->binding(b, binding)) {

@@ -108,6 +108,13 @@ enum vx6_host_refusal host_pow_check(struct host_service *s, const uint8_t pow[s
 	return VX6_HOST_REFUSED_NONE;
 }
 
+void host_pow_overrun(struct host_service *s)
+{
+	if (!s->pow.overrun)
+		host_wake(s);
+	s->pow.overrun = true;
+}
+
 bool host_pow_unproved(struct host_service *s)
 {
 	uint64_t now = host_now_ms(s->h);
@@ -117,9 +124,7 @@ bool host_pow_unproved(struct host_service *s)
 		VX6_MIN(rate * 1000, s->pow.allowance + rate * (now - s->pow.allowed_ms));
 	s->pow.allowed_ms = now;
 	if (s->pow.allowance < 1000) {
-		if (!s->pow.overrun)
-			host_wake(s); /* more is to be asked for, soon */
-		s->pow.overrun = true;
+		host_pow_overrun(s);
 		return false;
 	}
 	s->pow.allowance -= 1000;

@@ -122,6 +122,8 @@ void circuits_heard(struct vx6_node *node, const struct vx6_registry_change *c)
 		put_relay(node, &info);
 	else if (c->record->key.type == VX6_RTYPE_RELAY)
 		vx6_relays_drop(node->relays, &c->subject);
+	vx6_guards_heard(node->guards, &c->subject);
+	vx6_vanguards_heard(node->vanguards, &c->subject);
 	vx6_circuits_learned(node->circuits, &c->subject);
 }
 

@@ -251,6 +251,8 @@ void vx6_session_claim(struct vx6_session *s);
 void vx6_session_info(const struct vx6_session *s, struct vx6_link_info *out);
 uint64_t vx6_session_features(const struct vx6_session *s);
 uint64_t vx6_session_up_since_ms(const struct vx6_session *s); /* wall clock */
+/** Of others, as in vx6_sessions_streams(): 0 while it is not up. */
+size_t vx6_session_streams(const struct vx6_session *s);
 /** A number that no other session of this process has: how to refer to a session that may be gone. */
 uint64_t vx6_session_id(const struct vx6_session *s);
 struct vx6_session *vx6_sessions_by_id(struct vx6_sessions *m, uint64_t id);

@@ -534,21 +534,23 @@ size_t vx6_sessions_count(const struct vx6_sessions *m)
 	return m->count;
 }
 
+size_t vx6_session_streams(const struct vx6_session *s)
+{
+	struct vx6_link_info info;
+
+	if (!s->was_up || s->state == SESSION_DEAD)
+		return 0;
+	vx6_link_info(s->link, &info);
+	/* the control stream lives as long as the link and carries nobody's bytes */
+	return info.streams > 0 && s->control ? info.streams - 1 : info.streams;
+}
+
 size_t vx6_sessions_streams(const struct vx6_sessions *m)
 {
 	size_t n = 0;
 
 	VX6_LIST_EACH(node, (struct vx6_list *)&m->all)
-	{
-		struct vx6_session *s = VX6_CONTAINER_OF(node, struct vx6_session, all);
-		struct vx6_link_info info;
-
-		if (!s->was_up || s->state == SESSION_DEAD)
-			continue;
-		vx6_link_info(s->link, &info);
-		/* the control stream lives as long as the link and carries nobody's bytes */
-		n += info.streams > 0 && s->control ? info.streams - 1 : info.streams;
-	}
+	n += vx6_session_streams(VX6_CONTAINER_OF(node, struct vx6_session, all));
 	return n;
 }
 

@@ -121,7 +121,8 @@ class HiddenNet(RelayNet):
         for c in self.circuits(self.alice, state="open", purpose="rendezvous"):
             if meeting in [h["node_id"] for h in c["hops"]]:
                 hops = [h["node_id"] for h in c["hops"]]
-                return [self.by_id[i] for i in hops[:hops.index(meeting)]]
+                last = len(hops) - 1 - hops[::-1].index(meeting)  # it may be the guard as well: that is not chosen by where the circuit ends
+                return [self.by_id[i] for i in hops[:last]]
         return []
 
     def carriers(self, agent):

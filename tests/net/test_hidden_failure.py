@@ -130,7 +130,7 @@ def ways(net):
 
 def explain(net, dying, pause, began, paths):
     """What bob decided meanwhile, for whoever wonders about a long pause."""
-    print(f"{pause:.2f} s after {', '.join(a.name for a in dying)} at {began}, load {os.getloadavg()[0]:.1f}:", *paths, sep="\n  ")
+    print(f"{pause:.2f} s after {', '.join(a.name for a in dying)} at {began}, load {os.getloadavg()[0]:.1f}:", *paths, "now:", *ways(net), sep="\n  ")
     for d in reversed([d for d in net.decisions(target_name="paced") if d["time"] > began][-24:]):
         print(f"  {d['time'][14:23]} {(d['circuit'] or '')[-6:]:6} {d['what']}: {d['reason']}")
 
@@ -157,7 +157,11 @@ def test_a_role_dies_and_nothing_is_lost(net, role):
                 moment = time.monotonic()
                 for agent in dying:
                     agent.proc.kill()
-                pauses.append(stream.pause_at(moment))
+                try:
+                    pauses.append(stream.pause_at(moment))
+                except TimeoutError:
+                    explain(net, dying, time.monotonic() - moment, began, paths)
+                    raise
                 if pauses[-1] > LONG or not warm:
                     print("" if warm else "there was no spare:", end="")
                     explain(net, dying, pauses[-1], began, paths)

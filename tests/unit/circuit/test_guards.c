@@ -156,6 +156,37 @@ static void guards_up__after_a_break__all_primaries_may_be_tried(void **state)
 	assert_true(vx6_guard_is_usable(vx6_guards_at(guards, 0), POOL_T0 + 8 * HOUR + 1));
 }
 
+static void guards_heard__of_one_that_is_down__may_be_tried_at_once(void **state)
+{
+	struct vx6_node_id id;
+
+	pool_add(pool, 1, 100, OLD);
+	update(POOL_T0);
+	for (size_t i = 0; i < 4; i += 3) { /* a primary one, another one */
+		id = node(i);
+		down(i, POOL_T0);
+		assert_false(vx6_guard_is_usable(vx6_guards_at(guards, i), POOL_T0 + 1));
+		vx6_guards_heard(guards, &id);
+		assert_true(vx6_guard_is_usable(vx6_guards_at(guards, i), POOL_T0 + 1));
+		down(i, POOL_T0 + 1); /* it was not there, after all */
+		assert_false(vx6_guard_is_usable(vx6_guards_at(guards, i), POOL_T0 + 2));
+	}
+}
+
+/* Not so if it is left alone for what happened behind it: that it is there was never the question. */
+static void guards_heard__of_one_that_is_aside__stays_aside(void **state)
+{
+	struct vx6_node_id id;
+
+	pool_add(pool, 1, 100, OLD);
+	update(POOL_T0);
+	id = node(0);
+	while (!vx6_guards_beyond(guards, &id, false, POOL_T0, &rnd.rand))
+		;
+	vx6_guards_heard(guards, &id);
+	assert_false(vx6_guard_is_usable(vx6_guards_at(guards, 0), POOL_T0 + 1));
+}
+
 static void guards_update__unlisted__leaves_after_twenty_days(void **state)
 {
 	struct vx6_node_id first;
@@ -294,6 +325,33 @@ static void path_draw__anonymous__begins_at_the_first_usable_guard(void **state)
 	assert_true(vx6_node_id_eq(&path.hop[0].node, &first)); /* all are: it may be us */
 }
 
+static void path_draw__spare_with_all_primaries_in_use__one_that_was_a_guard_before(void **state)
+{
+	struct vx6_path_request req = {.purpose = VX6_PATH_ANONYMOUS, .n = 3};
+	struct vx6_node_id avoid[3], fifth;
+	struct vx6_path_lack lack;
+	struct vx6_path path;
+
+	pool_add(pool, 1, 100, OLD);
+	update(POOL_T0);
+	for (size_t i = 0; i < 3; i++) {
+		up(i, POOL_T0);
+		avoid[i] = node(i);
+	}
+	req.avoid = avoid;
+	req.avoid_n = 3;
+	/* nobody else has been one: rather the same one than one more who knows us */
+	assert_true(vx6_is_ok(vx6_path_draw(pool, guards, &view, &req, &rnd.rand, &path, &lack)));
+	assert_true(vx6_node_id_eq(&path.hop[0].node, &avoid[0]));
+	fifth = node(4);
+	up(4, POOL_T0);
+	assert_true(vx6_is_ok(vx6_path_draw(pool, guards, &view, &req, &rnd.rand, &path, &lack)));
+	assert_true(vx6_node_id_eq(&path.hop[0].node, &fifth));
+	req.avoid_n = 0;
+	assert_true(vx6_is_ok(vx6_path_draw(pool, guards, &view, &req, &rnd.rand, &path, &lack)));
+	assert_true(vx6_node_id_eq(&path.hop[0].node, &avoid[0]));
+}
+
 /* ---- rows ---- */
 
 struct disk {
@@ -376,12 +434,15 @@ int main(void)
 		TEST(guards_up__first_success__confirmed_and_before_others),
 		TEST(guards_down__primary__schedule_of_retries),
 		TEST(guards_up__after_a_break__all_primaries_may_be_tried),
+		TEST(guards_heard__of_one_that_is_down__may_be_tried_at_once),
+		TEST(guards_heard__of_one_that_is_aside__stays_aside),
 		TEST(guards_update__unlisted__leaves_after_twenty_days),
 		TEST(guards_update__small_network_lost_them_all__new_ones),
 		TEST(guards_update__empty_pool__nobody_leaves),
 		TEST(guards_update__old__leaves_confirmed_later),
 		TEST(guards_beyond__a_third_fails__one_is_set_aside),
 		TEST(path_draw__anonymous__begins_at_the_first_usable_guard),
+		TEST(path_draw__spare_with_all_primaries_in_use__one_that_was_a_guard_before),
 		TEST(guards_rows__saved_and_loaded__same_guards_in_the_same_order),
 		TEST(guards_rows__damaged__refused_at_every_byte),
 	};

@@ -265,6 +265,12 @@ static void path_draw__vanguard_that_failed__others_until_there_are_none(void **
 	vx6_vanguards_down(vanguards, &id, POOL_T0);
 	assert_true(vx6_is_ok(draw(&req)));
 	assert_int_equal(path.hop[1].why.pick, VX6_PATH_VANGUARD);
+	id = node(1);
+	vx6_vanguards_heard(vanguards, &id); /* something new of it: it is there again */
+	for (unsigned i = 0; i < 20; i++) {
+		assert_true(vx6_is_ok(draw(&req)));
+		assert_true(vx6_node_id_eq(&path.hop[1].node, &id));
+	}
 }
 
 /* Whoever names the last relay learns nothing by it: the guard stays the guard, whatever that one is or shares with it. */

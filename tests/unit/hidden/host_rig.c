@@ -151,6 +151,11 @@ static void op_disown(struct vx6_session *s)
 	s->alive = false;
 }
 
+static size_t op_streams(const struct vx6_session *s)
+{
+	return s->streams;
+}
+
 static const struct vx6_host_ops ops = {
 	.begin = op_begin,
 	.say = op_say,
@@ -162,6 +167,7 @@ static const struct vx6_host_ops ops = {
 	.accept = op_accept,
 	.hang_up = op_hang_up,
 	.disown = op_disown,
+	.streams = op_streams,
 };
 
 void rig_kill(struct vx6_bare *b, vx6_err why)

@@ -17,6 +17,7 @@ struct vx6_session {
 	struct vx6_bare *bare;
 	struct vx6_adopt how;
 	bool alive;
+	size_t streams;
 	vx6_err hung_up;
 };
 

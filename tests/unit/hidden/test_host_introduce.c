@@ -283,6 +283,80 @@ static void introduce__proof_of_another__opens_nothing(void **state)
 	guest_free(&g);
 }
 
+/* ---- introduction points that let too many through ---- */
+
+/* @return how many of them came before it was left; @p n: it was not */
+static unsigned flood(size_t intro, unsigned n)
+{
+	struct guest g = {0};
+	struct vx6_bare *b;
+	unsigned k = 0;
+
+	guest_make(&g, intro, 1);
+	b = rig_way(g.intro->auth_key, 0);
+	while (k < n && b->alive) {
+		b->ev->said(b->user, b, VX6_PAYLOAD_INTRODUCE2, g.message, sizeof g.message);
+		k++;
+	}
+	guest_free(&g);
+	return k;
+}
+
+static void flood__all_that_an_honest_one_may_ever_bring__stays(void **state)
+{
+	struct host_service *s = host_find(rig.host, RIG_SCOPE);
+
+	/* after its way was blocked for long, all twice, and then as many as it may */
+	assert_int_equal(flood(0, 2 * (s->spec.burst + HELD_UP)), 2 * (s->spec.burst + HELD_UP));
+	for (unsigned k = 0; k < 600; k++) {
+		rig_pass(100);
+		assert_int_equal(flood(0, s->spec.rate / 5), s->spec.rate / 5);
+	}
+	assert_int_equal(rig_events(VX6_HOST_INTRO_DOWN), 0);
+}
+
+static void flood__through_one__it_is_left_for_another_relay(void **state)
+{
+	struct vx6_node_id liar = rig.desc.intro[0].node;
+	uint8_t key[32];
+
+	memcpy(key, rig.desc.intro[0].auth_key, sizeof key);
+	assert_in_range(flood(0, 10000), 2000, 3000);
+	assert_null(rig_way(key, 0));
+	assert_non_null(strstr(rig_last(VX6_HOST_INTRO_DOWN), "25 a second"));
+	rig_live(2 * PUBLISH_MS);
+	assert_true(vx6_is_ok(rig_read(NULL)));
+	assert_int_equal(rig.desc.intros_n, 5);
+	for (size_t n = 0; n < rig.desc.intros_n; n++)
+		assert_false(vx6_node_id_eq(&rig.desc.intro[n].node, &liar));
+	assert_int_equal(rig_info()->state, VX6_HOST_IS_READY);
+	assert_int_equal(rig_info()->effort, 0); /* nobody has to work for it */
+}
+
+/* Who has many relays cannot chase the service from one to the next. What comes is for nothing then, unless somebody has worked for it. */
+static void flood__through_one_after_the_other__they_stay_and_proofs_are_asked_for(void **state)
+{
+	struct guest bare = {0}, worked = {0};
+	uint8_t proof[VX6_PUZZLE_BYTES];
+
+	for (int k = 0; k < AVOIDED; k++) {
+		assert_in_range(flood(0, 10000), 2000, 3000);
+		rig_live(2 * PUBLISH_MS);
+		assert_true(vx6_is_ok(rig_read(NULL)));
+	}
+	assert_int_equal(flood(0, 10000), 10000);
+	assert_refused(&bare, UNPROVED);
+	rig_prove(1, proof);
+	worked.pow = proof;
+	assert_refused(&worked, NONE);
+	rig_live(2 * PUBLISH_MS);
+	assert_true(rig_info()->effort > 0);
+	/* the others are what they were */
+	assert_int_equal(guest_try(&bare, 1), VX6_HOST_REFUSED_NONE);
+	guest_free(&bare);
+	guest_free(&worked);
+}
+
 /* ---- clients ---- */
 
 static struct vx6_kx_sk alice_sk, bob_sk;
@@ -375,7 +449,7 @@ static void closed__revoked_while_it_is_there__hears_why_before_its_circuit_goes
 }
 
 /* What a client has as a spare is none if one relay's death ends both. */
-static void closed__client_comes_again__beside_its_latest_circuit(void **state)
+static void closed__client_comes_again__beside_the_circuit_it_uses_or_the_latest(void **state)
 {
 	struct guest g[4] = {{.key = bob_sk.b},
 			     {.key = alice_sk.b},
@@ -399,6 +473,11 @@ static void closed__client_comes_again__beside_its_latest_circuit(void **state)
 		rig_open(b[i]);
 		rig_session_up(b[i]);
 	}
+	/* what it uses goes before what is new */
+	b[1]->session.streams = 1;
+	assert_int_equal(guest_try(&g[1], 0), VX6_HOST_REFUSED_NONE);
+	rig_pass(1);
+	assert_ptr_equal(rig_latest(VX6_PURPOSE_RENDEZVOUS)->want.beside, b[1]);
 	for (int i = 0; i < 4; i++)
 		guest_free(&g[i]);
 }
@@ -690,13 +769,16 @@ int main(void)
 		TEST(introduce__bad_proof__refused),
 		TEST(introduce__proof_for_an_old_seed__good_for_one_more_seed),
 		TEST(introduce__proof_of_another__opens_nothing),
+		TEST(flood__all_that_an_honest_one_may_ever_bring__stays),
+		TEST(flood__through_one__it_is_left_for_another_relay),
+		TEST(flood__through_one_after_the_other__they_stay_and_proofs_are_asked_for),
 		TEST_CLOSED(closed__known_client__comes_in_and_can_read),
 		TEST_CLOSED(closed__no_key__refused),
 		TEST_CLOSED(closed__wrong_key__refused_and_cannot_read),
 		TEST_CLOSED(closed__right_id_wrong_mac__refused),
 		TEST_CLOSED(closed__revoked__refused_by_name_and_cannot_read_the_next),
 		TEST_CLOSED(closed__revoked_while_it_is_there__hears_why_before_its_circuit_goes),
-		TEST_CLOSED(closed__client_comes_again__beside_its_latest_circuit),
+		TEST_CLOSED(closed__client_comes_again__beside_the_circuit_it_uses_or_the_latest),
 		TEST_CLOSED(closed__revoked_and_does_not_leave__its_circuit_goes),
 		TEST_CLOSED(closed__revoked_while_it_waits__not_met),
 		TEST_CLOSED(closed__client_of_a_day__refused_after_it),
