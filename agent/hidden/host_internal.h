@@ -44,7 +44,8 @@ enum {
 	PATH_TRIES_NEW = 2,   /* of one that never was up */
 	PATH_GUARD_TRIES = 2, /* in a row, then whichever guard there is will do */
 	AVOID_MS = 600000,    /* one that failed is not drawn for so long */
-	AVOIDED = 6,
+	AVOIDED = 12,
+	LIARS_MAX = 6,    /* of them, that let through too many */
 	SHORT_MS = 60000, /* when there are too few relays for the set, it is smaller for so long */
 	ROTATE_MIN_S = 18 * 3600,
 	ROTATE_MAX_S = 24 * 3600,
@@ -259,6 +260,7 @@ struct host_service {
 	struct {
 		struct vx6_node_id node;
 		uint64_t until_ms;
+		bool lied;
 	} avoid[AVOIDED];
 	/* clients */
 	struct host_client client[TABLE_CLIENTS];

@@ -212,6 +212,7 @@ static void wait_for_better_times(struct host_service *s)
 						  (uint64_t)BEGIN_MAX_MS);
 }
 
+/* In the place of the one whose time is over soonest: those that lied stay for longest. */
 static void avoid(struct host_service *s, const struct vx6_node_id *relay, uint64_t for_ms)
 {
 	int soonest = 0;
@@ -221,6 +222,7 @@ static void avoid(struct host_service *s, const struct vx6_node_id *relay, uint6
 			soonest = k;
 	s->avoid[soonest].node = *relay;
 	s->avoid[soonest].until_ms = host_now_ms(s->h) + for_ms;
+	s->avoid[soonest].lied = for_ms == LIAR_MS;
 }
 
 void host_intro_too_few(struct host_intro *i, const char *why)
@@ -254,21 +256,21 @@ bool host_intro_keeps_word(struct host_intro *i)
 }
 
 /* Whoever has many relays must not be able to chase us from one to the next. */
-static bool may_avoid_one_more(const struct host_service *s)
+static bool may_leave_one_more(const struct host_service *s)
 {
 	uint64_t now = host_now_ms(s->h);
+	int liars = 0;
 
 	for (int k = 0; k < AVOIDED; k++)
-		if (s->avoid[k].until_ms <= now)
-			return true;
-	return false;
+		liars += s->avoid[k].lied && s->avoid[k].until_ms > now;
+	return liars < LIARS_MAX;
 }
 
 bool host_intro_leave(struct host_intro *i)
 {
 	struct host_service *s = i->s;
 
-	if (!may_avoid_one_more(s))
+	if (!may_leave_one_more(s))
 		return false;
 	avoid(s, &i->relay, LIAR_MS);
 	host_event(s, VX6_HOST_INTRO_DOWN,

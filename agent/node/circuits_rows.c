@@ -31,9 +31,20 @@ static int by_node(const void *a, const void *b)
 	return vx6_node_id_cmp(&(*x)->node, &(*y)->node);
 }
 
+static const char *guard_state(const struct vx6_guards *guards, unsigned place)
+{
+	static const char *const text[] = {[VX6_GUARD_UNTRIED] = "untried",
+					   [VX6_GUARD_UP] = "up",
+					   [VX6_GUARD_DOWN] = "down",
+					   [VX6_GUARD_ASIDE] = "aside"};
+
+	return place ? text[vx6_guards_at(guards, place - 1)->state] : NULL;
+}
+
 static void relay_row(const struct vx6_node *node, const struct vx6_relay_entry *e, double total,
 		      uint64_t now_s, struct vx6_relay_row *out)
 {
+	unsigned place = vx6_guards_place(node->guards, &e->node);
 	struct vx6_endpoint at;
 
 	*out = (struct vx6_relay_row){
@@ -43,7 +54,8 @@ static void relay_row(const struct vx6_node *node, const struct vx6_relay_entry 
 		.asn = e->nets.asn_n > 0 ? e->nets.asn[0] : 0,
 		.rtt_us = e->rtt_us,
 		.capacity_bytes_s = (uint64_t)vx6_relay_capacity(e, now_s),
-		.guard = vx6_guards_place(node->guards, &e->node),
+		.guard = place,
+		.guard_state = guard_state(node->guards, place),
 		.first_seen_ms = e->first_seen_s * 1000,
 		.last_used_ms = e->last_used_s * 1000,
 	};

@@ -68,12 +68,13 @@ struct vx6_relay_row {
 	struct vx6_addr address; /* the first of its endpoint record; family NONE: none known */
 	uint32_t policy;         /* enum vx6_relay_policy, what it says it does */
 	enum vx6_relay_standing standing;
-	uint32_t asn;                         /* 0: not known */
-	uint32_t rtt_us;                      /* measured through circuits; 0: not yet */
-	uint64_t capacity_bytes_s;            /* seen through our own circuits; 0: not yet */
-	double successes, failures;           /* decaying */
-	double weight;                        /* share of draws for a middle hop, 0..1 */
-	uint32_t guard;                       /* 0: not a guard of ours; else its place */
+	uint32_t asn;               /* 0: not known */
+	uint32_t rtt_us;            /* measured through circuits; 0: not yet */
+	uint64_t capacity_bytes_s;  /* seen through our own circuits; 0: not yet */
+	double successes, failures; /* decaying */
+	double weight;              /* share of draws for a middle hop, 0..1 */
+	uint32_t guard;             /* 0: not a guard of ours; else its place */
+	const char *guard_state;    /* static: "untried", "up", "down", "aside"; NULL: no guard */
 	uint64_t first_seen_ms, last_used_ms; /* wall clock; 0: never */
 };
 

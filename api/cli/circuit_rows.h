@@ -104,6 +104,7 @@ static const struct vx6_cli_column relay_columns[] = {
 	{"NAME", "name"},
 	{"STANDING", "standing", VX6_SHOW_STATE},
 	{"GUARD", "guard", VX6_SHOW_TEXT, true},
+	{"STATE", "guard_state", VX6_SHOW_TEXT, true},
 	{"SHARE", "share", VX6_SHOW_SHARE},
 	{"RTT", "rtt_ms", VX6_SHOW_MS, true},
 	{"PER S", "capacity_bytes_per_s", VX6_SHOW_BYTES, true},

@@ -46,6 +46,7 @@ static char *encode_relay(const struct vx6_page *p, size_t i)
 	vx6_json_real(&j, "failures", VX6_MAX(v->failures, 0.0));
 	vx6_json_real(&j, "share", VX6_MIN(VX6_MAX(v->weight, 0.0), 1.0));
 	api_put_count(&j, "guard", v->guard != 0, v->guard);
+	vx6_json_str(&j, "guard_state", v->guard_state);
 	api_put_time(&j, "first_seen", v->first_seen_ms);
 	api_put_time(&j, "last_used", v->last_used_ms);
 	vx6_json_end_object(&j);

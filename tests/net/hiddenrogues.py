@@ -46,7 +46,6 @@ class RogueNet(HiddenNet):
     def __init__(self, lab, count=RELAYS, delays=(1, 3)):
         self.loop = None if any(delays) else lab.host(f"loop{RogueNet.made}")
         super().__init__(lab, count, delays, rogues=True)
-        self.courier = self.star.host(f"courier-{self.tag}")
         self.echo = TcpServer(self.alice.host, ECHO_PORT, echo)
         self.ports = iter(range(9800, 9999))
 
@@ -57,7 +56,7 @@ class RogueNet(HiddenNet):
 
     def at(self, relay):
         """(host to come from, where it listens)"""
-        return (self.loop, ("::1", relay.port)) if self.loop else (self.courier, (relay.host.ip6, PORT))
+        return (self.loop, ("::1", relay.port)) if self.loop else super().at(relay)
 
     def start(self, *options, guests=None, **how):
         super().start(**how)
@@ -151,8 +150,8 @@ class RogueNet(HiddenNet):
 class Shelf:
     """Where a service's descriptor lies, and who holds it."""
 
-    def __init__(self, net):
-        self.net, self.key = net, key_bytes(net.service("echo")["key"])
+    def __init__(self, net, alias="echo"):
+        self.net, self.key = net, key_bytes(net.service(alias)["key"])
         self.period = int(time.time()) // ref_hs.PERIOD
         self.blinded = ref_hs.names(self.key, self.period)[0]
         self.places = [ref_hs.index(self.blinded, i, self.period) for i in (1, 2)]
@@ -181,6 +180,10 @@ class Shelf:
         held = self.held(place)
         newest = max(held.values())
         return [r for r, h in held.items() if h == newest], newest[1]
+
+    def holders(self):
+        """All that have one."""
+        return {r for place in self.places for r in self.held(place)}
 
     def close(self):
         for mux in self.muxes.values():

@@ -15,6 +15,7 @@ import hidden
 import paced
 import programs
 from hidden import HiddenNet
+from hiddenrogues import Shelf
 from lab import wait_for
 from paced import BLOCK, Stream
 
@@ -115,7 +116,9 @@ def victims(net, role):
     if role == "holders":
         # of those first that carry nothing: what else they do has its own turn
         used = net.carriers(net.bob) | net.carriers(net.alice)
-        holders = sorted(net.holders("paced"), key=lambda r: r in used)
+        with contextlib.closing(Shelf(net, "paced")) as shelf:
+            holders = sorted(shelf.holders(), key=lambda r: r in used)
+        print(f"{len(holders)} holders")
         return holders[:len(holders) // 2]
     number = int(role[1:])
     return [net.there(leg)[number - 1] if number <= 3 else net.back(leg)[number - 4]]
@@ -128,10 +131,18 @@ def ways(net):
         yield f"{'in use' if leg['streams'] else 'spare'} {' '.join(there)} X={net.meeting(leg).name} {' '.join(reversed(back))}"
 
 
-def explain(net, dying, pause, began, paths):
+def explain(net, dying, pause, began, paths, warm):
     """What bob decided meanwhile, for whoever wonders about a long pause."""
+    print("" if warm else "there was no spare:", end="")
     print(f"{pause:.2f} s after {', '.join(a.name for a in dying)} at {began}, load {os.getloadavg()[0]:.1f}:", *paths, "now:", *ways(net), sep="\n  ")
     for d in reversed([d for d in net.decisions(target_name="paced") if d["time"] > began][-24:]):
+        print(f"  {d['time'][14:23]} {(d['circuit'] or '')[-6:]:6} {d['what']}: {d['reason']}")
+    if pause < P95 and warm:
+        return
+    print("guards of bob's:", {r["name"]: r["guard_state"] for r in net.bob.api.items("/v1/relays") if r["guard"]})
+    print("the last attempts:", *hidden.connects(net.bob, "paced")[:6], sep="\n  ")
+    print("the owner:", *net.service("paced")["introduction_points"], sep="\n  ")
+    for d in reversed(net.decisions(net.alice)[:150]):
         print(f"  {d['time'][14:23]} {(d['circuit'] or '')[-6:]:6} {d['what']}: {d['reason']}")
 
 
@@ -160,11 +171,10 @@ def test_a_role_dies_and_nothing_is_lost(net, role):
                 try:
                     pauses.append(stream.pause_at(moment))
                 except TimeoutError:
-                    explain(net, dying, time.monotonic() - moment, began, paths)
+                    explain(net, dying, time.monotonic() - moment, began, paths, warm)
                     raise
                 if pauses[-1] > LONG or not warm:
-                    print("" if warm else "there was no spare:", end="")
-                    explain(net, dying, pauses[-1], began, paths)
+                    explain(net, dying, pauses[-1], began, paths, warm)
                 for agent in dying:
                     agent.start()
                 time.sleep(max(0, moment + EVERY - time.monotonic()))

@@ -71,9 +71,9 @@ def keep(name, seen):
 
 
 KINDS = {  # what they are refused for, and the proof that they carry: version, nonce, effort, of which seed, a solution that is none
+    "seal": lambda net: bytes(41),  # first: before proofs are asked for
     "bad_proof": lambda net: vx.u8(1) + bytes(16) + vx.u32(EFFORT) + seed_of(net)[:4] + b"".join(vx.u16(i) for i in range(8)),
     "stale_proof": lambda net: vx.u8(1) + bytes(16) + vx.u32(EFFORT) + os.urandom(4) + b"".join(vx.u16(i) for i in range(8)),
-    "seal": lambda net: bytes(41),
 }
 
 
@@ -143,7 +143,7 @@ def flooded(net, proof):
 @pytest.mark.limit(120)
 def test_introduction_points_that_let_too_many_through_are_left(net):
     points = net.introduction_points("echo", "active")[:POINTS]
-    liars = {r.id for r in points}
+    liars = {i for i, r in net.by_id.items() if r in points}
     assert net.comes_anew(net.bob, net.bobs) and net.comes_anew(net.carol, net.carols)
     comers, cpu, begun = Comers(net), net.alice.proc.cpu_seconds(), time.monotonic()
     over = begin(net, points, bytes(41))
@@ -160,7 +160,7 @@ def test_introduction_points_that_let_too_many_through_are_left(net):
     assert not comers.failed
     assert max(comers.worst("anew"), comers.worst("live")) <= WORST_S
     assert after["effort"]["suggested"] == 0, "nobody has to work for it"
-    hidden.vx6(net.alice, "service", "update", "echo", "--rate", "16384", "--burst", "65536")  # for the other tests
+    hidden.vx6(net.alice, "service", "update", "echo", "--rate", "10000", "--burst", "10000")  # for the other tests
     known = {p["since"] for p in after["introduction_points"]}
     wait_for(lambda: sum(p["state"] == "active" and p["since"] not in known for p in net.service("echo")["introduction_points"]) >= POINTS, 30,
              "introduction points that know of it")
@@ -171,7 +171,7 @@ def test_introduction_points_that_let_too_many_through_are_left(net):
 def test_a_flood_of(net, kind):
     comers, seen = flooded(net, KINDS[kind](net))
     keep(kind, seen)
-    assert seen["refused"].get(kind, 0) > RATE * SECONDS / 10, "it did not get there"
+    assert sum(seen["refused"].get(k, 0) for k in (kind, "unproved")) > RATE * SECONDS / 10, "it did not get there"
     worst, lost = (SEAL_WORST_S, SEAL_LOST) if kind == "seal" else (WORST_S, 0)
     assert len(comers.failed) <= lost * sum(len(took) for took in comers.took.values()), comers.failed
     assert max(comers.worst("anew"), comers.worst("live")) <= worst

@@ -339,7 +339,7 @@ static void flood__through_one_after_the_other__they_stay_and_proofs_are_asked_f
 	struct guest bare = {0}, worked = {0};
 	uint8_t proof[VX6_PUZZLE_BYTES];
 
-	for (int k = 0; k < AVOIDED; k++) {
+	for (int k = 0; k < LIARS_MAX; k++) {
 		assert_in_range(flood(0, 10000), 2000, 3000);
 		rig_live(2 * PUBLISH_MS);
 		assert_true(vx6_is_ok(rig_read(NULL)));
