@@ -284,6 +284,7 @@ void leg_take_from_pool(struct leg *l, const struct leg_want *w)
 	}
 	if (w->bare)
 		w->bare->leg = l;
+	pool_calm(c);
 	l->keep = false;
 	l->extended = true;
 	l->best_us = 0; /* was that of another hop */

@@ -39,6 +39,7 @@ enum {
 	LEG_AGE_MS =
 		3600000, /* of an anonymous route, random by a quarter: streams move to a newer one */
 	POOL_IDLE_MS = 1800000,
+	POOL_CALM_MS = 750,      /* after one was taken */
 	POOL_WINDOW_MS = 600000, /* uses within this long say how many are kept */
 	PING_MS = 30000,    /* between looks at how far away the hops of a circuit in use are */
 	BETTER_MS = 60000,  /* between moves to a quicker leg */
@@ -427,6 +428,8 @@ void route_keep(struct route *r);
 void circuits_keep(struct vx6_circuits *c);
 /** A circuit for the pool could not be built: the next one waits. */
 void pool_failed(struct vx6_circuits *c);
+/** One was taken: the next one is built a moment later. */
+void pool_calm(struct vx6_circuits *c);
 /** A circuit of this kind was wanted. */
 void circuits_wanted(struct vx6_circuits *c, const struct vx6_routing *how);
 

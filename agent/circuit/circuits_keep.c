@@ -421,6 +421,18 @@ void pool_failed(struct vx6_circuits *c)
 	c->pool_retry_ms = circuits_now_ms(c) + wait + vx6_random_below(wait / 3);
 }
 
+/* Who takes one is about to use it: what takes its place must not compete with that. Not put off again by the next who does. */
+void pool_calm(struct vx6_circuits *c)
+{
+	uint64_t now_ms = circuits_now_ms(c);
+	uint32_t wait = POOL_CALM_MS + vx6_random_below(POOL_CALM_MS / 3);
+
+	if (now_ms < c->pool_retry_ms)
+		return;
+	c->pool_retry_ms = now_ms + wait;
+	circuits_wake(c, wait);
+}
+
 /* One build at a time: a pool is for later. */
 static void pool_keep(struct vx6_circuits *c, uint64_t now_ms)
 {

@@ -1,5 +1,5 @@
 /*
- *   present period: both keys --both ended, or one and some patience--> weighed --nothing, near an edge--> the neighbour
+ *   present period: a key, then the other --both ended, or one and some patience--> weighed --nothing, near an edge--> the neighbour
  *                       ^                                                 |
  *                       +---- strict, not confirmed: once more -----------+--> done
  *
@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/util.h"
+#include "crypto/secret.h"
 #include "dht/key.h"
 #include "discovery/hs_dht_internal.h"
 
@@ -18,6 +19,11 @@ enum {
 	PATIENCE_MS =
 		2000, /* with the second key, once the first has brought something: not when strict */
 	ROUNDS = 2,
+	/*
+	 * The sources of one key may agree before that: then the other key, whose look-up is to find out whether there is a newer one, does
+	 * not compete with the connection that is being made.
+	 */
+	SECOND_MS = 20,
 };
 
 struct side {
@@ -43,6 +49,8 @@ struct vx6_hs_fetch {
 	unsigned round;
 	struct side side[VX6_HS_INDEXES];
 	struct hs_heard heard[VX6_HS_INDEXES];
+	unsigned first;          /* of the keys, the one that is asked for at once */
+	struct vx6_timer second; /* runs: the other one is not yet */
 	struct vx6_timer patience;
 	struct vx6_task weigh, peek;
 	uint64_t began_ms;
@@ -64,6 +72,8 @@ static void side_over(struct side *s)
 	struct vx6_hs_fetch *f = s->f;
 
 	s->lookup = NULL;
+	if (vx6_timer_is_armed(&f->second))
+		vx6_timer_in_ms(&f->second, 0);
 	if (f->heard[0].ended && f->heard[1].ended)
 		vx6_loop_defer(f->h->cfg.loop, &f->weigh);
 	else if (s->heard->found && !f->strict)
@@ -153,15 +163,28 @@ static void look(struct vx6_hs_fetch *f)
 	vx6_err err = vx6_hs_names(&f->service, f->period, &f->names);
 
 	vx6_timer_stop(&f->patience);
+	vx6_timer_stop(&f->second);
 	for (unsigned i = 0; i < VX6_HS_INDEXES; i++)
 		side_end(&f->side[i]);
 	memset(f->heard, 0, sizeof f->heard);
-	for (unsigned i = 0; i < VX6_HS_INDEXES; i++) {
-		if (vx6_is_ok(err))
-			side_begin(&f->side[i], i + 1);
-		else
-			side_failed(&f->side[i], err);
-	}
+	for (unsigned i = 0; i < VX6_HS_INDEXES && !vx6_is_ok(err); i++)
+		side_failed(&f->side[i], err);
+	if (!vx6_is_ok(err))
+		return;
+	f->first = (unsigned)vx6_random_below(VX6_HS_INDEXES);
+	if (f->early)
+		vx6_timer_in_ms(&f->second, SECOND_MS); /* first: the other one may end at once */
+	side_begin(&f->side[f->first], f->first + 1);
+	if (!f->early)
+		side_begin(&f->side[1 - f->first], 2 - f->first);
+}
+
+static void on_second(struct vx6_timer *timer)
+{
+	struct vx6_hs_fetch *f = timer->user;
+	unsigned second = 1 - f->first;
+
+	side_begin(&f->side[second], second + 1);
 }
 
 static void choose_periods(struct vx6_hs_fetch *f)
@@ -200,6 +223,7 @@ static void say(struct vx6_hs_fetched *out)
 static void end(struct vx6_hs_fetch *f)
 {
 	vx6_timer_stop(&f->patience);
+	vx6_timer_stop(&f->second);
 	vx6_task_cancel(&f->weigh);
 	vx6_task_cancel(&f->peek);
 	for (size_t i = 0; i < VX6_HS_INDEXES; i++)
@@ -278,6 +302,7 @@ struct vx6_hs_fetch *vx6_hs_fetch(struct vx6_hs_dht *h, const struct vx6_hs_fetc
 	f->user = user;
 	f->began_ms = vx6_loop_now_ms(h->cfg.loop);
 	vx6_timer_init(h->cfg.loop, &f->patience, on_patience, f);
+	vx6_timer_init(h->cfg.loop, &f->second, on_second, f);
 	vx6_task_init(&f->weigh, on_weigh, f);
 	vx6_task_init(&f->peek, on_peek, f);
 	for (size_t i = 0; i < VX6_HS_INDEXES; i++) {

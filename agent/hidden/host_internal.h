@@ -62,7 +62,8 @@ enum {
 		2000, /* the rest of the set has so long before the first descriptor goes without it */
 	SEQ_WAIT_MS = 5000, /* for what the network has of ours, if nothing is known here */
 	PUBLISH_MS = 30000, /* between two */
-	ADMITS_MS = 2000, /* the same, when others may come in: who has an invite uses it at once */
+	ADMITS_MS =
+		2000, /* the same, when others may come in: who has an invite uses it at once; or none that is named is there any more */
 	RENEW_MIN_MS = 2700000, /* what is issued in this hour is good for two hours at the least */
 	RENEW_MAX_MS = 5100000,
 	PERIODS = 3, /* the last one, this one, the next one */

@@ -258,9 +258,23 @@ static bool is_settling(struct host_service *s, uint64_t now, uint64_t *due)
 	return true;
 }
 
+/* Whether nobody can come by what is out. */
+static bool is_useless(const struct host_service *s)
+{
+	VX6_LIST_EACH(node, (struct vx6_list *)&s->intros)
+	{
+		const struct host_intro *i = VX6_CONTAINER_OF(node, struct host_intro, node);
+
+		if (i->published && host_intro_is_up(i))
+			return false;
+	}
+	return true;
+}
+
 void host_publish_run(struct host_service *s, uint64_t now, uint64_t *due)
 {
-	uint64_t wall = host_wall_s(s->h), rest_ms = s->admits_else ? ADMITS_MS : PUBLISH_MS;
+	uint64_t wall = host_wall_s(s->h);
+	uint64_t rest_ms = s->admits_else || is_useless(s) ? ADMITS_MS : PUBLISH_MS;
 
 	host_periods_update(s);
 	if (s->published_ms != 0 && (now >= s->renew_ms || s->out_period != vx6_hs_period(wall) ||

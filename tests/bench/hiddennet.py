@@ -175,7 +175,7 @@ class Vx6Net:
             relay = [] if name not in ("owner", "client") else ["--relay", "off"]
             self.agents[name] = Agent(host, f"{name}-{transport}", transport, peers, address if shared else f"[::]:{port}", flags=[*FLAGS, *relay])
         self.owner, self.client = self.agents["owner"], self.agents["client"]
-        self.ports, self.invites, self.setup_s = {}, {}, {}
+        self.ports, self.keys, self.setup_s = {}, {}, {}
 
     def start(self):
         began = time.monotonic()
@@ -189,19 +189,19 @@ class Vx6Net:
         self.setup_s["relays known"] = round(time.monotonic() - began, 2)
         for profile in PROFILES:
             alias = f"{profile}-{self.transport}"
-            surface.publish(self.owner, alias, f"127.0.0.1:{programs.LOAD_PORT}", alias, "--profile", profile, "--force")
+            surface.publish(self.owner, alias, f"127.0.0.1:{programs.LOAD_PORT}", alias, "--profile", profile, "--open", "--force")
             self.setup_s[f"{profile}: published and reached"] = round(time.monotonic() - began, 2)
             self.ports[profile] = next(self.FORWARDS)
-            self.invites[profile] = surface.invite(self.owner, alias)
-            surface.accept(self.client, alias, self.invites[profile])
+            self.keys[profile] = surface.status(self.owner, alias)["key"]  # open, as Tor's is: who is introduced by an invite is written down first
+            surface.accept(self.client, alias, self.keys[profile])
             surface.visit(self.client, alias, f"127.0.0.1:{self.ports[profile]}", alias)
         return self
 
     def forget(self, profile):
-        """The client knows the service no more than somebody who was just invited does."""
+        """The client knows no more of the service than its key."""
         alias = f"{profile}-{self.transport}"
         surface.vx6(self.client, "hidden", "forget", alias)
-        surface.accept(self.client, alias, self.invites[profile])
+        surface.accept(self.client, alias, self.keys[profile])
 
     def wait_relays(self, timeout=30):
         """Until the client knows the relays."""

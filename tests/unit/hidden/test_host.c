@@ -334,6 +334,23 @@ static void host__all_are_lost__cut_off_until_there_are_others(void **state)
 	assert_true(rig.published_n >= 2);
 }
 
+static void host__none_that_is_named_is_left__told_at_once(void **state)
+{
+	struct host_service *s = host_find(rig.host, RIG_SCOPE);
+
+	rig_live(60000);
+	host_dirty(s);
+	rig_live(100);
+	assert_int_equal(rig.published_n, 2);
+	while (!vx6_list_is_empty(&s->intros))
+		host_intro_free(VX6_CONTAINER_OF(s->intros.next, struct host_intro, node), "lost");
+	host_wake(s);
+	rig_live(ADMITS_MS + 1000); /* not half a minute later */
+	assert_int_equal(rig.published_n, 3);
+	read_it();
+	assert_int_equal(rig.desc.intros_n, 5);
+}
+
 static void host__relay_asks_to_be_left__another_one_first(void **state)
 {
 	uint8_t key[32];
@@ -678,6 +695,7 @@ int main(void)
 		TEST(host__active_one_is_lost__a_standby_takes_over_at_once),
 		TEST(host__changes_one_after_the_other__a_descriptor_in_30_s_at_most),
 		TEST(host__all_are_lost__cut_off_until_there_are_others),
+		TEST(host__none_that_is_named_is_left__told_at_once),
 		TEST(host__relay_asks_to_be_left__another_one_first),
 		TEST(host__one_way_asks_to_be_left__that_one_is_made_again),
 		TEST(host__introduction_point_refuses__another_one),
