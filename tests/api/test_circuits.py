@@ -365,8 +365,8 @@ def told(tmp_path):
 
 def test_relays_as_tables(told):
 	head, row = told("relay", "list").splitlines()
-	assert head.split()[:4] == ["NAME", "STANDING", "GUARD", "SHARE"]
-	assert row.startswith("alice  candidate      1  2.1 %") and ALICE in row
+	assert head.split()[:5] == ["NAME", "STANDING", "GUARD", "STATE", "SHARE"]
+	assert row.split()[:6] == ["alice", "candidate", "1", "up", "2.1", "%"] and ALICE in row
 	assert "capacity_bytes_per_s" in told("relay", "show", ALICE)
 	assert json.loads(told("relay", "list", "--json"))["items"][0] == example("Relay")
 
