@@ -230,7 +230,6 @@ static const struct host_meet *beside(const struct host_meet *m)
 	VX6_LIST_EACH(node, &m->s->meets)
 	{
 		const struct host_meet *o = VX6_CONTAINER_OF(node, struct host_meet, node);
-
 		bool carries = o->session && m->s->h->ops->streams(o->session) > 0;
 
 		if (o == m || o->client != m->client || !o->bare || o->state == MEET_OVER ||

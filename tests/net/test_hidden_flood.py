@@ -21,7 +21,6 @@ import ref_hs  # isort: skip
 
 RATE, SECONDS, POINTS = 10000, 60 if FULL else 5, 2
 WORST_S = 2 if FULL else 8
-SEAL_WORST_S, SEAL_LOST = 8, 0.05  # without a proof each costs a key agreement, and all of a small machine is busy with them
 MB = 1 << 20
 EFFORT = 10000
 RESULTS = {}
@@ -71,7 +70,7 @@ def keep(name, seen):
 
 
 KINDS = {  # what they are refused for, and the proof that they carry: version, nonce, effort, of which seed, a solution that is none
-    "seal": lambda net: bytes(41),  # first: before proofs are asked for
+    "seal": lambda net: bytes(41),
     "bad_proof": lambda net: vx.u8(1) + bytes(16) + vx.u32(EFFORT) + seed_of(net)[:4] + b"".join(vx.u16(i) for i in range(8)),
     "stale_proof": lambda net: vx.u8(1) + bytes(16) + vx.u32(EFFORT) + os.urandom(4) + b"".join(vx.u16(i) for i in range(8)),
 }
@@ -151,6 +150,8 @@ def test_introduction_points_that_let_too_many_through_are_left(net):
     took = time.monotonic() - begun
     while not over():
         time.sleep(0.25)
+    for r in points:
+        net.tell(r, "pass")  # an order that says the same as the one before is none
     cpu = net.alice.proc.cpu_seconds() - cpu
     comers.close()
     after = net.service("echo")
@@ -171,10 +172,9 @@ def test_introduction_points_that_let_too_many_through_are_left(net):
 def test_a_flood_of(net, kind):
     comers, seen = flooded(net, KINDS[kind](net))
     keep(kind, seen)
-    assert sum(seen["refused"].get(k, 0) for k in (kind, "unproved")) > RATE * SECONDS / 10, "it did not get there"
-    worst, lost = (SEAL_WORST_S, SEAL_LOST) if kind == "seal" else (WORST_S, 0)
-    assert len(comers.failed) <= lost * sum(len(took) for took in comers.took.values()), comers.failed
-    assert max(comers.worst("anew"), comers.worst("live")) <= worst
+    assert seen["refused"].get(kind, 0) > RATE * SECONDS / 10, "it did not get there"
+    assert not comers.failed
+    assert max(comers.worst("anew"), comers.worst("live")) <= WORST_S
     assert max(seen["rss_mb"]) - seen["rss_mb"][0] < 4
     assert seen["owner_us_each"] < 100, "all that one costs the owner, its network and the guests that come meanwhile included"
     wait_for(lambda: net.comes_anew(net.carol, net.carols), 10, "the flood to be over")
