@@ -47,7 +47,7 @@ struct vx6_bare_want {
 		word; /* vx6_circuit_hop.word: said by the time `open` is told, perhaps more than once, over one circuit after the other. Copied */
 	const char *why; /* for people */
 };
-enum { VX6_BARE_AVOID_MAX = 16 };
+enum { VX6_BARE_AVOID_MAX = 24 };
 
 struct vx6_bare_events {
 	/** All hops are there. */

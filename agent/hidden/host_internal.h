@@ -342,6 +342,8 @@ void host_intro_down(struct host_intro *i, const char *why);
 /** No relay can be found for it: it goes, and the set is smaller for a while. */
 void host_intro_too_few(struct host_intro *i, const char *why);
 bool host_intro_is_up(const struct host_intro *i);
+/** No other one has a relay, or is on the way to one. */
+bool host_intro_is_only(const struct host_intro *i);
 /** Another one is to take its place. */
 void host_intro_retire(struct host_intro *i, const char *why);
 void host_intros_rotate(struct host_service *s, const char *why);
@@ -351,7 +353,7 @@ size_t host_intros_listed(struct host_service *s, struct host_intro *out[static 
 void host_intro_used(struct host_intro *i);
 /** One more has come. @return false: that is more than it was told to let through, all that may happen on the way allowed for */
 bool host_intro_keeps_word(struct host_intro *i);
-/** It goes at once, for it does not keep its word. @return false: too many went lately, and it stays; else it is freed */
+/** It goes at once, for it does not keep its word. @return false: too many went lately, or it was come back to for want of others, and it stays; else it is freed */
 bool host_intro_leave(struct host_intro *i);
 
 /* ---- host_path.c ---- */

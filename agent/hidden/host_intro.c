@@ -44,6 +44,18 @@ static size_t count(const struct host_service *s, bool up)
 	return n;
 }
 
+bool host_intro_is_only(const struct host_intro *i)
+{
+	VX6_LIST_EACH(node, &i->s->intros)
+	{
+		const struct host_intro *o = VX6_CONTAINER_OF(node, struct host_intro, node);
+
+		if (o != i && o->has_node && !o->retiring)
+			return false;
+	}
+	return true;
+}
+
 static bool any_is_up(const struct host_service *s)
 {
 	VX6_LIST_EACH(node, &s->intros)
@@ -215,14 +227,22 @@ static void wait_for_better_times(struct host_service *s)
 /* In the place of the one whose time is over soonest: those that lied stay for longest. */
 static void avoid(struct host_service *s, const struct vx6_node_id *relay, uint64_t for_ms)
 {
-	int soonest = 0;
+	uint64_t until = host_now_ms(s->h) + for_ms;
+	int at = 0;
 
-	for (int k = 1; k < AVOIDED; k++)
-		if (s->avoid[k].until_ms < s->avoid[soonest].until_ms)
-			soonest = k;
-	s->avoid[soonest].node = *relay;
-	s->avoid[soonest].until_ms = host_now_ms(s->h) + for_ms;
-	s->avoid[soonest].lied = for_ms == LIAR_MS;
+	for (int k = 0; k < AVOIDED; k++) {
+		if (vx6_node_id_eq(&s->avoid[k].node, relay)) {
+			at = k;
+			break;
+		}
+		if (s->avoid[k].until_ms < s->avoid[at].until_ms)
+			at = k;
+	}
+	if (vx6_node_id_eq(&s->avoid[at].node, relay) && s->avoid[at].until_ms > until)
+		return;
+	s->avoid[at].node = *relay;
+	s->avoid[at].until_ms = until;
+	s->avoid[at].lied = for_ms == LIAR_MS;
 }
 
 void host_intro_too_few(struct host_intro *i, const char *why)
@@ -255,14 +275,20 @@ bool host_intro_keeps_word(struct host_intro *i)
 	return true;
 }
 
-/* Whoever has many relays must not be able to chase us from one to the next. */
-static bool may_leave_one_more(const struct host_service *s)
+/* Whoever has many relays must not be able to chase us from one to the next; and there is nothing better than one that was come back to. */
+static bool may_be_left(const struct host_intro *i)
 {
+	const struct host_service *s = i->s;
 	uint64_t now = host_now_ms(s->h);
 	int liars = 0;
 
-	for (int k = 0; k < AVOIDED; k++)
-		liars += s->avoid[k].lied && s->avoid[k].until_ms > now;
+	for (int k = 0; k < AVOIDED; k++) {
+		if (!s->avoid[k].lied || s->avoid[k].until_ms <= now)
+			continue;
+		if (vx6_node_id_eq(&s->avoid[k].node, &i->relay))
+			return false;
+		liars++;
+	}
 	return liars < LIARS_MAX;
 }
 
@@ -270,7 +296,7 @@ bool host_intro_leave(struct host_intro *i)
 {
 	struct host_service *s = i->s;
 
-	if (!may_leave_one_more(s))
+	if (!may_be_left(i))
 		return false;
 	avoid(s, &i->relay, LIAR_MS);
 	host_event(s, VX6_HOST_INTRO_DOWN,

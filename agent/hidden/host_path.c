@@ -163,28 +163,36 @@ static const struct vx6_bare_events path_events = {.open = on_open,
 
 /* ---- what is due ---- */
 
-/* Where others of ours are; strictly, also where one was or has failed lately. @return how many */
-static size_t to_avoid(const struct host_intro *i, bool strictly,
+/* In which order less is asked of the relay of a new one, while there is none. */
+enum wish {
+	WISH_GOOD,   /* none where one was, or failed lately */
+	WISH_HONEST, /* none that lied */
+	WISH_ANY,    /* for the only one there is */
+};
+
+/* Where others of ours are, and what else the wish says. @return how many */
+static size_t to_avoid(const struct host_intro *i, enum wish wish,
 		       struct vx6_node_id out[static VX6_BARE_AVOID_MAX])
 {
 	struct host_service *s = i->s;
 	uint64_t now = host_now_ms(s->h);
 	size_t n = 0;
 
+	_Static_assert(AVOIDED + VX6_HOST_INTROS_MAX <= VX6_BARE_AVOID_MAX, "room for all");
+	for (int k = 0; wish < WISH_ANY && k < AVOIDED; k++)
+		if (s->avoid[k].until_ms > now && (wish == WISH_GOOD || s->avoid[k].lied))
+			out[n++] = s->avoid[k].node;
 	VX6_LIST_EACH(node, &s->intros)
 	{
 		const struct host_intro *o = VX6_CONTAINER_OF(node, struct host_intro, node);
 
-		if (o != i && o->has_node && (strictly || !o->retiring) && n < VX6_BARE_AVOID_MAX)
+		if (o != i && o->has_node && (wish == WISH_GOOD || !o->retiring))
 			out[n++] = o->relay;
 	}
-	for (int k = 0; strictly && k < AVOIDED && n < VX6_BARE_AVOID_MAX; k++)
-		if (s->avoid[k].until_ms > now)
-			out[n++] = s->avoid[k].node;
 	return n;
 }
 
-static vx6_err begin(struct host_path *p, bool strictly, char detail[static VX6_CIRCUIT_WHY])
+static vx6_err begin(struct host_path *p, enum wish wish, char detail[static VX6_CIRCUIT_WHY])
 {
 	struct host_intro *i = p->intro;
 	struct vx6_node_id avoid[VX6_BARE_AVOID_MAX];
@@ -201,7 +209,7 @@ static vx6_err begin(struct host_path *p, bool strictly, char detail[static VX6_
 
 	if (!i->has_node) {
 		want.avoid = avoid;
-		want.avoid_n = to_avoid(i, strictly, avoid);
+		want.avoid_n = to_avoid(i, wish, avoid);
 	}
 	return ops_of(p)->begin(&i->s->h->cfg, &want, &path_events, p, &p->bare, detail);
 }
@@ -211,10 +219,11 @@ static bool try(struct host_path *p, uint64_t now)
 {
 	struct host_intro *i = p->intro;
 	char detail[VX6_CIRCUIT_WHY] = "";
-	vx6_err err = begin(p, true, detail);
+	enum wish wish = WISH_GOOD, least = host_intro_is_only(i) ? WISH_ANY : WISH_HONEST;
+	vx6_err err = begin(p, wish, detail);
 
-	if (err.code == VX6_E_NO_RELAYS && !i->has_node)
-		err = begin(p, false, detail);
+	while (err.code == VX6_E_NO_RELAYS && !i->has_node && wish < least)
+		err = begin(p, ++wish, detail);
 	if (vx6_is_ok(err)) {
 		p->due_ms = now + 3 * ESTABLISH_MS; /* its end comes before, as a rule */
 		if (!i->has_node) {

@@ -111,12 +111,13 @@ class HiddenNet(RelayNet):
     def back(self, leg):
         """Those of the owner's side, from its guard on: r4, r5, r6."""
         meeting = leg["hops"][-2]["node_id"]
+        found = []
         for c in self.circuits(self.alice, state="open", purpose="rendezvous"):
-            if meeting in [h["node_id"] for h in c["hops"]]:
-                hops = [h["node_id"] for h in c["hops"]]
+            hops = [h["node_id"] for h in c["hops"]]
+            if meeting in hops:
                 last = len(hops) - 1 - hops[::-1].index(meeting)  # it may be the guard as well: that is not chosen by where the circuit ends
-                return [self.by_id[i] for i in hops[:last]]
-        return []
+                found.append([self.by_id[i] for i in hops[:last]])
+        return max(found, key=len, default=[])  # on the way of another circuit it may be, too
 
     def carriers(self, agent):
         """All relays of an agent's circuits that carry something, or are to."""

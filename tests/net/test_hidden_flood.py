@@ -146,7 +146,8 @@ def test_introduction_points_that_let_too_many_through_are_left(net):
     assert net.comes_anew(net.bob, net.bobs) and net.comes_anew(net.carol, net.carols)
     comers, cpu, begun = Comers(net), net.alice.proc.cpu_seconds(), time.monotonic()
     over = begin(net, points, bytes(41))
-    wait_for(lambda: not liars & {p["node_id"] for p in net.service("echo")["introduction_points"]}, 10, "them to be left")
+    wait_for(lambda: not liars & {p["node_id"] for p in net.service("echo")["introduction_points"]}, 10,
+             lambda: f"{liars} to be left: {net.service('echo')['introduction_points']}")
     took = time.monotonic() - begun
     while not over():
         time.sleep(0.25)

@@ -333,6 +333,40 @@ static void flood__through_one__it_is_left_for_another_relay(void **state)
 	assert_int_equal(rig_info()->effort, 0); /* nobody has to work for it */
 }
 
+/* In a small network there may be no others. */
+static void flood__no_other_relays__the_set_is_smaller_without_the_liar(void **state)
+{
+	struct vx6_node_id liar = rig.desc.intro[0].node;
+
+	for (size_t n = 0; n < rig.desc.intros_n; n++)
+		rig.relay[n] = rig.desc.intro[n].node;
+	rig.drawn_n = rig.desc.intros_n;
+	assert_in_range(flood(0, 10000), 2000, 3000);
+	rig_live(2 * PUBLISH_MS);
+	assert_true(vx6_is_ok(rig_read(NULL)));
+	assert_int_equal(rig.desc.intros_n, 4);
+	for (size_t n = 0; n < rig.desc.intros_n; n++)
+		assert_false(vx6_node_id_eq(&rig.desc.intro[n].node, &liar));
+	assert_int_equal(rig_info()->state, VX6_HOST_IS_READY);
+}
+
+static void flood__only_liars__one_stays_and_proofs_are_asked_for(void **state)
+{
+	struct guest bare = {0};
+
+	for (size_t n = 0; n < rig.desc.intros_n; n++)
+		rig.relay[n] = rig.desc.intro[n].node;
+	rig.drawn_n = rig.desc.intros_n;
+	for (int k = 0; k < 5; k++) {
+		assert_in_range(flood(0, 10000), 2000, 3000);
+		rig_live(2 * PUBLISH_MS);
+		assert_true(vx6_is_ok(rig_read(NULL)));
+	}
+	assert_int_equal(rig.desc.intros_n, 1);
+	assert_int_equal(flood(0, 10000), 10000);
+	assert_refused(&bare, UNPROVED);
+}
+
 /* Who has many relays cannot chase the service from one to the next. What comes is for nothing then, unless somebody has worked for it. */
 static void flood__through_one_after_the_other__they_stay_and_proofs_are_asked_for(void **state)
 {
@@ -771,6 +805,8 @@ int main(void)
 		TEST(introduce__proof_of_another__opens_nothing),
 		TEST(flood__all_that_an_honest_one_may_ever_bring__stays),
 		TEST(flood__through_one__it_is_left_for_another_relay),
+		TEST(flood__no_other_relays__the_set_is_smaller_without_the_liar),
+		TEST(flood__only_liars__one_stays_and_proofs_are_asked_for),
 		TEST(flood__through_one_after_the_other__they_stay_and_proofs_are_asked_for),
 		TEST_CLOSED(closed__known_client__comes_in_and_can_read),
 		TEST_CLOSED(closed__no_key__refused),
