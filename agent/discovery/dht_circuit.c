@@ -17,6 +17,7 @@ struct vx6_dht_circuit {
 	struct vx6_task led;
 	uint64_t wanted_ms;
 	uint32_t life;
+	bool living; /* perhaps with nothing but proxies */
 	bool ending;
 };
 
@@ -171,6 +172,8 @@ static void on_led(struct vx6_task *task)
 	struct vx6_dht_circuit *c = task->user;
 	struct vx6_dht_now now;
 
+	if (!c->dht)
+		return;
 	vx6_dht_circuit_now(c, &now);
 	vx6_dht_led(c->dht, &now);
 }
@@ -287,20 +290,25 @@ static void tell(struct vx6_dht_circuit *c, struct vx6_dht *dht)
 		c->cfg.changed(c->cfg.user, dht);
 }
 
-static void end(struct vx6_dht_circuit *c)
+static void end_dht(struct vx6_dht_circuit *c)
 {
-	if (!c->dht)
-		return;
-	c->ending = true;
 	tell(c, NULL);
 	vx6_dht_free(c->dht);
 	c->dht = NULL;
 	vx6_timer_stop(&c->wake);
 	vx6_timer_stop(&c->idle);
 	link_queries_fini(&c->queries);
+}
+
+static void end(struct vx6_dht_circuit *c)
+{
+	c->ending = true;
+	if (c->dht)
+		end_dht(c);
 	guides_end(&c->guides);
 	vx6_task_cancel(&c->led);
 	c->ending = false;
+	c->living = false;
 }
 
 static void on_idle(struct vx6_timer *timer)
@@ -334,6 +342,32 @@ static struct vx6_dht *make(struct vx6_dht_circuit *c)
 	return vx6_dht_new(&cfg);
 }
 
+static void begin_life(struct vx6_dht_circuit *c)
+{
+	if (c->living)
+		return;
+	c->living = true;
+	c->life = c->cfg.apart ? c->cfg.apart : c->life + 1;
+}
+
+void vx6_dht_circuit_prepare(struct vx6_dht_circuit *c)
+{
+	begin_life(c);
+	for (uint8_t i = 0; i < c->guides.n; i++)
+		(void)guides_guide(&c->guides, i);
+}
+
+unsigned vx6_dht_circuit_prepared(const struct vx6_dht_circuit *c)
+{
+	return guides_up(&c->guides);
+}
+
+void vx6_dht_circuit_pass(struct vx6_dht_circuit *c, void *user)
+{
+	VX6_ASSERT(!c->dht);
+	c->cfg.user = c->guides.pick_user = user;
+}
+
 void vx6_dht_circuit_want(struct vx6_dht_circuit *c)
 {
 	const struct vx6_dht *other = c->cfg.other(c->cfg.user);
@@ -348,7 +382,7 @@ void vx6_dht_circuit_want(struct vx6_dht_circuit *c)
 					       .failed = on_failed,
 					       .user = c,
 				       });
-	c->life = c->cfg.apart ? c->cfg.apart : c->life + 1;
+	begin_life(c);
 	c->dht = make(c);
 	if (other)
 		take_over(c, other);

@@ -89,6 +89,15 @@ struct vx6_dht_circuit *vx6_dht_circuit_new(const struct vx6_dht_circuit_config 
 void vx6_dht_circuit_free(struct vx6_dht_circuit *c);
 /** Somebody wants to look something up: it is made if need be. */
 void vx6_dht_circuit_want(struct vx6_dht_circuit *c);
+/**
+ * The proxies of the next life are chosen, and ways to them made, so that it can ask at once. Again and again: those that were lost, or have been
+ * kept for VX6_DHT_CIRCUIT_KEEP_MS, are replaced.
+ */
+void vx6_dht_circuit_prepare(struct vx6_dht_circuit *c);
+/** @return how many proxies could be asked now, without a lookup */
+unsigned vx6_dht_circuit_prepared(const struct vx6_dht_circuit *c);
+/** It becomes somebody else's, before its life begins. @param user of the configuration from here on */
+void vx6_dht_circuit_pass(struct vx6_dht_circuit *c, void *user);
 /** @return NULL: it is not there now. Gone when `changed` says so */
 struct vx6_dht *vx6_dht_circuit_dht(const struct vx6_dht_circuit *c);
 void vx6_dht_circuit_now(const struct vx6_dht_circuit *c, struct vx6_dht_now *out);

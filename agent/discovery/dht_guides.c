@@ -150,6 +150,15 @@ bool guides_may_ask(const struct guides *g, uint8_t path, const struct vx6_dht_c
 	return true;
 }
 
+unsigned guides_up(const struct guides *g)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < g->n; i++)
+		n += session_of(&g->guide[i]) != NULL;
+	return n;
+}
+
 /* ---- how good they are ---- */
 
 struct vx6_session *guides_asked(struct guides *g, uint8_t path, uint64_t query)

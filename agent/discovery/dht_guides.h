@@ -49,6 +49,9 @@ void guides_init(struct guides *g, struct vx6_loop *loop, const struct vx6_dht_c
 /** Lets go of all: the next ones are drawn anew. */
 void guides_end(struct guides *g);
 
+/** @return how many lead somewhere now */
+unsigned guides_up(const struct guides *g);
+
 /* as struct vx6_dht_guides wants them */
 uint8_t guides_count(struct guides *g);
 uint64_t guides_guide(struct guides *g, uint8_t path);

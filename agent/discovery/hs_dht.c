@@ -3,10 +3,17 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "crypto/secret.h"
 #include "discovery/dht_guides.h"
 
 /* Of vx6_routing.apart: the numbers below are those of whoever looks something else up, or speaks with relays. */
 static const uint32_t APART_FIRST = 0x40000000;
+
+enum {
+	READY_MS = 10 * 60 * 1000,
+	READY_CALM_MS = 750, /* what the fetch was for goes first */
+	READY_LOOK_MS = 15000,
+};
 
 /* ---- proxies ---- */
 
@@ -50,12 +57,10 @@ static void heard(void *user, vx6_dht_circuit_met *met, void *met_user)
 
 /* ---- life ---- */
 
-struct vx6_dht *hs_side_open(struct hs_side *s, uint8_t proxies)
+static void make(struct hs_side *s, uint8_t proxies)
 {
 	struct vx6_hs_dht *h = s->h;
-	struct vx6_dht *dht;
 
-	hs_side_close(s);
 	if (++h->apart < APART_FIRST)
 		h->apart = APART_FIRST;
 	s->circuit = vx6_dht_circuit_new(&(struct vx6_dht_circuit_config){
@@ -72,6 +77,12 @@ struct vx6_dht *hs_side_open(struct hs_side *s, uint8_t proxies)
 		.heard = h->cfg.heard ? heard : NULL,
 		.user = s,
 	});
+}
+
+static struct vx6_dht *want(struct hs_side *s)
+{
+	struct vx6_dht *dht;
+
 	vx6_dht_circuit_want(s->circuit);
 	dht = vx6_dht_circuit_dht(s->circuit);
 	if (!dht)
@@ -79,10 +90,54 @@ struct vx6_dht *hs_side_open(struct hs_side *s, uint8_t proxies)
 	return dht;
 }
 
+struct vx6_dht *hs_side_open(struct hs_side *s, uint8_t proxies)
+{
+	hs_side_close(s);
+	make(s, proxies);
+	return want(s);
+}
+
 void hs_side_close(struct hs_side *s)
 {
 	vx6_dht_circuit_free(s->circuit);
 	s->circuit = NULL;
+}
+
+/* ---- ahead ---- */
+
+struct vx6_dht *hs_side_take(struct hs_side *s)
+{
+	struct vx6_hs_dht *h = s->h;
+
+	if (!h->ready.circuit || (s->sibling && s->sibling->circuit))
+		return hs_side_open(s, HS_FETCH_PROXIES);
+	hs_side_close(s);
+	s->circuit = h->ready.circuit;
+	h->ready.circuit = NULL;
+	vx6_dht_circuit_pass(s->circuit, s);
+	return want(s);
+}
+
+static void on_ready(struct vx6_timer *timer)
+{
+	struct vx6_hs_dht *h = timer->user;
+
+	if (vx6_loop_now_ms(h->cfg.loop) - h->fetched_ms >= READY_MS) {
+		hs_side_close(&h->ready);
+		return;
+	}
+	if (!h->ready.circuit)
+		make(&h->ready, HS_FETCH_PROXIES);
+	vx6_dht_circuit_prepare(h->ready.circuit);
+	vx6_timer_in_ms(timer, READY_LOOK_MS);
+}
+
+void hs_side_make_ready(struct vx6_hs_dht *h)
+{
+	h->fetched_ms = vx6_loop_now_ms(h->cfg.loop);
+	if (!h->ready.circuit)
+		vx6_timer_in_ms(&h->ready_timer,
+				READY_CALM_MS + vx6_random_below(READY_CALM_MS / 3));
 }
 
 struct vx6_dht_now hs_side_now(const struct hs_side *s)
@@ -98,6 +153,8 @@ struct vx6_hs_dht *vx6_hs_dht_new(const struct vx6_hs_dht_config *cfg)
 	struct vx6_hs_dht *h = vx6_zalloc(sizeof *h);
 
 	h->cfg = *cfg;
+	h->ready.h = h;
+	vx6_timer_init(cfg->loop, &h->ready_timer, on_ready, h);
 	vx6_list_init(&h->fetches);
 	return h;
 }
@@ -108,5 +165,7 @@ void vx6_hs_dht_free(struct vx6_hs_dht *h)
 		return;
 	VX6_ASSERT(h->publishers == 0);
 	hs_fetches_end(h);
+	vx6_timer_stop(&h->ready_timer);
+	hs_side_close(&h->ready);
 	free(h);
 }

@@ -12,13 +12,6 @@
 #include "crypto/hash.h"
 #include "discovery/hs_dht.h"
 
-struct vx6_hs_dht {
-	struct vx6_hs_dht_config cfg;
-	uint32_t apart; /* the last number that was given to a hidden DHT */
-	struct vx6_list fetches;
-	unsigned publishers;
-};
-
 /** A hidden DHT for one of the two keys. Zero-initialise. */
 struct hs_side {
 	struct vx6_hs_dht *h;
@@ -26,6 +19,28 @@ struct hs_side {
 	const struct hs_side *sibling;   /* of the other key: its proxies are not taken */
 	bool may_share;                  /* they are, where there are no others */
 };
+
+struct vx6_hs_dht {
+	struct vx6_hs_dht_config cfg;
+	uint32_t apart; /* the last number that was given to a hidden DHT */
+	struct vx6_list fetches;
+	unsigned publishers;
+	/*
+	 * Fetches come in groups, of people who go from one service to the next: for a while after each, the proxies of the next one stand
+	 * ready, which saves it a round trip over circuits and the work of two sessions. They were drawn before it was known what for, and
+	 * serve one fetch alone, as others do.
+	 */
+	struct hs_side ready;
+	struct vx6_timer ready_timer;
+	uint64_t fetched_ms;
+};
+
+/** The one that stands ready, if there is one; else as hs_side_open(). */
+struct vx6_dht *hs_side_take(struct hs_side *s);
+/** A fetch has ended. */
+void hs_side_make_ready(struct vx6_hs_dht *h);
+
+enum { HS_FETCH_PROXIES = 2 /* for each key */ };
 
 /** Opens it with @p proxies of its own. @return NULL: there is no DHT here whose contacts it could begin with; it is closed then */
 struct vx6_dht *hs_side_open(struct hs_side *s, uint8_t proxies);

@@ -15,7 +15,6 @@
 #include "discovery/hs_dht_internal.h"
 
 enum {
-	PROXIES = 2, /* for each key */
 	PATIENCE_MS =
 		2000, /* with the second key, once the first has brought something: not when strict */
 	ROUNDS = 2,
@@ -135,7 +134,7 @@ static void side_begin(struct side *s, unsigned i)
 	struct vx6_dht *dht;
 	struct vx6_dht_now now;
 
-	dht = hs_side_open(&s->door, PROXIES);
+	dht = hs_side_take(&s->door);
 	if (!dht) {
 		side_failed(s, VX6_ERR(UNREACHABLE));
 		return;
@@ -229,6 +228,7 @@ static void end(struct vx6_hs_fetch *f)
 	for (size_t i = 0; i < VX6_HS_INDEXES; i++)
 		side_end(&f->side[i]);
 	vx6_list_remove(&f->node);
+	hs_side_make_ready(f->h);
 }
 
 static bool knows_proxies(const struct vx6_hs_fetch *f)

@@ -265,7 +265,7 @@ class Vx6(Subject):
     def renew(self):
         """Closes what leads to services, once nothing uses it."""
         def gone():
-            found = [c for c in self.net.circuits(self.net.client) if c["target"] and c["state"] != "closed"]
+            found = [c for c in self.net.circuits(self.net.client) if (c["target"] or "").startswith("vxh1") and c["state"] != "closed"]
             for c in found:
                 if not c["streams"]:
                     with contextlib.suppress(Exception):

@@ -470,6 +470,47 @@ static void fetch__key_that_is_none__is_said(void **state)
 	assert_int_equal(o.f.err.code, VX6_E_KEY);
 }
 
+/* @return how many proxies there is a way to; @p out: which */
+static unsigned ready(struct host *out[static HOSTS])
+{
+	unsigned n = 0;
+
+	for (int k = 1; k < HOSTS; k++)
+		if (host[k].from_us)
+			out[n++] = &host[k];
+	return n;
+}
+
+static void fetch__soon_after_another__its_proxies_stand_ready(void **state)
+{
+	struct host *first[HOSTS], *next[HOSTS];
+	unsigned before;
+	struct desc d;
+
+	describe(&d, &service, PERIOD, 3);
+	put_from(1, OTHERS, &d);
+	assert_int_equal(ready(first), 0); /* nobody is asked before there is something to ask */
+	(void)fetch(false);
+	assert_int_equal(ready(first), 0);
+	test_run_ms(2000);
+	assert_int_equal(ready(first), 2);
+	before = first[0]->vias + first[1]->vias;
+	assert_true(fetch(false).f.confirmed);
+	assert_true(first[0]->vias + first[1]->vias > before);
+	/* they have served: others stand ready now */
+	assert_int_equal(ready(first), 0);
+	test_run_ms(2000);
+	assert_int_equal(ready(first), 2);
+	/* one that is lost is replaced */
+	vx6_session_close(first[0]->from_us, VX6_ERR(IDLE));
+	test_run_ms(16000);
+	assert_int_equal(ready(next), 2);
+	assert_true(next[0] != first[0] && next[1] != first[0]);
+	/* nothing was looked for */
+	test_run_ms(10 * MINUTE_MS);
+	assert_int_equal(ready(first), 0);
+}
+
 static void fetch__cancelled_or_left__is_silent(void **state)
 {
 	struct vx6_hs_fetch_ask ask = {.service = service.pk};
@@ -886,6 +927,7 @@ int main(void)
 		TEST(fetch__older_than_what_was_seen__is_never_taken),
 		TEST(fetch__near_an_edge__the_neighbour_is_good),
 		TEST(fetch__key_that_is_none__is_said),
+		TEST(fetch__soon_after_another__its_proxies_stand_ready),
 		TEST(fetch__cancelled_or_left__is_silent),
 		TEST(publish__both_keys__holders_prove_it),
 		TEST(publish__a_newer_one__replaces_it_under_way_or_later),
