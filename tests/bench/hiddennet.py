@@ -277,14 +277,21 @@ class Vx6(Subject):
 
     def path(self):
         """(role, node) from the client to the owner, of the circuit that carries a stream."""
-        ours = wait_for(lambda: [c for c in self.net.circuits(self.net.client) if c["streams"] and (c["target"] or "").startswith("vxh1")], 10,
-                        "a circuit with a stream")[-1]
-        there = [h["node_id"] for h in ours["hops"]][:self.relays // 2 + 1]
-        theirs = [[h["node_id"] for h in c["hops"]] for c in self.net.circuits(self.net.owner) if c["state"] == "open" and c["purpose"] == "rendezvous"]
-        # it may be the guard as well, and on the way of another circuit
-        back = max((hops[:len(hops) - 1 - hops[::-1].index(there[-1])] for hops in theirs if there[-1] in hops), key=len)
-        nodes = [self.net.by_id[i] for i in [*there, *reversed(back)]]
-        return roles(nodes, len(there) - 1)
+        side = self.relays // 2
+
+        def found():
+            for ours in self.net.circuits(self.net.client):
+                if not ours["streams"] or not (ours["target"] or "").startswith("vxh1"):
+                    continue
+                there = [h["node_id"] for h in ours["hops"]][:side + 1]
+                for c in self.net.circuits(self.net.owner):
+                    theirs = [h["node_id"] for h in c["hops"]]
+                    # where they meet may be on the way of another circuit, too
+                    if c["purpose"] == "rendezvous" and c["state"] == "open" and theirs[side:side + 1] == there[-1:]:
+                        return roles([self.net.by_id[i] for i in [*there, *reversed(theirs[:side])]], side)
+            return None
+
+        return wait_for(found, 10, "both halves of a path with a stream")
 
     def kill(self, node):
         self.net.agents[node].proc.kill()
