@@ -19,6 +19,10 @@ enum vx6_resource_kind resource_of(enum vx6_cmd_kind kind)
 	case VX6_CMD_FORWARD_UPDATE:
 	case VX6_CMD_FORWARD_DELETE:
 		return VX6_RESOURCE_FORWARD;
+	case VX6_CMD_TOKEN_CREATE:
+	case VX6_CMD_TOKEN_UPDATE:
+	case VX6_CMD_TOKEN_DELETE:
+		return VX6_RESOURCE_TOKEN;
 	default:
 		return VX6_RESOURCE_PEER;
 	}
@@ -30,10 +34,12 @@ enum verb verb_of(enum vx6_cmd_kind kind)
 	case VX6_CMD_SERVICE_CREATE:
 	case VX6_CMD_FORWARD_CREATE:
 	case VX6_CMD_PEER_CREATE:
+	case VX6_CMD_TOKEN_CREATE:
 		return VERB_CREATE;
 	case VX6_CMD_SERVICE_DELETE:
 	case VX6_CMD_FORWARD_DELETE:
 	case VX6_CMD_PEER_DELETE:
+	case VX6_CMD_TOKEN_DELETE:
 		return VERB_DELETE;
 	default:
 		return VERB_UPDATE;
@@ -42,11 +48,16 @@ enum verb verb_of(enum vx6_cmd_kind kind)
 
 const char *name_asked(const struct vx6_cmd *cmd)
 {
-	enum vx6_resource_kind kind = resource_of(cmd->kind);
-
-	if (kind == VX6_RESOURCE_SERVICE)
+	switch (resource_of(cmd->kind)) {
+	case VX6_RESOURCE_SERVICE:
 		return cmd->u.service.name;
-	return kind == VX6_RESOURCE_FORWARD ? cmd->u.forward.name : cmd->u.peer.name;
+	case VX6_RESOURCE_FORWARD:
+		return cmd->u.forward.name;
+	case VX6_RESOURCE_TOKEN:
+		return cmd->u.token.name;
+	default:
+		return cmd->u.peer.name;
+	}
 }
 
 static vx6_err check_name(struct vx6_node *node, const struct request *rq, struct fault *f)
@@ -77,7 +88,8 @@ static vx6_err check_room(struct vx6_node *node, const struct request *rq, struc
 {
 	static const size_t most[] = {[VX6_RESOURCE_SERVICE] = VX6_SERVICES_MAX,
 				      [VX6_RESOURCE_FORWARD] = VX6_FORWARDS_MAX,
-				      [VX6_RESOURCE_PEER] = VX6_PEERS_MAX};
+				      [VX6_RESOURCE_PEER] = VX6_PEERS_MAX,
+				      [VX6_RESOURCE_TOKEN] = VX6_TOKENS_MAX};
 	enum vx6_resource_kind kind = resource_of(rq->cmd->kind);
 
 	if (verb_of(rq->cmd->kind) != VERB_CREATE || rows_of(node, kind)->n < most[kind])
@@ -247,6 +259,8 @@ static vx6_err check_spec(struct vx6_node *node, struct request *rq, const struc
 		return check_service(node, rq, row, f);
 	case VX6_RESOURCE_FORWARD:
 		return check_forward(node, rq, f);
+	case VX6_RESOURCE_TOKEN:
+		return VX6_OK;
 	default:
 		return check_peer(node, rq, f);
 	}

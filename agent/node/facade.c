@@ -33,6 +33,7 @@ void vx6_cmd_free(struct vx6_cmd *cmd)
 	if (cmd->kind == VX6_CMD_ALIAS_ADD)
 		vx6_wipe(cmd->u.hidden.invite, sizeof cmd->u.hidden.invite);
 	free(cmd->labels);
+	free(cmd->audit);
 	free(cmd);
 }
 
@@ -52,6 +53,7 @@ void request_answer(struct request *rq, struct vx6_answer *answer)
 	rq->done(answer, rq->user);
 	vx6_events_free(answer->events, answer->events_n);
 	vx6_page_free(answer->page);
+	vx6_audit_page_free(answer->audit);
 	vx6_wipe_free(answer->secret, answer->secret_n);
 	request_free(rq);
 }
@@ -199,7 +201,14 @@ static void deliver(struct vx6_mail *mail)
 	case VX6_CMD_PEER_CREATE:
 	case VX6_CMD_PEER_UPDATE:
 	case VX6_CMD_PEER_DELETE:
+	case VX6_CMD_TOKEN_CREATE:
+	case VX6_CMD_TOKEN_UPDATE:
+	case VX6_CMD_TOKEN_DELETE:
 		mutation_submit(rq);
+		break;
+	case VX6_CMD_AUDIT_READ:
+	case VX6_CMD_AUDIT_WRITE:
+		audit_command(rq);
 		break;
 	default:
 		discovery_command(rq);

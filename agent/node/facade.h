@@ -23,6 +23,7 @@
 #include "node/facade_discovery.h"
 #include "service/spec.h"
 #include "service/stats.h"
+#include "state/access.h"
 #include "state/resource.h"
 
 enum {
@@ -76,6 +77,11 @@ struct vx6_forward_view {
 	uint32_t hops;                     /* of it, relays */
 };
 
+struct vx6_token_view {
+	struct vx6_meta meta;
+	struct vx6_token_spec spec;
+};
+
 struct vx6_node_view {
 	char name[VX6_LABEL_MAX + 1];
 	uint64_t generation; /* of the node's own settings */
@@ -113,6 +119,10 @@ struct vx6_snapshot {
 	size_t services_n;
 	struct vx6_forward_view *forwards;
 	size_t forwards_n;
+	struct vx6_token_view *tokens;
+	size_t tokens_n;
+	uint64_t
+		tokens_version; /* another one when any of them changed, while the agent runs; never 0 */
 };
 
 /** Any thread. */
@@ -132,8 +142,13 @@ enum vx6_cmd_kind {
 	VX6_CMD_FORWARD_DELETE,
 	VX6_CMD_PEER_CREATE,
 	VX6_CMD_PEER_UPDATE,
-	VX6_CMD_PEER_DELETE, /* also ends its session */
+	VX6_CMD_PEER_DELETE,  /* also ends its session */
+	VX6_CMD_TOKEN_CREATE, /* u.token */
+	VX6_CMD_TOKEN_UPDATE,
+	VX6_CMD_TOKEN_DELETE,
 	VX6_CMD_EVENTS_READ, /* u.events */
+	VX6_CMD_AUDIT_READ,  /* u.audit; answer.audit */
+	VX6_CMD_AUDIT_WRITE, /* audit: answered when it is on disk */
 	VX6_CMD_ATTACH,      /* u.attach: joins a descriptor with a service's stream */
 	VX6_CMD_READ,        /* u.page */
 	VX6_CMD_LOOKUP,      /* u.lookup: begins an operation */
@@ -169,10 +184,14 @@ struct vx6_cmd {
 	char managed_by[VX6_MANAGED_BY_MAX];
 	char request_id[65];
 	char *labels; /* NULL: leave as they are (create: none) */
+	/* owned, or NULL: what a change of a stored resource, or of the node, is to be known by afterwards. Written with it, or not at all */
+	struct vx6_audit_entry *audit;
 	union {
 		struct vx6_service_spec service;
 		struct vx6_forward_spec forward;
 		struct vx6_peer_spec peer;
+		struct vx6_token_spec token;
+		struct vx6_audit_ask audit;
 		struct {
 			char name[VX6_LABEL_MAX + 1]; /* empty: as it is */
 			struct vx6_relaying_change relay;
@@ -234,6 +253,8 @@ struct vx6_answer {
 	size_t events_n;
 	uint64_t
 		events_oldest; /* smallest seq still kept: a reader that is behind it has missed some */
+	struct vx6_audit_page *audit; /* owned by the answer unless taken (set NULL) */
+	bool audited;                 /* the command's audit entry is on disk, with the change */
 	struct vx6_page *
 		page; /* owned by the answer unless taken (set NULL); of all that reads or changes rows */
 	uint8_t *secret; /* the same; secret, vx6_wipe_free() */

@@ -18,6 +18,7 @@ static const char *const id_prefixes[] = {
 	[VX6_RESOURCE_SERVICE] = "svc",
 	[VX6_RESOURCE_FORWARD] = "fwd",
 	[VX6_RESOURCE_PEER] = "peer",
+	[VX6_RESOURCE_TOKEN] = "tok",
 };
 
 /* ---- into force ---- */
@@ -46,6 +47,9 @@ void row_apply(struct vx6_node *node, enum vx6_resource_kind kind, const struct 
 	case VX6_RESOURCE_PEER:
 		err = vx6_peers_put(node->peers, row->meta.id, &row->spec.peer);
 		break;
+	case VX6_RESOURCE_TOKEN: /* whoever looks at snapshots has it */
+		node->tokens_changes++;
+		break;
 	}
 	if (!vx6_is_ok(err))
 		VX6_ERROR("node", "%s %s is not in force: %s", kind_name(kind), row_name(kind, row),
@@ -66,6 +70,9 @@ static void spec_take(enum vx6_resource_kind kind, struct row *row, struct vx6_c
 	case VX6_RESOURCE_PEER:
 		row->spec.peer = cmd->u.peer;
 		break;
+	case VX6_RESOURCE_TOKEN:
+		row->spec.token = cmd->u.token;
+		break;
 	}
 }
 
@@ -81,8 +88,10 @@ static void apply_delete(struct vx6_node *node, enum vx6_resource_kind kind, con
 	} else if (kind == VX6_RESOURCE_FORWARD) {
 		if (!vx6_is_ok(vx6_forwards_delete(node->forwards, id)))
 			VX6_ERROR("node", "forward %s was not in force", id);
-	} else {
+	} else if (kind == VX6_RESOURCE_PEER) {
 		vx6_peers_delete(node->peers, id);
+	} else {
+		node->tokens_changes++;
 	}
 	rows_remove(rows_of(node, kind), id, kind);
 }
@@ -132,7 +141,7 @@ static void on_written(void *user, const struct vx6_write_result *r)
 {
 	struct request *rq = user;
 	struct vx6_node *node = rq->owner;
-	struct vx6_answer answer = {.err = VX6_OK};
+	struct vx6_answer answer = {.err = VX6_OK, .audited = rq->cmd->audit != NULL};
 	enum vx6_resource_kind kind = resource_of(rq->cmd->kind);
 
 	node->current = NULL;
@@ -175,6 +184,8 @@ static void write_submit(struct vx6_node *node, struct request *rq, struct vx6_w
 
 	vx6_strlcpy(rq->event.request_id, rq->cmd->request_id, sizeof rq->event.request_id);
 	vx6_write_event(w, &rq->event);
+	if (rq->cmd->audit)
+		vx6_write_audit(w, rq->cmd->audit);
 	node->current = rq;
 	err = vx6_state_submit(node->state, w, on_written, rq);
 	if (!vx6_is_ok(err)) {
@@ -207,16 +218,32 @@ static void meta_make(struct vx6_node *node, struct request *rq, enum vx6_resour
 	}
 }
 
+/* Another name, role or time: never another text. */
+static void keep_secret(struct vx6_node *node, struct request *rq)
+{
+	const struct row *row = rows_find(&node->token_rows, rq->cmd->id);
+	struct vx6_token_spec *spec = &rq->cmd->u.token;
+
+	if (!row)
+		return;
+	memcpy(spec->public_id, row->spec.token.public_id, sizeof spec->public_id);
+	memcpy(spec->hash, row->spec.token.hash, sizeof spec->hash);
+}
+
 static void write_put(struct vx6_node *node, struct request *rq, enum vx6_resource_kind kind)
 {
 	struct vx6_write *w = vx6_write_new();
 	char type[32];
 
 	meta_make(node, rq, kind);
+	if (kind == VX6_RESOURCE_TOKEN)
+		keep_secret(node, rq);
 	if (kind == VX6_RESOURCE_SERVICE)
 		vx6_write_put_service(w, &rq->meta, &rq->cmd->u.service);
 	else if (kind == VX6_RESOURCE_FORWARD)
 		vx6_write_put_forward(w, &rq->meta, &rq->cmd->u.forward);
+	else if (kind == VX6_RESOURCE_TOKEN)
+		vx6_write_put_token(w, &rq->meta, &rq->cmd->u.token);
 	else
 		vx6_write_put_peer(w, &rq->meta, &rq->cmd->u.peer);
 	snprintf(type, sizeof type, "%s.%s", kind_name(kind),

@@ -171,6 +171,12 @@ static void load_rows(struct vx6_node *node, struct vx6_state_image *img)
 		rows_add(&node->service_rows, row);
 		row_apply(node, VX6_RESOURCE_SERVICE, row, NULL);
 	}
+	for (size_t i = 0; i < img->tokens_n; i++) {
+		struct row *row = row_new(&img->tokens[i].meta, true);
+
+		row->spec.token = img->tokens[i].spec;
+		rows_add(&node->token_rows, row);
+	}
 	for (size_t i = 0; i < img->forwards_n; i++) {
 		struct row *row = row_new(&img->forwards[i].meta, true);
 
@@ -480,6 +486,7 @@ void vx6_node_free(struct vx6_node *node)
 	snapshot_drop(node);
 	rows_fini(&node->service_rows, VX6_RESOURCE_SERVICE);
 	rows_fini(&node->forward_rows, VX6_RESOURCE_FORWARD);
+	rows_fini(&node->token_rows, VX6_RESOURCE_TOKEN);
 	rows_fini(&node->peer_rows, VX6_RESOURCE_PEER);
 	vx6_loop_free(node->loop);
 	vx6_identity_wipe(&node->identity);

@@ -51,6 +51,7 @@ struct row {
 		struct vx6_service_spec service;
 		struct vx6_forward_spec forward;
 		struct vx6_peer_spec peer;
+		struct vx6_token_spec token;
 	} spec;
 };
 
@@ -125,7 +126,7 @@ struct vx6_node {
 	uint64_t relay_since_s; /* a public one, the first time; 0: it never was */
 	uint64_t relay_oom;     /* circuits ended for want of memory, as last told */
 
-	struct row_table service_rows, forward_rows, peer_rows;
+	struct row_table service_rows, forward_rows, peer_rows, token_rows;
 	struct vx6_list mutations; /* struct request, waiting their turn */
 	size_t mutations_n;
 	struct request *current; /* the mutation that is being written */
@@ -136,6 +137,7 @@ struct vx6_node {
 	struct id_source ids;
 	struct vx6_ratelimit complaints, strangers;
 	uint64_t started_ms;
+	uint64_t tokens_changes;
 	uint64_t event_index; /* seq of the last event that is on disk */
 	struct vx6_snapshot *snapshot;
 	uint64_t snapshot_ms;
@@ -178,7 +180,7 @@ void rows_add(struct row_table *t, struct row *row);
 void rows_remove(struct row_table *t, const char *id, enum vx6_resource_kind kind);
 void rows_fini(struct row_table *t, enum vx6_resource_kind kind);
 struct row_table *rows_of(struct vx6_node *node, enum vx6_resource_kind kind);
-/** "service", "forward", "peer": as events and texts have it. */
+/** "service", "forward", "peer", "token": as events and texts have it. */
 const char *kind_name(enum vx6_resource_kind kind);
 /** @return borrowed from @p row; empty: it has none */
 const char *row_name(enum vx6_resource_kind kind, const struct row *row);
@@ -229,6 +231,11 @@ void mutations_abort(struct vx6_node *node);
 /** Puts a row in force: at the start, and after it was stored. @param socket taken, may be NULL */
 void row_apply(struct vx6_node *node, enum vx6_resource_kind kind, const struct row *row,
 	       struct vx6_forward_socket *socket);
+
+/* ---- audit.c ---- */
+
+/** Answers a command that reads or writes the audit. Takes @p rq. */
+void audit_command(struct request *rq);
 
 /* ---- snapshot.c ---- */
 

@@ -70,6 +70,8 @@ struct row_table *rows_of(struct vx6_node *node, enum vx6_resource_kind kind)
 		return &node->service_rows;
 	case VX6_RESOURCE_FORWARD:
 		return &node->forward_rows;
+	case VX6_RESOURCE_TOKEN:
+		return &node->token_rows;
 	default:
 		return &node->peer_rows;
 	}
@@ -81,6 +83,7 @@ const char *kind_name(enum vx6_resource_kind kind)
 		[VX6_RESOURCE_SERVICE] = "service",
 		[VX6_RESOURCE_FORWARD] = "forward",
 		[VX6_RESOURCE_PEER] = "peer",
+		[VX6_RESOURCE_TOKEN] = "token",
 	};
 
 	return names[kind];
@@ -88,9 +91,16 @@ const char *kind_name(enum vx6_resource_kind kind)
 
 const char *row_name(enum vx6_resource_kind kind, const struct row *row)
 {
-	if (kind == VX6_RESOURCE_SERVICE)
+	switch (kind) {
+	case VX6_RESOURCE_SERVICE:
 		return row->spec.service.name;
-	return kind == VX6_RESOURCE_FORWARD ? row->spec.forward.name : row->spec.peer.name;
+	case VX6_RESOURCE_FORWARD:
+		return row->spec.forward.name;
+	case VX6_RESOURCE_TOKEN:
+		return row->spec.token.name;
+	default:
+		return row->spec.peer.name;
+	}
 }
 
 /* ULID: 48 bits of time, 80 of chance, Crockford's base 32. Within one millisecond the chance part counts up, so ids ascend. */

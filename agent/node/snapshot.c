@@ -44,6 +44,9 @@ void vx6_snapshot_unref(const struct vx6_snapshot *s)
 		vx6_meta_fini(&c->s.forwards[i].meta);
 	free(c->s.peers);
 	free(c->s.services);
+	for (size_t i = 0; i < c->s.tokens_n; i++)
+		vx6_meta_fini(&c->s.tokens[i].meta);
+	free(c->s.tokens);
 	free(c->s.forwards);
 	free(c);
 }
@@ -340,6 +343,19 @@ static void view_forwards(struct vx6_node *node, struct vx6_snapshot *s)
 	}
 }
 
+static void view_tokens(struct vx6_node *node, struct vx6_snapshot *s)
+{
+	s->tokens_version = node->tokens_changes + 1;
+	s->tokens = vx6_zalloc(node->token_rows.n * sizeof *s->tokens);
+	for (size_t i = 0; i < node->token_rows.n; i++) {
+		const struct row *row = node->token_rows.row[i];
+		struct vx6_token_view *v = &s->tokens[s->tokens_n++];
+
+		vx6_meta_copy(&v->meta, &row->meta);
+		v->spec = row->spec.token;
+	}
+}
+
 const struct vx6_snapshot *snapshot_get(struct vx6_node *node)
 {
 	uint64_t now = vx6_loop_now_ms(node->loop);
@@ -358,6 +374,7 @@ const struct vx6_snapshot *snapshot_get(struct vx6_node *node)
 	view_services(node, &c->s);
 	vx6_publisher_each(node->publisher, view_published, &c->s);
 	view_forwards(node, &c->s);
+	view_tokens(node, &c->s);
 	c->s.node.streams_active = vx6_sessions_streams(node->sessions);
 	node->snapshot = &c->s;
 	node->snapshot_ms = now;

@@ -1,33 +1,29 @@
-/* Reading events: one job at a time on a connection of its own, which sees what the writer has committed and never waits for it. */
+/* Reading, of events above all: one job at a time on a connection of its own, which sees what the writer has committed and never waits for it. */
 #include <string.h>
 
 #include "base/util.h"
 #include "state/state_internal.h"
 
 struct read {
-	struct vx6_list node;
+	struct state_read read; /* first */
 	uint64_t since;
 	uint32_t limit;
 	void (*done)(void *user, vx6_err err, struct vx6_event *events, size_t n, uint64_t oldest);
 	void *user;
-	vx6_err err;
 	struct vx6_event *events;
 	size_t n;
 	uint64_t oldest;
 };
 
-static void read_free(struct read *r)
-{
-	vx6_events_free(r->events, r->n);
-	free(r);
-}
-
 void state_reads_drop(struct vx6_list *reads)
 {
 	struct vx6_list *node;
 
-	while ((node = vx6_list_pop(reads)) != NULL)
-		read_free(VX6_CONTAINER_OF(node, struct read, node));
+	while ((node = vx6_list_pop(reads)) != NULL) {
+		struct state_read *r = VX6_CONTAINER_OF(node, struct state_read, node);
+
+		r->free(r);
+	}
 }
 
 /* ---- worker ---- */
@@ -111,19 +107,25 @@ static int read_oldest(sqlite3 *db, struct read *r)
 	return rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
 
-static void run_read(struct vx6_state *st, struct read *r)
+static int run_events(struct state_read *read, sqlite3 *db)
+{
+	struct read *r = (struct read *)read;
+	int rc = read_rows(db, r);
+
+	return rc == SQLITE_OK ? read_oldest(db, r) : rc;
+}
+
+static void run_read(struct vx6_state *st, struct state_read *r)
 {
 	int rc;
 
 	r->err = open_reader(st);
 	if (!vx6_is_ok(r->err))
 		return;
-	/* one snapshot for both questions */
+	/* one snapshot for all questions */
 	rc = sqlite3_exec(st->reader, "BEGIN", NULL, NULL, NULL);
 	if (rc == SQLITE_OK)
-		rc = read_rows(st->reader, r);
-	if (rc == SQLITE_OK)
-		rc = read_oldest(st->reader, r);
+		rc = r->run(r, st->reader);
 	r->err = state_err(st->reader, rc);
 	if (!sqlite3_get_autocommit(st->reader))
 		sqlite3_exec(st->reader, "COMMIT", NULL, NULL, NULL);
@@ -132,7 +134,7 @@ static void run_read(struct vx6_state *st, struct read *r)
 static void run_reads(struct vx6_state *st, struct vx6_list *batch)
 {
 	VX6_LIST_EACH(node, batch)
-	run_read(st, VX6_CONTAINER_OF(node, struct read, node));
+	run_read(st, VX6_CONTAINER_OF(node, struct state_read, node));
 	if (st->reader)
 		sqlite3_db_release_memory(st->reader);
 }
@@ -148,16 +150,10 @@ static void reads_done(struct vx6_state *st, struct vx6_list *batch)
 	st->read_job = NULL;
 	start_reading(st);
 	while ((node = vx6_list_pop(batch)) != NULL) {
-		struct read *r = VX6_CONTAINER_OF(node, struct read, node);
+		struct state_read *r = VX6_CONTAINER_OF(node, struct state_read, node);
 
-		if (vx6_is_ok(r->err)) {
-			r->done(r->user, VX6_OK, r->events, r->n, r->oldest);
-			r->events = NULL;
-			r->n = 0;
-		} else {
-			r->done(r->user, r->err, NULL, 0, 0);
-		}
-		read_free(r);
+		r->done(r);
+		r->free(r);
 	}
 }
 
@@ -178,22 +174,50 @@ static void start_reading(struct vx6_state *st)
 	state_job_start(st, job);
 }
 
+vx6_err state_read_submit(struct vx6_state *st, struct state_read *r)
+{
+	if (st->reads_n >= VX6_STATE_READS_MAX) {
+		r->free(r);
+		return VX6_ERR(FULL);
+	}
+	vx6_list_push(&st->reads, &r->node);
+	st->reads_n++;
+	start_reading(st);
+	return VX6_OK;
+}
+
+static void events_done(struct state_read *read)
+{
+	struct read *r = (struct read *)read;
+
+	if (!vx6_is_ok(read->err)) {
+		r->done(r->user, read->err, NULL, 0, 0);
+		return;
+	}
+	r->done(r->user, VX6_OK, r->events, r->n, r->oldest);
+	r->events = NULL;
+	r->n = 0;
+}
+
+static void events_free(struct state_read *read)
+{
+	struct read *r = (struct read *)read;
+
+	vx6_events_free(r->events, r->n);
+	free(r);
+}
+
 vx6_err vx6_state_read_events(struct vx6_state *st, uint64_t since, uint32_t limit,
 			      void (*done)(void *user, vx6_err err, struct vx6_event *events,
 					   size_t n, uint64_t oldest),
 			      void *user)
 {
-	struct read *r;
+	struct read *r = vx6_zalloc(sizeof *r);
 
-	if (st->reads_n >= VX6_STATE_READS_MAX)
-		return VX6_ERR(FULL);
-	r = vx6_zalloc(sizeof *r);
-	*r = (struct read){.since = since,
+	*r = (struct read){.read = {.run = run_events, .done = events_done, .free = events_free},
+			   .since = since,
 			   .limit = VX6_MIN(limit, (uint32_t)VX6_STATE_READ_LIMIT),
 			   .done = done,
 			   .user = user};
-	vx6_list_push(&st->reads, &r->node);
-	st->reads_n++;
-	start_reading(st);
-	return VX6_OK;
+	return state_read_submit(st, &r->read);
 }

@@ -250,6 +250,28 @@ static void mark_fini(void *item)
 	free(((struct vx6_stored_mark *)item)->record);
 }
 
+static bool token_row(sqlite3_stmt *stmt, void *item)
+{
+	struct vx6_stored_token *t = item;
+	uint64_t role = u64_at(stmt, 9);
+
+	if (!meta_at(stmt, &t->meta) || !copy_at(stmt, 6, t->spec.name, sizeof t->spec.name) ||
+	    !copy_at(stmt, 7, t->spec.public_id, sizeof t->spec.public_id) ||
+	    sqlite3_column_bytes(stmt, 8) != sizeof t->spec.hash || role == 0 || role > 3 ||
+	    !copy_at(stmt, 11, t->spec.scopes, sizeof t->spec.scopes) ||
+	    !copy_at(stmt, 12, t->spec.allow_from, sizeof t->spec.allow_from))
+		return false;
+	memcpy(t->spec.hash, sqlite3_column_blob(stmt, 8), sizeof t->spec.hash);
+	t->spec.role = (uint8_t)role;
+	t->spec.expires_ms = u64_at(stmt, 10);
+	return true;
+}
+
+static void token_fini(void *item)
+{
+	vx6_meta_fini(&((struct vx6_stored_token *)item)->meta);
+}
+
 /* ---- tables ---- */
 
 struct table {
@@ -279,6 +301,13 @@ static const struct table peers = {
 	.size = sizeof(struct vx6_stored_peer),
 	.row = peer_row,
 	.fini = peer_fini,
+};
+static const struct table tokens = {
+	.name = "tokens",
+	.sql = "SELECT * FROM tokens ORDER BY id LIMIT 256",
+	.size = sizeof(struct vx6_stored_token),
+	.row = token_row,
+	.fini = token_fini,
 };
 static const struct table names = {
 	.name = "names",
@@ -371,8 +400,8 @@ static vx6_err load_node(sqlite3 *db, struct vx6_stored_node *node)
 
 static vx6_err load_all(sqlite3 *db, struct vx6_state_image *img)
 {
-	static const struct table *const tables[] = {&services, &forwards, &peers,
-						     &names,    &values,   &marks};
+	static const struct table *const tables[] = {&services, &forwards, &peers, &names,
+						     &values,   &marks,    &tokens};
 	void *items[VX6_ARRAY_N(tables)] = {0};
 	size_t n[VX6_ARRAY_N(tables)] = {0};
 	vx6_err err = load_node(db, &img->node);
@@ -391,6 +420,8 @@ static vx6_err load_all(sqlite3 *db, struct vx6_state_image *img)
 	img->values_n = n[4];
 	img->marks = items[5];
 	img->marks_n = n[5];
+	img->tokens = items[6];
+	img->tokens_n = n[6];
 	return err;
 }
 
@@ -413,11 +444,14 @@ void vx6_state_image_fini(struct vx6_state_image *img)
 		forward_fini(&img->forwards[i]);
 	for (size_t i = 0; i < img->peers_n; i++)
 		peer_fini(&img->peers[i]);
+	for (size_t i = 0; i < img->tokens_n; i++)
+		token_fini(&img->tokens[i]);
 	for (size_t i = 0; i < img->values_n; i++)
 		value_fini(&img->values[i]);
 	for (size_t i = 0; i < img->marks_n; i++)
 		mark_fini(&img->marks[i]);
 	free(img->services);
+	free(img->tokens);
 	free(img->forwards);
 	free(img->peers);
 	free(img->names);

@@ -23,13 +23,20 @@ enum { TRIM_EVERY = 256 };
 
 /* ---- running one batch (worker) ---- */
 
-static int bind_value(sqlite3_stmt *stmt, int at, const struct state_value *v, uint64_t seq)
+static int bind_value(sqlite3_stmt *stmt, int at, const struct state_value *v,
+		      const struct vx6_state *st)
 {
 	switch (v->kind) {
 	case STATE_INT:
 		return sqlite3_bind_int64(stmt, at, v->i);
 	case STATE_SEQ:
-		return sqlite3_bind_int64(stmt, at, (int64_t)seq);
+		return sqlite3_bind_int64(stmt, at, (int64_t)st->seq);
+	case STATE_AUDIT_SEQ:
+		return sqlite3_bind_int64(stmt, at, (int64_t)st->audit.seq);
+	case STATE_AUDIT_PREV:
+	case STATE_AUDIT_HASH:
+		return sqlite3_bind_blob(stmt, at, st->audit.hash, sizeof st->audit.hash,
+					 SQLITE_TRANSIENT);
 	case STATE_TEXT:
 		return sqlite3_bind_text(stmt, at, v->bytes, (int)v->n, SQLITE_STATIC);
 	case STATE_BLOB:
@@ -54,8 +61,12 @@ static int run_op(struct vx6_state *st, struct vx6_write *w, const struct state_
 			w->result.last_seq = ++st->seq;
 			if (!w->result.first_seq)
 				w->result.first_seq = st->seq;
+		} else if (op->v[i].kind == STATE_AUDIT_SEQ) {
+			st->audit.seq++;
+		} else if (op->v[i].kind == STATE_AUDIT_HASH) {
+			state_audit_next(&st->audit, op);
 		}
-		rc = bind_value(stmt, i + 1, &op->v[i], st->seq);
+		rc = bind_value(stmt, i + 1, &op->v[i], st);
 	}
 	if (rc == SQLITE_OK)
 		rc = sqlite3_step(stmt);
@@ -80,24 +91,37 @@ static void failed(struct vx6_state *st, struct vx6_write *w, int rc)
 		VX6_ERROR("state", "a write failed: %s", sqlite3_errmsg(st->db));
 }
 
+/* What is counted up goes on from what is committed. */
+static void begin_at(struct vx6_state *st)
+{
+	st->seq = st->last_seq;
+	st->audit = st->audit_last;
+}
+
+static void committed(struct vx6_state *st)
+{
+	st->last_seq = st->seq;
+	st->audit_last = st->audit;
+}
+
 static void roll_back(struct vx6_state *st)
 {
 	if (!sqlite3_get_autocommit(st->db))
 		exec(st->db, "ROLLBACK");
-	st->seq = st->last_seq;
+	begin_at(st);
 }
 
 static void run_alone(struct vx6_state *st, struct vx6_write *w)
 {
 	int rc = exec(st->db, "BEGIN IMMEDIATE");
 
-	st->seq = st->last_seq;
+	begin_at(st);
 	if (rc == SQLITE_OK)
 		rc = run_ops(st, w);
 	if (rc == SQLITE_OK)
 		rc = exec(st->db, "COMMIT");
 	if (rc == SQLITE_OK) {
-		st->last_seq = st->seq;
+		committed(st);
 		return;
 	}
 	failed(st, w, rc);
@@ -107,6 +131,7 @@ static void run_alone(struct vx6_state *st, struct vx6_write *w)
 /* One of a batch, inside the transaction. @return false: the transaction itself is lost */
 static bool run_inside(struct vx6_state *st, struct vx6_write *w)
 {
+	struct state_audit_head audit_before = st->audit;
 	uint64_t before = st->seq;
 	int rc = exec(st->db, "SAVEPOINT one");
 
@@ -118,6 +143,7 @@ static bool run_inside(struct vx6_state *st, struct vx6_write *w)
 			return false;
 		failed(st, w, rc);
 		st->seq = before;
+		st->audit = audit_before;
 		if (exec(st->db, "ROLLBACK TO one") != SQLITE_OK)
 			return false;
 	}
@@ -126,7 +152,7 @@ static bool run_inside(struct vx6_state *st, struct vx6_write *w)
 
 static bool run_together(struct vx6_state *st, struct vx6_list *batch)
 {
-	st->seq = st->last_seq;
+	begin_at(st);
 	if (exec(st->db, "BEGIN IMMEDIATE") != SQLITE_OK)
 		return false;
 	VX6_LIST_EACH(node, batch)
@@ -140,7 +166,7 @@ static bool run_together(struct vx6_state *st, struct vx6_list *batch)
 		roll_back(st);
 		return false;
 	}
-	st->last_seq = st->seq;
+	committed(st);
 	return true;
 }
 
@@ -157,6 +183,21 @@ static void trim_events(struct vx6_state *st)
 		VX6_WARN("state", "cannot delete old events: %s", sqlite3_errmsg(st->db));
 }
 
+static void trim_audit(struct vx6_state *st)
+{
+	char sql[96];
+
+	if (st->audit_last.seq < st->audit_trimmed_seq + TRIM_EVERY ||
+	    st->audit_last.seq <= VX6_AUDIT_KEEP)
+		return;
+	st->audit_trimmed_seq = st->audit_last.seq;
+	snprintf(sql, sizeof sql, "DELETE FROM audit WHERE seq <= %lld",
+		 (long long)(st->audit_last.seq - VX6_AUDIT_KEEP));
+	if (exec(st->db, sql) != SQLITE_OK)
+		VX6_WARN("state", "cannot delete old rows of the audit: %s",
+			 sqlite3_errmsg(st->db));
+}
+
 static void run_writes(struct vx6_state *st, struct vx6_list *batch)
 {
 	bool durable = false, alone = batch->next == batch->prev;
@@ -171,6 +212,7 @@ static void run_writes(struct vx6_state *st, struct vx6_list *batch)
 		VX6_LIST_EACH(node, batch)
 	run_alone(st, VX6_CONTAINER_OF(node, struct vx6_write, node));
 	trim_events(st);
+	trim_audit(st);
 }
 
 /* ---- jobs ---- */
@@ -350,6 +392,8 @@ vx6_err state_open_with(const struct vx6_state_config *cfg, const char *const *m
 		err = state_db_open(st->path, migrations, n, &st->db, detail);
 	if (vx6_is_ok(err)) {
 		err = read_last_seq(st);
+		if (vx6_is_ok(err) && n >= STATE_AUDIT_VERSION)
+			err = state_audit_open(st);
 		if (!vx6_is_ok(err))
 			snprintf(detail, VX6_STATE_DETAIL_MAX, "%.150s: %s", st->path,
 				 sqlite3_errmsg(st->db));

@@ -27,6 +27,7 @@
 #include "loop/loop.h"
 #include "record/admit.h"
 #include "service/spec.h"
+#include "state/access.h"
 #include "state/resource.h"
 
 enum {
@@ -77,6 +78,10 @@ struct vx6_stored_peer {
 	struct vx6_meta meta;
 	struct vx6_peer_spec spec;
 };
+struct vx6_stored_token {
+	struct vx6_meta meta;
+	struct vx6_token_spec spec;
+};
 struct vx6_stored_value {
 	char key[VX6_STATE_KEY_MAX];
 	uint8_t *value; /* owned */
@@ -94,11 +99,13 @@ struct vx6_stored_mark {
 struct vx6_state_image {
 	struct vx6_stored_node node;
 	struct vx6_stored_service *services;
-	size_t services_n; /* sorted by id, like the two below */
+	size_t services_n; /* sorted by id, like the three below */
 	struct vx6_stored_forward *forwards;
 	size_t forwards_n;
 	struct vx6_stored_peer *peers;
 	size_t peers_n;
+	struct vx6_stored_token *tokens;
+	size_t tokens_n;
 	struct vx6_name_binding *names;
 	size_t names_n; /* petnames first; sorted by name */
 	struct vx6_stored_value *values;
@@ -122,7 +129,12 @@ uint64_t vx6_state_image_u64(const struct vx6_state_image *img, const char *key,
 /** One atomic change: everything put into it becomes durable together or not at all. Copies what it is given. */
 struct vx6_write;
 
-enum vx6_resource_kind { VX6_RESOURCE_SERVICE, VX6_RESOURCE_FORWARD, VX6_RESOURCE_PEER };
+enum vx6_resource_kind {
+	VX6_RESOURCE_SERVICE,
+	VX6_RESOURCE_FORWARD,
+	VX6_RESOURCE_PEER,
+	VX6_RESOURCE_TOKEN,
+};
 
 /** @return owned; vx6_state_submit() takes it, vx6_write_free() frees one that was not submitted */
 struct vx6_write *vx6_write_new(void);
@@ -136,6 +148,8 @@ void vx6_write_put_forward(struct vx6_write *w, const struct vx6_meta *meta,
 			   const struct vx6_forward_spec *spec);
 void vx6_write_put_peer(struct vx6_write *w, const struct vx6_meta *meta,
 			const struct vx6_peer_spec *spec);
+void vx6_write_put_token(struct vx6_write *w, const struct vx6_meta *meta,
+			 const struct vx6_token_spec *spec);
 /** A missing row is no error. */
 void vx6_write_delete(struct vx6_write *w, enum vx6_resource_kind kind, const char *id);
 /** @param key at most VX6_STATE_KEY_MAX with its NUL @param n at most VX6_STATE_VALUE_MAX */
@@ -153,6 +167,9 @@ void vx6_write_put_revocation(struct vx6_write *w, const struct vx6_hwm_key *key
 void vx6_write_drop_old_marks(struct vx6_write *w);
 /** Appends an event row; its seq is assigned in the transaction (ev->seq is ignored). */
 void vx6_write_event(struct vx6_write *w, const struct vx6_event *ev);
+
+/** Appends a row of the audit, with the hash that ties it to the one before. On disk before it is answered, as configuration is. */
+void vx6_write_audit(struct vx6_write *w, const struct vx6_audit_entry *entry);
 
 struct vx6_write_result {
 	vx6_err err;        /* OK | EXISTS (a name is taken) | DISK_FULL | IO | CORRUPT */
@@ -180,5 +197,15 @@ VX6_RES vx6_state_read_events(struct vx6_state *st, uint64_t since, uint32_t lim
 			      void (*done)(void *user, vx6_err err, struct vx6_event *events,
 					   size_t n, uint64_t oldest),
 			      void *user);
+
+/* ---- audit ---- */
+
+/**
+ * @param done on the loop, once. @p page: the receiver's (vx6_audit_page_free()); NULL on errors
+ * @return VX6_OK | FULL
+ */
+VX6_RES vx6_state_read_audit(struct vx6_state *st, const struct vx6_audit_ask *ask,
+			     void (*done)(void *user, vx6_err err, struct vx6_audit_page *page),
+			     void *user);
 
 #endif

@@ -20,6 +20,7 @@ enum {
 	STATE_QUEUE_BYTES = 16 << 20, /* that wait */
 	STATE_BATCH_MAX = 512,        /* writes in one transaction */
 	STATE_APPLICATION_ID = 0x56583601,
+	STATE_AUDIT_VERSION = 5, /* of the schema, that the audit is in */
 	/* of the column hidden_flags */
 	STATE_HIDDEN_FAST = 1,
 	STATE_HIDDEN_OPEN = 2,
@@ -30,7 +31,22 @@ enum {
 
 /* ---- one write (write.c) ---- */
 
-enum state_bind { STATE_NULL, STATE_INT, STATE_TEXT, STATE_BLOB, STATE_SEQ };
+enum state_bind {
+	STATE_NULL,
+	STATE_INT,
+	STATE_TEXT,
+	STATE_BLOB,
+	STATE_SEQ,
+	STATE_AUDIT_SEQ,
+	STATE_AUDIT_PREV,
+	STATE_AUDIT_HASH, /* over all values before it */
+};
+
+/* Where the audit's chain ends. */
+struct state_audit_head {
+	uint64_t seq;
+	uint8_t hash[32];
+};
 
 struct state_value {
 	enum state_bind kind;
@@ -85,6 +101,8 @@ struct vx6_state {
 	uint64_t last_seq;    /* of the last committed event */
 	uint64_t seq;         /* of the last one of the transaction under way */
 	uint64_t trimmed_seq; /* what last_seq was at the last trimming */
+	struct state_audit_head audit_last, audit; /* committed; of the transaction under way */
+	uint64_t audit_trimmed_seq;
 	uint32_t events_keep;
 	bool full_sync; /* what synchronous is set to */
 	struct vx6_ratelimit failures;
@@ -106,6 +124,25 @@ struct vx6_state {
 /** vx6_state_open() with other migrations: for tests of them. */
 VX6_RES state_open_with(const struct vx6_state_config *cfg, const char *const *migrations, int n,
 			struct vx6_state **out, char detail[static VX6_STATE_DETAIL_MAX]);
+
+/* ---- audit.c ---- */
+
+VX6_RES state_audit_open(struct vx6_state *st);
+/** A row with the values of @p op before its hash follows the head: which is that row from here on. */
+void state_audit_next(struct state_audit_head *head, const struct state_op *op);
+
+/* ---- events.c: reading, one job at a time, on a connection of its own ---- */
+
+struct state_read {
+	struct vx6_list node;
+	vx6_err err;
+	/* on a worker, inside a transaction @return a result code of SQLite */
+	int (*run)(struct state_read *r, sqlite3 *db);
+	void (*done)(struct state_read *r); /* on the loop */
+	void (*free)(struct state_read *r);
+};
+/** Takes @p r. @return FULL: it was freed */
+VX6_RES state_read_submit(struct vx6_state *st, struct state_read *r);
 
 /** One job of a worker; outlives the state when the loop ends later. */
 struct state_job {

@@ -226,12 +226,51 @@ void vx6_write_put_peer(struct vx6_write *w, const struct vx6_meta *meta,
 	put_int(op, spec->enabled);
 }
 
+void vx6_write_put_token(struct vx6_write *w, const struct vx6_meta *meta,
+			 const struct vx6_token_spec *spec)
+{
+	struct state_op *op =
+		add(w,
+		    "INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)" META_SET
+		    " name = excluded.name, public_id = excluded.public_id, hash = excluded.hash,"
+		    " role = excluded.role, expires_ms = excluded.expires_ms,"
+		    " scopes = excluded.scopes, allow_from = excluded.allow_from",
+		    true);
+
+	put_meta(w, op, meta);
+	put_text(w, op, spec->name);
+	put_text(w, op, spec->public_id);
+	put_bytes(w, op, STATE_BLOB, spec->hash, sizeof spec->hash);
+	put_int(op, spec->role);
+	put_int(op, spec->expires_ms);
+	put_text(w, op, spec->scopes);
+	put_text(w, op, spec->allow_from);
+}
+
+void vx6_write_audit(struct vx6_write *w, const struct vx6_audit_entry *e)
+{
+	struct state_op *op =
+		add(w, "INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", true);
+
+	next(op, STATE_AUDIT_SEQ);
+	put_int(op, e->wall_ms);
+	put_text(w, op, e->actor);
+	put_text(w, op, e->origin);
+	put_text(w, op, e->operation);
+	put_text(w, op, e->target);
+	put_text(w, op, e->outcome);
+	put_text(w, op, e->request_id);
+	next(op, STATE_AUDIT_PREV);
+	next(op, STATE_AUDIT_HASH);
+}
+
 void vx6_write_delete(struct vx6_write *w, enum vx6_resource_kind kind, const char *id)
 {
 	static const char *const sql[] = {
 		[VX6_RESOURCE_SERVICE] = "DELETE FROM services WHERE id = ?",
 		[VX6_RESOURCE_FORWARD] = "DELETE FROM forwards WHERE id = ?",
 		[VX6_RESOURCE_PEER] = "DELETE FROM peers WHERE id = ?",
+		[VX6_RESOURCE_TOKEN] = "DELETE FROM tokens WHERE id = ?",
 	};
 
 	put_text(w, add(w, sql[kind], true), id);

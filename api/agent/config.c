@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -69,6 +70,22 @@ static vx6_err make_listen(const struct vx6_settings *s, struct vx6_agent_config
 	}
 	if (v->n == 0)
 		return vx6_addr_parse("[::]:4242", &out->node.listen[out->node.listen_n++]);
+	return VX6_OK;
+}
+
+static vx6_err make_api_access(const struct vx6_settings *s, struct vx6_agent_config *out,
+			       char *detail)
+{
+	const char *group = one(s, VX6_SETTING_API_OPERATORS),
+		   *others = one(s, VX6_SETTING_API_OTHERS);
+
+	(void)vx6_strlcpy(out->operators, group ? group : "vx6-operators", sizeof out->operators);
+	out->api.operators = out->operators;
+	if (group && !getgrnam(group))
+		return wrong(detail, "api-operators", group, "there is no such group");
+	if (others && strcmp(others, "none") != 0 && strcmp(others, "viewer") != 0)
+		return wrong(detail, "api-others", others, "write none or viewer");
+	out->api.others_view = others && strcmp(others, "viewer") == 0;
 	return VX6_OK;
 }
 
@@ -284,6 +301,7 @@ vx6_err vx6_agent_config_make(const struct vx6_settings *s, struct vx6_agent_con
 	VX6_TRY(make_relay(s, out, detail));
 	VX6_TRY(make_listen(s, out, detail));
 	VX6_TRY(make_api(s, out, detail));
+	VX6_TRY(make_api_access(s, out, detail));
 	VX6_TRY(make_peers(s, out, detail));
 	return pass ? read_passphrase(pass, out, detail) : VX6_OK;
 }

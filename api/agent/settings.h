@@ -28,6 +28,8 @@ enum { VX6_SETTINGS_DETAIL = 320, VX6_SETTINGS_LIST_MAX = 64, VX6_SETTINGS_FILE_
 	X(LISTEN, "listen", true, false)                                                           \
 	X(TRANSPORT, "transport", false, false)                                                    \
 	X(API_LISTEN, "api-listen", true, false)                                                   \
+	X(API_OPERATORS, "api-operators", false, false)                                            \
+	X(API_OTHERS, "api-others", false, false)                                                  \
 	X(PEER, "peer", true, false)                                                               \
 	X(DHT, "dht", false, false)                                                                \
 	X(DIVERSITY, "diversity", false, false)                                                    \
@@ -81,7 +83,7 @@ struct vx6_agent_config {
 	struct vx6_node_config node; /* its strings borrow the settings and the buffers below */
 	struct vx6_api_config api;
 	enum vx6_log_level log_level;
-	char state_dir[200], socket[256], token[256];
+	char state_dir[200], socket[256], token[256], operators[64];
 	char *passphrase; /* owned, wiped by vx6_agent_config_fini() */
 };
 /** @param detail names the setting at fault @return VX6_OK | INVALID | … */

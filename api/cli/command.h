@@ -60,6 +60,7 @@ enum vx6_cli_offer {
 	VX6_OFFER_HIDDEN,  /* aliases of our own hidden services */
 	VX6_OFFER_ALIASES, /* of those that we may visit */
 	VX6_OFFER_CLIENTS, /* of our hidden services: ids of those that may come in */
+	VX6_OFFER_TOKENS,
 	VX6_OFFER_INVITES, /* and of invites that may still be used */
 };
 

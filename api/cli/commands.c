@@ -496,6 +496,15 @@ static const struct vx6_cli_arg agent_args[] = {
 	 .value = "ADDR",
 	 .repeat = true,
 	 .help = "loopback address of the HTTP API (127.0.0.1:4866), or none"},
+	{.name = "api-operators",
+	 .value = "GROUP",
+	 .help = "group whose members are operators on the API's socket (vx6-operators, if there "
+		 "is one)"},
+	{.name = "api-others",
+	 .value = "ROLE",
+	 .offer = VX6_OFFER_WORDS,
+	 .words = "none viewer",
+	 .help = "what everybody else on this host is there: none or viewer (none)"},
 	{.name = "peer",
 	 .value = "ADDR",
 	 .repeat = true,
@@ -674,6 +683,8 @@ static const struct vx6_cli_arg complete_args[] = {
 #include "api/cli/circuit_rows.h"
 
 #include "api/cli/hidden_rows.h"
+
+#include "api/cli/access_rows.h"
 
 #define RUNNING "Run the agent"
 #define SHARING "Share and use services"
@@ -932,6 +943,8 @@ const struct vx6_cli_command vx6_cli_commands[] = {
 
 	HIDDEN_ROWS,
 
+	ACCESS_ROWS,
+
 	{TOOLS,
 	 "api",
 	 NULL,
@@ -1028,7 +1041,8 @@ const struct vx6_cli_command *vx6_cli_default(const char *noun)
 {
 	static const char *const verbs[][2] = {{"identity", "show"}, {"registry", "nodes"},
 					       {"relay", "list"},    {"circuit", "list"},
-					       {"dht", "status"},    {"hidden", "status"}};
+					       {"dht", "status"},    {"hidden", "status"},
+					       {"token", "list"},    {"audit", "list"}};
 
 	for (size_t i = 0; i < VX6_ARRAY_N(verbs); i++)
 		if (strcmp(verbs[i][0], noun) == 0)

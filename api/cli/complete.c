@@ -98,6 +98,7 @@ static void offer_live(struct vx6_cli *cli, const struct vx6_completion *k, enum
 					  [VX6_OFFER_CIRCUITS] = "circuit_list",
 					  [VX6_OFFER_HIDDEN] = "service_list",
 					  [VX6_OFFER_ALIASES] = "hidden_alias_list",
+					  [VX6_OFFER_TOKENS] = "token_list",
 					  [VX6_OFFER_CLIENTS] = "hidden_client_list",
 					  [VX6_OFFER_INVITES] = "hidden_invite_list"};
 	const char *op = ops[what];

@@ -318,8 +318,23 @@ static void add_scalar(struct builder *b, const struct vx6_cli_arg *arg)
 	free(value);
 }
 
+static void add_texts(struct builder *b, const struct vx6_cli_arg *arg)
+{
+	size_t i = 0;
+
+	vx6_json_array(&b->j, arg->field);
+	for (const char *text; (text = each(b, arg, &i));)
+		if (*text) /* an empty one alone makes the list empty */
+			vx6_json_str(&b->j, NULL, text);
+	vx6_json_end_array(&b->j);
+}
+
 static void add_value(struct builder *b, const struct vx6_cli_arg *arg)
 {
+	if (arg->kind == VX6_ARG_TEXT && arg->repeat) {
+		add_texts(b, arg);
+		return;
+	}
 	switch (arg->kind) {
 	case VX6_ARG_LABEL:
 		add_labels(b, arg);

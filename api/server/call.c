@@ -35,10 +35,12 @@ static void answer_fini(struct vx6_answer *a)
 	if (a->events)
 		vx6_events_free(a->events, a->events_n);
 	vx6_page_free(a->page);
+	vx6_audit_page_free(a->audit);
 	vx6_wipe_free(a->secret, a->secret_n);
 	a->snapshot = NULL;
 	a->events = NULL;
 	a->page = NULL;
+	a->audit = NULL;
 	a->secret = NULL;
 }
 
@@ -69,7 +71,10 @@ static void answer_deliver(struct vx6_api_server *server, struct api_letter *let
 	struct api_call *call = VX6_CONTAINER_OF(letter, struct api_call, answered);
 	struct api_request *r = server ? call->request : NULL;
 
+	if (server)
+		api_access_see(server, call->answer.snapshot);
 	if (r) {
+		r->audited |= call->answer.audited;
 		if (__atomic_load_n(&call->letters, __ATOMIC_ACQUIRE) == 1) {
 			call->request = NULL;
 			r->call = NULL;
@@ -91,6 +96,7 @@ static void answer_take(struct vx6_answer *answer, void *user)
 	answer->events = NULL;
 	answer->events_n = 0;
 	answer->page = NULL;
+	answer->audit = NULL;
 	answer->secret = NULL;
 	api_mail_send(call->mail, &call->answered);
 }
@@ -104,6 +110,8 @@ struct vx6_cmd *api_cmd_new(const struct api_request *r, enum vx6_cmd_kind kind)
 	vx6_strlcpy(cmd->request_id, r->id, sizeof cmd->request_id);
 	vx6_strlcpy(cmd->managed_by, agent && strncmp(agent, "vx6-cli/", 8) == 0 ? "cli" : "api",
 		    sizeof cmd->managed_by);
+	if (kind >= VX6_CMD_NODE_UPDATE && kind <= VX6_CMD_TOKEN_DELETE)
+		api_audit_with(r, cmd);
 	return cmd;
 }
 
@@ -138,6 +146,20 @@ static void call_submit(struct api_request *r, struct api_call *call, struct vx6
 {
 	if (!vx6_node_submit(r->server->node, cmd, done, call))
 		call_drop(r, call, cmd, "the agent is stopping");
+}
+
+void api_call_beside(struct api_request *r, struct vx6_cmd *cmd, uint32_t timeout_ms,
+		     api_then *then)
+{
+	struct api_call *call = call_new(r, then);
+
+	r->deadline_ms = r->server->now_ms + timeout_ms;
+	if (vx6_node_submit(r->server->node, cmd, answer_take, call))
+		return;
+	vx6_cmd_free(cmd);
+	r->call = NULL;
+	r->deadline_ms = 0;
+	call_release(call);
 }
 
 void api_call(struct api_request *r, struct vx6_cmd *cmd, uint32_t timeout_ms, api_then *then)

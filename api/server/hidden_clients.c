@@ -134,23 +134,6 @@ static void invited_then(struct api_request *r, struct vx6_answer *a)
 	snprintf(r->reply.location, sizeof r->reply.location, "/v1/hidden-invites/%s", a->id);
 }
 
-/* Seconds of a time that the schema has looked at; fractions are left out. @return 0: none was given, or it is before 1970 */
-static uint64_t seconds_of(const char *text)
-{
-	struct tm tm = {0};
-	const char *rest = text ? strptime(text, "%Y-%m-%d", &tm) : NULL;
-	const char *zone = rest ? strpbrk(rest, "+-") : NULL;
-	int hours = 0, minutes = 0;
-	time_t at;
-
-	if (!rest || !strptime(rest + 1, "%H:%M:%S", &tm))
-		return 0;
-	at = timegm(&tm);
-	if (zone && sscanf(zone + 1, "%2d:%2d", &hours, &minutes) == 2)
-		at += (*zone == '+' ? -60 : 60) * (hours * 60 + minutes);
-	return at > 0 ? (uint64_t)at : 0;
-}
-
 void api_hidden_invite_create(struct api_request *r)
 {
 	struct vx6_cmd *cmd = api_cmd_new(r, VX6_CMD_HIDDEN_INVITE);
@@ -161,7 +144,7 @@ void api_hidden_invite_create(struct api_request *r)
 	vx6_strlcpy(cmd->id, vx6_value_string(vx6_value_get(r->json, "service")), sizeof cmd->id);
 	vx6_strlcpy(ask->name, name ? name : "", sizeof ask->name);
 	ask->uses = (uint32_t)vx6_value_number(vx6_value_get(r->json, "max_uses"));
-	ask->expires_s = seconds_of(expires);
+	ask->expires_s = api_seconds_of(expires);
 	if (!expires || ask->expires_s > vx6_wall_s()) {
 		api_call(r, cmd, API_CALL_MS, invited_then);
 		return;

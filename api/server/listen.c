@@ -160,19 +160,6 @@ static struct api_listener *listener_of(struct vx6_api_server *s, int fd)
 	return &s->nowhere;
 }
 
-static void connection_peer(struct api_connection *c, int fd)
-{
-	struct ucred cred;
-	socklen_t n = sizeof cred;
-
-	c->role = VX6_API_ROLE_PUBLIC;
-	if (c->listener->tcp || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) != 0)
-		return;
-	c->uid = cred.uid;
-	if (cred.uid == 0 || cred.uid == geteuid())
-		c->role = VX6_API_ROLE_ADMIN;
-}
-
 void api_on_connection(void *user, struct MHD_Connection *http, void **context,
 		       enum MHD_ConnectionNotificationCode what)
 {
@@ -186,7 +173,7 @@ void api_on_connection(void *user, struct MHD_Connection *http, void **context,
 		c = vx6_zalloc(sizeof *c);
 		c->listener = listener_of(s, fd);
 		c->listener->connections++;
-		connection_peer(c, fd);
+		api_access_peer(s, c, fd);
 		*context = c;
 	} else if (c) {
 		c->listener->connections--;

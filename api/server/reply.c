@@ -95,6 +95,7 @@ void api_reply_problem(struct api_request *r, enum vx6_problem_code code, const 
 		put_faults(&j, r->faults);
 	vx6_json_end_object(&j);
 	r->reply.etag[0] = 0;
+	r->reply.code = info->code;
 	if (info->status == MHD_HTTP_TOO_MANY_REQUESTS ||
 	    info->status == MHD_HTTP_SERVICE_UNAVAILABLE)
 		r->reply.retry_after_s = 1;

@@ -8,7 +8,6 @@
 
 #include "api/server/guard.h"
 #include "api/server/server_internal.h"
-#include "api/server/token.h"
 #include "base/util.h"
 #include "crypto/secret.h"
 
@@ -71,6 +70,7 @@ void api_request_end(void *user, struct MHD_Connection *http, void **request,
 	vx6_value_free(r->json);
 	free(r->faults);
 	vx6_wipe_free(r->body, r->body_cap);
+	vx6_wipe_free(r->secret, r->secret ? strlen(r->secret) : 0);
 	free(r->target);
 	if (!r->reply.borrowed)
 		free(r->reply.body);
@@ -185,39 +185,22 @@ static bool check_rate(struct api_request *r)
 	return problem(r, VX6_PROBLEM_RATE_LIMITED, "too many requests");
 }
 
-/* The role of the credential: over TCP that of the token, on the unix socket that of the calling user. */
-static bool authenticate(struct api_request *r, const struct header_facts *facts)
-{
-	static const char scheme[] = "Bearer ";
-	const char *value = api_request_header(r, "Authorization");
-	struct vx6_hash hash;
-	bool good;
-
-	r->role = r->connection->role;
-	if (r->role != VX6_API_ROLE_PUBLIC || !value)
-		return true;
-	if (facts->auth_n != 1 || strncasecmp(value, scheme, sizeof scheme - 1) != 0)
-		return false;
-	vx6_token_hash(r->server->key, value + sizeof scheme - 1, &hash);
-	good = r->server->has_token && vx6_ct_eq(hash.b, r->server->token.b, sizeof hash.b);
-	vx6_wipe(&hash, sizeof hash);
-	if (good)
-		r->role = VX6_API_ROLE_ADMIN;
-	return good;
-}
-
 static bool check_role(struct api_request *r, const struct header_facts *facts)
 {
 	if (r->match.route->role == VX6_API_ROLE_PUBLIC)
 		return true;
-	if (!authenticate(r, facts) && !api_bucket_take(&r->server->guess_bucket, r->server->now_ms,
-							GUESSES_BURST, GUESSES_PER_S))
+	if (!api_access_authenticate(r, facts->auth_n) &&
+	    !api_bucket_take(&r->server->guess_bucket, r->server->now_ms, GUESSES_BURST,
+			     GUESSES_PER_S))
 		return problem(r, VX6_PROBLEM_RATE_LIMITED, "too many wrong credentials");
 	if (r->role == VX6_API_ROLE_PUBLIC && r->connection->listener->tcp)
 		return problem(r, VX6_PROBLEM_UNAUTHENTICATED,
 			       "send Authorization: Bearer with a token of this agent");
 	if (r->role < r->match.route->role)
 		return problem(r, VX6_PROBLEM_FORBIDDEN, "the role of this caller is not enough");
+	if (!api_access_covers(r))
+		return problem(r, VX6_PROBLEM_FORBIDDEN,
+			       "the scopes of this token do not cover that");
 	return true;
 }
 
@@ -304,7 +287,9 @@ static enum MHD_Result finish_or_wait(struct api_request *r)
 {
 	if (r->reply.hang_up)
 		return MHD_NO;
-	if (r->reply.status)
+	if (api_audit_due(r))
+		api_audit_write(r);
+	if (r->reply.status && !r->call)
 		return api_reply_send(r);
 	if (r->stage == API_STAGE_DONE) /* an event stream has queued its own response */
 		return MHD_YES;
@@ -343,7 +328,11 @@ enum MHD_Result api_request_handle(void *user, struct MHD_Connection *http, cons
 			api_reply_problem(r, VX6_PROBLEM_UNAVAILABLE, "the agent is stopping");
 		else
 			at_once = check_all(r);
-		return r->reply.status && at_once ? api_reply_send(r) : MHD_YES;
+		if (!r->reply.status || !at_once)
+			return MHD_YES;
+		if (api_audit_due(r))
+			api_audit_note(r);
+		return api_reply_send(r);
 	case API_STAGE_BODY:
 		if (*data_n > 0) {
 			if (!r->reply.status)
@@ -461,6 +450,15 @@ void api_handle(struct api_request *r)
 	case VX6_OP_CIRCUIT_DELETE:
 		api_circuit_delete(r);
 		break;
+	case VX6_OP_TOKEN_CREATE:
+		api_token_create(r);
+		break;
+	case VX6_OP_AUDIT_LIST:
+		api_audit_list(r);
+		break;
+	case VX6_OP_AUDIT_CHECK:
+		api_audit_check(r);
+		break;
 	case VX6_OP_HIDDEN_SERVICE_GET:
 		api_rows_get(r, &api_hidden);
 		break;
@@ -514,11 +512,13 @@ void api_handle(struct api_request *r)
 #undef ROWS
 #undef LIST
 #define RESOURCE(NAME, resource)                                                                   \
-	case VX6_OP_##NAME##_LIST:                                                                 \
-		api_resource_list(r, &(resource));                                                 \
-		break;                                                                             \
 	case VX6_OP_##NAME##_CREATE:                                                               \
 		api_resource_create(r, &(resource));                                               \
+		break;                                                                             \
+		KEPT(NAME, resource)
+#define KEPT(NAME, resource)                                                                       \
+	case VX6_OP_##NAME##_LIST:                                                                 \
+		api_resource_list(r, &(resource));                                                 \
 		break;                                                                             \
 	case VX6_OP_##NAME##_GET:                                                                  \
 		api_resource_get(r, &(resource));                                                  \
@@ -535,6 +535,8 @@ void api_handle(struct api_request *r)
 		RESOURCE(PEER, api_peers);
 		RESOURCE(SERVICE, api_services);
 		RESOURCE(FORWARD, api_forwards);
+		KEPT(TOKEN, api_tokens);
+#undef KEPT
 #undef RESOURCE
 	case VX6_OP_N:
 		break;

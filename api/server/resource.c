@@ -14,7 +14,8 @@ enum { PAGE_DEFAULT = 100, PAGE_MAX = 500, RETRIES = 3 };
 /* The kind that the request's route is about. */
 static const struct api_resource *resource_of(const struct api_request *r)
 {
-	static const struct api_resource *const all[] = {&api_peers, &api_services, &api_forwards};
+	static const struct api_resource *const all[] = {&api_peers, &api_services, &api_forwards,
+							 &api_tokens};
 
 	for (size_t i = 0; i < VX6_ARRAY_N(all); i++)
 		if (strncmp(r->match.route->path, all[i]->path, strlen(all[i]->path)) == 0)
@@ -50,7 +51,8 @@ static const void *view_find(const struct api_resource *res, const struct vx6_sn
 	return NULL;
 }
 
-static char *encode(const struct api_resource *res, const void *view, const struct vx6_snapshot *s)
+char *api_resource_encode(const struct vx6_api_server *server, const struct api_resource *res,
+			  const void *view, const struct vx6_snapshot *s)
 {
 	const struct vx6_meta *meta = view;
 	struct vx6_json j = {0};
@@ -64,7 +66,10 @@ static char *encode(const struct api_resource *res, const void *view, const stru
 	vx6_json_str(&j, "managed_by", meta->managed_by);
 	res->encode_input(&j, view);
 	vx6_json_raw(&j, "labels", meta->labels && meta->labels[0] ? meta->labels : "{}");
-	res->encode_rest(&j, view, s);
+	if (res->encode_served)
+		res->encode_served(&j, view, s, server);
+	else
+		res->encode_rest(&j, view, s);
 	vx6_json_end_object(&j);
 	return vx6_json_take(&j);
 }
@@ -102,7 +107,8 @@ void api_reply_read(struct api_request *r, char *whole, uint64_t generation)
 static void reply_view(struct api_request *r, unsigned status, const struct api_resource *res,
 		       const void *view, const struct vx6_snapshot *s)
 {
-	api_reply_object(r, status, encode(res, view, s), meta_of(view)->generation);
+	api_reply_object(r, status, api_resource_encode(r->server, res, view, s),
+			 meta_of(view)->generation);
 }
 
 static void missing(struct api_request *r, const struct api_resource *res)
@@ -125,7 +131,8 @@ static void get_then(struct api_request *r, struct vx6_answer *a)
 		missing(r, res);
 		return;
 	}
-	api_reply_read(r, encode(res, view, a->snapshot), meta_of(view)->generation);
+	api_reply_read(r, api_resource_encode(r->server, res, view, a->snapshot),
+		       meta_of(view)->generation);
 }
 
 void api_resource_get(struct api_request *r, const struct api_resource *res)
@@ -215,7 +222,7 @@ static void list_then(struct api_request *r, struct vx6_answer *a)
 		more = taken == limit || j.n > API_PAGE_BYTES;
 		if (more)
 			break;
-		if (!api_put_item(r, &j, encode(res, view, a->snapshot))) {
+		if (!api_put_item(r, &j, api_resource_encode(r->server, res, view, a->snapshot))) {
 			vx6_json_fini(&j);
 			api_reply_faults(r, VX6_PROBLEM_INVALID_PARAMETER);
 			return;
@@ -257,9 +264,8 @@ static void changed_then(struct api_request *r, struct vx6_answer *a)
 	}
 }
 
-/* Fills a command from a checked body. @return NULL: the reply is a problem */
-static struct vx6_cmd *decode(struct api_request *r, const struct api_resource *res,
-			      enum vx6_cmd_kind kind, const struct vx6_value *body)
+struct vx6_cmd *api_resource_decode(struct api_request *r, const struct api_resource *res,
+				    enum vx6_cmd_kind kind, const struct vx6_value *body)
 {
 	struct vx6_cmd *cmd = api_cmd_new(r, kind);
 	const struct vx6_value *labels = vx6_value_get(body, "labels");
@@ -285,7 +291,7 @@ static void create_then(struct api_request *r, struct vx6_answer *a)
 		api_reply_failure(r, a);
 		return;
 	}
-	cmd = decode(r, res, res->create, r->json);
+	cmd = api_resource_decode(r, res, res->create, r->json);
 	if (!cmd)
 		return;
 	res->complete(cmd, a->snapshot);
@@ -300,7 +306,7 @@ void api_resource_create(struct api_request *r, const struct api_resource *res)
 		api_call(r, api_cmd_new(r, VX6_CMD_SNAPSHOT), API_CALL_MS, create_then);
 		return;
 	}
-	cmd = decode(r, res, res->create, r->json);
+	cmd = api_resource_decode(r, res, res->create, r->json);
 	if (cmd)
 		api_call(r, cmd, API_CALL_MS, changed_then);
 }
@@ -340,7 +346,7 @@ static void replace_then(struct api_request *r, struct vx6_answer *a)
 {
 	const struct api_resource *res = resource_of(r);
 	const void *view = target_view(r, res, a);
-	struct vx6_cmd *cmd = view ? decode(r, res, res->update, r->json) : NULL;
+	struct vx6_cmd *cmd = view ? api_resource_decode(r, res, res->update, r->json) : NULL;
 
 	if (!cmd)
 		return;
@@ -400,7 +406,7 @@ static void update_then(struct api_request *r, struct vx6_answer *a)
 	const struct api_resource *res = resource_of(r);
 	const void *view = target_view(r, res, a);
 	struct vx6_value *body = view ? merged_body(r, res, view) : NULL;
-	struct vx6_cmd *cmd = body ? decode(r, res, res->update, body) : NULL;
+	struct vx6_cmd *cmd = body ? api_resource_decode(r, res, res->update, body) : NULL;
 
 	vx6_value_free(body);
 	if (!cmd)

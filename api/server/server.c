@@ -48,6 +48,8 @@ static void expire(struct vx6_api_server *s)
 		r->deadline_ms = 0;
 		if (r->stream)
 			api_stream_finish(r);
+		else if (r->reply.status) /* what it waited for was not what it is about */
+			r->audited = true;
 		else if (r->match.route->role == VX6_API_ROLE_PUBLIC)
 			api_health_late(r);
 		else
@@ -203,6 +205,7 @@ static void server_free(struct vx6_api_server *s)
 	if (s->epoll_fd >= 0)
 		close(s->epoll_fd);
 	api_events_free(s->events);
+	free(s->tokens);
 	vx6_wipe_free(s, sizeof *s);
 }
 
@@ -242,6 +245,7 @@ vx6_err vx6_api_server_start(const struct vx6_api_config *cfg, struct vx6_node *
 		goto out;
 	}
 	s->mail = api_mail_new(s->event_fd);
+	api_access_begin(s, cfg);
 	err = token_load(s, cfg->token_path, detail);
 	if (vx6_is_ok(err))
 		err = api_listen(s, cfg, detail);
@@ -253,6 +257,7 @@ vx6_err vx6_api_server_start(const struct vx6_api_config *cfg, struct vx6_node *
 		goto out;
 	}
 	vx6_node_subscribe(node, api_mail_event, s->mail);
+	api_access_ask(s);
 	*out = s;
 	return VX6_OK;
 out:

@@ -30,6 +30,9 @@ struct vx6_api_config {
 		token_path; /* admin token, made (0600) when it is not there; NULL: TCP callers cannot authenticate */
 	struct vx6_addr listen[VX6_API_LISTEN_MAX]; /* loopback only; port 0 takes a free one */
 	size_t listen_n;
+	const char
+		*operators; /* group whose members are operators on the unix socket; NULL: none */
+	bool others_view;   /* everybody else there is a viewer, and not nobody */
 };
 
 /**

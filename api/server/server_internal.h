@@ -83,6 +83,9 @@ typedef void api_then(struct api_request *r, struct vx6_answer *answer);
  * or the reply becomes a timeout after @p timeout_ms (0: the agent's own limits are enough).
  */
 void api_call(struct api_request *r, struct vx6_cmd *cmd, uint32_t timeout_ms, api_then *then);
+/** The same beside a reply that is there already and stays; @p then is not called if the agent is stopping. */
+void api_call_beside(struct api_request *r, struct vx6_cmd *cmd, uint32_t timeout_ms,
+		     api_then *then);
 /** Joins the client's socket with a service. */
 void api_call_attach(struct api_request *r, struct vx6_cmd *cmd);
 /** The request is going away: its answer will be dropped. */
@@ -92,7 +95,8 @@ struct vx6_cmd *api_cmd_new(const struct api_request *r, enum vx6_cmd_kind kind)
 /* ---- reply ---- */
 
 struct api_reply {
-	unsigned status; /* 0: none yet */
+	unsigned status;  /* 0: none yet */
+	const char *code; /* of a problem; NULL: it is none */
 	const char *type;
 	char *body; /* owned, unless borrowed */
 	size_t body_n;
@@ -145,6 +149,21 @@ struct api_connection {
 	struct api_listener *listener;
 	enum vx6_api_role role; /* unix: by peer credentials; TCP: PUBLIC until a token says more */
 	unsigned uid;
+	struct vx6_addr remote; /* TCP */
+};
+
+/* A token of the agent's, as this thread knows it. */
+struct api_token {
+	char id[VX6_RESOURCE_ID_MAX];
+	struct vx6_token_spec spec;
+	uint64_t used_ms; /* wall clock; 0: not since the start */
+};
+
+/* The first snapshot, for the tokens in it. */
+struct api_first_look {
+	struct api_letter letter;
+	struct api_mail *mail;
+	const struct vx6_snapshot *snapshot;
 };
 
 struct api_stream; /* events.c */
@@ -162,7 +181,10 @@ struct api_request {
 	const char *method;
 	enum api_stage stage;
 	enum vx6_api_role role;
-	bool head, suspended, ended;
+	char actor[64];                     /* for the audit; empty: not looked at yet */
+	char token_id[VX6_RESOURCE_ID_MAX]; /* empty: it came with none that is stored */
+	char *secret;                       /* owned, wiped; that it makes */
+	bool head, suspended, ended, audited;
 	struct vx6_query query;
 	struct vx6_route_match match;
 	char *body; /* owned */
@@ -193,6 +215,14 @@ struct vx6_api_server {
 	uint8_t key[32]; /* of token hashes and cursors, drawn at start */
 	bool has_token;
 	struct vx6_hash token;
+	struct api_token *tokens; /* owned */
+	size_t tokens_n;
+	uint64_t tokens_version;
+	bool has_operators;
+	unsigned operators; /* gid */
+	enum vx6_api_role others;
+	struct api_bucket refusal_bucket;
+	struct vx6_ratelimit audit_failures;
 	struct api_bucket tcp_bucket, unix_bucket, guess_bucket;
 	uint64_t now_ms, tick_ms;
 	bool was_ready;
@@ -229,6 +259,36 @@ void api_accept(struct vx6_api_server *s, struct api_listener *l);
 /** libmicrohttpd: a connection began or ended. @p context holds its struct api_connection. */
 void api_on_connection(void *user, struct MHD_Connection *http, void **context,
 		       enum MHD_ConnectionNotificationCode what);
+
+/* ---- access.c ---- */
+
+/** Before there are connections. */
+void api_access_begin(struct vx6_api_server *s, const struct vx6_api_config *cfg);
+/** Asks the agent for its tokens. */
+void api_access_ask(struct vx6_api_server *s);
+/** Takes the tokens over, if they are other ones than before. @param now NULL: nothing */
+void api_access_see(struct vx6_api_server *s, const struct vx6_snapshot *now);
+/** @return NULL: there is none */
+const struct api_token *api_access_by_id(const struct vx6_api_server *s, const char *id);
+/** Who is at the other end of a new connection. */
+void api_access_peer(const struct vx6_api_server *s, struct api_connection *c, int fd);
+/** Fills in role and actor. @param headers_n Authorization headers that came @return false: a credential came, and is no good */
+bool api_access_authenticate(struct api_request *r, unsigned headers_n);
+/** Whether the scopes of its token, if it came with one, cover the route. */
+bool api_access_covers(const struct api_request *r);
+/** Whether a path begins as the scope says. @param scope as schemas/api/Token.json has it */
+bool api_scope_is_known(const char *scope);
+
+/* ---- audit.c ---- */
+
+/** Gives a command that will be stored its line of the audit. */
+void api_audit_with(const struct api_request *r, struct vx6_cmd *cmd);
+/** Whether a line has to be written before the reply goes out. */
+bool api_audit_due(const struct api_request *r);
+/** Writes it; the request waits as for any call, unless nothing can be written. */
+void api_audit_write(struct api_request *r);
+/** The same for a refusal that waits for nothing. */
+void api_audit_note(struct api_request *r);
 
 /* ---- handlers: fill the reply, or leave something under way that will ---- */
 
@@ -269,6 +329,9 @@ void api_hidden_alias_find(struct api_request *r);
 void api_hidden_alias_update(struct api_request *r);
 void api_hidden_alias_delete(struct api_request *r);
 void api_metrics(struct api_request *r);
+void api_token_create(struct api_request *r);
+void api_audit_list(struct api_request *r);
+void api_audit_check(struct api_request *r);
 
 /* ---- metrics.c, hidden_metrics.c ---- */
 
@@ -313,6 +376,9 @@ struct api_resource {
 			     const void *view); /* the fields that a client writes, but labels */
 	void (*encode_rest)(struct vx6_json *j, const void *view,
 			    const struct vx6_snapshot *s); /* and those it reads */
+	/** Instead of encode_rest, for what the server itself knows. */
+	void (*encode_served)(struct vx6_json *j, const void *view, const struct vx6_snapshot *s,
+			      const struct vx6_api_server *server);
 	/** Fills the command from a body that matches the input schema; what the schema cannot say becomes a fault. */
 	void (*decode)(const struct vx6_value *body, struct vx6_cmd *cmd,
 		       struct vx6_faults *faults);
@@ -320,8 +386,14 @@ struct api_resource {
 	void (*complete)(struct vx6_cmd *cmd, const struct vx6_snapshot *s);
 };
 
-extern const struct api_resource api_peers, api_services, api_forwards;
+extern const struct api_resource api_peers, api_services, api_forwards, api_tokens;
 
+/** A view as JSON text. @return owned */
+char *api_resource_encode(const struct vx6_api_server *server, const struct api_resource *res,
+			  const void *view, const struct vx6_snapshot *s);
+/** Fills a command from a checked body. @return NULL: the reply is a problem */
+struct vx6_cmd *api_resource_decode(struct api_request *r, const struct api_resource *res,
+				    enum vx6_cmd_kind kind, const struct vx6_value *body);
 /** How many objects the page is to have. */
 size_t api_page_limit(const struct api_request *r);
 /** Adds an object of a list, cut down to the fields that were asked for. @param whole taken @return false: a field is not there; the fault is added */
@@ -338,6 +410,8 @@ void api_resource_delete(struct api_request *r, const struct api_resource *res);
 
 /* ---- format.c: small pieces of JSON ---- */
 
+/** Seconds of a time that the schema has looked at; fractions are left out. @return 0: NULL was given, or it is before 1970 */
+uint64_t api_seconds_of(const char *text);
 void api_put_time(struct vx6_json *j, const char *key, uint64_t wall_ms); /* 0: null */
 void api_put_addr(struct vx6_json *j, const char *key, const struct vx6_addr *addr);
 void api_put_node_id(struct vx6_json *j, const char *key, const struct vx6_node_id *id);

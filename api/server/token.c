@@ -103,6 +103,11 @@ void vx6_token_hash(const uint8_t key[static 32], const char *text, struct vx6_h
 	vx6_wipe(&st, sizeof st);
 }
 
+void vx6_token_stored_hash(const char *text, struct vx6_hash *out)
+{
+	vx6_hash_personal("VX6-token", text, strlen(text), out);
+}
+
 static vx6_err file_read(int fd, char out[static VX6_TOKEN_TEXT])
 {
 	char text[VX6_TOKEN_TEXT + 2];

@@ -16,7 +16,10 @@
 #include "base/err.h"
 #include "crypto/hash.h"
 
-enum { VX6_TOKEN_TEXT = 4 + 12 + 1 + 52 + 1 + 6 + 1 }; /* bytes, NUL included */
+enum {
+	VX6_TOKEN_TEXT = 4 + 12 + 1 + 52 + 1 + 6 + 1, /* bytes, NUL included */
+	VX6_TOKEN_PUBLIC_AT = 4,                      /* 12 characters that are no secret */
+};
 
 /** Makes one from 32 random bytes. Secret: wipe after use. */
 void vx6_token_make(char out[static VX6_TOKEN_TEXT]);
@@ -26,6 +29,9 @@ bool vx6_token_is_valid(const char *text);
 
 /** @param key 32 bytes, drawn at start */
 void vx6_token_hash(const uint8_t key[static 32], const char *text, struct vx6_hash *out);
+
+/** What is stored of one: its secret is random, so that no salt and no slow hash is needed. */
+void vx6_token_stored_hash(const char *text, struct vx6_hash *out);
 
 /**
  * Reads the token in @p path, or makes one there (0600) when the file does not exist.

@@ -113,7 +113,7 @@ def send(agent, method, path, op, **change):
 def conflict(agent, method, path, op):
 	kind = path.split("/")[2]
 	body = {"services": {"name": "one", "target": "127.0.0.1:1"}, "forwards": {"name": "one", "listen": "127.0.0.1:0", "to": "a.b"},
-		"peers": {"name": "one", "addresses": ["192.0.2.1:1"]}, "catalogs": {"name": "one"}}.get(kind, {})
+		"peers": {"name": "one", "addresses": ["192.0.2.1:1"]}, "catalogs": {"name": "one"}, "tokens": {"name": "one"}}.get(kind, {})
 	if kind != "node" and not agent.call("GET", f"/v1/{kind}?q=one").json["items"]:
 		assert agent.call("POST", f"/v1/{kind}", body).status == 201
 		assert agent.call("POST", f"/v1/{kind}", {**body, "name": "two"}).status == 201

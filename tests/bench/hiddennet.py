@@ -291,7 +291,11 @@ class Vx6(Subject):
                         return roles([self.net.by_id[i] for i in [*there, *reversed(theirs[:side])]], side)
             return None
 
-        return wait_for(found, 10, "both halves of a path with a stream")
+        def seen():
+            return [[(c["purpose"], c["state"], c["streams"], [self.net.by_id.get(h["node_id"]) for h in c["hops"]]) for c in self.net.circuits(who)]
+                    for who in (self.net.client, self.net.owner)]
+
+        return wait_for(found, 10, lambda: f"both halves of a path with a stream: {seen()}")
 
     def kill(self, node):
         self.net.agents[node].proc.kill()
