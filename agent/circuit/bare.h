@@ -82,6 +82,8 @@ const struct vx6_node_id *vx6_bare_last(const struct vx6_bare *b);
 const char *vx6_bare_id(const struct vx6_bare *b);
 /** Its guard. @return NULL: not drawn yet */
 const struct vx6_node_id *vx6_bare_guard(const struct vx6_bare *b);
+/** Inside `down`: whether it ended with its first relay, or the way there. That says nothing of the last one. */
+bool vx6_bare_first_lost(const struct vx6_bare *b);
 /** It is no longer wanted; no `down` follows. @p b is the callee's from here on. */
 void vx6_bare_close(struct vx6_bare *b, const char *why);
 

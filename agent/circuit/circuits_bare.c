@@ -235,12 +235,14 @@ static bool try_again(struct vx6_bare *b, vx6_err why, bool last_failed)
 	return vx6_is_ok(begin(b, detail));
 }
 
-void bare_down(struct vx6_bare *b, bool was_open, vx6_err why, bool last_failed, const char *detail)
+void bare_down(struct vx6_bare *b, bool was_open, vx6_err why, int hop, bool last_failed,
+	       const char *detail)
 {
 	if (!was_open && try_again(b, why, last_failed))
 		return;
 	vx6_list_remove(&b->all);
 	vx6_list_init(&b->all);
+	b->first_lost = hop == 0;
 	b->ev->down(b->user, b, why, detail);
 	vx6_wipe_free(b, sizeof *b);
 }
@@ -249,6 +251,11 @@ void bare_refused(struct vx6_bare *b, vx6_err why, const char *detail)
 {
 	if (!try_again(b, why, true))
 		bare_over(b, why, detail);
+}
+
+bool vx6_bare_first_lost(const struct vx6_bare *b)
+{
+	return b->first_lost;
 }
 
 void vx6_bare_close(struct vx6_bare *b, const char *why)

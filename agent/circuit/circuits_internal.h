@@ -183,6 +183,7 @@ struct vx6_bare {
 	struct vx6_node_id last;
 	uint32_t last_may;
 	unsigned guard;
+	bool first_lost; /* what ended it was its first relay */
 	struct vx6_node_id avoid[VX6_BARE_AVOID_MAX];
 	size_t avoid_n;
 	uint8_t word[VX6_CIRCUIT_WORD_MAX]; /* secret */
@@ -353,7 +354,7 @@ static inline struct vx6_payload bare_word(const struct vx6_bare *b)
 /** What is known of its last relay, which may be our own node. @param own room for that @return NULL: it is none that paths are drawn from */
 const struct vx6_relay_entry *bare_last(const struct vx6_bare *b, struct vx6_relay_entry *own);
 /** Its circuit has ended by itself: another one is tried if that may help, or `down` is told, now. @param last_failed it was for the last relay */
-void bare_down(struct vx6_bare *b, bool was_open, vx6_err why, bool last_failed,
+void bare_down(struct vx6_bare *b, bool was_open, vx6_err why, int hop, bool last_failed,
 	       const char *detail);
 /** Its circuit could not be led on to the last relay, and is closed: another one is tried. */
 void bare_refused(struct vx6_bare *b, vx6_err why, const char *detail);

@@ -290,7 +290,7 @@ static void on_down(void *user, struct vx6_circuit *circuit, vx6_err why, int ho
 	if (r)
 		route_keep(r);
 	if (bare)
-		bare_down(bare, was_open, why, last && hop >= 0, text);
+		bare_down(bare, was_open, why, hop, last && hop >= 0, text);
 }
 
 /* ---- open ---- */

@@ -181,6 +181,8 @@ struct vx6_host_ops {
 	const struct vx6_node_id *(*last)(const struct vx6_bare *b);
 	const struct vx6_node_id *(*guard)(const struct vx6_bare *b);
 	const char *(*id)(const struct vx6_bare *b);
+	/** vx6_bare_first_lost() */
+	bool (*first_lost)(const struct vx6_bare *b);
 	void (*close)(struct vx6_bare *b, const char *why);
 	/** Joins as acceptor, and adopts the link with the other end. */
 	VX6_RES (*accept)(const struct vx6_host_config *cfg, struct vx6_bare *b,

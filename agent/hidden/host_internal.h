@@ -136,7 +136,8 @@ struct host_path {
 	uint64_t due_ms;       /* a new one is begun; or, while one is not up, it is given up */
 	uint64_t up_ms;
 	uint64_t up_wall_ms;
-	uint32_t failed; /* in a row */
+	uint32_t failed;       /* in a row */
+	uint32_t guard_failed; /* likewise, for what says nothing of the introduction point */
 	char id[VX6_CIRCUIT_ID_TEXT];
 };
 

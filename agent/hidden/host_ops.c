@@ -39,6 +39,7 @@ const struct vx6_host_ops host_circuit_ops = {
 	.last = vx6_bare_last,
 	.guard = vx6_bare_guard,
 	.id = vx6_bare_id,
+	.first_lost = vx6_bare_first_lost,
 	.close = vx6_bare_close,
 	.accept = meet,
 	.disown = vx6_session_disown,

@@ -29,26 +29,30 @@ static void forget(struct host_path *p)
 }
 
 /* Once it was up for a while, what came before does not count any more. @return when the next one is begun */
-static uint64_t next_ms(struct host_path *p)
+static uint64_t next_ms(struct host_path *p, bool by_guard)
 {
 	uint64_t now = host_now_ms(p->intro->s->h);
 	uint32_t n;
 
 	if (p->up && now >= p->up_ms + PATH_SOUND_MS)
-		p->failed = 0;
-	n = p->failed++;
+		p->failed = p->guard_failed = 0;
+	n = p->failed + p->guard_failed;
+	if (by_guard)
+		p->guard_failed++;
+	else
+		p->failed++;
 	if (p->up && n == 0)
 		return now;
 	return now + VX6_MIN((uint64_t)PATH_FIRST_MS << VX6_MIN(n, 6U), (uint64_t)PATH_MAX_MS);
 }
 
-/* It is gone, or was no good; @p why for people. */
-static void failed(struct host_path *p, const char *why)
+/* It is gone, or was no good; @p why for people. @param by_guard a guard that dies takes many circuits with it, and nobody at their ends is to blame */
+static void failed(struct host_path *p, const char *why, bool by_guard)
 {
 	struct host_intro *i = p->intro;
 	bool was_up = p->up;
 
-	p->due_ms = next_ms(p);
+	p->due_ms = next_ms(p, by_guard);
 	forget(p);
 	if (was_up && !host_intro_is_up(i))
 		host_intro_down(i, why);
@@ -69,7 +73,7 @@ static void give_up(struct host_path *p, const char *why)
 {
 	struct vx6_bare *bare = p->bare;
 
-	failed(p, why);
+	failed(p, why, false);
 	ops_of(p)->close(bare, why);
 }
 
@@ -152,8 +156,10 @@ static void on_leaving(void *user, struct vx6_bare *b)
 
 static void on_down(void *user, struct vx6_bare *b, vx6_err why, const char *detail)
 {
-	(void)b;
-	failed(user, detail && detail[0] != '\0' ? detail : vx6_err_text(why));
+	struct host_path *p = user;
+
+	failed(p, detail && detail[0] != '\0' ? detail : vx6_err_text(why),
+	       ops_of(p)->first_lost(b));
 }
 
 static const struct vx6_bare_events path_events = {.open = on_open,
@@ -196,7 +202,7 @@ static vx6_err begin(struct host_path *p, enum wish wish, char detail[static VX6
 {
 	struct host_intro *i = p->intro;
 	struct vx6_node_id avoid[VX6_BARE_AVOID_MAX];
-	bool apart = p->failed < PATH_GUARD_TRIES;
+	bool apart = p->failed + p->guard_failed < PATH_GUARD_TRIES;
 	struct vx6_bare_want want = {
 		.purpose = VX6_PURPOSE_INTRO,
 		.relays = i->s->spec.fast ? 2 : 3,
@@ -237,7 +243,7 @@ static bool try(struct host_path *p, uint64_t now)
 		host_intro_too_few(i, detail);
 		return false;
 	}
-	failed(p, detail[0] != '\0' ? detail : vx6_err_text(err));
+	failed(p, detail[0] != '\0' ? detail : vx6_err_text(err), false);
 	return true;
 }
 

@@ -115,6 +115,11 @@ static const struct vx6_node_id *op_guard(const struct vx6_bare *b)
 	return &b->guard;
 }
 
+static bool op_first_lost(const struct vx6_bare *b)
+{
+	return rig.guards_die;
+}
+
 static const char *op_id(const struct vx6_bare *b)
 {
 	return b->id;
@@ -163,6 +168,7 @@ static const struct vx6_host_ops ops = {
 	.last = op_last,
 	.guard = op_guard,
 	.id = op_id,
+	.first_lost = op_first_lost,
 	.close = op_close,
 	.accept = op_accept,
 	.hang_up = op_hang_up,

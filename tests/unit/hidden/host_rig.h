@@ -52,6 +52,7 @@ struct rig {
 	struct vx6_node_id relay[RIG_RELAYS];
 	size_t relays_n;       /* that are known */
 	size_t next;           /* that is drawn */
+	bool guards_die;       /* what falls falls with its first relay */
 	size_t drawn_n;        /* of so many; 0: of all */
 	bool dead[RIG_RELAYS]; /* introduction points that do not answer */
 	struct vx6_bare *bare; /* RIG_BARES, in the order in which they were begun */

@@ -228,6 +228,35 @@ static void host__introduction_point_throws_us_out__slower_and_slower_then_left(
 		assert_false(vx6_node_id_eq(&rig.desc.intro[i].node, &relay));
 }
 
+/* A guard that dies takes circuits to all of them with it, and the next one may, too: they stay what they are. */
+static void host__guards_die_one_after_the_other__the_points_stay(void **state)
+{
+	uint8_t key[5][32];
+	bool up = false;
+
+	rig_live(60000);
+	read_it();
+	assert_int_equal(rig.desc.intros_n, 5);
+	for (size_t i = 0; i < 5; i++)
+		memcpy(key[i], rig.desc.intro[i].auth_key, 32);
+	rig.guards_die = true;
+	for (int k = 0; k < 6; k++) {
+		for (size_t i = 0; i < rig.bares_n; i++)
+			if (rig.bare[i].alive)
+				rig_kill(&rig.bare[i], VX6_ERR(CLOSED));
+		rig_live(2000);
+	}
+	rig.guards_die = false;
+	rig_live(40000);
+	read_it();
+	assert_int_equal(rig.desc.intros_n, 5);
+	for (size_t i = 0; i < 5; i++) {
+		up = rig_way(key[i], 0) && rig_way(key[i], 1);
+		assert_true(up);
+	}
+	assert_int_equal(rig_info()->state, VX6_HOST_IS_READY);
+}
+
 static void host__no_relays__tries_again_and_says_so(void **state)
 {
 	rig.begin_err = VX6_ERR(NO_RELAYS);
@@ -690,6 +719,7 @@ int main(void)
 		TEST(host__fewer_relays_than_thought__goes_with_what_there_is),
 		TEST_WITH(host__relays_become_known__the_set_grows, setup_six),
 		TEST(host__introduction_point_throws_us_out__slower_and_slower_then_left),
+		TEST(host__guards_die_one_after_the_other__the_points_stay),
 		TEST(host__no_relays__tries_again_and_says_so),
 		TEST(host__one_circuit_ends__made_again_and_nothing_else),
 		TEST(host__active_one_is_lost__a_standby_takes_over_at_once),
