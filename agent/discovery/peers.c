@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "crypto/secret.h"
+#include "crypto/table.h"
 
 enum {
 	BACKOFF_FIRST_MS = 250,
@@ -28,12 +29,14 @@ struct peer {
 	uint32_t backoff_ms;
 	uint64_t failing_since_ms; /* wall clock, 0: not */
 	struct vx6_ratelimit complaints;
+	UT_hash_handle by_id;
 };
 
 struct vx6_peers {
 	struct vx6_peers_config cfg;
 	struct vx6_list all;
 	size_t n;
+	struct peer *ids;
 };
 
 static void dial(struct peer *e);
@@ -171,6 +174,7 @@ static void peer_free(struct peer *e)
 {
 	peer_stop(e);
 	vx6_list_remove(&e->node);
+	HASH_DELETE(by_id, e->p->ids, e);
 	e->p->n--;
 	free(e);
 }
@@ -186,14 +190,10 @@ void vx6_peers_free(struct vx6_peers *p)
 
 static struct peer *find(const struct vx6_peers *p, const char *id)
 {
-	VX6_LIST_EACH(node, (struct vx6_list *)&p->all)
-	{
-		struct peer *e = VX6_CONTAINER_OF(node, struct peer, node);
+	struct peer *found;
 
-		if (strcmp(e->id, id) == 0)
-			return e;
-	}
-	return NULL;
+	HASH_FIND(by_id, p->ids, id, strlen(id), found);
+	return found;
 }
 
 static struct peer *find_name(const struct vx6_peers *p, const char *name)
@@ -244,6 +244,7 @@ vx6_err vx6_peers_put(struct vx6_peers *p, const char *id, const struct vx6_peer
 		vx6_strlcpy(e->id, id, sizeof e->id);
 		vx6_timer_init(p->cfg.loop, &e->retry, on_retry, e);
 		vx6_list_push(&p->all, &e->node);
+		HASH_ADD_KEYPTR(by_id, p->ids, e->id, strlen(e->id), e);
 		p->n++;
 	} else if (!still_fits(e, spec)) {
 		peer_stop(e);

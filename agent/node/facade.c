@@ -46,10 +46,29 @@ static void request_free(struct request *rq)
 	free(rq);
 }
 
+static bool is_of_rows(enum vx6_cmd_kind kind)
+{
+	return kind > VX6_CMD_NODE_UPDATE && kind <= VX6_CMD_TOKEN_DELETE;
+}
+
+static const struct vx6_snapshot *snapshot_for(struct request *rq, const struct vx6_answer *answer)
+{
+	struct vx6_select select = rq->cmd->select;
+
+	if (select.what == VX6_SELECT_DEFAULT && rq->cmd->kind == VX6_CMD_SNAPSHOT) {
+		select.what = VX6_SELECT_ALL;
+	} else if (select.what == VX6_SELECT_DEFAULT && is_of_rows(rq->cmd->kind)) {
+		select.what = VX6_SELECT_ONE;
+		select.kind = resource_of(rq->cmd->kind);
+		vx6_strlcpy(select.key, answer->id, sizeof select.key);
+	}
+	return snapshot_get(rq->owner, &select);
+}
+
 void request_answer(struct request *rq, struct vx6_answer *answer)
 {
 	if (vx6_is_ok(answer->err) && !answer->snapshot)
-		answer->snapshot = snapshot_get(rq->owner);
+		answer->snapshot = snapshot_for(rq, answer);
 	rq->done(answer, rq->user);
 	vx6_events_free(answer->events, answer->events_n);
 	vx6_page_free(answer->page);

@@ -27,6 +27,8 @@
 #include "state/resource.h"
 
 enum {
+	VX6_SELECT_KEY = 112,
+	VX6_SELECT_TEXT = 65,
 	VX6_LISTEN_MAX = 8,
 	VX6_DETAIL_MAX = 256,
 };
@@ -99,6 +101,7 @@ struct vx6_node_view {
 	enum vx6_transport_choice transport;
 	uint64_t started_ms; /* wall clock */
 	uint64_t streams_active;
+	size_t services, forwards, peers, peers_up;
 	bool ready_db, ready_identity, ready_transport;
 	bool draining, revoked;
 	struct vx6_dht_view dht;
@@ -109,9 +112,29 @@ struct vx6_node_view {
 	char state_dir[256];
 };
 
+/** Which rows a snapshot holds. Rows that nobody looks at are not copied: there may be ten thousand. */
+enum vx6_select_what {
+	VX6_SELECT_DEFAULT, /* VX6_CMD_SNAPSHOT: all; a change of a stored resource: that one; else none */
+	VX6_SELECT_NONE,
+	VX6_SELECT_ALL,
+	VX6_SELECT_KIND, /* all of a kind */
+	VX6_SELECT_ONE,  /* at most one of a kind: `key` is its id, or "name:" and its name */
+	VX6_SELECT_PAGE, /* of a kind: at most `limit` behind the id `key`, in the order of ids */
+};
+
+struct vx6_select {
+	enum vx6_select_what what;
+	enum vx6_resource_kind kind;
+	uint32_t limit;
+	char key[VX6_SELECT_KEY];
+	/* PAGE: only those with this text in their name, with a label of this key. Empty: all. Peers are not chosen from here: whoever reads does that */
+	char text[VX6_SELECT_TEXT], label[VX6_SELECT_TEXT];
+};
+
 struct vx6_snapshot {
 	uint64_t index;    /* seq of the last event it includes */
 	uint64_t taken_ms; /* wall clock */
+	bool more;         /* PAGE: there are more behind the last one */
 	struct vx6_node_view node;
 	struct vx6_peer_view *peers;
 	size_t peers_n; /* sorted by id */
@@ -132,7 +155,7 @@ void vx6_snapshot_unref(const struct vx6_snapshot *s);
 /* ---- commands ---- */
 
 enum vx6_cmd_kind {
-	VX6_CMD_SNAPSHOT,       /* answer.snapshot: not older than all answers given before */
+	VX6_CMD_SNAPSHOT, /* answer.snapshot, as `select` says: not older than all answers given before */
 	VX6_CMD_NODE_UPDATE,    /* u.node */
 	VX6_CMD_SERVICE_CREATE, /* u.service */
 	VX6_CMD_SERVICE_UPDATE, /* id, u.service: the whole new spec */
@@ -183,7 +206,8 @@ struct vx6_cmd {
 	uint64_t if_generation; /* 0: any; else CONFLICT when the resource is at another one */
 	char managed_by[VX6_MANAGED_BY_MAX];
 	char request_id[65];
-	char *labels; /* NULL: leave as they are (create: none) */
+	struct vx6_select select; /* what the answer's snapshot is to hold */
+	char *labels;             /* NULL: leave as they are (create: none) */
 	/* owned, or NULL: what a change of a stored resource, or of the node, is to be known by afterwards. Written with it, or not at all */
 	struct vx6_audit_entry *audit;
 	union {

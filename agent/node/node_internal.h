@@ -239,8 +239,8 @@ void audit_command(struct request *rq);
 
 /* ---- snapshot.c ---- */
 
-/** @return a reference for the caller */
-const struct vx6_snapshot *snapshot_get(struct vx6_node *node);
+/** @return a reference for the caller; with no rows it may be one that is a moment old */
+const struct vx6_snapshot *snapshot_get(struct vx6_node *node, const struct vx6_select *select);
 void snapshot_drop(struct vx6_node *node);
 
 /* ---- facade.c ---- */

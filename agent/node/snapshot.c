@@ -1,7 +1,8 @@
 /*
- * Snapshots: built on the loop when somebody asks and the last one is stale, shared with the API's thread by reference count.
+ * Snapshots: built on the loop of what somebody asks for, shared with the API's thread by reference count. One without rows is kept for a moment.
  */
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,6 +52,8 @@ void vx6_snapshot_unref(const struct vx6_snapshot *s)
 	free(c);
 }
 
+static size_t count_peers(struct vx6_node *node, size_t *up);
+
 /* ---- node ---- */
 
 static void view_discovery(struct vx6_node *node, struct vx6_node_view *v)
@@ -97,6 +100,10 @@ static void view_node(struct vx6_node *node, struct vx6_node_view *v)
 		v->addrs[i] = own[i].addr;
 	v->transport = node->cfg.transport;
 	v->started_ms = node->started_ms;
+	v->streams_active = vx6_sessions_streams(node->sessions);
+	v->services = node->service_rows.n;
+	v->forwards = node->forward_rows.n;
+	v->peers = count_peers(node, &v->peers_up);
 	v->ready_db = v->ready_identity = true; /* an agent without either does not start */
 	v->ready_transport = node->cfg.listen_n == 0 || n > 0;
 	v->draining = node->draining;
@@ -179,12 +186,16 @@ struct met {
 	size_t nth;
 };
 
+/* Nodes, and sessions that lead to some. */
+struct meeting {
+	struct met *met;
+	size_t n, cap;
+};
+
 struct collecting {
 	struct vx6_node *node;
 	struct vx6_snapshot *s;
 	size_t cap;
-	struct met *met;
-	size_t met_n, met_cap;
 };
 
 static struct vx6_peer_view *add_peer(struct collecting *c)
@@ -197,15 +208,14 @@ static struct vx6_peer_view *add_peer(struct collecting *c)
 	return &c->s->peers[c->s->peers_n++];
 }
 
-static void add_met(struct collecting *c, const struct vx6_node_id *node,
-		    struct vx6_session *session)
+static void add_met(struct meeting *m, const struct vx6_node_id *node, struct vx6_session *session)
 {
-	if (c->met_n == c->met_cap) {
-		c->met_cap = c->met_cap ? c->met_cap * 2 : 16;
-		c->met = vx6_realloc_array(c->met, c->met_cap, sizeof *c->met);
+	if (m->n == m->cap) {
+		m->cap = m->cap ? m->cap * 2 : 16;
+		m->met = vx6_realloc_array(m->met, m->cap, sizeof *m->met);
 	}
-	c->met[c->met_n] = (struct met){.node = *node, .session = session, .nth = c->met_n};
-	c->met_n++;
+	m->met[m->n] = (struct met){.node = *node, .session = session, .nth = m->n};
+	m->n++;
 }
 
 static void add_session(struct vx6_session *session, void *user)
@@ -240,20 +250,63 @@ static void add_learned(struct collecting *c, struct vx6_session *session)
 	view_known(c->node, v);
 }
 
-/* Sessions that the other side opened and no configured peer accounts for, the first of each node. Sorted, for there may be many. */
+/*
+ * Sessions that the other side opened and no configured peer accounts for, the first of each node. Sorted, for there may be many.
+ * @param m the nodes of configured peers @param each called with each
+ */
+static void each_learned(struct vx6_node *node, struct meeting *m,
+			 void (*each)(void *user, struct vx6_session *session), void *user)
+{
+	vx6_sessions_each(node->sessions, add_session, m);
+	if (m->n > 1)
+		qsort(m->met, m->n, sizeof *m->met, by_node);
+	for (size_t i = 0; i < m->n; i++)
+		if (m->met[i].session &&
+		    (i == 0 || !vx6_node_id_eq(&m->met[i].node, &m->met[i - 1].node)))
+			each(user, m->met[i].session);
+	free(m->met);
+}
+
+static void add_learned_view(void *user, struct vx6_session *session)
+{
+	add_learned(user, session);
+}
+
 static void add_all_learned(struct collecting *c)
 {
+	struct meeting m = {0};
+
 	for (size_t i = 0; i < c->s->peers_n; i++)
 		if (c->s->peers[i].known)
-			add_met(c, &c->s->peers[i].node_id, NULL);
-	vx6_sessions_each(c->node->sessions, add_session, c);
-	if (c->met_n > 1)
-		qsort(c->met, c->met_n, sizeof *c->met, by_node);
-	for (size_t i = 0; i < c->met_n; i++)
-		if (c->met[i].session &&
-		    (i == 0 || !vx6_node_id_eq(&c->met[i].node, &c->met[i - 1].node)))
-			add_learned(c, c->met[i].session);
-	free(c->met);
+			add_met(&m, &c->s->peers[i].node_id, NULL);
+	each_learned(c->node, &m, add_learned_view, c);
+}
+
+static void count_one(void *user, struct vx6_session *session)
+{
+	(void)session;
+	++*(size_t *)user;
+}
+
+/* Without a view of each. @return all of them */
+static size_t count_peers(struct vx6_node *node, size_t *up)
+{
+	struct meeting m = {0};
+	size_t learned = 0;
+
+	*up = 0;
+	for (size_t i = 0; i < node->peer_rows.n; i++) {
+		struct vx6_peer_status st;
+
+		if (!vx6_peers_status(node->peers, node->peer_rows.row[i]->meta.id, &st))
+			continue;
+		*up += st.session && vx6_sessions_by_id(node->sessions, st.session);
+		if (st.known)
+			add_met(&m, &st.node, NULL);
+	}
+	each_learned(node, &m, count_one, &learned);
+	*up += learned;
+	return node->peer_rows.n + learned;
 }
 
 static int by_id(const void *a, const void *b)
@@ -274,23 +327,17 @@ static void view_peers(struct vx6_node *node, struct vx6_snapshot *s)
 		qsort(s->peers, s->peers_n, sizeof *s->peers, by_id);
 }
 
-/* ---- services, forwards ---- */
+/* ---- services, forwards, tokens ---- */
 
-static void view_services(struct vx6_node *node, struct vx6_snapshot *s)
+static void view_service(struct vx6_node *node, const struct row *row, struct vx6_service_view *v)
 {
-	s->services = vx6_zalloc(node->service_rows.n * sizeof *s->services);
-	for (size_t i = 0; i < node->service_rows.n; i++) {
-		const struct row *row = node->service_rows.row[i];
-		const struct vx6_flow_stats *stats =
-			vx6_services_stats(node->services, row->meta.id);
-		struct vx6_service_view *v = &s->services[s->services_n++];
+	const struct vx6_flow_stats *stats = vx6_services_stats(node->services, row->meta.id);
 
-		vx6_meta_copy(&v->meta, &row->meta);
-		vx6_service_spec_copy(&v->spec, &row->spec.service);
-		if (stats)
-			v->stats = *stats;
-		v->hidden = hidden_row(node, row->meta.id);
-	}
+	vx6_meta_copy(&v->meta, &row->meta);
+	vx6_service_spec_copy(&v->spec, &row->spec.service);
+	if (stats)
+		v->stats = *stats;
+	v->hidden = hidden_row(node, row->meta.id);
 }
 
 /* How well each service's record is kept. */
@@ -315,32 +362,27 @@ static void view_published(void *user, uint8_t rtype, const char *name, uint64_t
 	}
 }
 
-static void view_forwards(struct vx6_node *node, struct vx6_snapshot *s)
+static void view_forward(struct vx6_node *node, const struct row *row, struct vx6_forward_view *v)
 {
-	s->forwards = vx6_zalloc(node->forward_rows.n * sizeof *s->forwards);
-	for (size_t i = 0; i < node->forward_rows.n; i++) {
-		const struct row *row = node->forward_rows.row[i];
-		struct vx6_forward_view *v = &s->forwards[s->forwards_n++];
-		struct vx6_forward_status st;
+	struct vx6_forward_status st;
 
-		vx6_meta_copy(&v->meta, &row->meta);
-		v->spec = row->spec.forward;
-		if (!vx6_is_ok(vx6_forwards_status(node->forwards, row->meta.id, &st)))
-			continue;
-		v->phase = st.phase;
-		v->bound = st.bound;
-		v->stats = st.stats;
-		if (st.phase == VX6_FORWARD_FAILED && !vx6_is_ok(st.error)) {
-			v->stats.last_failure.err = st.error;
-			vx6_strlcpy(v->stats.last_failure.detail, "cannot listen",
-				    sizeof v->stats.last_failure.detail);
-		}
-		vx6_strlcpy(v->transport, st.transport, sizeof v->transport);
-		v->remote = st.remote;
-		v->rtt_us = st.rtt_us;
-		vx6_strlcpy(v->circuit, st.circuit, sizeof v->circuit);
-		v->hops = st.hops;
+	vx6_meta_copy(&v->meta, &row->meta);
+	v->spec = row->spec.forward;
+	if (!vx6_is_ok(vx6_forwards_status(node->forwards, row->meta.id, &st)))
+		return;
+	v->phase = st.phase;
+	v->bound = st.bound;
+	v->stats = st.stats;
+	if (st.phase == VX6_FORWARD_FAILED && !vx6_is_ok(st.error)) {
+		v->stats.last_failure.err = st.error;
+		vx6_strlcpy(v->stats.last_failure.detail, "cannot listen",
+			    sizeof v->stats.last_failure.detail);
 	}
+	vx6_strlcpy(v->transport, st.transport, sizeof v->transport);
+	v->remote = st.remote;
+	v->rtt_us = st.rtt_us;
+	vx6_strlcpy(v->circuit, st.circuit, sizeof v->circuit);
+	v->hops = st.hops;
 }
 
 static void view_tokens(struct vx6_node *node, struct vx6_snapshot *s)
@@ -356,27 +398,133 @@ static void view_tokens(struct vx6_node *node, struct vx6_snapshot *s)
 	}
 }
 
-const struct vx6_snapshot *snapshot_get(struct vx6_node *node)
-{
-	uint64_t now = vx6_loop_now_ms(node->loop);
-	struct counted *c;
+/* ---- which rows ---- */
 
-	if (node->snapshot && !node->snapshot_dirty &&
-	    now - node->snapshot_ms < SNAPSHOT_MAX_AGE_MS)
-		return vx6_snapshot_ref(node->snapshot);
-	snapshot_drop(node);
-	c = vx6_zalloc(sizeof *c);
+static bool is_chosen(const struct vx6_select *sel, enum vx6_resource_kind kind,
+		      const struct row *row)
+{
+	char key[VX6_SELECT_TEXT + 4];
+
+	if (sel->what != VX6_SELECT_PAGE)
+		return true;
+	if (sel->text[0] && !strstr(row_name(kind, row), sel->text))
+		return false;
+	if (!sel->label[0])
+		return true;
+	/* in JSON text a quote inside a string has a backslash before it: this is a key, or nothing */
+	snprintf(key, sizeof key, "\"%s\":", sel->label);
+	return row->meta.labels && strstr(row->meta.labels, key);
+}
+
+static size_t first_behind(const struct row_table *t, const char *id)
+{
+	size_t lo = 0, hi = t->n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (strcmp(t->row[mid]->meta.id, id) <= 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+static const struct row *find_one(struct vx6_node *node, const struct vx6_select *sel)
+{
+	const struct row_table *t = rows_of(node, sel->kind);
+
+	if (strncmp(sel->key, "name:", 5) != 0)
+		return rows_find(t, sel->key);
+	for (size_t i = 0; i < t->n; i++)
+		if (strcmp(row_name(sel->kind, t->row[i]), sel->key + 5) == 0)
+			return t->row[i];
+	return NULL;
+}
+
+/* @param out room for all that may be @return how many */
+static size_t choose(struct vx6_node *node, const struct vx6_select *sel,
+		     enum vx6_resource_kind kind, const struct row **out, bool *more)
+{
+	const struct row_table *t = rows_of(node, kind);
+	bool paged = sel->what == VX6_SELECT_PAGE;
+	size_t n = 0;
+
+	if (sel->what == VX6_SELECT_ONE) {
+		out[0] = find_one(node, sel);
+		return out[0] != NULL;
+	}
+	for (size_t i = paged ? first_behind(t, sel->key) : 0; i < t->n && !*more; i++) {
+		if (!is_chosen(sel, kind, t->row[i]))
+			continue;
+		*more = paged && n == sel->limit;
+		if (!*more)
+			out[n++] = t->row[i];
+	}
+	return n;
+}
+
+static bool holds(const struct vx6_select *sel, enum vx6_resource_kind kind)
+{
+	return sel->what == VX6_SELECT_ALL || (sel->what > VX6_SELECT_ALL && sel->kind == kind);
+}
+
+static void view_rows(struct vx6_node *node, const struct vx6_select *sel, struct vx6_snapshot *s)
+{
+	size_t most = VX6_MAX(node->service_rows.n, node->forward_rows.n);
+	const struct row **chosen = vx6_zalloc((most + 1) * sizeof *chosen);
+	size_t n;
+
+	if (holds(sel, VX6_RESOURCE_SERVICE)) {
+		n = choose(node, sel, VX6_RESOURCE_SERVICE, chosen, &s->more);
+		s->services = vx6_zalloc(n * sizeof *s->services);
+		for (size_t i = 0; i < n; i++)
+			view_service(node, chosen[i], &s->services[s->services_n++]);
+		if (n > 0)
+			vx6_publisher_each(node->publisher, view_published, s);
+	}
+	if (holds(sel, VX6_RESOURCE_FORWARD)) {
+		n = choose(node, sel, VX6_RESOURCE_FORWARD, chosen, &s->more);
+		s->forwards = vx6_zalloc(n * sizeof *s->forwards);
+		for (size_t i = 0; i < n; i++)
+			view_forward(node, chosen[i], &s->forwards[s->forwards_n++]);
+	}
+	free(chosen);
+	/* with those that came by themselves, which are in no table */
+	if (holds(sel, VX6_RESOURCE_PEER))
+		view_peers(node, s);
+}
+
+/* ---- snapshots ---- */
+
+static struct counted *brief(struct vx6_node *node)
+{
+	struct counted *c = vx6_zalloc(sizeof *c);
+
 	atomic_init(&c->refs, 1);
 	c->s.index = node->event_index;
 	c->s.taken_ms = vx6_wall_ms();
 	view_node(node, &c->s.node);
-	view_peers(node, &c->s);
-	view_services(node, &c->s);
-	vx6_publisher_each(node->publisher, view_published, &c->s);
-	view_forwards(node, &c->s);
 	view_tokens(node, &c->s);
-	c->s.node.streams_active = vx6_sessions_streams(node->sessions);
-	node->snapshot = &c->s;
+	return c;
+}
+
+const struct vx6_snapshot *snapshot_get(struct vx6_node *node, const struct vx6_select *sel)
+{
+	uint64_t now = vx6_loop_now_ms(node->loop);
+	struct counted *c;
+
+	if (sel->what >= VX6_SELECT_ALL) {
+		c = brief(node);
+		view_rows(node, sel, &c->s);
+		return &c->s;
+	}
+	if (node->snapshot && !node->snapshot_dirty &&
+	    now - node->snapshot_ms < SNAPSHOT_MAX_AGE_MS)
+		return vx6_snapshot_ref(node->snapshot);
+	snapshot_drop(node);
+	node->snapshot = &brief(node)->s;
 	node->snapshot_ms = now;
 	node->snapshot_dirty = false;
 	return vx6_snapshot_ref(node->snapshot);

@@ -37,32 +37,26 @@ struct vx6_services *vx6_services_new(const struct vx6_services_config *cfg)
 
 static struct service *find_id(const struct vx6_services *s, const char *id)
 {
-	VX6_LIST_EACH(node, &s->list)
-	{
-		struct service *svc = VX6_CONTAINER_OF(node, struct service, node);
+	struct service *found;
 
-		if (!strcmp(svc->id, id))
-			return svc;
-	}
-	return NULL;
+	HASH_FIND(by_id, s->ids, id, strlen(id), found);
+	return found;
 }
 
 static struct service *find_name(const struct vx6_services *s, const char *name)
 {
-	VX6_LIST_EACH(node, &s->list)
-	{
-		struct service *svc = VX6_CONTAINER_OF(node, struct service, node);
+	struct service *found;
 
-		if (!strcmp(svc->spec.name, name))
-			return svc;
-	}
-	return NULL;
+	HASH_FIND(by_name, s->names, name, strlen(name), found);
+	return found;
 }
 
 static void service_free(struct service *svc)
 {
 	service_conns_abort(svc);
 	vx6_list_remove(&svc->node);
+	HASH_DELETE(by_id, svc->table->ids, svc);
+	HASH_DELETE(by_name, svc->table->names, svc);
 	svc->table->n--;
 	vx6_service_spec_fini(&svc->spec);
 	free(svc);
@@ -113,11 +107,15 @@ vx6_err vx6_services_put(struct vx6_services *s, const char *id,
 		vx6_strlcpy(svc->id, id, sizeof svc->id);
 		vx6_list_init(&svc->conns);
 		vx6_list_push(&s->list, &svc->node);
+		HASH_ADD_KEYPTR(by_id, s->ids, svc->id, strlen(svc->id), svc);
 		s->n++;
+	} else {
+		HASH_DELETE(by_name, s->names, svc);
 	}
 	vx6_service_spec_copy(&copy, spec);
 	vx6_service_spec_fini(&svc->spec);
 	svc->spec = copy;
+	HASH_ADD_KEYPTR(by_name, s->names, svc->spec.name, strlen(svc->spec.name), svc);
 	if (spec->visibility != VX6_VISIBILITY_HIDDEN)
 		svc->scope = 0;
 	else if (!svc->scope)

@@ -12,6 +12,7 @@
 
 #include "base/list.h"
 #include "base/log.h"
+#include "crypto/table.h"
 #include "service/services.h"
 
 enum { SERVICE_ID_MAX = 40 };
@@ -27,11 +28,13 @@ struct service {
 	struct vx6_flow_stats stats;
 	struct vx6_list conns;
 	struct vx6_ratelimit loud;
+	UT_hash_handle by_id, by_name;
 };
 
 struct vx6_services {
 	struct vx6_services_config cfg;
 	struct vx6_list list;
+	struct service *ids, *names; /* the same, to be looked up */
 	size_t n;
 	uint64_t last_scope;
 	rlim_t fd_end;             /* descriptors from here on are not for connections of peers */

@@ -18,6 +18,13 @@ enum {
 		4096, /* JSON text of an object of strings; "{}" when there are none */
 };
 
+enum vx6_resource_kind {
+	VX6_RESOURCE_SERVICE,
+	VX6_RESOURCE_FORWARD,
+	VX6_RESOURCE_PEER,
+	VX6_RESOURCE_TOKEN,
+};
+
 struct vx6_meta {
 	char id[VX6_RESOURCE_ID_MAX];        /* "svc_…", "fwd_…", "peer_…" */
 	uint64_t generation;                 /* 1 at creation; +1 with every change; the ETag */

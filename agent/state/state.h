@@ -129,13 +129,6 @@ uint64_t vx6_state_image_u64(const struct vx6_state_image *img, const char *key,
 /** One atomic change: everything put into it becomes durable together or not at all. Copies what it is given. */
 struct vx6_write;
 
-enum vx6_resource_kind {
-	VX6_RESOURCE_SERVICE,
-	VX6_RESOURCE_FORWARD,
-	VX6_RESOURCE_PEER,
-	VX6_RESOURCE_TOKEN,
-};
-
 /** @return owned; vx6_state_submit() takes it, vx6_write_free() frees one that was not submitted */
 struct vx6_write *vx6_write_new(void);
 void vx6_write_free(struct vx6_write *w);

@@ -274,6 +274,7 @@ void api_access_ask(struct vx6_api_server *s)
 	look->letter.deliver = seen_at_start;
 	look->mail = api_mail_ref(s->mail);
 	cmd->kind = VX6_CMD_SNAPSHOT;
+	cmd->select.what = VX6_SELECT_NONE; /* with the tokens, as all */
 	if (vx6_node_submit(s->node, cmd, first_look, look))
 		return;
 	vx6_cmd_free(cmd);

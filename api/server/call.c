@@ -115,6 +115,14 @@ struct vx6_cmd *api_cmd_new(const struct api_request *r, enum vx6_cmd_kind kind)
 	return cmd;
 }
 
+struct vx6_cmd *api_cmd_look(const struct api_request *r, enum vx6_select_what what)
+{
+	struct vx6_cmd *cmd = api_cmd_new(r, VX6_CMD_SNAPSHOT);
+
+	cmd->select.what = what;
+	return cmd;
+}
+
 static struct api_call *call_new(struct api_request *r, api_then *then)
 {
 	struct api_call *call = vx6_zalloc(sizeof *call);

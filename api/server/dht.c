@@ -82,7 +82,7 @@ static void dht_then(struct api_request *r, struct vx6_answer *a)
 
 void api_dht_get(struct api_request *r)
 {
-	api_call(r, api_cmd_new(r, VX6_CMD_SNAPSHOT), API_CALL_MS, dht_then);
+	api_call(r, api_cmd_look(r, VX6_SELECT_NONE), API_CALL_MS, dht_then);
 }
 
 /* ---- rows ---- */

@@ -229,6 +229,7 @@ static void stream_read(struct api_request *r, enum vx6_cmd_kind kind)
 {
 	struct vx6_cmd *cmd = api_cmd_new(r, kind);
 
+	cmd->select.what = VX6_SELECT_NONE;
 	if (kind == VX6_CMD_EVENTS_READ) {
 		cmd->u.events.since = r->stream->last;
 		cmd->u.events.limit = BATCH;

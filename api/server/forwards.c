@@ -170,6 +170,7 @@ static void complete(struct vx6_cmd *cmd, const struct vx6_snapshot *s)
 const struct api_resource api_forwards = {
 	.kind = "forward",
 	.path = "/v1/forwards",
+	.rows = VX6_RESOURCE_FORWARD,
 	.input_schema = "ForwardInput",
 	.create = VX6_CMD_FORWARD_CREATE,
 	.update = VX6_CMD_FORWARD_UPDATE,

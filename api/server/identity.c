@@ -44,7 +44,7 @@ static void identity_then(struct api_request *r, struct vx6_answer *a)
 
 void api_identity_get(struct api_request *r)
 {
-	api_call(r, api_cmd_new(r, VX6_CMD_SNAPSHOT), API_CALL_MS, identity_then);
+	api_call(r, api_cmd_look(r, VX6_SELECT_NONE), API_CALL_MS, identity_then);
 }
 
 /* Takes a secret out of the body, which keeps nothing of it. @return owned; NULL: not given */

@@ -208,6 +208,8 @@ void api_metrics(struct api_request *r)
 {
 	struct vx6_cmd *cmd = api_cmd_new(r, VX6_CMD_READ);
 
+	cmd->select.what = VX6_SELECT_KIND;
+	cmd->select.kind = VX6_RESOURCE_SERVICE;
 	cmd->u.page.kind = VX6_PAGE_CIRCUITS;
 	cmd->u.page.has_filter = true;
 	cmd->u.page.filter = VX6_CIRC_OPEN;

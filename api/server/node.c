@@ -58,7 +58,7 @@ void api_health_late(struct api_request *r)
 
 void api_health(struct api_request *r)
 {
-	api_call(r, api_cmd_new(r, VX6_CMD_SNAPSHOT), API_PROBE_MS, health_then);
+	api_call(r, api_cmd_look(r, VX6_SELECT_NONE), API_PROBE_MS, health_then);
 }
 
 /* ---- node ---- */
@@ -66,19 +66,16 @@ void api_health(struct api_request *r)
 static void put_status(struct vx6_json *j, const struct vx6_snapshot *s)
 {
 	const struct vx6_node_view *n = &s->node;
-	size_t up = 0;
 
-	for (size_t i = 0; i < s->peers_n; i++)
-		up += s->peers[i].state == VX6_PEER_UP;
 	vx6_json_object(j, "status");
 	vx6_json_bool(j, "ready", n->ready_db && n->ready_identity && n->ready_transport);
 	vx6_json_bool(j, "draining", n->draining);
 	api_put_time(j, "started_at", n->started_ms);
 	vx6_json_u64(j, "uptime_ms", s->taken_ms > n->started_ms ? s->taken_ms - n->started_ms : 0);
 	vx6_json_u64(j, "pid", (uint64_t)getpid());
-	api_put_pair(j, "peers", "up", up, "total", s->peers_n);
-	vx6_json_u64(j, "services", s->services_n);
-	vx6_json_u64(j, "forwards", s->forwards_n);
+	api_put_pair(j, "peers", "up", n->peers_up, "total", n->peers);
+	vx6_json_u64(j, "services", n->services);
+	vx6_json_u64(j, "forwards", n->forwards);
 	vx6_json_u64(j, "streams", n->streams_active);
 	api_put_dht_summary(j, "dht", &n->dht);
 	vx6_json_bool(j, "lan", n->lan);
@@ -129,7 +126,7 @@ static void node_then(struct api_request *r, struct vx6_answer *a)
 
 void api_node_get(struct api_request *r)
 {
-	api_call(r, api_cmd_new(r, VX6_CMD_SNAPSHOT), API_CALL_MS, node_then);
+	api_call(r, api_cmd_look(r, VX6_SELECT_NONE), API_CALL_MS, node_then);
 }
 
 static void node_update_then(struct api_request *r, struct vx6_answer *a)
@@ -169,7 +166,7 @@ static void node_update_then(struct api_request *r, struct vx6_answer *a)
 
 void api_node_update(struct api_request *r)
 {
-	api_call(r, api_cmd_new(r, VX6_CMD_SNAPSHOT), API_CALL_MS, node_update_then);
+	api_call(r, api_cmd_look(r, VX6_SELECT_NONE), API_CALL_MS, node_update_then);
 }
 
 /* ---- what describes the API ---- */

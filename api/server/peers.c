@@ -115,6 +115,7 @@ static void decode(const struct vx6_value *body, struct vx6_cmd *cmd, struct vx6
 const struct api_resource api_peers = {
 	.kind = "peer",
 	.path = "/v1/peers",
+	.rows = VX6_RESOURCE_PEER,
 	.input_schema = "PeerInput",
 	.create = VX6_CMD_PEER_CREATE,
 	.update = VX6_CMD_PEER_UPDATE,

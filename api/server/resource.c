@@ -116,6 +116,16 @@ static void missing(struct api_request *r, const struct api_resource *res)
 	api_reply_problem(r, VX6_PROBLEM_NOT_FOUND, "there is no such %s", res->kind);
 }
 
+/* Asks for the one object that the path names. */
+static struct vx6_cmd *look_at(const struct api_request *r, const struct api_resource *res)
+{
+	struct vx6_cmd *cmd = api_cmd_look(r, VX6_SELECT_ONE);
+
+	cmd->select.kind = res->rows;
+	vx6_strlcpy(cmd->select.key, r->match.arg, sizeof cmd->select.key);
+	return cmd;
+}
+
 /* ---- read ---- */
 
 static void get_then(struct api_request *r, struct vx6_answer *a)
@@ -137,7 +147,7 @@ static void get_then(struct api_request *r, struct vx6_answer *a)
 
 void api_resource_get(struct api_request *r, const struct api_resource *res)
 {
-	api_call(r, api_cmd_new(r, VX6_CMD_SNAPSHOT), API_CALL_MS, get_then);
+	api_call(r, look_at(r, res), API_CALL_MS, get_then);
 }
 
 /* ---- list ---- */
@@ -207,10 +217,8 @@ static void list_then(struct api_request *r, struct vx6_answer *a)
 		api_reply_failure(r, a);
 		return;
 	}
-	if (cursor && !api_cursor_read(r->server, res->kind, cursor, after)) {
-		api_reply_problem(r, VX6_PROBLEM_INVALID_CURSOR, "start the list again");
-		return;
-	}
+	if (cursor)
+		(void)api_cursor_read(r->server, res->kind, cursor, after); /* it was read before */
 	views = res->views(a->snapshot, &n);
 	vx6_json_object(&j, NULL);
 	vx6_json_array(&j, "items");
@@ -231,6 +239,10 @@ static void list_then(struct api_request *r, struct vx6_answer *a)
 		taken++;
 	}
 	vx6_json_end_array(&j);
+	if (!more && a->snapshot->more) { /* the agent has looked no further than here */
+		last = view_at(res, views, n - 1);
+		more = true;
+	}
 	if (more)
 		api_cursor_make(r->server, res->kind, meta_of(last)->id, next);
 	vx6_json_str(&j, "next_cursor", more ? next : NULL);
@@ -241,7 +253,25 @@ static void list_then(struct api_request *r, struct vx6_answer *a)
 
 void api_resource_list(struct api_request *r, const struct api_resource *res)
 {
-	api_call(r, api_cmd_new(r, VX6_CMD_SNAPSHOT), API_CALL_MS, list_then);
+	const char *cursor = vx6_query_get(&r->query, "cursor"), *q = vx6_query_get(&r->query, "q"),
+		   *label = vx6_query_get(&r->query, "label");
+	char after[VX6_PAGE_KEY] = "";
+	struct vx6_cmd *cmd;
+	size_t n;
+
+	if (cursor && !api_cursor_read(r->server, res->kind, cursor, after)) {
+		api_reply_problem(r, VX6_PROBLEM_INVALID_CURSOR, "start the list again");
+		return;
+	}
+	cmd = api_cmd_look(r, VX6_SELECT_PAGE);
+	cmd->select.kind = res->rows;
+	cmd->select.limit = (uint32_t)api_page_limit(r);
+	vx6_strlcpy(cmd->select.key, after, sizeof cmd->select.key);
+	vx6_strlcpy(cmd->select.text, q ? q : "", sizeof cmd->select.text);
+	n = label ? strcspn(label, ":") : 0;
+	if (n < sizeof cmd->select.label)
+		memcpy(cmd->select.label, label ? label : "", n);
+	api_call(r, cmd, API_CALL_MS, list_then);
 }
 
 /* ---- change ---- */
@@ -302,8 +332,10 @@ void api_resource_create(struct api_request *r, const struct api_resource *res)
 {
 	struct vx6_cmd *cmd;
 
-	if (res->complete) {
-		api_call(r, api_cmd_new(r, VX6_CMD_SNAPSHOT), API_CALL_MS, create_then);
+	if (res->complete) { /* with an eye on all that there are */
+		cmd = api_cmd_look(r, VX6_SELECT_KIND);
+		cmd->select.kind = res->rows;
+		api_call(r, cmd, API_CALL_MS, create_then);
 		return;
 	}
 	cmd = api_resource_decode(r, res, res->create, r->json);
@@ -358,7 +390,11 @@ static void replace_then(struct api_request *r, struct vx6_answer *a)
 
 void api_resource_replace(struct api_request *r, const struct api_resource *res)
 {
-	api_call(r, api_cmd_new(r, VX6_CMD_SNAPSHOT), API_CALL_MS, replace_then);
+	struct vx6_cmd *cmd = look_at(r, res);
+
+	if (res->complete)
+		cmd->select.what = VX6_SELECT_KIND;
+	api_call(r, cmd, API_CALL_MS, replace_then);
 }
 
 static void update_then(struct api_request *r, struct vx6_answer *a);
@@ -368,7 +404,7 @@ static void updated_then(struct api_request *r, struct vx6_answer *a)
 {
 	if (a->err.code == VX6_E_CONFLICT && api_if_match(r, 0) == API_MATCH_ANY &&
 	    r->retries++ < RETRIES)
-		api_call(r, api_cmd_new(r, VX6_CMD_SNAPSHOT), API_CALL_MS, update_then);
+		api_call(r, look_at(r, resource_of(r)), API_CALL_MS, update_then);
 	else
 		changed_then(r, a);
 }
@@ -417,7 +453,7 @@ static void update_then(struct api_request *r, struct vx6_answer *a)
 
 void api_resource_update(struct api_request *r, const struct api_resource *res)
 {
-	api_call(r, api_cmd_new(r, VX6_CMD_SNAPSHOT), API_CALL_MS, update_then);
+	api_call(r, look_at(r, res), API_CALL_MS, update_then);
 }
 
 static void deleted_then(struct api_request *r, struct vx6_answer *a)
@@ -443,5 +479,5 @@ static void delete_then(struct api_request *r, struct vx6_answer *a)
 
 void api_resource_delete(struct api_request *r, const struct api_resource *res)
 {
-	api_call(r, api_cmd_new(r, VX6_CMD_SNAPSHOT), API_CALL_MS, delete_then);
+	api_call(r, look_at(r, res), API_CALL_MS, delete_then);
 }

@@ -91,6 +91,8 @@ void api_call_attach(struct api_request *r, struct vx6_cmd *cmd);
 /** The request is going away: its answer will be dropped. */
 void api_call_abandon(struct api_call *call);
 struct vx6_cmd *api_cmd_new(const struct api_request *r, enum vx6_cmd_kind kind);
+/** VX6_CMD_SNAPSHOT. */
+struct vx6_cmd *api_cmd_look(const struct api_request *r, enum vx6_select_what what);
 
 /* ---- reply ---- */
 
@@ -368,6 +370,7 @@ void api_rows_reply(struct api_request *r, unsigned status, const struct api_row
 /** One kind of stored object: what differs between peers, services and forwards. */
 struct api_resource {
 	const char *kind, *path, *input_schema;
+	enum vx6_resource_kind rows;
 	enum vx6_cmd_kind create, update, remove;
 	size_t size; /* of a view; its first member is struct vx6_meta */
 	const void *(*views)(const struct vx6_snapshot *s, size_t *n);

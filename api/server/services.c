@@ -119,6 +119,7 @@ static void decode(const struct vx6_value *body, struct vx6_cmd *cmd, struct vx6
 const struct api_resource api_services = {
 	.kind = "service",
 	.path = "/v1/services",
+	.rows = VX6_RESOURCE_SERVICE,
 	.input_schema = "ServiceInput",
 	.create = VX6_CMD_SERVICE_CREATE,
 	.update = VX6_CMD_SERVICE_UPDATE,

@@ -104,6 +104,7 @@ static void decode(const struct vx6_value *body, struct vx6_cmd *cmd, struct vx6
 const struct api_resource api_tokens = {
 	.kind = "token",
 	.path = "/v1/tokens",
+	.rows = VX6_RESOURCE_TOKEN,
 	.input_schema = "TokenInput",
 	.create = VX6_CMD_TOKEN_CREATE,
 	.update = VX6_CMD_TOKEN_UPDATE,

@@ -205,7 +205,7 @@ def test_there_is_a_limit_on_objects(make_agent):
 	connection = agent.connection()
 	made = 0
 	while made < 1100:
-		connection.request("POST", "/v1/services", '{"name":"s%d","target":"127.0.0.1:1"}' % made, {"Content-Type": "application/json"})
+		connection.request("POST", "/v1/forwards", '{"name":"s%d","listen":"127.0.0.1:0","to":"a.b","enabled":false}' % made, {"Content-Type": "application/json"})
 		answer = connection.getresponse()
 		text = answer.read()
 		if answer.status != 201:
@@ -213,7 +213,38 @@ def test_there_is_a_limit_on_objects(make_agent):
 		made += 1
 	connection.close()
 	assert made == 1024 and answer.status == 409 and b"limit_reached" in text
-	assert agent.call("POST", "/v1/services", {"name": "more", "target": "127.0.0.1:1"}).code == "limit_reached"
-	assert len(agent.call("GET", "/v1/services?limit=500").json["items"]) == 500
-	assert agent.call("DELETE", "/v1/services/name:s0").status == 204
-	assert agent.call("POST", "/v1/services", {"name": "more", "target": "127.0.0.1:1"}).status == 201
+	more = {"name": "more", "listen": "127.0.0.1:0", "to": "a.b", "enabled": False}
+	assert agent.call("POST", "/v1/forwards", more).code == "limit_reached"
+	assert len(agent.call("GET", "/v1/forwards?limit=500").json["items"]) == 500
+	assert agent.call("DELETE", "/v1/forwards/name:s0").status == 204
+	assert agent.call("POST", "/v1/forwards", more).status == 201
+
+
+def test_ten_thousand_services_in_pages(make_agent):
+	agent = make_agent()
+	connection, n = agent.connection(), 10000
+	for i in range(n):
+		labels = '{"site":"%s"}' % ("paris" if i % 1000 == 0 else "rome")
+		connection.request("POST", "/v1/services", '{"name":"s%d","target":"127.0.0.1:1","visibility":"private","labels":%s}' % (i, labels),
+			{"Content-Type": "application/json"})
+		answer = connection.getresponse()
+		answer.read()
+		assert answer.status == 201
+	connection.close()
+
+	def pages(query):
+		names, cursor = [], ""
+		while cursor is not None:
+			page = agent.raw("GET", f"/v1/services?{query}&fields=name{cursor}").json
+			names += [o["name"] for o in page["items"]]
+			cursor = f"&cursor={page['next_cursor']}" if page["next_cursor"] else None
+		return names
+
+	assert pages("limit=500") == [f"s{i}" for i in range(n)]
+	assert pages("limit=500&q=s77") == [f"s{i}" for i in range(n) if f"s{i}".startswith("s77")]
+	assert pages("limit=500&label=site:paris") == [f"s{i}" for i in range(0, n, 1000)]
+	assert pages("limit=7&label=country") == []
+	assert agent.call("GET", "/v1/node").json["status"]["services"] == n
+	agent.call("DELETE", "/v1/services/name:s7777")
+	assert agent.call("GET", "/v1/services/name:s7777").code == "not_found"
+	assert agent.call("GET", "/v1/services/name:s7778").json["labels"] == {"site": "rome"}

@@ -20,6 +20,7 @@ static const char *const without_command[][2] = {
 	{"openapi_get", "a document, for generators"},
 	{"schema_get", "a document, for generators"},
 	{"peer_replace", "peer update changes what is given and keeps the rest"},
+	{"token_replace", "token update changes what is given and keeps the rest"},
 	{"service_replace", "service update changes what is given and keeps the rest"},
 	{"forward_replace", "forward update changes what is given and keeps the rest"},
 	{"lookup_list", "lookups are operations: op list has them"},
