@@ -176,6 +176,11 @@ static bool read_positional(struct reader *r, const char *word)
 	while (r->positional < c->args_n) {
 		const struct vx6_cli_arg *arg = &c->args[r->positional];
 
+		/* a path is no word of a list: `vx6 api /v1/node` leaves the method out */
+		if (arg->positional && !arg->required && arg->words && word[0] == '/') {
+			r->positional++;
+			continue;
+		}
 		if (arg->positional) {
 			r->positional += !arg->repeat;
 			if (!word_allowed(r, arg, word))

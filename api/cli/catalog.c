@@ -66,21 +66,11 @@ int vx6_cli_run_catalog_show(struct vx6_cli *cli, const struct vx6_cli_parsed *p
 	if (cli->fields || cli->format != VX6_FORMAT_TABLE)
 		shape.columns_n = 0;
 	vx6_cli_show_one(cli, &shape, v);
-	if (!cli->fields && cli->format == VX6_FORMAT_TABLE) {
-		char *entries = vx6_value_text(vx6_value_get(v, "entries")), *page = NULL;
-		size_t n = entries ? strlen(entries) + 16 : 0;
-		struct vx6_scan_fault fault;
-		struct vx6_value *list = NULL;
-
-		page = vx6_zalloc(n + 1);
-		snprintf(page, n + 1, "{\"items\":%s}", entries ? entries : "[]");
-		shape = (struct vx6_cli_command){.columns = rows, .columns_n = VX6_ARRAY_N(rows)};
+	if (!cli->fields && cli->format == VX6_FORMAT_TABLE &&
+	    vx6_value_count(vx6_value_get(v, "entries")) > 0) {
 		putchar('\n');
-		if (vx6_is_ok(vx6_value_parse(page, strlen(page), &list, &fault)))
-			vx6_cli_show_list(cli, &shape, &list, 1);
-		vx6_value_free(list);
-		free(page);
-		free(entries);
+		vx6_cli_print_rows(cli, rows, VX6_ARRAY_N(rows), vx6_value_get(v, "entries"),
+				   stdout);
 	}
 	vx6_value_free(v);
 	return VX6_EXIT_OK;

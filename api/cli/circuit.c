@@ -2,12 +2,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "api/cli/grid.h"
 #include "api/cli/http.h"
 #include "api/cli/output.h"
 #include "api/cli/problem.h"
 #include "api/cli/request.h"
-#include "api/cli/show.h"
 #include "base/util.h"
 
 static void print_hops(const struct vx6_cli *cli, const struct vx6_value *circuit)
@@ -21,21 +19,10 @@ static void print_hops(const struct vx6_cli *cli, const struct vx6_value *circui
 		{"WHY", "reason"},
 		{"NODE ID", "node_id"},
 	};
-	const struct vx6_value *hop = vx6_value_first(vx6_value_get(circuit, "hops"));
-	struct vx6_grid g = {.columns = VX6_ARRAY_N(columns), .colour = cli->colour};
 
-	for (size_t i = 0; cli->headers && i < g.columns; i++)
-		vx6_grid_add(&g, vx6_strdup(columns[i].title), VX6_TINT_HEAD, false);
-	for (; hop; hop = vx6_value_next(hop)) {
-		for (size_t i = 0; i < g.columns; i++) {
-			struct vx6_cli_cell cell = vx6_cli_cell(&columns[i], hop);
-
-			vx6_grid_add(&g, cell.text, cell.tint, cell.right);
-		}
-	}
 	putchar('\n');
-	vx6_grid_print(&g, stdout);
-	vx6_grid_fini(&g);
+	vx6_cli_print_rows(cli, columns, VX6_ARRAY_N(columns), vx6_value_get(circuit, "hops"),
+			   stdout);
 }
 
 int vx6_cli_run_circuit_show(struct vx6_cli *cli, const struct vx6_cli_parsed *p)

@@ -44,6 +44,7 @@ struct vx6_cli {
 	enum vx6_cli_format format;
 	const char *fields;
 	bool headers, quiet;
+	bool mute;   /* errors are not told: the caller has another way, or tries again */
 	bool colour; /* of stdout */
 	unsigned timeout_ms;
 	const char *socket, *url, *token_file; /* as given; NULL: not */

@@ -18,6 +18,7 @@
 #include "api/cli/trace.h"
 #include "api/cli/upgrade.h"
 #include "base/addr.h"
+#include "base/json.h"
 #include "base/util.h"
 
 enum { CONNECTIONS_MAX = 256, BACKLOG = 128 };
@@ -171,6 +172,22 @@ static int accept_all(struct port *port)
 	}
 }
 
+/* Whoever started the command reads it to know when the port is open. */
+static void show_bound(const struct vx6_cli *cli, const char *address)
+{
+	struct vx6_json j = {0};
+
+	if (cli->format == VX6_FORMAT_TABLE || cli->format == VX6_FORMAT_NAME) {
+		printf("%s\n", address);
+	} else {
+		vx6_json_object(&j, NULL);
+		vx6_json_str(&j, "listen", address);
+		vx6_json_end_object(&j);
+		vx6_cli_show_json(cli, &(struct vx6_cli_command){0}, &j);
+	}
+	fflush(stdout);
+}
+
 static int join_port(const struct vx6_cli *cli, const struct vx6_cli_where *where, const char *path,
 		     const char *listen_text)
 {
@@ -190,8 +207,7 @@ static int join_port(const struct vx6_cli *cli, const struct vx6_cli_where *wher
 	sigaction(SIGTERM, &end, NULL);
 	if (exit == VX6_EXIT_OK) {
 		vx6_cli_say(cli, "Listening until interrupted:");
-		printf("%s\n", vx6_addr_format(&bound, text));
-		fflush(stdout);
+		show_bound(cli, vx6_addr_format(&bound, text));
 		exit = accept_all(&port);
 	}
 	if (port.fd >= 0)

@@ -6,14 +6,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "api/cli/grid.h"
 #include "api/cli/http.h"
 #include "api/cli/output.h"
 #include "api/cli/problem.h"
 #include "api/cli/progress.h"
 #include "api/cli/qr.h"
 #include "api/cli/request.h"
-#include "api/cli/show.h"
 #include "api/cli/text.h"
 #include "base/clock.h"
 #include "base/json.h"
@@ -64,22 +62,10 @@ static void print_points(const struct vx6_cli *cli, const struct vx6_value *serv
 		{"LAST", "last_introduction_at", VX6_SHOW_AGO},
 		{"NODE ID", "node_id"},
 	};
-	const struct vx6_value *point =
-		vx6_value_first(vx6_value_get(service, "introduction_points"));
-	struct vx6_grid g = {.columns = VX6_ARRAY_N(columns), .colour = cli->colour};
 
-	for (size_t i = 0; cli->headers && i < g.columns; i++)
-		vx6_grid_add(&g, vx6_strdup(columns[i].title), VX6_TINT_HEAD, false);
-	for (; point; point = vx6_value_next(point)) {
-		for (size_t i = 0; i < g.columns; i++) {
-			struct vx6_cli_cell cell = vx6_cli_cell(&columns[i], point);
-
-			vx6_grid_add(&g, cell.text, cell.tint, cell.right);
-		}
-	}
 	putchar('\n');
-	vx6_grid_print(&g, stdout);
-	vx6_grid_fini(&g);
+	vx6_cli_print_rows(cli, columns, VX6_ARRAY_N(columns),
+			   vx6_value_get(service, "introduction_points"), stdout);
 }
 
 /* Services that are hidden, of a page of all: its other members stay. @return NULL: no memory */

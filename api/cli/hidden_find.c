@@ -2,14 +2,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "api/cli/grid.h"
 #include "api/cli/hidden.h"
 #include "api/cli/http.h"
 #include "api/cli/output.h"
 #include "api/cli/problem.h"
 #include "api/cli/progress.h"
 #include "api/cli/request.h"
-#include "api/cli/show.h"
 #include "base/json.h"
 #include "base/util.h"
 
@@ -51,22 +49,10 @@ static void print_claims(const struct vx6_cli *cli, const struct vx6_value *foun
 		{"HOLDERS", "holders"}, {"PREFIXES", "prefixes"},
 		{"WORK", "work_bits"},
 	};
-	const struct vx6_value *claim = vx6_value_first(vx6_value_get(found, "claims"));
-	struct vx6_grid g = {.columns = VX6_ARRAY_N(columns), .colour = cli->colour};
+	const struct vx6_value *claims = vx6_value_get(found, "claims");
 
-	if (!claim)
-		return;
-	for (size_t i = 0; cli->headers && i < g.columns; i++)
-		vx6_grid_add(&g, vx6_strdup(columns[i].title), VX6_TINT_HEAD, false);
-	for (; claim; claim = vx6_value_next(claim)) {
-		for (size_t i = 0; i < g.columns; i++) {
-			struct vx6_cli_cell cell = vx6_cli_cell(&columns[i], claim);
-
-			vx6_grid_add(&g, cell.text, cell.tint, cell.right);
-		}
-	}
-	vx6_grid_print(&g, stdout);
-	vx6_grid_fini(&g);
+	if (vx6_value_count(claims) > 0)
+		vx6_cli_print_rows(cli, columns, VX6_ARRAY_N(columns), claims, stdout);
 }
 
 /* What is not one service, as enough of them say, is a failure: a script must not go on with it. */

@@ -131,38 +131,59 @@ static size_t on_header(char *p, size_t size, size_t n, void *user)
 	return size * n;
 }
 
-static bool add_header(struct vx6_http *h, struct curl_slist **list, const char *name,
-		       const char *value)
+static bool add_line(struct vx6_http *h, struct curl_slist **list, const char *line)
 {
-	char line[512];
-	struct curl_slist *longer;
+	struct curl_slist *longer = h->slist_append(*list, line);
 
-	snprintf(line, sizeof line, "%s: %s", name, value);
-	longer = h->slist_append(*list, line);
-	explicit_bzero(line, sizeof line);
 	if (longer)
 		*list = longer;
 	return longer;
+}
+
+static bool is_given(const struct vx6_http_request *req, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (size_t i = 0; i < req->headers_n; i++)
+		if (strncasecmp(req->headers[i], name, n) == 0 && req->headers[i][n] == ':')
+			return true;
+	return false;
+}
+
+static bool add_header(struct vx6_http *h, const struct vx6_http_request *req,
+		       struct curl_slist **list, const char *name, const char *value)
+{
+	char line[512];
+	bool ok;
+
+	if (is_given(req, name))
+		return true;
+	snprintf(line, sizeof line, "%s: %s", name, value);
+	ok = add_line(h, list, line);
+	explicit_bzero(line, sizeof line);
+	return ok;
 }
 
 static bool add_headers(struct vx6_http *h, const struct vx6_http_request *req,
 			struct curl_slist **list)
 {
 	char bearer[VX6_WHERE_TEXT + 8];
-	bool ok = add_header(h, list, "Accept", "application/json") &&
-		  add_header(h, list, "Expect", "");
+	bool ok = add_header(h, req, list, "Accept", "application/json") &&
+		  add_header(h, req, list, "Expect", "");
 
 	snprintf(bearer, sizeof bearer, "Bearer %s", h->where.token);
 	if (ok && *h->where.token)
-		ok = add_header(h, list, "Authorization", bearer);
+		ok = add_header(h, req, list, "Authorization", bearer);
 	explicit_bzero(bearer, sizeof bearer);
 	if (ok && req->body)
-		ok = add_header(h, list, "Content-Type",
+		ok = add_header(h, req, list, "Content-Type",
 				req->media_type ? req->media_type : "application/json");
 	if (ok && req->if_match)
-		ok = add_header(h, list, "If-Match", req->if_match);
+		ok = add_header(h, req, list, "If-Match", req->if_match);
 	if (ok && req->prefer)
-		ok = add_header(h, list, "Prefer", req->prefer);
+		ok = add_header(h, req, list, "Prefer", req->prefer);
+	for (size_t i = 0; ok && i < req->headers_n; i++)
+		ok = add_line(h, list, req->headers[i]);
 	return ok;
 }
 

@@ -22,7 +22,10 @@ struct vx6_http_request {
 	const char *media_type; /* of the body; NULL: application/json */
 	const char *if_match;   /* NULL: none */
 	const char *prefer;     /* NULL: none */
-	unsigned timeout_ms;    /* 0: that of the command line */
+	const char *const *
+		headers; /* more of them, "Name: value"; one takes the place of ours of that name */
+	size_t headers_n;
+	unsigned timeout_ms; /* 0: that of the command line */
 };
 
 /** Zero-initialise; `body` is owned by it, vx6_http_response_fini(). */

@@ -177,21 +177,14 @@ static void report_import(const struct vx6_cli *cli, const struct vx6_cli_comman
 			  const char *dir, const struct vx6_identity *id)
 {
 	char text[VX6_NODE_ID_TEXT];
-	struct vx6_scan_fault fault;
 	struct vx6_json j = {0};
-	struct vx6_value *v;
-	char *json;
 
 	vx6_json_object(&j, NULL);
 	vx6_json_str(&j, "node_id", vx6_node_id_format(&id->id, text));
 	vx6_json_str(&j, "state_dir", dir);
 	vx6_json_bool(&j, "passphrase", id->master == VX6_MASTER_LOCKED);
 	vx6_json_end_object(&j);
-	json = vx6_json_take(&j);
-	if (vx6_is_ok(vx6_value_parse(json, strlen(json), &v, &fault)))
-		vx6_cli_show_one(cli, c, v);
-	vx6_value_free(v);
-	free(json);
+	vx6_cli_show_json(cli, c, &j);
 	vx6_cli_say(cli,
 		    "Start it: vx6 agent --state-dir %s. The node it came from must not run "
 		    "any more.",

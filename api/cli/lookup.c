@@ -162,9 +162,9 @@ static void number_cell(struct vx6_grid *g, const struct vx6_value *v, const cha
 	vx6_grid_add(g, vx6_strdup(text), VX6_TINT_NONE, true);
 }
 
-static void heads(struct vx6_grid *g, const char *const *titles)
+static void heads(const struct vx6_cli *cli, struct vx6_grid *g, const char *const *titles)
 {
-	for (size_t i = 0; i < g->columns; i++)
+	for (size_t i = 0; cli->headers && i < g->columns; i++)
 		vx6_grid_add(g, vx6_strdup(titles[i]), VX6_TINT_HEAD, false);
 }
 
@@ -186,7 +186,7 @@ static void print_trace(const struct vx6_cli *cli, const struct vx6_value *resul
 
 	if (!s)
 		return;
-	heads(&g, titles);
+	heads(cli, &g, titles);
 	for (; s; s = vx6_value_next(s)) {
 		bool failed = *string_at(s, "error");
 		char text[96];
@@ -232,7 +232,7 @@ static void print_conflict(const struct vx6_cli *cli, const struct vx6_value *co
 	const struct vx6_value *c = vx6_value_first(vx6_value_get(conflict, "claims"));
 	struct vx6_grid g = {.columns = VX6_ARRAY_N(titles), .colour = cli->colour};
 
-	heads(&g, titles);
+	heads(cli, &g, titles);
 	for (; c; c = vx6_value_next(c)) {
 		char age[VX6_CLI_HUMAN];
 
@@ -258,7 +258,7 @@ static void print_values(const struct vx6_cli *cli, const struct vx6_value *resu
 	struct vx6_grid g = {.columns = VX6_ARRAY_N(titles), .colour = cli->colour};
 	struct vx6_grid h = {.columns = VX6_ARRAY_N(near), .colour = cli->colour};
 
-	heads(&g, titles);
+	heads(cli, &g, titles);
 	for (; v; v = vx6_value_next(v)) {
 		char age[VX6_CLI_HUMAN];
 
@@ -271,16 +271,16 @@ static void print_values(const struct vx6_cli *cli, const struct vx6_value *resu
 		number_cell(&g, v, "paths", "");
 		cell(&g, vx6_cli_span(number_at(v, "median_age_s") * 1000, age));
 	}
-	if (g.n > g.columns)
+	if (g.n > g.columns * cli->headers)
 		vx6_grid_print(&g, stdout);
 	vx6_grid_fini(&g);
-	heads(&h, near);
+	heads(cli, &h, near);
 	v = vx6_value_first(vx6_value_get(result, "closest"));
 	for (; v; v = vx6_value_next(v)) {
 		cell(&h, string_at(v, "node_id"));
 		cell(&h, string_at(v, "address.address"));
 	}
-	if (h.n > h.columns)
+	if (h.n > h.columns * cli->headers)
 		vx6_grid_print(&h, stdout);
 	vx6_grid_fini(&h);
 }

@@ -106,6 +106,7 @@ static const char *const environment[][2] = {
 	{"VX6_URL", "HTTP address of the agent, unless one of them or VX6_SOCKET is."},
 	{"VX6_TOKEN_FILE", "File with the token that goes with an HTTP address."},
 	{"NO_COLOR", "When set, nothing is coloured."},
+	{"TERM", "When it is dumb, nothing is coloured or drawn over either."},
 };
 
 static const char *const files[][2] = {

@@ -5,9 +5,10 @@
 
 #include "api/cli/grid.h"
 #include "api/cli/show.h"
+#include "api/cli/text.h"
 #include "base/util.h"
 
-enum { COLUMNS_MAX = 24 };
+enum { COLUMNS_MAX = 24, PATH_MAX_BYTES = 256 };
 
 const char *vx6_cli_name_of(const struct vx6_value *v)
 {
@@ -43,21 +44,29 @@ void vx6_cli_indent(FILE *to, const char *json)
 	fputc('\n', to);
 }
 
-/* "a.b,c": whether its first segments hold @p key. */
-static bool field_wanted(const char *fields, const char *key)
+enum wanted {
+	WANTED_NOT,
+	WANTED_PART,
+	WANTED_WHOLE,
+};
+
+/* "a.b,c": what of the member at @p path was asked for. */
+static enum wanted field_wanted(const char *fields, const char *path)
 {
-	size_t n = strlen(key);
+	enum wanted wanted = WANTED_NOT;
+	size_t n = strlen(path);
 
 	for (const char *p = fields; *p;) {
 		size_t len = strcspn(p, ",");
-		size_t first = VX6_MIN(len, strcspn(p, "."));
 
-		if (first == n && memcmp(p, key, n) == 0)
-			return true;
+		if (len <= n && memcmp(p, path, len) == 0 && (!path[len] || path[len] == '.'))
+			return WANTED_WHOLE;
+		if (len > n && memcmp(p, path, n) == 0 && p[n] == '.')
+			wanted = WANTED_PART;
 		p += len;
 		p += *p == ',';
 	}
-	return false;
+	return wanted;
 }
 
 static void put_compact(FILE *to, const struct vx6_value *v)
@@ -68,24 +77,36 @@ static void put_compact(FILE *to, const struct vx6_value *v)
 	free(text);
 }
 
-/* An object, with --fields only its wanted members. */
-static void put_item(const struct vx6_cli *cli, FILE *to, const struct vx6_value *v)
+/* The members of an object that --fields wants, at every depth. @param prefix of their paths */
+static void put_wanted(const char *fields, FILE *to, const struct vx6_value *v, const char *prefix)
 {
 	bool first = true;
 
-	if (!cli->fields || !vx6_value_is(v, VX6_JT_OBJECT)) {
-		put_compact(to, v);
-		return;
-	}
 	fputc('{', to);
 	for (const struct vx6_value *m = vx6_value_first(v); m; m = vx6_value_next(m)) {
-		if (!field_wanted(cli->fields, vx6_value_key(m)))
+		char path[PATH_MAX_BYTES];
+		enum wanted wanted;
+
+		snprintf(path, sizeof path, "%s%s%s", prefix, *prefix ? "." : "", vx6_value_key(m));
+		wanted = field_wanted(fields, path);
+		if (wanted == WANTED_NOT)
 			continue;
 		fprintf(to, "%s\"%s\":", first ? "" : ",", vx6_value_key(m));
-		put_compact(to, m);
+		if (wanted == WANTED_PART && vx6_value_is(m, VX6_JT_OBJECT))
+			put_wanted(fields, to, m, path);
+		else
+			put_compact(to, m);
 		first = false;
 	}
 	fputc('}', to);
+}
+
+static void put_item(const struct vx6_cli *cli, FILE *to, const struct vx6_value *v)
+{
+	if (cli->fields && vx6_value_is(v, VX6_JT_OBJECT))
+		put_wanted(cli->fields, to, v, "");
+	else
+		put_compact(to, v);
 }
 
 static void print_json(const struct vx6_cli *cli, const struct vx6_value *v, bool lines)
@@ -178,7 +199,7 @@ static void align_titles(struct vx6_grid *g)
 }
 
 /* Spare columns in which nothing stands are left out. */
-static void drop_empty(struct vx6_grid *g, struct vx6_cli_column *columns, size_t head)
+static void drop_empty(struct vx6_grid *g, const struct vx6_cli_column *columns, size_t head)
 {
 	for (size_t i = g->columns; i-- > 0;) {
 		bool empty = columns[i].spare;
@@ -190,6 +211,21 @@ static void drop_empty(struct vx6_grid *g, struct vx6_cli_column *columns, size_
 	}
 }
 
+static void add_heads(const struct vx6_cli *cli, struct vx6_grid *g,
+		      const struct vx6_cli_column *columns)
+{
+	for (size_t i = 0; cli->headers && i < g->columns; i++)
+		vx6_grid_add(g, vx6_strdup(columns[i].title), VX6_TINT_HEAD, false);
+}
+
+static void finish(const struct vx6_cli *cli, struct vx6_grid *g,
+		   const struct vx6_cli_column *columns)
+{
+	if (cli->headers)
+		align_titles(g);
+	drop_empty(g, columns, cli->headers);
+}
+
 static void print_table(const struct vx6_cli *cli, const struct vx6_cli_command *c,
 			struct vx6_value *const *pages, size_t n, const struct vx6_value *one)
 {
@@ -198,8 +234,7 @@ static void print_table(const struct vx6_cli *cli, const struct vx6_cli_command 
 	struct vx6_grid g = {.columns = choose_columns(cli, c, columns, &titles),
 			     .colour = cli->colour};
 
-	for (size_t i = 0; cli->headers && i < g.columns; i++)
-		vx6_grid_add(&g, vx6_strdup(columns[i].title), VX6_TINT_HEAD, false);
+	add_heads(cli, &g, columns);
 	if (one)
 		add_row(&g, columns, one);
 	for (size_t i = 0; i < n; i++) {
@@ -211,13 +246,24 @@ static void print_table(const struct vx6_cli *cli, const struct vx6_cli_command 
 	if (g.n == g.columns * cli->headers && !one) {
 		vx6_cli_say(cli, "There are none.");
 	} else {
-		if (cli->headers)
-			align_titles(&g);
-		drop_empty(&g, columns, cli->headers);
+		finish(cli, &g, columns);
 		vx6_grid_print(&g, stdout);
 	}
 	vx6_grid_fini(&g);
 	free(titles);
+}
+
+void vx6_cli_print_rows(const struct vx6_cli *cli, const struct vx6_cli_column *columns, size_t n,
+			const struct vx6_value *list, FILE *to)
+{
+	struct vx6_grid g = {.columns = n, .colour = cli->colour};
+
+	add_heads(cli, &g, columns);
+	for (const struct vx6_value *v = vx6_value_first(list); v; v = vx6_value_next(v))
+		add_row(&g, columns, v);
+	finish(cli, &g, columns);
+	vx6_grid_print(&g, to);
+	vx6_grid_fini(&g);
 }
 
 static void add_line(struct vx6_grid *g, const char *title, const struct vx6_cli_column *column,
@@ -234,7 +280,7 @@ static void add_line(struct vx6_grid *g, const char *title, const struct vx6_cli
 static void add_leaves(struct vx6_grid *g, const struct vx6_value *v, const char *prefix)
 {
 	for (const struct vx6_value *m = vx6_value_first(v); m; m = vx6_value_next(m)) {
-		char path[256];
+		char path[PATH_MAX_BYTES];
 
 		snprintf(path, sizeof path, "%s%s%s", prefix, *prefix ? "." : "", vx6_value_key(m));
 		if (vx6_value_is(m, VX6_JT_OBJECT) && vx6_value_count(m) > 0)
@@ -265,10 +311,16 @@ static void print_lines(const struct vx6_cli *cli, const struct vx6_cli_command 
 
 static void print_name(const struct vx6_value *v)
 {
+	const struct vx6_value *seq = vx6_value_get(v, "seq");
 	const char *name = vx6_cli_name_of(v);
 
 	if (name)
-		printf("%s\n", name);
+		vx6_cli_clean(stdout, name);
+	else if (seq) /* what an event goes by */
+		printf("%.0f", vx6_value_number(seq));
+	else
+		return;
+	putchar('\n');
 }
 
 /* What looks the same for one object and for the items of a list. @return false: it is for a table */
@@ -288,6 +340,19 @@ void vx6_cli_show_one(const struct vx6_cli *cli, const struct vx6_cli_command *c
 {
 	if (!print_plain(cli, v))
 		print_lines(cli, c, v);
+}
+
+void vx6_cli_show_json(const struct vx6_cli *cli, const struct vx6_cli_command *c,
+		       struct vx6_json *j)
+{
+	char *text = vx6_json_take(j);
+	struct vx6_scan_fault fault;
+	struct vx6_value *v = NULL;
+
+	if (vx6_is_ok(vx6_value_parse(text, strlen(text), &v, &fault)))
+		vx6_cli_show_one(cli, c, v);
+	vx6_value_free(v);
+	free(text);
 }
 
 void vx6_cli_show_row(const struct vx6_cli *cli, const struct vx6_cli_command *c,
@@ -323,7 +388,11 @@ void vx6_cli_show_line(const struct vx6_cli *cli, const struct vx6_cli_command *
 	struct vx6_grid g = {.colour = cli->colour};
 	char *titles;
 
-	if (cli->format == VX6_FORMAT_JSON || cli->format == VX6_FORMAT_JSONL) {
+	if (cli->format == VX6_FORMAT_NAME) {
+		print_name(v);
+		return;
+	}
+	if (cli->format != VX6_FORMAT_TABLE) {
 		print_json(cli, v, true);
 		return;
 	}

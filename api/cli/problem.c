@@ -60,6 +60,8 @@ int vx6_cli_fail(const struct vx6_cli *cli, enum vx6_cli_exit exit, const char *
 	char message[512];
 	va_list ap;
 
+	if (cli->mute)
+		return exit;
 	va_start(ap, fmt);
 	vsnprintf(message, sizeof message, fmt, ap);
 	va_end(ap);
@@ -151,7 +153,9 @@ int vx6_cli_problem(const struct vx6_cli *cli, int status, const char *body, siz
 	}
 	exit = vx6_cli_exit_of(status, string_of(v, "code"));
 	fflush(stdout);
-	if (wants_json(cli)) {
+	if (cli->mute) {
+		/* as asked */
+	} else if (wants_json(cli)) {
 		char *text = vx6_value_text(v);
 
 		fprintf(stderr, "%s\n", text ? text : "{}");

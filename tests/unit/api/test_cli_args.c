@@ -149,6 +149,19 @@ static void parse__one_of_two__is_asked_for(void **state)
 	assert_true(parse("connect --address [::1]:1 --service x"));
 }
 
+static void parse__method_of_a_raw_request__may_be_left_out(void **state)
+{
+	assert_true(parse("api /v1/node -H Prefer:wait=5 -HX:y"));
+	assert_string_equal(vx6_cli_text(&parsed, "PATH"), "/v1/node");
+	assert_null(vx6_cli_text(&parsed, "METHOD"));
+	assert_string_equal(vx6_cli_text(&parsed, "header"), "X:y");
+	assert_true(parse("api DELETE /v1/peers/x"));
+	assert_string_equal(vx6_cli_text(&parsed, "METHOD"), "DELETE");
+	assert_fails("api get /v1/node", "METHOD is one of");
+	assert_fails("api GET", "PATH is missing");
+	assert_fails("api /v1/node /v1/node", "one word too many");
+}
+
 static void parse__help__needs_nothing_else(void **state)
 {
 	assert_true(parse("service add --help"));
@@ -223,6 +236,7 @@ int main(void)
 		cmocka_unit_test(parse__slips__are_named_with_what_was_meant),
 		cmocka_unit_test(parse__what_is_missing_or_too_much__is_refused),
 		cmocka_unit_test(parse__one_of_two__is_asked_for),
+		cmocka_unit_test(parse__method_of_a_raw_request__may_be_left_out),
 		cmocka_unit_test(parse__help__needs_nothing_else),
 		cmocka_unit_test(parse__hidden_completion__takes_every_word),
 		cmocka_unit_test(parse__agent_options__are_in_the_table),

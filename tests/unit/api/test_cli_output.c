@@ -314,13 +314,54 @@ static void json__list__is_the_shape_of_the_api(void **state)
 		"  \"next_cursor\": null,\n  \"index\": 7\n}\n");
 }
 
-static void json__fields__keep_whole_members(void **state)
+static void json__fields__reach_inside(void **state)
 {
 	const struct vx6_cli cli = {.format = VX6_FORMAT_JSONL, .fields = "id,s.x"};
 
-	assert_string_equal(show(&cli, "peer", "show",
-				 "{\"id\":\"a\",\"idx\":1,\"s\":{\"x\":1,\"y\":2}}"),
-			    "{\"id\":\"a\",\"s\":{\"x\":1,\"y\":2}}\n");
+	assert_string_equal(
+		show(&cli, "peer", "show",
+		     "{\"id\":\"a\",\"idx\":1,\"s\":{\"x\":{\"z\":3},\"y\":2,\"xx\":1}}"),
+		"{\"id\":\"a\",\"s\":{\"x\":{\"z\":3}}}\n");
+	assert_string_equal(show(&cli, "peer", "show", "{\"id\":\"a\",\"s\":[{\"x\":1,\"y\":2}]}"),
+			    "{\"id\":\"a\",\"s\":[{\"x\":1,\"y\":2}]}\n");
+}
+
+static void json__made_here__looks_as_from_the_api(void **state)
+{
+	static const struct vx6_cli forms[] = {{.format = VX6_FORMAT_JSONL, .fields = "b"},
+					       {.format = VX6_FORMAT_NAME},
+					       {.format = VX6_FORMAT_TABLE, .headers = true}};
+	static const char *const wanted[] = {"{\"b\":true}\n", "x\n", "name  x\nb     true\n"};
+
+	for (size_t i = 0; i < VX6_ARRAY_N(forms); i++) {
+		struct vx6_json j = {0};
+
+		vx6_json_object(&j, NULL);
+		vx6_json_str(&j, "name", "x");
+		vx6_json_bool(&j, "b", true);
+		vx6_json_end_object(&j);
+		capture();
+		vx6_cli_show_json(&forms[i], &(struct vx6_cli_command){0}, &j);
+		assert_string_equal(captured(), wanted[i]);
+	}
+}
+
+static void line__every_form__is_one_line(void **state)
+{
+	static const char *const wanted[] = {[VX6_FORMAT_TABLE] = "peer.up\n",
+					     [VX6_FORMAT_JSON] = "{\"type\":\"peer.up\"}\n",
+					     [VX6_FORMAT_JSONL] = "{\"type\":\"peer.up\"}\n",
+					     [VX6_FORMAT_NAME] = "7\n"};
+	struct vx6_value *v = value("{\"seq\":7,\"type\":\"peer.up\"}");
+
+	for (size_t i = 0; i < VX6_ARRAY_N(wanted); i++) {
+		const struct vx6_cli cli = {.format = (enum vx6_cli_format)i, .fields = "type"};
+
+		capture();
+		vx6_cli_show_line(&cli, vx6_cli_find("events", NULL), v);
+		assert_string_equal(captured(), wanted[i]);
+	}
+	vx6_value_free(v);
 }
 
 static void json__strings_with_brackets__are_left_alone(void **state)
@@ -359,7 +400,9 @@ int main(void)
 		cmocka_unit_test(lines__one_object__has_a_line_for_each_value),
 		cmocka_unit_test(lines__list_of_objects__reads_as_words),
 		cmocka_unit_test(json__list__is_the_shape_of_the_api),
-		cmocka_unit_test(json__fields__keep_whole_members),
+		cmocka_unit_test(json__fields__reach_inside),
+		cmocka_unit_test(json__made_here__looks_as_from_the_api),
+		cmocka_unit_test(line__every_form__is_one_line),
 		cmocka_unit_test(json__strings_with_brackets__are_left_alone),
 		cmocka_unit_test(name__objects__are_called_by_name_then_id),
 	};
