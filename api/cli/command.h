@@ -183,6 +183,8 @@ int vx6_cli_run_init(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_connect(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_events(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_health(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
+int vx6_cli_run_doctor(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
+int vx6_cli_run_top(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_version(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_api(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_completion(struct vx6_cli *cli, const struct vx6_cli_parsed *p);

@@ -636,6 +636,15 @@ static const struct vx6_cli_arg health_args[] = {
 	 .words = "live ready startup",
 	 .help = "live, ready or startup (ready)"},
 };
+static const struct vx6_cli_arg top_args[] = {
+	{.name = "once", .kind = VX6_ARG_SWITCH, .help = "print one picture, with all its tables"},
+};
+static const struct vx6_cli_arg doctor_args[] = {
+	{.name = "state-dir",
+	 .value = "DIR",
+	 .offer = VX6_OFFER_FILES,
+	 .help = "state directory of the agent (where its socket is, or the default)"},
+};
 static const struct vx6_cli_arg version_args[] = {
 	{.name = "client", .kind = VX6_ARG_SWITCH, .help = "only of this program; asks no agent"},
 };
@@ -931,6 +940,30 @@ const struct vx6_cli_command vx6_cli_commands[] = {
 	 {"vx6 health", "vx6 health --check live --quiet"},
 	 LIST(health_args),
 	 .run = vx6_cli_run_health},
+	{LOOKING,
+	 "top",
+	 NULL,
+	 NULL,
+	 "Watch the agent on one screen",
+	 "Drawn anew each second: health, throughput, peers, circuits, services, forwards. q "
+	 "quits, "
+	 "arrows and tab choose a table.",
+	 {"vx6 top", "vx6 top --once", "vx6 top --once --json"},
+	 LIST(top_args),
+	 .run = vx6_cli_run_top},
+	{LOOKING,
+	 "doctor",
+	 NULL,
+	 NULL,
+	 "Find out what is wrong on this machine, and what to do about it",
+	 "Looks at the agent and its files, the clock, limits, ports, the firewall, the network, "
+	 "peers "
+	 "and relays. Exit status 0: nothing is broken, although there may be warnings; 1: "
+	 "something "
+	 "is.",
+	 {"vx6 doctor", "vx6 doctor --quiet", "sudo vx6 doctor --json"},
+	 LIST(doctor_args),
+	 .run = vx6_cli_run_doctor},
 	{LOOKING,
 	 "events",
 	 NULL,
