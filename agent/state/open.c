@@ -52,8 +52,7 @@ vx6_err state_err(sqlite3 *db, int rc)
 	}
 }
 
-__attribute__((format(printf, 3, 4))) static vx6_err refuse(char *detail, vx6_err err,
-							    const char *fmt, ...)
+vx6_err state_refuse(char *detail, vx6_err err, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -63,10 +62,10 @@ __attribute__((format(printf, 3, 4))) static vx6_err refuse(char *detail, vx6_er
 	return err;
 }
 
-static vx6_err refuse_db(char *detail, sqlite3 *db, int rc, const char *path)
+vx6_err state_refuse_db(char *detail, sqlite3 *db, int rc, const char *path)
 {
-	return refuse(detail, state_err(db, rc), "%s: %s", path,
-		      db ? sqlite3_errmsg(db) : sqlite3_errstr(rc));
+	return state_refuse(detail, state_err(db, rc), "%s: %s", path,
+			    db ? sqlite3_errmsg(db) : sqlite3_errstr(rc));
 }
 
 /* SQLite takes an empty file for a new database; anything else must look like one before it is touched. */
@@ -80,13 +79,14 @@ static vx6_err check_header(const char *path, char *detail)
 	vx6_err err = VX6_OK;
 
 	if (fd < 0)
-		return refuse(detail, vx6_err_from_errno(errno), "%s: %s", path, strerror(errno));
+		return state_refuse(detail, vx6_err_from_errno(errno), "%s: %s", path,
+				    strerror(errno));
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		err = refuse(detail, VX6_ERR(IO), "%s: not a regular file", path);
+		err = state_refuse(detail, VX6_ERR(IO), "%s: not a regular file", path);
 	else if (st.st_size > 0 &&
 		 (pread(fd, header, HEADER, 0) != HEADER || memcmp(header, magic, HEADER) != 0))
-		err = refuse(detail, VX6_ERR(CORRUPT),
-			     "%s: damaged, or not a database; it was left as it is", path);
+		err = state_refuse(detail, VX6_ERR(CORRUPT),
+				   "%s: damaged, or not a database; it was left as it is", path);
 	close(fd);
 	return err;
 }
@@ -114,16 +114,16 @@ static vx6_err check_sound(sqlite3 *db, const char *path, char *detail)
 	if (rc == SQLITE_OK)
 		rc = sqlite3_step(stmt);
 	if (rc == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(stmt, 0), "ok") != 0)
-		err = refuse(detail, VX6_ERR(CORRUPT), "%s: damaged (%.150s); it was left as it is",
-			     path, (const char *)sqlite3_column_text(stmt, 0));
+		err = state_refuse(detail, VX6_ERR(CORRUPT),
+				   "%s: damaged (%.150s); it was left as it is", path,
+				   (const char *)sqlite3_column_text(stmt, 0));
 	else if (rc != SQLITE_ROW)
-		err = refuse_db(detail, db, rc, path);
+		err = state_refuse_db(detail, db, rc, path);
 	sqlite3_finalize(stmt);
 	return err;
 }
 
-/* @param version of the database; 0: new and empty */
-static vx6_err check_ours(sqlite3 *db, const char *path, int newest, int *version, char *detail)
+vx6_err state_check_ours(sqlite3 *db, const char *path, int newest, int *version, char *detail)
 {
 	int tables = 0, application = 0;
 	int rc = query_int(db, "PRAGMA user_version", version);
@@ -133,38 +133,20 @@ static vx6_err check_ours(sqlite3 *db, const char *path, int newest, int *versio
 	if (rc == SQLITE_OK)
 		rc = query_int(db, "SELECT count(*) FROM sqlite_schema", &tables);
 	if (rc != SQLITE_OK)
-		return refuse_db(detail, db, rc, path);
+		return state_refuse_db(detail, db, rc, path);
 	if (application != STATE_APPLICATION_ID && (application || tables || *version))
-		return refuse(detail, VX6_ERR(CORRUPT),
-			      "%s: a database of another program; it was left as it is", path);
+		return state_refuse(detail, VX6_ERR(CORRUPT),
+				    "%s: a database of another program; it was left as it is",
+				    path);
 	if (*version > newest)
-		return refuse(
+		return state_refuse(
 			detail, VX6_ERR(TOO_NEW),
 			"%s: written by a newer version of VX6 (schema %d, this one knows %d)",
 			path, *version, newest);
 	if (*version < 0 || (*version == 0 && tables))
-		return refuse(detail, VX6_ERR(CORRUPT),
-			      "%s: schema version %d; it was left as it is", path, *version);
+		return state_refuse(detail, VX6_ERR(CORRUPT),
+				    "%s: schema version %d; it was left as it is", path, *version);
 	return tables ? check_sound(db, path, detail) : VX6_OK;
-}
-
-/* A finished copy appears under its name, or none. */
-static vx6_err backup(sqlite3 *db, const char *path, int version, char *detail)
-{
-	char to[640], part[656], *sql;
-	int rc;
-
-	snprintf(to, sizeof to, "%s.v%d.bak", path, version);
-	snprintf(part, sizeof part, "%s.part", to);
-	unlink(part);
-	sql = sqlite3_mprintf("VACUUM INTO %Q", part);
-	rc = sql ? sqlite3_exec(db, sql, NULL, NULL, NULL) : SQLITE_NOMEM;
-	sqlite3_free(sql);
-	if (rc != SQLITE_OK)
-		return refuse_db(detail, db, rc, part);
-	if (chmod(part, S_IRUSR | S_IWUSR) < 0 || rename(part, to) < 0)
-		return refuse(detail, vx6_err_from_errno(errno), "%s: %s", to, strerror(errno));
-	return VX6_OK;
 }
 
 static int migrate_one(sqlite3 *db, const char *sql, int version)
@@ -185,12 +167,12 @@ static vx6_err migrate(sqlite3 *db, const char *path, const char *const *migrati
 		       int version, char *detail)
 {
 	if (version > 0 && version < n)
-		VX6_TRY(backup(db, path, version, detail));
+		VX6_TRY(state_copy_before(db, path, n, detail));
 	for (; version < n; version++) {
 		int rc = migrate_one(db, migrations[version], version + 1);
 
 		if (rc != SQLITE_OK) {
-			vx6_err err = refuse_db(detail, db, rc, path);
+			vx6_err err = state_refuse_db(detail, db, rc, path);
 
 			if (!sqlite3_get_autocommit(db))
 				sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
@@ -209,7 +191,7 @@ static vx6_err open_checked(sqlite3 *db, const char *path, const char *const *mi
 	sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	sqlite3_extended_result_codes(db, 1);
 	sqlite3_busy_timeout(db, 5000);
-	VX6_TRY(check_ours(db, path, n, &version, detail));
+	VX6_TRY(state_check_ours(db, path, n, &version, detail));
 	rc = sqlite3_exec(db,
 			  "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size "
 			  "= -256; PRAGMA mmap_size = 0;"
@@ -217,7 +199,7 @@ static vx6_err open_checked(sqlite3 *db, const char *path, const char *const *mi
 			  "PRAGMA trusted_schema = OFF",
 			  NULL, NULL, NULL);
 	if (rc != SQLITE_OK)
-		return refuse_db(detail, db, rc, path);
+		return state_refuse_db(detail, db, rc, path);
 	VX6_TRY(migrate(db, path, migrations, n, version, detail));
 	sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
 	return VX6_OK;
@@ -248,7 +230,7 @@ vx6_err state_db_open(const char *path, const char *const *migrations, int n, sq
 	VX6_TRY(check_header(path, detail));
 	rc = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 	err = rc == SQLITE_OK ? open_checked(db, path, migrations, n, detail)
-			      : refuse_db(detail, db, rc, path);
+			      : state_refuse_db(detail, db, rc, path);
 	if (!vx6_is_ok(err)) {
 		sqlite3_close(db);
 		return err;

@@ -389,6 +389,8 @@ vx6_err state_open_with(const struct vx6_state_config *cfg, const char *const *m
 	snprintf(st->path, sizeof st->path, "%s/state.db", cfg->dir);
 	err = take_lock(st, cfg->dir, detail);
 	if (vx6_is_ok(err))
+		state_copy_clear(cfg->dir);
+	if (vx6_is_ok(err))
 		err = state_db_open(st->path, migrations, n, &st->db, detail);
 	if (vx6_is_ok(err)) {
 		err = read_last_seq(st);

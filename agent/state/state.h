@@ -9,7 +9,7 @@
  *          savepoint, so one that fails does not fail its neighbours. A write of configuration is on disk (synchronous=FULL) before it
  *          is answered; one that holds only events survives a kill, but perhaps not a power cut.
  * Safety:  a database that is damaged, of another program or of a newer version is refused and never written to. An older one is
- *          copied to DIR/state.db.v<N>.bak before it is migrated.
+ *          copied to DIR/state.db.before-<N> before it is brought to schema N; the last two such copies are kept.
  * Threads: the loop's thread; open, load and close block and belong before and after the loop's run
  */
 #ifndef VX6_STATE_STATE_H
@@ -57,6 +57,16 @@ VX6_RES vx6_state_open(const struct vx6_state_config *cfg, struct vx6_state **ou
 		       char detail[static VX6_STATE_DETAIL_MAX]);
 /** Waits for what is queued to be on disk; no callback is called any more. Accepts NULL. */
 void vx6_state_close(struct vx6_state *st);
+
+/**
+ * A copy of the database in @p dir as it is now, while it is in use. Blocks: for a worker.
+ * @param max bytes; a larger one is refused @param out owned, free(); secret @param schema of it
+ * @return VX6_OK | LIMIT | as vx6_state_open()
+ */
+VX6_RES vx6_state_copy(const char *dir, size_t max, uint8_t **out, size_t *n, uint16_t *schema,
+		       char detail[static VX6_STATE_DETAIL_MAX]);
+/** Whether these bytes are a sound database that this program can take on. Blocks. @return VX6_OK | CORRUPT | TOO_NEW | MEMORY */
+VX6_RES vx6_state_check_copy(const uint8_t *p, size_t n, char detail[static VX6_STATE_DETAIL_MAX]);
 
 /* ---- all there is, once, at the start ---- */
 

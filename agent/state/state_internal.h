@@ -85,8 +85,22 @@ void state_sqlite_configure(void);
 /** Opens and checks @p path, brings it to the version of @p n migrations. @return as vx6_state_open() */
 VX6_RES state_db_open(const char *path, const char *const *migrations, int n, sqlite3 **out,
 		      char detail[static VX6_STATE_DETAIL_MAX]);
+/** Whether it is a sound database of ours. @param path for texts @param version of its schema; 0: new and empty */
+VX6_RES state_check_ours(sqlite3 *db, const char *path, int newest, int *version, char *detail);
 /** The error of a result code of SQLite. @param db for the errno behind it; may be NULL */
 vx6_err state_err(sqlite3 *db, int rc);
+/** @return @p err, with words in @p detail, VX6_STATE_DETAIL_MAX bytes */
+vx6_err state_refuse(char *detail, vx6_err err, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/** The same for a result code of SQLite. */
+vx6_err state_refuse_db(char *detail, sqlite3 *db, int rc, const char *path);
+
+/* ---- copy.c ---- */
+
+/** A copy of the database before it is brought to schema @p n: PATH.before-N. The last two of them are kept. */
+VX6_RES state_copy_before(sqlite3 *db, const char *path, int n, char *detail);
+/** Removes what a crash left of a copy in @p dir. */
+void state_copy_clear(const char *dir);
 
 /* ---- state.c ---- */
 

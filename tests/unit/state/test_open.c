@@ -239,7 +239,7 @@ static void open__older__is_copied_and_migrated(void **state)
 	char bak[32];
 	sqlite3 *db;
 
-	snprintf(bak, sizeof bak, "state.db.v%d.bak", n);
+	snprintf(bak, sizeof bak, "state.db.before-%d", n + 1);
 	assert_true(vx6_is_ok(state_open_with(&cfg, more, n, &d.st, d.detail)));
 	assert_true(vx6_is_ok(dir_write(&d, dir_service("svc_1", "web")).err));
 	dir_close(&d);
@@ -258,6 +258,72 @@ static void open__older__is_copied_and_migrated(void **state)
 	sqlite3_close(db);
 	dir_close(&d);
 	assert_int_equal(state_open_with(&cfg, more, n, &d.st, d.detail).code, VX6_E_TOO_NEW);
+}
+
+/* From one schema to the next, as if each were a new version of the program. */
+static void open__migrated_often__the_last_two_copies_are_kept(void **state)
+{
+	struct vx6_state_config cfg = {.dir = d.path, .loop = d.loop};
+	struct vx6_state_image img;
+	char name[32], path[128];
+	sqlite3 *db;
+
+	assert_true(vx6_state_migrations_n >= 4);
+	assert_true(vx6_is_ok(state_open_with(&cfg, vx6_state_migrations, 1, &d.st, d.detail)));
+	dir_close(&d);
+	assert_int_equal(sqlite3_open(file("state.db"), &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "INSERT INTO pins VALUES ('alice', zeroblob(32), 77)",
+				      NULL, NULL, NULL),
+			 SQLITE_OK);
+	sqlite3_close(db);
+	for (int n = 2; n <= vx6_state_migrations_n; n++) {
+		assert_true(
+			vx6_is_ok(state_open_with(&cfg, vx6_state_migrations, n, &d.st, d.detail)));
+		dir_close(&d);
+		for (int k = 2; k <= n; k++) {
+			snprintf(name, sizeof name, "state.db.before-%d", k);
+			assert_int_equal(access(file(name), F_OK) == 0, k > n - 2);
+		}
+	}
+	/* one that is kept is what the program of then can open */
+	snprintf(path, sizeof path, "%s", file("state.db"));
+	assert_int_equal(rename(file("state.db.before-4"), path), 0);
+	assert_true(vx6_is_ok(state_open_with(&cfg, vx6_state_migrations, 3, &d.st, d.detail)));
+	dir_close(&d);
+	assert_true(vx6_is_ok(dir_open(&d)));
+	assert_true(vx6_is_ok(vx6_state_load(d.st, &img)));
+	assert_int_equal(img.names_n, 1);
+	assert_string_equal(img.names[0].name, "alice");
+	vx6_state_image_fini(&img);
+}
+
+static void open__copied_while_in_use__is_sound_and_leaves_nothing(void **state)
+{
+	uint8_t *copy, *cut;
+	uint16_t schema;
+	size_t n;
+
+	assert_true(vx6_is_ok(dir_open(&d)));
+	assert_true(vx6_is_ok(dir_write(&d, dir_service("svc_1", "web")).err));
+	assert_true(vx6_is_ok(vx6_state_copy(d.path, 1 << 20, &copy, &n, &schema, d.detail)));
+	assert_int_equal(schema, vx6_state_migrations_n);
+	assert_int_equal(access(file("state.db.copy"), F_OK), -1);
+	assert_true(vx6_is_ok(vx6_state_check_copy(copy, n, d.detail)));
+	assert_non_null(memmem(copy, n, "svc_1", 5));
+	cut = vx6_zalloc(n);
+	memcpy(cut, copy, n / 2);
+	assert_false(vx6_is_ok(vx6_state_check_copy(cut, n / 2, d.detail)));
+	memcpy(cut, copy, n);
+	cut[63] = 99; /* the schema's number */
+	assert_int_equal(vx6_state_check_copy(cut, n, d.detail).code, VX6_E_TOO_NEW);
+	memset(cut, 0, n);
+	assert_false(vx6_is_ok(vx6_state_check_copy(cut, n, d.detail)));
+	assert_false(vx6_is_ok(vx6_state_check_copy(cut, 0, d.detail)));
+	free(cut);
+	free(copy);
+	assert_int_equal(vx6_state_copy(d.path, 4096, &copy, &n, &schema, d.detail).code,
+			 VX6_E_LIMIT);
+	assert_null(copy);
 }
 
 /* What the first version stored means the same to this one. */
@@ -443,6 +509,10 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(open__older__is_copied_and_migrated, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(open__migrated_often__the_last_two_copies_are_kept,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			open__copied_while_in_use__is_sound_and_leaves_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(open__first_version__its_pins_and_services_are_kept,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(open__second_version__forwards_take_any_route,
