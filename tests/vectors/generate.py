@@ -836,6 +836,16 @@ def keyfiles():
         yield name, body + vx.blake2b("VX6-keyfile", body)
 
 
+def backups():
+    """Sealed halves of backups, and a whole file that nobody can open."""
+    files = [("agent.yaml", b"name: alice\n"), ("hidden/ghost.visit", b""), ("identity/subkey.key", bytes(range(64))), ("state.db", b"SQLite format 3\0")]
+    for name, node, parts in (("all", b"alice", files), ("nothing", b"", [])):
+        rows = b"".join(vx.u8(len(n)) + n.encode() + vx.u32(len(p)) + vx.blake2b("VX6-backup-part", p) for n, p in parts)
+        yield name, bytes(range(32)) + vx.u8(len(node)) + node + vx.u16(len(parts)) + rows + b"".join(p for _, p in parts)
+    body = b"VX6B" + bytes((1, 0)) + vx.u16(4) + vx.u32(3) + vx.u32(65536) + bytes(40) + vx.u64(T0 * 1000) + b"0.1.0".ljust(32, b"\0") + vx.u64(48) + bytes(64)
+    yield "file", body + vx.blake2b("VX6-backup", body)
+
+
 def dht_puts(made):
     """A record of every kind put under its key, from two places, and then asked for."""
     rows = b""
@@ -997,6 +1007,7 @@ def corpora(made):
                                    (("text", ""), ("uri", "_uri"))] + [("space", made["hidden_invites"][1]["text"].replace("+", " ").encode())],
         "identity_subkey_cert": of("subkey_certs"),
         "identity_keyfile": list(keyfiles()),
+        "identity_backup": list(backups()),
         "identity_text": [(f"bip350_{i}", v["text"].encode()) for i, v in enumerate(made["bip350"])] +
                          [(f"{v['name']}_{k}", v[k].encode()) for v in made["keys"] for k in ("node", "hidden", "client")] +
                          [("name", b"alice.web"), ("id_name", made["keys"][0]["node"].encode() + b".ssh")],
