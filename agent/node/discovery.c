@@ -69,6 +69,9 @@ void discovery_command(struct request *rq)
 	case VX6_CMD_IDENTITY_EXPORT:
 		identity_change(rq);
 		break;
+	case VX6_CMD_BACKUP:
+		backup_make(rq);
+		break;
 	default:
 		catalog_change(rq);
 	}

@@ -197,6 +197,7 @@ enum vx6_cmd_kind {
 	VX6_CMD_IDENTITY_ROTATE, /* u.identity */
 	VX6_CMD_IDENTITY_REVOKE, /* u.identity; confirm is the node's name */
 	VX6_CMD_IDENTITY_EXPORT, /* u.identity; answer.secret: the file */
+	VX6_CMD_BACKUP,          /* u.identity.file_passphrase; answer.secret: the file */
 };
 
 /** One command. Zero-initialise; the strings and lists inside are owned by it. */

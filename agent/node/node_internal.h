@@ -148,7 +148,7 @@ struct vx6_node {
 	struct name_claim claim;
 	struct vx6_timer drain_timer, renew_timer;
 	uint64_t drain_deadline_ms;
-	bool renewing;
+	bool renewing, backing_up;
 	uint64_t renewal_warned_s; /* wall clock */
 	bool draining;
 	bool revoked;  /* this node's own identity has ended */
@@ -259,6 +259,11 @@ void operations_free(struct operations *all);
 
 /** Answers what the API asks of registry, names, DHT, operations, catalogs and identity. Takes @p rq. */
 void discovery_command(struct request *rq);
+
+/* ---- backup.c ---- */
+
+/** Answers with a sealed backup of this node. Takes @p rq. */
+void backup_make(struct request *rq);
 
 /* ---- node.c, discovery_identity.c ---- */
 

@@ -693,6 +693,8 @@ static const struct vx6_cli_arg complete_args[] = {
 
 #include "api/cli/discovery_rows.h"
 
+#include "api/cli/backup_rows.h"
+
 #include "api/cli/circuit_rows.h"
 
 #include "api/cli/hidden_rows.h"
@@ -727,6 +729,7 @@ const struct vx6_cli_command vx6_cli_commands[] = {
 	 {"vx6 init --name alice", "vx6 init --state-dir /var/lib/vx6 --passphrase-file pass.txt"},
 	 LIST(init_args),
 	 .run = vx6_cli_run_init},
+	BACKUP_ROWS,
 
 	{SHARING,
 	 "service",

@@ -89,12 +89,17 @@ void vx6_http_free(struct vx6_http *http)
 	free(http);
 }
 
+static size_t body_max(const struct vx6_http_response *r)
+{
+	return r->max ? r->max : VX6_HTTP_BODY_MAX;
+}
+
 static size_t on_body(char *p, size_t size, size_t n, void *user)
 {
 	struct vx6_http_response *r = user;
 
 	n *= size;
-	if (n > VX6_HTTP_BODY_MAX - r->n) {
+	if (n > body_max(r) - r->n) {
 		r->too_large = true;
 		return 0;
 	}
@@ -239,8 +244,8 @@ static int report(const struct vx6_cli *cli, struct vx6_http *h, CURLcode code,
 	h->easy_getinfo(h->easy, CURLINFO_OS_ERRNO, &errnum);
 	if (r->too_large)
 		return vx6_cli_fail(cli, VX6_EXIT_FAILURE, "answer_too_large",
-				    "ask for less with --limit", "the answer has more than %d MiB",
-				    VX6_HTTP_BODY_MAX >> 20);
+				    "ask for less with --limit", "the answer has more than %zu MiB",
+				    body_max(r) >> 20);
 	switch (code) {
 	case CURLE_COULDNT_CONNECT:
 		return vx6_cli_no_agent(cli, where, (int)errnum);

@@ -33,6 +33,7 @@ struct vx6_http_response {
 	int status;
 	char *body; /* NUL-ended */
 	size_t n, cap;
+	size_t max; /* bytes of the body; 0: VX6_HTTP_BODY_MAX */
 	bool too_large;
 	char etag[VX6_HTTP_HEADER], request_id[VX6_HTTP_HEADER];
 };

@@ -407,6 +407,9 @@ void api_handle(struct api_request *r)
 	case VX6_OP_IDENTITY_EXPORT:
 		api_identity_export(r);
 		break;
+	case VX6_OP_BACKUP_CREATE:
+		api_backup_create(r);
+		break;
 	case VX6_OP_DHT_GET:
 		api_dht_get(r);
 		break;

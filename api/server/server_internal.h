@@ -310,6 +310,7 @@ void api_dht_get(struct api_request *r);
 void api_identity_rotate(struct api_request *r);
 void api_identity_revoke(struct api_request *r);
 void api_identity_export(struct api_request *r);
+void api_backup_create(struct api_request *r);
 void api_name_put(struct api_request *r);
 void api_name_delete(struct api_request *r);
 void api_lookup_create(struct api_request *r);

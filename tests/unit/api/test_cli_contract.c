@@ -34,6 +34,7 @@ static const char *const by_itself[][2] = {
 	{"identity_rotate", "passphrase"},
 	{"identity_revoke", "passphrase successor_passphrase"},
 	{"identity_export", "passphrase master_passphrase"},
+	{"backup_create", "passphrase"},
 	{"hidden_alias_create", "alias invite"},
 	{"service_update", "force"}, /* not at all: it counts when a service is made */
 	{"node_update", "name"}, /* not at all: it is a setting of the agent, vx6 agent --name */
