@@ -372,6 +372,42 @@ void vx6_node_request_stop(struct vx6_node *node)
 		(void)!vx6_loop_post(node->loop, &node->stop_mail);
 }
 
+/* ---- SIGHUP ---- */
+
+static void begin_reload(struct vx6_node *node)
+{
+	node->reloading = vx6_is_ok(vx6_loop_work(node->loop, &node->reload_job));
+}
+
+static void reload_work(struct vx6_job *job)
+{
+	struct vx6_node *node = VX6_CONTAINER_OF(job, struct vx6_node, reload_job);
+
+	node->cfg.reload(node->cfg.reload_user);
+}
+
+static void reload_done(struct vx6_job *job)
+{
+	struct vx6_node *node = VX6_CONTAINER_OF(job, struct vx6_node, reload_job);
+
+	node->reloading = false;
+	if (node->reload_again && !node->stopping)
+		begin_reload(node);
+	node->reload_again = false;
+}
+
+/* One that comes while the file is read may be about what is newer than that. */
+static void on_hangup(int signum, void *user)
+{
+	struct vx6_node *node = user;
+
+	(void)signum;
+	if (node->reloading)
+		node->reload_again = true;
+	else if (node->cfg.reload)
+		begin_reload(node);
+}
+
 /* ---- life ---- */
 
 /* What has ended stays so over a restart. */
@@ -414,6 +450,7 @@ static vx6_err start_parts(struct vx6_node *node, char *detail)
 static vx6_err watch_signals(struct vx6_node *node)
 {
 	VX6_TRY(vx6_loop_on_signal(node->loop, SIGINT, on_signal, node));
+	VX6_TRY(vx6_loop_on_signal(node->loop, SIGHUP, on_hangup, node));
 	return vx6_loop_on_signal(node->loop, SIGTERM, on_signal, node);
 }
 
@@ -448,6 +485,7 @@ vx6_err vx6_node_new(const struct vx6_node_config *cfg, struct vx6_node **out, c
 	node->cfg = *cfg;
 	node->started_ms = vx6_wall_ms();
 	node->stop_mail.deliver = on_stop_mail;
+	node->reload_job = (struct vx6_job){.work = reload_work, .done = reload_done};
 	atomic_flag_clear(&node->stop_asked);
 	vx6_list_init(&node->mutations);
 	vx6_list_init(&node->emissions);

@@ -31,7 +31,10 @@ struct vx6_node_config {
 	bool hidden_keep_roles; /* stay a public relay and serve the DHT while hidden services are hosted */
 	const char
 		*relay_family; /* what all relays of one operator have in common; NULL: nothing */
-	uint32_t drain_ms;     /* how long an orderly stop waits for streams; 0: 2000 */
+	/** SIGHUP: called on a worker, one call at a time; NULL: nothing happens. */
+	void (*reload)(void *user);
+	void *reload_user;
+	uint32_t drain_ms; /* how long an orderly stop waits for streams; 0: 2000 */
 };
 
 /**

@@ -149,6 +149,8 @@ struct vx6_node {
 	struct vx6_timer drain_timer, renew_timer;
 	uint64_t drain_deadline_ms;
 	bool renewing, backing_up;
+	struct vx6_job reload_job;
+	bool reloading, reload_again;
 	uint64_t renewal_warned_s; /* wall clock */
 	bool draining;
 	bool revoked;  /* this node's own identity has ended */

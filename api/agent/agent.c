@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "api/agent/live.h"
 #include "api/agent/settings.h"
 #include "api/cli/cli.h"
 #include "api/cli/state_dir.h"
@@ -57,61 +58,6 @@ static void release_start_code(void)
 	malloc_trim(0);
 }
 
-static vx6_err take_flags(const struct vx6_cli_parsed *p, struct vx6_settings *s, char *detail)
-{
-	bool cleared[VX6_SETTINGS_N] = {false};
-
-	for (size_t i = 0; i < p->values_n; i++) {
-		enum vx6_setting which = vx6_setting_by_flag(p->values[i].arg->name);
-		const char *text = p->values[i].text ? p->values[i].text : "true";
-
-		if (which == VX6_SETTINGS_N)
-			continue;
-		if (!cleared[which])
-			vx6_settings_clear(s, which);
-		cleared[which] = true;
-		if (!vx6_is_ok(vx6_settings_add(s, which, text))) {
-			snprintf(detail, VX6_SETTINGS_DETAIL, "--%s: too many",
-				 p->values[i].arg->name);
-			return VX6_ERR(LIMIT);
-		}
-	}
-	return VX6_OK;
-}
-
-/* Without --config: agent.yaml of the state directory, when there is one (`vx6 init --name` writes it). */
-static bool default_file(const struct vx6_cli_parsed *p, char out[static PATH_MAX])
-{
-	const char *dir = vx6_cli_text(p, "state-dir");
-	char state[PATH_MAX - 16];
-
-	if (!dir)
-		dir = getenv("VX6_STATE_DIR");
-	if (dir)
-		vx6_strlcpy(state, dir, sizeof state);
-	else if (!vx6_state_dir_default(state, sizeof state))
-		return false;
-	snprintf(out, PATH_MAX, "%s/agent.yaml", state);
-	return access(out, F_OK) == 0;
-}
-
-static vx6_err collect(const struct vx6_cli_parsed *p, struct vx6_settings *s,
-		       struct vx6_agent_config *out, char *detail)
-{
-	const char *file = vx6_cli_text(p, "config");
-	char path[PATH_MAX];
-
-	if (!file)
-		file = getenv("VX6_CONFIG");
-	if (!file && default_file(p, path))
-		file = path;
-	if (file)
-		VX6_TRY(vx6_settings_read_file(s, file, detail));
-	VX6_TRY(vx6_settings_read_env(s, detail));
-	VX6_TRY(take_flags(p, s, detail));
-	return vx6_agent_config_make(s, out, detail);
-}
-
 static void announce(const struct vx6_agent_config *cfg, const struct vx6_api_server *api)
 {
 	char text[VX6_ADDR_TEXT];
@@ -150,11 +96,28 @@ static int run(const struct vx6_agent_config *cfg)
 	return VX6_EXIT_FAILURE;
 }
 
+static int run_with(const struct vx6_cli_parsed *p, const struct vx6_settings *settings,
+		    const char *file, struct vx6_agent_config *cfg)
+{
+	struct vx6_agent_live *live = vx6_agent_live_new(p, settings, file, cfg->state_dir);
+	int status;
+
+	cfg->api.settings = vx6_agent_live_api(live);
+	cfg->node.reload = vx6_agent_live_reload;
+	cfg->node.reload_user = live;
+	vx6_log_set_level(cfg->log_level);
+	if (vx6_state_dir_make(cfg->state_dir) != 0)
+		fprintf(stderr, "vx6: cannot make %s\n", cfg->state_dir);
+	status = run(cfg);
+	vx6_agent_live_free(live);
+	return status;
+}
+
 int vx6_agent_main(int argc, char **argv)
 {
 	struct vx6_settings *settings = vx6_zalloc(sizeof *settings);
 	struct vx6_agent_config *cfg = vx6_zalloc(sizeof *cfg);
-	char detail[VX6_SETTINGS_DETAIL] = "";
+	char detail[VX6_SETTINGS_DETAIL] = "", file[PATH_MAX] = "";
 	struct vx6_cli_parsed parsed;
 	int status = VX6_EXIT_USAGE;
 
@@ -165,14 +128,11 @@ int vx6_agent_main(int argc, char **argv)
 		status = VX6_EXIT_OK;
 	} else {
 		prepare_process();
-		if (!vx6_is_ok(collect(&parsed, settings, cfg, detail))) {
+		if (!vx6_is_ok(vx6_agent_collect(&parsed, settings, file, detail)) ||
+		    !vx6_is_ok(vx6_agent_config_make(settings, cfg, detail)))
 			fprintf(stderr, "vx6: %s\nSee `vx6 agent --help`.\n", detail);
-		} else {
-			vx6_log_set_level(cfg->log_level);
-			if (vx6_state_dir_make(cfg->state_dir) != 0)
-				fprintf(stderr, "vx6: cannot make %s\n", cfg->state_dir);
-			status = run(cfg);
-		}
+		else
+			status = run_with(&parsed, settings, file, cfg);
 	}
 	vx6_cli_parsed_fini(&parsed);
 	vx6_agent_config_fini(cfg);

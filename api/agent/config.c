@@ -6,6 +6,7 @@
 #include <grp.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -283,27 +284,67 @@ static vx6_err make_relay(const struct vx6_settings *s, struct vx6_agent_config 
 	if (out->node.relay_family && (strlen(out->node.relay_family) < 8 ||
 				       strlen(out->node.relay_family) > VX6_RELAY_FAMILY_TEXT))
 		return wrong(
-			detail, "relay-family", out->node.relay_family,
+			detail, "relay-family", "(not shown)",
 			"it is a text of 8 to 128 bytes that all relays of one operator share");
 	return VX6_OK;
 }
 
+static vx6_err make_passphrase(const struct vx6_settings *s, struct vx6_agent_config *out,
+			       char *detail)
+{
+	const char *path = one(s, VX6_SETTING_PASSPHRASE_FILE);
+
+	return path ? read_passphrase(path, out, detail) : VX6_OK;
+}
+
+static vx6_err make_name(const struct vx6_settings *s, struct vx6_agent_config *out, char *detail)
+{
+	out->node.name = one(s, VX6_SETTING_NAME);
+	if (out->node.name && !vx6_label_is_valid(out->node.name, strlen(out->node.name)))
+		return wrong(detail, "name", out->node.name,
+			     "use a-z, 0-9 and inner hyphens, at most 32 of them");
+	return VX6_OK;
+}
+
+static vx6_err (*const steps[])(const struct vx6_settings *, struct vx6_agent_config *,
+				char *) = {make_name,      make_paths, make_choices,
+					   make_discovery, make_relay, make_listen,
+					   make_api,       make_api_access, make_peers, make_passphrase};
+
 vx6_err vx6_agent_config_make(const struct vx6_settings *s, struct vx6_agent_config *out,
 			      char *detail)
 {
-	const char *pass = one(s, VX6_SETTING_PASSPHRASE_FILE);
-
 	memset(out, 0, sizeof *out);
-	out->node.name = one(s, VX6_SETTING_NAME);
-	VX6_TRY(make_paths(s, out, detail));
-	VX6_TRY(make_choices(s, out, detail));
-	VX6_TRY(make_discovery(s, out, detail));
-	VX6_TRY(make_relay(s, out, detail));
-	VX6_TRY(make_listen(s, out, detail));
-	VX6_TRY(make_api(s, out, detail));
-	VX6_TRY(make_api_access(s, out, detail));
-	VX6_TRY(make_peers(s, out, detail));
-	return pass ? read_passphrase(pass, out, detail) : VX6_OK;
+	for (size_t i = 0; i < VX6_ARRAY_N(steps); i++)
+		VX6_TRY(steps[i](s, out, detail));
+	return VX6_OK;
+}
+
+/* Which setting a text of wrong() is about. */
+static enum vx6_setting setting_of(const char *detail)
+{
+	char flag[VX6_SETTINGS_KEY];
+
+	if (strncmp(detail, "--", 2) != 0)
+		return VX6_SETTINGS_N;
+	snprintf(flag, sizeof flag, "%.*s", (int)strcspn(detail + 2, " "), detail + 2);
+	return vx6_setting_by_flag(flag);
+}
+
+void vx6_agent_config_check(const struct vx6_settings *s,
+			    void (*fault)(void *user, enum vx6_setting which, const char *detail),
+			    void *user)
+{
+	struct vx6_agent_config *out = vx6_zalloc(sizeof *out);
+
+	for (size_t i = 0; i < VX6_ARRAY_N(steps); i++) {
+		char detail[VX6_SETTINGS_DETAIL] = "";
+
+		if (!vx6_is_ok(steps[i](s, out, detail)))
+			fault(user, setting_of(detail), detail);
+	}
+	vx6_agent_config_fini(out);
+	free(out);
 }
 
 void vx6_agent_config_fini(struct vx6_agent_config *c)

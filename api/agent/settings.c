@@ -13,11 +13,8 @@
 
 #include "base/util.h"
 
-static const struct {
-	const char *flag;
-	bool list;
-} settings[] = {
-#define X(symbol, flag, list, boolean) {flag, list},
+const struct vx6_setting_info vx6_setting_infos[VX6_SETTINGS_N] = {
+#define X(symbol, flag, list, live, secret, builtin) {flag, list, live, secret, builtin},
 	VX6_SETTINGS_MAP(X)
 #undef X
 };
@@ -41,56 +38,62 @@ vx6_err vx6_settings_add(struct vx6_settings *s, enum vx6_setting which, const c
 {
 	struct vx6_setting_values *v = &s->of[which];
 
-	if (!settings[which].list)
+	if (!vx6_setting_infos[which].list)
 		vx6_settings_clear(s, which);
 	if (v->n == VX6_SETTINGS_LIST_MAX)
 		return VX6_ERR(LIMIT);
 	v->text[v->n++] = vx6_strdup(value);
+	v->from = s->from;
 	return VX6_OK;
 }
 
 enum vx6_setting vx6_setting_by_flag(const char *flag)
 {
 	for (int i = 0; i < VX6_SETTINGS_N; i++)
-		if (strcmp(settings[i].flag, flag) == 0)
+		if (strcmp(vx6_setting_infos[i].flag, flag) == 0)
 			return (enum vx6_setting)i;
 	return VX6_SETTINGS_N;
 }
 
 /* "state-dir" -> "state_dir" or "VX6_STATE_DIR" */
-static void spell(const char *flag, bool variable, char out[64])
+static char *spell(const char *flag, bool variable, char out[static VX6_SETTINGS_KEY])
 {
 	size_t n = variable ? 4 : 0;
 
 	memcpy(out, "VX6_", n);
-	for (; *flag && n < 63; flag++, n++) {
+	for (; *flag && n < VX6_SETTINGS_KEY - 1; flag++, n++) {
 		out[n] = *flag == '-' ? '_' : *flag;
 		if (variable && out[n] >= 'a' && out[n] <= 'z')
 			out[n] = (char)(out[n] - 'a' + 'A');
 	}
 	out[n] = 0;
+	return out;
+}
+
+char *vx6_setting_name(enum vx6_setting which, char out[static VX6_SETTINGS_KEY])
+{
+	return spell(vx6_setting_infos[which].flag, false, out);
 }
 
 static enum vx6_setting by_key(const char *key)
 {
-	char name[64];
+	char name[VX6_SETTINGS_KEY];
 
-	for (int i = 0; i < VX6_SETTINGS_N; i++) {
-		spell(settings[i].flag, false, name);
-		if (strcmp(name, key) == 0)
+	for (int i = 0; i < VX6_SETTINGS_N; i++)
+		if (strcmp(vx6_setting_name((enum vx6_setting)i, name), key) == 0)
 			return (enum vx6_setting)i;
-	}
 	return VX6_SETTINGS_N;
 }
 
 vx6_err vx6_settings_read_env(struct vx6_settings *s, char *detail)
 {
-	char name[64];
+	char name[VX6_SETTINGS_KEY];
 
+	s->from = VX6_FROM_ENVIRONMENT;
 	for (int i = 0; i < VX6_SETTINGS_N; i++) {
 		const char *value;
 
-		spell(settings[i].flag, true, name);
+		spell(vx6_setting_infos[i].flag, true, name);
 		value = getenv(name);
 		if (!value || !value[0])
 			continue;
@@ -99,7 +102,7 @@ vx6_err vx6_settings_read_env(struct vx6_settings *s, char *detail)
 		char *copy = vx6_strdup(value), *save = NULL;
 		vx6_err err = VX6_OK;
 
-		if (settings[i].list)
+		if (vx6_setting_infos[i].list)
 			for (char *w = strtok_r(copy, " ", &save); w && vx6_is_ok(err);
 			     w = strtok_r(NULL, " ", &save))
 				err = vx6_settings_add(s, (enum vx6_setting)i, w);
@@ -148,7 +151,8 @@ static vx6_err take_scalar(struct reading *r, const yaml_event_t *ev, enum vx6_s
 	if (strlen(text) != ev->data.scalar.length)
 		return complain(r, ev, "a value contains a NUL byte", NULL);
 	err = vx6_settings_add(r->s, which, text);
-	return vx6_is_ok(err) ? err : complain(r, ev, "too many values", settings[which].flag);
+	return vx6_is_ok(err) ? err
+			      : complain(r, ev, "too many values", vx6_setting_infos[which].flag);
 }
 
 static vx6_err take_list(struct reading *r, enum vx6_setting which)
@@ -165,7 +169,7 @@ static vx6_err take_list(struct reading *r, enum vx6_setting which)
 			err = take_scalar(r, &ev, which);
 		else
 			err = complain(r, &ev, "a list may hold plain values only",
-				       settings[which].flag);
+				       vx6_setting_infos[which].flag);
 		yaml_event_delete(&ev);
 	}
 	return err;
@@ -180,10 +184,10 @@ static vx6_err take_value(struct reading *r, enum vx6_setting which)
 	vx6_settings_clear(r->s, which);
 	if (ev.type == YAML_SCALAR_EVENT)
 		err = take_scalar(r, &ev, which);
-	else if (ev.type == YAML_SEQUENCE_START_EVENT && settings[which].list)
+	else if (ev.type == YAML_SEQUENCE_START_EVENT && vx6_setting_infos[which].list)
 		err = take_list(r, which);
 	else
-		err = complain(r, &ev, "this takes a plain value", settings[which].flag);
+		err = complain(r, &ev, "this takes a plain value", vx6_setting_infos[which].flag);
 	yaml_event_delete(&ev);
 	return err;
 }
@@ -253,6 +257,7 @@ vx6_err vx6_settings_read_text(struct vx6_settings *s, const char *text, size_t 
 			 VX6_SETTINGS_FILE_MAX);
 		return VX6_ERR(LIMIT);
 	}
+	s->from = VX6_FROM_FILE;
 	if (!yaml_parser_initialize(&r.parser))
 		return VX6_ERR(MEMORY);
 	yaml_parser_set_input_string(&r.parser, (const unsigned char *)text, n);

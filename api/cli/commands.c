@@ -695,6 +695,8 @@ static const struct vx6_cli_arg complete_args[] = {
 
 #include "api/cli/backup_rows.h"
 
+#include "api/cli/config_rows.h"
+
 #include "api/cli/circuit_rows.h"
 
 #include "api/cli/hidden_rows.h"
@@ -729,6 +731,7 @@ const struct vx6_cli_command vx6_cli_commands[] = {
 	 {"vx6 init --name alice", "vx6 init --state-dir /var/lib/vx6 --passphrase-file pass.txt"},
 	 LIST(init_args),
 	 .run = vx6_cli_run_init},
+	CONFIG_ROWS,
 	BACKUP_ROWS,
 
 	{SHARING,
@@ -1085,7 +1088,8 @@ const struct vx6_cli_command *vx6_cli_default(const char *noun)
 	static const char *const verbs[][2] = {{"identity", "show"}, {"registry", "nodes"},
 					       {"relay", "list"},    {"circuit", "list"},
 					       {"dht", "status"},    {"hidden", "status"},
-					       {"token", "list"},    {"audit", "list"}};
+					       {"token", "list"},    {"audit", "list"},
+					       {"config", "show"}};
 
 	for (size_t i = 0; i < VX6_ARRAY_N(verbs); i++)
 		if (strcmp(verbs[i][0], noun) == 0)

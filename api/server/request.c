@@ -410,6 +410,15 @@ void api_handle(struct api_request *r)
 	case VX6_OP_BACKUP_CREATE:
 		api_backup_create(r);
 		break;
+	case VX6_OP_CONFIG_GET:
+		api_config_get(r);
+		break;
+	case VX6_OP_CONFIG_VALIDATE:
+		api_config_validate(r);
+		break;
+	case VX6_OP_CONFIG_RELOAD:
+		api_config_reload(r);
+		break;
 	case VX6_OP_DHT_GET:
 		api_dht_get(r);
 		break;

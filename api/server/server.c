@@ -233,6 +233,7 @@ vx6_err vx6_api_server_start(const struct vx6_api_config *cfg, struct vx6_node *
 
 	*out = NULL;
 	s->node = node;
+	s->settings = cfg->settings;
 	s->nowhere = (struct api_listener){.fd = -1, .tcp = true};
 	vx6_list_init(&s->requests);
 	vx6_random_bytes(s->key, sizeof s->key);

@@ -24,6 +24,18 @@ enum {
 struct vx6_node;
 struct vx6_api_server;
 
+struct vx6_value;
+struct vx6_faults;
+
+/** What the server asks of whoever has the settings of the agent. Any thread; may block on disk. */
+struct vx6_api_settings {
+	void *user;
+	char *(*show)(void *user);   /* schemas/api/Config.json; owned, free() */
+	char *(*reload)(void *user); /* reads the file again, then the same */
+	/** Adds what is wrong with the configuration in @p body, schemas/api/ConfigCheckInput.json. */
+	void (*check)(void *user, const struct vx6_value *body, struct vx6_faults *faults);
+};
+
 struct vx6_api_config {
 	const char *socket_path; /* unix socket, mode 0660; NULL: none */
 	const char *
@@ -33,6 +45,7 @@ struct vx6_api_config {
 	const char
 		*operators; /* group whose members are operators on the unix socket; NULL: none */
 	bool others_view;   /* everybody else there is a viewer, and not nobody */
+	const struct vx6_api_settings *settings; /* outlives the server */
 };
 
 /**

@@ -202,6 +202,7 @@ struct api_request {
 
 struct vx6_api_server {
 	struct vx6_node *node;
+	const struct vx6_api_settings *settings;
 	struct MHD_Daemon *http;
 	struct api_mail *mail;
 	pthread_t thread;
@@ -311,6 +312,9 @@ void api_identity_rotate(struct api_request *r);
 void api_identity_revoke(struct api_request *r);
 void api_identity_export(struct api_request *r);
 void api_backup_create(struct api_request *r);
+void api_config_get(struct api_request *r);
+void api_config_validate(struct api_request *r);
+void api_config_reload(struct api_request *r);
 void api_name_put(struct api_request *r);
 void api_name_delete(struct api_request *r);
 void api_lookup_create(struct api_request *r);

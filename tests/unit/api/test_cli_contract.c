@@ -35,6 +35,7 @@ static const char *const by_itself[][2] = {
 	{"identity_revoke", "passphrase successor_passphrase"},
 	{"identity_export", "passphrase master_passphrase"},
 	{"backup_create", "passphrase"},
+	{"config_validate", "yaml settings"},
 	{"hidden_alias_create", "alias invite"},
 	{"service_update", "force"}, /* not at all: it counts when a service is made */
 	{"node_update", "name"}, /* not at all: it is a setting of the agent, vx6 agent --name */

@@ -113,12 +113,16 @@ static void sources__later_place__replaces_what_came_before(void **state)
 	setenv("VX6_PEER", "c  d e", 1);
 	assert_int_equal(vx6_settings_read_env(&s, detail).code, VX6_E_OK);
 	assert_string_equal(one(VX6_SETTING_NAME), "from-env");
+	assert_int_equal(s.of[VX6_SETTING_NAME].from, VX6_FROM_ENVIRONMENT);
+	assert_int_equal(s.of[VX6_SETTING_LOG_LEVEL].from, VX6_FROM_FILE);
 	assert_int_equal(s.of[VX6_SETTING_PEER].n, 3);
 	assert_string_equal(s.of[VX6_SETTING_PEER].text[2], "e");
 	assert_string_equal(one(VX6_SETTING_LOG_LEVEL), "debug"); /* not in the environment */
 	/* the command line: a single value is set, a list is cleared and filled by its reader */
+	s.from = VX6_FROM_FLAG;
 	assert_int_equal(vx6_settings_add(&s, vx6_setting_by_flag("name"), "from-flag").code,
 			 VX6_E_OK);
+	assert_int_equal(s.of[VX6_SETTING_NAME].from, VX6_FROM_FLAG);
 	assert_string_equal(one(VX6_SETTING_NAME), "from-flag");
 	vx6_settings_clear(&s, VX6_SETTING_PEER);
 	assert_int_equal(vx6_settings_add(&s, VX6_SETTING_PEER, "f").code, VX6_E_OK);
@@ -207,6 +211,42 @@ static void config__bad_value__refused_and_named(void **state)
 	}
 }
 
+static void note_fault(void *user, enum vx6_setting which, const char *text)
+{
+	bool *seen = user;
+
+	assert_non_null(text);
+	seen[which] = true;
+}
+
+static void config__several_bad_values__each_is_told(void **state)
+{
+	bool seen[VX6_SETTINGS_N + 1] = {false};
+	size_t n = 0;
+
+	assert_int_equal(read_text(
+				 "state_dir: /tmp/x\nname: Not Good\ndht: maybe\nlog_level: loud\n"
+				 "relay_family: secret\npeer: [nowhere]\n"),
+			 VX6_E_OK);
+	vx6_agent_config_check(&s, note_fault, seen);
+	for (int i = 0; i <= VX6_SETTINGS_N; i++)
+		n += seen[i];
+	assert_int_equal(n, 5);
+	assert_true(seen[VX6_SETTING_NAME] && seen[VX6_SETTING_DHT] &&
+		    seen[VX6_SETTING_LOG_LEVEL] && seen[VX6_SETTING_RELAY_FAMILY] &&
+		    seen[VX6_SETTING_PEER]);
+}
+
+static void config__secret_that_is_wrong__is_not_in_the_complaint(void **state)
+{
+	struct vx6_agent_config config;
+
+	assert_int_equal(read_text("state_dir: /tmp/x\nrelay_family: hushhsh\n"), VX6_E_OK);
+	assert_int_equal(vx6_agent_config_make(&s, &config, detail).code, VX6_E_INVALID);
+	vx6_agent_config_fini(&config);
+	assert_null(strstr(detail, "hush"));
+}
+
 static void config__discovery__is_taken_over(void **state)
 {
 	static const char text[] = "state_dir: /tmp/x\ndht: client\ndiversity: prefix\nlan: off\n";
@@ -271,6 +311,8 @@ int main(void)
 		TEST(env__list_too_long__refused_by_name),
 		TEST(file__on_disk__read_or_named_in_the_error),
 		TEST(config__bad_value__refused_and_named),
+		TEST(config__several_bad_values__each_is_told),
+		TEST(config__secret_that_is_wrong__is_not_in_the_complaint),
 		TEST(config__discovery__is_taken_over),
 		TEST(config__relay__only_what_is_said),
 	};
