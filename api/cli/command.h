@@ -184,6 +184,7 @@ int vx6_cli_run_backup_show(struct vx6_cli *cli, const struct vx6_cli_parsed *p)
 int vx6_cli_run_backup_restore(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_config(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_config_validate(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
+int vx6_cli_run_support(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_init(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_connect(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_events(struct vx6_cli *cli, const struct vx6_cli_parsed *p);

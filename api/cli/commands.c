@@ -707,6 +707,16 @@ static const struct vx6_cli_arg complete_args[] = {
 #define SHARING "Share and use services"
 #define TOOLS "Tools"
 
+static const struct vx6_cli_arg support_args[] = {
+	WORD("FILE", VX6_OFFER_FILES, "the archive to write (tar); it must not be there yet"),
+	{.name = "full",
+	 .kind = VX6_ARG_SWITCH,
+	 .place = VX6_IN_BODY,
+	 .field = "full",
+	 .literal = "true",
+	 .help = "with addresses, ids and keys of nodes and services"},
+};
+
 const struct vx6_cli_command vx6_cli_commands[] = {
 	{RUNNING,
 	 "agent",
@@ -981,6 +991,18 @@ const struct vx6_cli_command vx6_cli_commands[] = {
 	 LIST(events_args),
 	 LIST(event_columns),
 	 .run = vx6_cli_run_events},
+
+	{LOOKING,
+	 "support",
+	 NULL,
+	 "support_create",
+	 "Write an archive for whoever helps with a problem",
+	 "Version, settings, health, numbers, peers, circuits and recent events. Addresses, ids "
+	 "and "
+	 "keys are replaced by numbers; no secret is in it either way.",
+	 {"vx6 support alice.tar", "vx6 support alice.tar --full"},
+	 LIST(support_args),
+	 .run = vx6_cli_run_support},
 
 	CIRCUIT_ROWS,
 

@@ -341,7 +341,7 @@ void api_events_handle(struct api_request *r)
 {
 	const char *accept = api_request_header(r, "Accept"),
 		   *limit = vx6_query_get(&r->query, "limit");
-	bool sse = accept && strstr(accept, "text/event-stream");
+	bool sse = !r->support && accept && strstr(accept, "text/event-stream");
 	struct api_stream *st;
 	uint64_t last;
 

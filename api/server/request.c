@@ -27,7 +27,7 @@ const char *api_request_header(const struct api_request *r, const char *name)
 
 void api_request_resume(struct api_request *r)
 {
-	if (!r->suspended)
+	if (!r->suspended || (r->support && !api_support_step(r)))
 		return;
 	r->suspended = false;
 	MHD_resume_connection(r->http);
@@ -65,6 +65,7 @@ void api_request_end(void *user, struct MHD_Connection *http, void **request,
 	if (r->call)
 		api_call_abandon(r->call);
 	api_stream_free(r);
+	api_support_free(r->support);
 	vx6_list_remove(&r->node);
 	s->requests_n--;
 	vx6_value_free(r->json);
@@ -409,6 +410,9 @@ void api_handle(struct api_request *r)
 		break;
 	case VX6_OP_BACKUP_CREATE:
 		api_backup_create(r);
+		break;
+	case VX6_OP_SUPPORT_CREATE:
+		api_support_create(r);
 		break;
 	case VX6_OP_CONFIG_GET:
 		api_config_get(r);

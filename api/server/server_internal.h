@@ -168,7 +168,8 @@ struct api_first_look {
 	const struct vx6_snapshot *snapshot;
 };
 
-struct api_stream; /* events.c */
+struct api_stream;  /* events.c */
+struct api_support; /* support.c */
 
 enum api_stage { API_STAGE_CHECK, API_STAGE_BODY, API_STAGE_RUN, API_STAGE_DONE };
 
@@ -196,6 +197,7 @@ struct api_request {
 	struct api_call *call;     /* the command under way */
 	uint64_t deadline_ms;      /* 0: none */
 	struct api_stream *stream;
+	struct api_support *support; /* the bundle that this request collects */
 	struct api_reply reply;
 	unsigned retries;
 };
@@ -339,6 +341,14 @@ void api_metrics(struct api_request *r);
 void api_token_create(struct api_request *r);
 void api_audit_list(struct api_request *r);
 void api_audit_check(struct api_request *r);
+
+/* ---- support.c ---- */
+
+void api_support_create(struct api_request *r);
+/** The part that was under way has replied: takes that and goes on. @return true: the reply is that of the bundle */
+bool api_support_step(struct api_request *r);
+/** Accepts NULL. */
+void api_support_free(struct api_support *s);
 
 /* ---- metrics.c, hidden_metrics.c ---- */
 
