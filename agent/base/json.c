@@ -27,33 +27,13 @@ static void put_text(struct vx6_json *j, const char *s)
 	put(j, s, strlen(s));
 }
 
-/* Length of the UTF-8 sequence at @p s, 0 when it is not one. Overlong forms and surrogates are not. */
-static size_t utf8_length(const unsigned char *s)
-{
-	if (s[0] < 0x80)
-		return 1;
-	if (s[0] >= 0xc2 && s[0] <= 0xdf)
-		return (s[1] & 0xc0) == 0x80 ? 2 : 0;
-	if ((s[0] & 0xf0) == 0xe0) {
-		bool ok = (s[1] & 0xc0) == 0x80 && (s[2] & 0xc0) == 0x80 &&
-			  !(s[0] == 0xe0 && s[1] < 0xa0) && !(s[0] == 0xed && s[1] > 0x9f);
-		return ok ? 3 : 0;
-	}
-	if (s[0] >= 0xf0 && s[0] <= 0xf4) {
-		bool ok = (s[1] & 0xc0) == 0x80 && (s[2] & 0xc0) == 0x80 && (s[3] & 0xc0) == 0x80 &&
-			  !(s[0] == 0xf0 && s[1] < 0x90) && !(s[0] == 0xf4 && s[1] > 0x8f);
-		return ok ? 4 : 0;
-	}
-	return 0;
-}
-
 static void put_string(struct vx6_json *j, const char *value)
 {
 	const unsigned char *s = (const unsigned char *)value;
 
 	put(j, "\"", 1);
 	while (*s) {
-		size_t n = utf8_length(s);
+		size_t n = vx6_utf8_length((const char *)s);
 		char esc[8];
 
 		if (*s == '"' || *s == '\\') {

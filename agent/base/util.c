@@ -1,5 +1,6 @@
 #include "base/util.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -53,4 +54,25 @@ size_t vx6_strlcpy(char *dst, const char *src, size_t cap)
 		dst[take] = 0;
 	}
 	return n;
+}
+
+size_t vx6_utf8_length(const char *text)
+{
+	const unsigned char *s = (const unsigned char *)text;
+
+	if (s[0] < 0x80)
+		return 1;
+	if (s[0] >= 0xc2 && s[0] <= 0xdf)
+		return (s[1] & 0xc0) == 0x80 ? 2 : 0;
+	if ((s[0] & 0xf0) == 0xe0) {
+		bool ok = (s[1] & 0xc0) == 0x80 && (s[2] & 0xc0) == 0x80 &&
+			  !(s[0] == 0xe0 && s[1] < 0xa0) && !(s[0] == 0xed && s[1] > 0x9f);
+		return ok ? 3 : 0;
+	}
+	if (s[0] >= 0xf0 && s[0] <= 0xf4) {
+		bool ok = (s[1] & 0xc0) == 0x80 && (s[2] & 0xc0) == 0x80 && (s[3] & 0xc0) == 0x80 &&
+			  !(s[0] == 0xf0 && s[1] < 0x90) && !(s[0] == 0xf4 && s[1] > 0x8f);
+		return ok ? 4 : 0;
+	}
+	return 0;
 }

@@ -33,6 +33,9 @@ char *vx6_strdup(const char *s) __attribute__((returns_nonnull, warn_unused_resu
 /** strlcpy: copies at most @p cap - 1 bytes and always ends the string. @return strlen(src) */
 size_t vx6_strlcpy(char *dst, const char *src, size_t cap);
 
+/** Bytes of the UTF-8 sequence that the string @p text begins with; 0: it is not one. Overlong forms and surrogates are not. */
+size_t vx6_utf8_length(const char *text);
+
 /** Frees and clears a pointer variable. */
 #define VX6_FREE(p)                                                                                \
 	do {                                                                                       \

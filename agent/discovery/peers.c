@@ -95,9 +95,9 @@ static void on_dialed(void *user, vx6_err err, struct vx6_session *s, const char
 	e->st.last_err = err;
 	e->st.last_err_ms = vx6_wall_ms();
 	if (vx6_log_allow(&e->complaints, "discovery", 3, 60000))
-		VX6_INFO("discovery", "peer %s: %s (%s); trying again",
-			 e->spec.name[0] ? e->spec.name : e->id, vx6_err_text(err),
-			 vx6_log_get_level() >= VX6_LOG_DEBUG ? detail : vx6_err_name(err));
+		VX6_INFO("discovery", "peer %s: %s (" VX6_LOG_EITHER "); trying again",
+			 e->spec.name[0] ? e->spec.name : e->id, vx6_err_text(err), detail,
+			 vx6_err_name(err));
 	back_off(e);
 }
 

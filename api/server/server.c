@@ -135,7 +135,7 @@ __attribute__((format(printf, 2, 0))) static void mhd_log(void *user, const char
 {
 	char line[256];
 
-	if (vx6_log_get_level() < VX6_LOG_DEBUG)
+	if (!vx6_log_is_on(VX6_LOG_DEBUG, "api"))
 		return; /* what clients do wrong, mostly: not worth a line */
 	vsnprintf(line, sizeof line, fmt, ap);
 	line[strcspn(line, "\n")] = 0;

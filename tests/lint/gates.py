@@ -104,6 +104,21 @@ def spec_references(root):
     return bad
 
 
+LOG_CALL = re.compile(r"\b(?:VX6_(?:ERROR|WARN|INFO|DEBUG)\(|vx6_log_is_on\(VX6_LOG_\w+,|vx6_log_allow\([^,()]+,)\s*\"([^\"]*)\"")
+
+
+def log_layers(root):
+    """A line of the log names a layer that has a level: one of VX6_LOG_LAYERS."""
+    bad, table = [], pathlib.Path("agent/base/log.h")
+    known = set(re.findall(r"\bX\(([a-z]+)\)", tree.text(root, table))) if (pathlib.Path(root) / table).exists() else set()
+    for path in tree.files(root, ".c", under=OURS):
+        source = tree.text(root, path)
+        for match in LOG_CALL.finditer(source):
+            if match[1] not in known:
+                bad.append(f"{path}:{source.count(chr(10), 0, match.start()) + 1}: {match[1]} is not in VX6_LOG_LAYERS")
+    return bad
+
+
 def _listed(name, words):
     """Whether name is one of the words, also through `test_${x}.c` with x among them."""
     for word in words:
@@ -205,4 +220,4 @@ def whitespace(root):
     return bad
 
 
-ALL = [layers, banned_words, headers, spec_references, source_lists, c_format, shell, python, json_files, whitespace]
+ALL = [layers, banned_words, headers, spec_references, log_layers, source_lists, c_format, shell, python, json_files, whitespace]

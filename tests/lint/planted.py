@@ -34,6 +34,7 @@ PLANTED = [
     ("headers", "agent/base/a.h", "#ifndef VX6_BASE_A_H\n#define VX6_BASE_A_H\n#endif\n"),
     ("spec_references", "agent/base/a.h", "/**\n * @file a.h\n * Spec:    schemas/wire/none.md\n * Layer:   base\n */\n"),
     ("spec_references", "docs/page.md", "See [nothing](none.md).\n"),
+    ("log_layers", "agent/base/a.c", BODY % "\tVX6_INFO(\"nowhere\", \"x\");\n"),
     ("source_lists", "agent/base/b.c", "int vx6_b;\n"),
     ("c_format", "agent/base/a.c", "int   vx6_a( int x ) { return x; }\n"),
     ("shell", "dev", "#!/usr/bin/env bash\nrm -rf $1/x\n"),

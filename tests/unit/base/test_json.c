@@ -10,7 +10,6 @@
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "base/log.h"
 
 static void assert_text(struct vx6_json *j, const char *expected)
 {
@@ -95,50 +94,6 @@ static void time__is_rfc_3339(void **state)
 	assert_string_equal(vx6_time_format(UINT64_MAX, text), "9999-12-31T23:59:59.999Z");
 }
 
-static char seen[2000];
-
-static void sink(enum vx6_log_level level, const char *domain, const char *line, void *user)
-{
-	strcpy(seen, line);
-}
-
-static void log__control_bytes__cannot_forge_a_line(void **state)
-{
-	vx6_log_set_sink(sink, NULL);
-	VX6_INFO("test", "%s", "a\nerror b\x1b[31m\x7f");
-	assert_string_equal(seen, "a?error b?[31m?");
-	vx6_log_set_level(VX6_LOG_ERROR);
-	VX6_INFO("test", "not written");
-	assert_string_equal(seen, "a?error b?[31m?");
-	vx6_log_set_level(VX6_LOG_INFO);
-	vx6_log_set_sink(NULL, NULL);
-}
-
-static void log__peers_addresses__are_hidden_unless_debug(void **state)
-{
-	struct vx6_log_addr_buf buf;
-	struct vx6_addr v6, v4;
-
-	assert_true(vx6_is_ok(vx6_addr_parse("[2001:db8::77]:4242", &v6)));
-	assert_true(vx6_is_ok(vx6_addr_parse("192.0.2.77:4242", &v4)));
-	assert_null(strstr(vx6_log_addr(&v6, &buf), "77"));
-	assert_null(strstr(vx6_log_addr(&v4, &buf), "77"));
-	vx6_log_set_level(VX6_LOG_DEBUG);
-	assert_string_equal(vx6_log_addr(&v6, &buf), "[2001:db8::77]:4242");
-	vx6_log_set_level(VX6_LOG_INFO);
-}
-
-static void log__burst__is_cut(void **state)
-{
-	struct vx6_ratelimit rl = {0};
-	int allowed = 0;
-
-	for (int i = 0; i < 1000; i++)
-		allowed += vx6_log_allow(&rl, "test", 5, 60000);
-	assert_int_equal(allowed, 5);
-	assert_int_equal(rl.suppressed, 995);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -147,9 +102,6 @@ int main(void)
 		cmocka_unit_test(numbers__that_json_has_no_word_for__are_zero),
 		cmocka_unit_test(text__above_the_limit__is_an_empty_object_and_says_so),
 		cmocka_unit_test(time__is_rfc_3339),
-		cmocka_unit_test(log__control_bytes__cannot_forge_a_line),
-		cmocka_unit_test(log__peers_addresses__are_hidden_unless_debug),
-		cmocka_unit_test(log__burst__is_cut),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

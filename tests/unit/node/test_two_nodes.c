@@ -591,11 +591,10 @@ static void node__who_connects__is_listed_once_learned_or_configured(void **stat
 
 static int warnings;
 
-static void on_log(enum vx6_log_level level, const char *domain, const char *line, void *user)
+static void on_log(const struct vx6_log_record *record, void *user)
 {
-	(void)domain;
 	(void)user;
-	if (level == VX6_LOG_WARN && strstr(line, "needs the passphrase"))
+	if (record->level == VX6_LOG_WARN && strstr(record->text, "needs the passphrase"))
 		__atomic_add_fetch(&warnings, 1, __ATOMIC_SEQ_CST);
 }
 
