@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "node/circuits_internal.h"
+#include "node/stats_internal.h"
 #include "record/name_claim.h"
 #include "wire/record.h"
 
@@ -61,6 +62,7 @@ static void on_session_down(void *user, struct vx6_session *s, vx6_err why)
 	struct vx6_node *node = user;
 
 	node->snapshot_dirty = true;
+	stats_session_down(node, s);
 	if (node->stopping || vx6_session_is_for_others(s))
 		return;
 	if (node->dht_link)

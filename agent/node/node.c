@@ -21,6 +21,7 @@
 #include "node/circuits_internal.h"
 #include "node/hidden_internal.h"
 #include "node/node_internal.h"
+#include "node/stats_internal.h"
 
 enum {
 	DRAIN_DEFAULT_MS = 2000,
@@ -471,6 +472,7 @@ static vx6_err node_start(struct vx6_node *node, char *detail)
 	vx6_timer_init(node->loop, &node->drain_timer, on_drain_tick, node);
 	vx6_timer_init(node->loop, &node->renew_timer, on_renew_timer, node);
 	vx6_timer_in_ms(&node->renew_timer, 0); /* warns at once where it must */
+	stats_start(node);
 	event_init(&ev, "node.started", "node", "", NULL);
 	event_emit(node, &ev);
 	return VX6_OK;
@@ -516,6 +518,7 @@ void vx6_node_free(struct vx6_node *node)
 		mutations_abort(node);
 	vx6_timer_stop(&node->drain_timer);
 	vx6_timer_stop(&node->renew_timer);
+	stats_stop(node);
 	operations_free(node->operations);
 	wiring_stop(node);
 	vx6_state_close(node->state);

@@ -145,6 +145,12 @@ struct vx6_node {
 	void (*_Atomic on_event)(const struct vx6_event *event, void *user);
 	_Atomic(void *) on_event_user;
 
+	struct vx6_stats *stats; /* the last day in numbers (node/stats_take.c) */
+	struct vx6_timer stats_timer;
+	int statm_fd;                            /* -1: there is none */
+	uint64_t ended_rx_bytes, ended_tx_bytes; /* of sessions that are gone */
+	_Atomic uint64_t api_requests;
+
 	struct name_claim claim;
 	struct vx6_timer drain_timer, renew_timer;
 	uint64_t drain_deadline_ms;
