@@ -16,6 +16,8 @@
 #include "api/agent/settings.h"
 #include "api/cli/cli.h"
 #include "api/cli/state_dir.h"
+#include "base/log_out.h"
+#include "base/log_ring.h"
 #include "base/util.h"
 
 /* An agent holds keys and thousands of sockets, and should be small. */
@@ -56,6 +58,19 @@ static void release_start_code(void)
 	if (maps)
 		fclose(maps);
 	malloc_trim(0);
+}
+
+static void begin_log(const struct vx6_agent_config *cfg)
+{
+	vx6_err err = vx6_log_out_choose(cfg->log_format, VX6_LOG_JOURNAL);
+
+	vx6_log_set_level(cfg->log_level);
+	vx6_log_ring_begin();
+	if (!vx6_is_ok(err))
+		VX6_WARN("agent",
+			 "the journal does not listen on %s (%s): the log goes to "
+			 "standard error, as text",
+			 VX6_LOG_JOURNAL, vx6_err_text(err));
 }
 
 static void announce(const struct vx6_agent_config *cfg, const struct vx6_api_server *api)
@@ -105,7 +120,7 @@ static int run_with(const struct vx6_cli_parsed *p, const struct vx6_settings *s
 	cfg->api.settings = vx6_agent_live_api(live);
 	cfg->node.reload = vx6_agent_live_reload;
 	cfg->node.reload_user = live;
-	vx6_log_set_level(cfg->log_level);
+	begin_log(cfg);
 	if (vx6_state_dir_make(cfg->state_dir) != 0)
 		fprintf(stderr, "vx6: cannot make %s\n", cfg->state_dir);
 	status = run(cfg);

@@ -188,13 +188,15 @@ static vx6_err make_choices(const struct vx6_settings *s, struct vx6_agent_confi
 			    char *detail)
 {
 	const char *transport = one(s, VX6_SETTING_TRANSPORT),
-		   *level = one(s, VX6_SETTING_LOG_LEVEL);
+		   *level = one(s, VX6_SETTING_LOG_LEVEL), *format = one(s, VX6_SETTING_LOG_FORMAT);
 
 	out->log_level = VX6_LOG_INFO;
 	if (transport && !vx6_transport_choice_parse(transport, &out->node.transport))
 		return wrong(detail, "transport", transport, "it is auto, quic or tcp");
 	if (level && !vx6_log_level_parse(level, &out->log_level))
 		return wrong(detail, "log-level", level, "it is error, warn, info, debug or trace");
+	if (format && !vx6_log_format_parse(format, &out->log_format))
+		return wrong(detail, "log-format", format, "it is text, logfmt, json or journald");
 	VX6_TRY(make_switch(s, VX6_SETTING_HIDDEN_KEEP_ROLES, "hidden-keep-roles",
 			    &out->node.hidden_keep_roles, detail));
 	return make_switch(s, VX6_SETTING_ALLOW_NON_LOOPBACK, "allow-non-loopback",

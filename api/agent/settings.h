@@ -16,7 +16,7 @@
 #include <stddef.h>
 
 #include "api/server/server.h"
-#include "base/log.h"
+#include "base/log_out.h"
 #include "node/node.h"
 
 enum {
@@ -48,6 +48,7 @@ enum {
 	X(RELAY_FAMILY, "relay-family", false, false, true, NULL) \
 	X(HIDDEN_KEEP_ROLES, "hidden-keep-roles", false, false, false, "false") \
 	X(LOG_LEVEL, "log-level", false, true, false, "info") \
+	X(LOG_FORMAT, "log-format", false, false, false, "text") \
 	X(PASSPHRASE_FILE, "passphrase-file", false, false, false, NULL) \
 	X(ALLOW_NON_LOOPBACK, "allow-non-loopback", false, false, false, "false")
 /* clang-format on */
@@ -104,6 +105,7 @@ struct vx6_agent_config {
 	struct vx6_node_config node; /* its strings borrow the settings and the buffers below */
 	struct vx6_api_config api;
 	enum vx6_log_level log_level;
+	enum vx6_log_format log_format;
 	char state_dir[200], socket[256], token[256], operators[64];
 	char *passphrase; /* owned, wiped by vx6_agent_config_fini() */
 };

@@ -176,6 +176,7 @@ static void config__bad_value__refused_and_named(void **state)
 		{VX6_SETTING_PEER, "vx1nobody@[::1]:1", "peer"},
 		{VX6_SETTING_PEER, "no address", "peer"},
 		{VX6_SETTING_LOG_LEVEL, "loud", "log-level"},
+		{VX6_SETTING_LOG_FORMAT, "xml", "log-format"},
 		{VX6_SETTING_DHT, "maybe", "dht"},
 		{VX6_SETTING_DIVERSITY, "none", "diversity"},
 		{VX6_SETTING_DIVERSITY, "asn", "asn-map"},
