@@ -188,6 +188,8 @@ int vx6_cli_run_support(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_init(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_connect(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_events(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
+int vx6_cli_run_logs(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
+int vx6_cli_run_log_level(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_health(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_doctor(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_top(struct vx6_cli *cli, const struct vx6_cli_parsed *p);

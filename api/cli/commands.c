@@ -704,6 +704,8 @@ static const struct vx6_cli_arg complete_args[] = {
 
 #include "api/cli/circuit_rows.h"
 
+#include "api/cli/log_rows.h"
+
 #include "api/cli/hidden_rows.h"
 
 #include "api/cli/access_rows.h"
@@ -1009,6 +1011,8 @@ const struct vx6_cli_command vx6_cli_commands[] = {
 	 LIST(support_args),
 	 .run = vx6_cli_run_support},
 
+	LOG_ROWS,
+
 	CIRCUIT_ROWS,
 
 	HIDDEN_ROWS,
@@ -1116,7 +1120,7 @@ const struct vx6_cli_command *vx6_cli_default(const char *noun)
 					       {"relay", "list"},    {"circuit", "list"},
 					       {"dht", "status"},    {"hidden", "status"},
 					       {"token", "list"},    {"audit", "list"},
-					       {"config", "show"}};
+					       {"config", "show"},   {"log", "level"}};
 
 	for (size_t i = 0; i < VX6_ARRAY_N(verbs); i++)
 		if (strcmp(verbs[i][0], noun) == 0)

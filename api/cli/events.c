@@ -1,4 +1,4 @@
-/* events: what is kept, page by page, and with -f what comes, by long-poll. */
+/* events and logs: what is kept, page by page, and with -f what comes, by long-poll. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -15,6 +15,8 @@ struct feed {
 	char *path;
 	double since; /* below 0: not known yet */
 	bool follow;
+	const char *limit; /* of a page, as text */
+	const char *lost;  /* said when what was asked for is gone */
 };
 
 static int next_page(struct feed *f, struct vx6_value **out)
@@ -27,7 +29,7 @@ static int next_page(struct feed *f, struct vx6_value **out)
 		snprintf(text, sizeof text, "%.0f", f->since);
 		path = vx6_cli_path_add(path, "since", text);
 	}
-	path = vx6_cli_path_add(path, "limit", "500");
+	path = vx6_cli_path_add(path, "limit", f->limit);
 	if (f->follow) {
 		snprintf(text, sizeof text, "%dms", WAIT_MS);
 		path = vx6_cli_path_add(path, "wait", text);
@@ -42,13 +44,19 @@ static int next_page(struct feed *f, struct vx6_value **out)
 	return exit;
 }
 
+static bool has_gap(const struct vx6_value *page)
+{
+	return vx6_value_bool(vx6_value_get(page, "reset"), false) ||
+	       vx6_value_number(vx6_value_get(page, "missed")) > 0;
+}
+
 static size_t show_page(struct feed *f, const struct vx6_value *page)
 {
 	const struct vx6_value *items = vx6_value_get(page, "items"),
 			       *next = vx6_value_get(page, "next_since");
 
-	if (vx6_value_bool(vx6_value_get(page, "reset"), false))
-		vx6_cli_say(f->cli, "Older events are no longer kept.");
+	if (has_gap(page))
+		vx6_cli_say(f->cli, "%s", f->lost);
 	for (const struct vx6_value *e = vx6_value_first(items); e; e = vx6_value_next(e))
 		vx6_cli_show_line(f->cli, f->p->command, e);
 	fflush(stdout);
@@ -89,8 +97,8 @@ static int list(struct feed *f)
 		pages[n++] = page;
 		count = vx6_value_count(vx6_value_get(page, "items"));
 		f->since = vx6_value_number(vx6_value_get(page, "next_since"));
-		if (vx6_value_bool(vx6_value_get(page, "reset"), false) && n == 1)
-			vx6_cli_say(f->cli, "Older events are no longer kept.");
+		if (has_gap(page) && n == 1)
+			vx6_cli_say(f->cli, "%s", f->lost);
 	}
 	if (exit == VX6_EXIT_OK)
 		vx6_cli_show_list(f->cli, f->p->command, pages, n);
@@ -100,21 +108,48 @@ static int list(struct feed *f)
 	return exit;
 }
 
-int vx6_cli_run_events(struct vx6_cli *cli, const struct vx6_cli_parsed *p)
+static int run(struct feed *f)
 {
-	struct feed f = {.cli = cli, .p = p, .follow = vx6_cli_has(p, "follow"), .since = -1};
-	const char *since = vx6_cli_text(p, "since");
 	struct vx6_cli_request r;
-	int exit = vx6_cli_request_make(cli, p, p->command->ops, &r);
+	int exit = vx6_cli_request_make(f->cli, f->p, f->p->command->ops, &r);
 
 	if (exit != VX6_EXIT_OK)
 		return exit;
-	if (since)
-		f.since = strtod(since, NULL);
-	else if (!f.follow)
-		f.since = 0;
-	f.path = r.path;
-	exit = f.follow ? follow(&f) : list(&f);
+	f->path = r.path;
+	exit = f->follow ? follow(f) : list(f);
 	vx6_cli_request_fini(&r);
 	return exit;
+}
+
+static double since_of(const struct vx6_cli_parsed *p, double otherwise)
+{
+	const char *since = vx6_cli_text(p, "since");
+
+	return since ? strtod(since, NULL) : otherwise;
+}
+
+int vx6_cli_run_events(struct vx6_cli *cli, const struct vx6_cli_parsed *p)
+{
+	bool follows = vx6_cli_has(p, "follow");
+	struct feed f = {.cli = cli,
+			 .p = p,
+			 .since = since_of(p, follows ? -1 : 0),
+			 .follow = follows,
+			 .limit = "500",
+			 .lost = "Older events are no longer kept."};
+
+	return run(&f);
+}
+
+int vx6_cli_run_logs(struct vx6_cli *cli, const struct vx6_cli_parsed *p)
+{
+	const char *lines = vx6_cli_text(p, "lines");
+	struct feed f = {.cli = cli,
+			 .p = p,
+			 .since = since_of(p, -1),
+			 .follow = vx6_cli_has(p, "follow"),
+			 .limit = lines ? lines : "100",
+			 .lost = "Lines between are no longer kept."};
+
+	return run(&f);
 }

@@ -378,6 +378,15 @@ void api_handle(struct api_request *r)
 	case VX6_OP_METRICS_GET:
 		api_metrics(r);
 		break;
+	case VX6_OP_LOG_LIST:
+		api_logs_list(r);
+		break;
+	case VX6_OP_LOG_LEVELS_GET:
+		api_log_levels_get(r);
+		break;
+	case VX6_OP_LOG_LEVELS_REPLACE:
+		api_log_levels_replace(r);
+		break;
 	case VX6_OP_OPENAPI_GET:
 		openapi(r);
 		break;

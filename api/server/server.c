@@ -88,6 +88,7 @@ static void run_once(struct vx6_api_server *s)
 				api_listener_watch(s, &s->listeners[i], true);
 		expire(s);
 		api_events_tick(s);
+		api_logs_tick(s);
 	}
 	MHD_run(s->http);
 }

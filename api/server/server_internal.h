@@ -198,6 +198,7 @@ struct api_request {
 	uint64_t deadline_ms;      /* 0: none */
 	struct api_stream *stream;
 	struct api_support *support; /* the bundle that this request collects */
+	uint64_t log_until_ms; /* waits for lines of the log; 0: does not */
 	struct api_reply reply;
 	unsigned retries;
 };
@@ -341,6 +342,9 @@ void api_metrics(struct api_request *r);
 void api_token_create(struct api_request *r);
 void api_audit_list(struct api_request *r);
 void api_audit_check(struct api_request *r);
+void api_logs_list(struct api_request *r);
+void api_log_levels_get(struct api_request *r);
+void api_log_levels_replace(struct api_request *r);
 
 /* ---- support.c ---- */
 
@@ -349,6 +353,11 @@ void api_support_create(struct api_request *r);
 bool api_support_step(struct api_request *r);
 /** Accepts NULL. */
 void api_support_free(struct api_support *s);
+
+/* ---- logs.c ---- */
+
+/** Answers those whose lines have come, or whose time is over. */
+void api_logs_tick(struct vx6_api_server *s);
 
 /* ---- metrics.c, hidden_metrics.c ---- */
 

@@ -31,6 +31,7 @@ static const char *const by_itself[][2] = {
 	{"lookup_create", "name service node_id key"},
 	{"circuit_create", "via"}, /* a circuit is one through relays */
 	{"registry_refresh", "name node_id"},
+	{"log_levels_replace", "default layers"},
 	{"identity_rotate", "passphrase"},
 	{"identity_revoke", "passphrase successor_passphrase"},
 	{"identity_export", "passphrase master_passphrase"},
