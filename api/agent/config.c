@@ -309,9 +309,10 @@ static vx6_err make_name(const struct vx6_settings *s, struct vx6_agent_config *
 }
 
 static vx6_err (*const steps[])(const struct vx6_settings *, struct vx6_agent_config *,
-				char *) = {make_name,      make_paths, make_choices,
-					   make_discovery, make_relay, make_listen,
-					   make_api,       make_api_access, make_peers, make_passphrase};
+				char *) = {make_name,      make_paths,      make_choices,
+					   make_discovery, make_relay,      make_listen,
+					   make_api,       make_api_access, make_peers,
+					   make_passphrase};
 
 vx6_err vx6_agent_config_make(const struct vx6_settings *s, struct vx6_agent_config *out,
 			      char *detail)

@@ -198,7 +198,7 @@ struct api_request {
 	uint64_t deadline_ms;      /* 0: none */
 	struct api_stream *stream;
 	struct api_support *support; /* the bundle that this request collects */
-	uint64_t log_until_ms; /* waits for lines of the log; 0: does not */
+	uint64_t log_until_ms;       /* waits for lines of the log; 0: does not */
 	struct api_reply reply;
 	unsigned retries;
 };
