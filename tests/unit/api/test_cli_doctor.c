@@ -256,16 +256,13 @@ static void peers_and_relays__counts__are_judged(void **state)
 	vx6_doctor_fini(&f);
 }
 
+#define ODD_MEMBERS "{\"items\":1,\"listen\":{},\"addresses\":[1,null],\"status\":[]}"
+#define ODD_ITEMS "{\"items\":[1,null,[]],\"listen\":[1,{\"address\":5}]}"
+
 /* Whatever an answer lacks, or has in another shape, no check stumbles over it. */
 static void every_check__answers_without_shape__is_unmoved(void **state)
 {
-	static const char *const odd[] = {"{}",
-					  "[]",
-					  "1",
-					  "null",
-					  "{\"items\":1,\"listen\":{},"
-					  "\"addresses\":[1,null],\"status\":[]}",
-					  "{\"items\":[1,null,[]],\"listen\":[1,{\"address\":5}]}"};
+	static const char *const odd[] = {"{}", "[]", "1", "null", ODD_MEMBERS, ODD_ITEMS};
 
 	for (size_t i = 0; i < VX6_ARRAY_N(odd); i++) {
 		char table[] = TABLE, rules[] = "policy drop";
