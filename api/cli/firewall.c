@@ -8,7 +8,7 @@
 
 enum { LINE = 512 };
 
-/* What the rules for input that were read so far amount to. */
+/* What the rules for input that were read so far of a table amount to. */
 struct reader {
 	const char *protocol;
 	uint16_t port;
@@ -16,11 +16,30 @@ struct reader {
 	bool input;   /* in a chain that hooks into input */
 	bool accepts; /* a rule lets it in */
 	bool drops;   /* a rule, the policy, or the end of a chain does not */
+	bool dropped; /* by a table before: a packet has to get through all of them */
 };
+
+static void end_table(struct reader *r)
+{
+	r->dropped = r->dropped || (r->drops && !r->accepts);
+	r->accepts = r->drops = r->input = r->elsewhere = false;
+}
 
 static bool has(const char *line, const char *word)
 {
 	return strstr(line, word);
+}
+
+/* What is dropped only of some, or at times, is not dropped. */
+static bool is_conditional(const char *rule)
+{
+	static const char *const words[] = {"saddr", "iif",  "ct ",   "limit",   "meter",
+					    " -s ",  " -i ", "state", " -m set "};
+
+	for (size_t i = 0; i < VX6_ARRAY_N(words); i++)
+		if (has(rule, words[i]))
+			return true;
+	return false;
 }
 
 /* "4242", "{ 22, 4000-5000 }", "22,4000:5000": whether the port is among them; a set by name may hold it. */
@@ -81,7 +100,9 @@ static void read_nft(struct reader *r, char *line)
 	const char *rule = nft_rule(line);
 	bool ends = strncmp(rule, "drop", 4) == 0 || strncmp(rule, "reject", 6) == 0;
 
-	if (strncmp(rule, "chain ", 6) == 0) {
+	if (strncmp(rule, "table ", 6) == 0) {
+		end_table(r);
+	} else if (strncmp(rule, "chain ", 6) == 0) {
 		r->input = r->elsewhere = false;
 	} else if (has(rule, " hook ")) {
 		r->input = has(rule, " hook input ");
@@ -90,7 +111,8 @@ static void read_nft(struct reader *r, char *line)
 	} else if (!r->elsewhere && nft_is_for(r, rule)) {
 		r->accepts =
 			r->accepts || has(rule, "accept") || has(rule, "jump") || has(rule, "goto");
-		r->drops = r->drops || has(rule, "drop") || has(rule, "reject");
+		r->drops = r->drops ||
+			   (!is_conditional(rule) && (has(rule, "drop") || has(rule, "reject")));
 	} else if (r->input) {
 		r->accepts = r->accepts || strcmp(rule, "accept") == 0;
 		r->drops = r->drops || ends;
@@ -120,15 +142,17 @@ static void read_iptables(struct reader *r, const char *line)
 {
 	bool refuses = has(line, "-j DROP") || has(line, "-j REJECT");
 
-	if (line[0] == '*')
+	if (line[0] == '*') {
+		end_table(r);
 		r->elsewhere = strcmp(line, "*filter") != 0;
+	}
 	if (r->elsewhere || has(line, "-A FORWARD ") || has(line, "-A OUTPUT "))
 		return;
 	if (strncmp(line, ":INPUT DROP", 11) == 0) {
 		r->drops = true;
 	} else if (strncmp(line, "-A ", 3) == 0 && iptables_is_for(r, line)) {
 		r->accepts = r->accepts || !refuses;
-		r->drops = r->drops || refuses;
+		r->drops = r->drops || (refuses && !is_conditional(line));
 	} else if (strncmp(line, "-A INPUT -j ", 12) == 0) {
 		r->accepts = r->accepts || strcmp(line, "-A INPUT -j ACCEPT") == 0;
 		r->drops = r->drops || refuses;
@@ -153,5 +177,6 @@ bool vx6_firewall_drops(const char *rules, const char *protocol, uint16_t port)
 		rules += n;
 		rules += *rules == '\n';
 	}
-	return r.drops && !r.accepts;
+	end_table(&r);
+	return r.dropped;
 }

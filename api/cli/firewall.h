@@ -4,7 +4,7 @@
  *
  * Layer:   api
  * Shape:   the text of `nft -n list ruleset`, or of iptables-save
- * Limits:  rules are read by themselves: from whom a packet comes, sets by name and jumps are taken as letting it in
+ * Limits:  rules are read by themselves: what is let in of some only, sets by name and jumps are taken as letting it in
  * Trust:   any text; lines above 512 bytes are cut there
  * Threads: pure, any thread
  */

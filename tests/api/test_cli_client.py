@@ -3,6 +3,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -68,6 +69,14 @@ def test_problem_becomes_exit_status_message_and_hint(api, code, status, exit):
     # what is not there says by itself which command lists what there is
     assert ("hint: " in text) == (code != "not_found")
     assert done.stdout == b""
+
+
+def test_exit_statuses_are_those_of_the_reference():
+    page = (ROOT / "docs" / "reference" / "cli.md").read_text().split("## Exit status")[1]
+    told = {int(word) for word in re.findall(r"^\| (\d+) \|", page, re.M)}
+    program = (ROOT / "api" / "cli" / "cli.h").read_text()
+    assert told == {int(word) for word in re.findall(r"VX6_EXIT_\w+ = (\d+)", program)}
+    assert {exit for _, _, exit in EXITS} <= told
 
 
 @pytest.mark.parametrize("code,status,exit", EXITS)

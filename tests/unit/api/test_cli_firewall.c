@@ -55,6 +55,21 @@ static void nft__rule_that_drops__is_seen(void **state)
 	assert_false(drops(NFT("accept", "\t\tip saddr 192.0.2.1 drop\n")));
 }
 
+/* A packet has to get through the tables of all who made one. */
+static void nft__tables__each_must_let_in(void **state)
+{
+	assert_true(drops(NFT("drop", "\t\tudp dport 4242 accept\n") NFT("drop", "")));
+	assert_true(drops(NFT("drop", "") NFT("accept", "\t\taccept\n")));
+	assert_false(drops(NFT("drop", "\t\tudp dport 4242 accept\n") NFT("accept", "")));
+}
+
+static void nft__what_is_dropped_of_some__is_let_in(void **state)
+{
+	assert_false(drops(NFT("accept", "\t\tudp dport 4242 ip saddr @bad drop\n")));
+	assert_false(drops(NFT("accept", "\t\tiifname \"eth1\" udp dport 4242 drop\n")));
+	assert_false(drops(NFT("accept", "\t\tudp dport 4242 limit rate over 100/second drop\n")));
+}
+
 #define IPTABLES(policy, rules)                                                                    \
 	"*nat\n:PREROUTING DROP [0:0]\n-A PREROUTING -p udp -m udp --dport 4242 -j DROP\nCOMMIT\n" \
 	"*filter\n:INPUT " policy " [0:0]\n:FORWARD DROP [0:0]\n"                                  \
@@ -72,6 +87,9 @@ static void iptables__policy_and_rules__are_read(void **state)
 			       "-A INPUT -p udp -m multiport --dports 22,4000:4300 -j ACCEPT\n")));
 	assert_true(drops(IPTABLES("ACCEPT", "-A INPUT -p udp -m udp --dport 4242 -j REJECT\n")));
 	assert_true(drops(IPTABLES("ACCEPT", "-A INPUT -j DROP\n")));
+	assert_false(
+		drops(IPTABLES("ACCEPT",
+			       "-A INPUT -s 192.0.2.1/32 -p udp -m udp --dport 4242 -j DROP\n")));
 }
 
 int main(void)
@@ -80,6 +98,8 @@ int main(void)
 		cmocka_unit_test(nft__no_rules__let_in),
 		cmocka_unit_test(nft__policy_drop__needs_a_rule_for_the_port),
 		cmocka_unit_test(nft__rule_that_drops__is_seen),
+		cmocka_unit_test(nft__tables__each_must_let_in),
+		cmocka_unit_test(nft__what_is_dropped_of_some__is_let_in),
 		cmocka_unit_test(iptables__policy_and_rules__are_read),
 	};
 
