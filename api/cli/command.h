@@ -29,6 +29,7 @@ enum vx6_cli_kind {
 	VX6_ARG_PETNAME, /* petname:<name> */
 	VX6_ARG_NODES,   /* node ids, separated by commas; all of them make one list */
 	VX6_ARG_UNTIL,   /* a span from now on, "7d", that becomes a time */
+	VX6_ARG_AGO,     /* a span up to now that becomes a time */
 	VX6_ARG_ONOFF,   /* on or off, as `words` says */
 	VX6_ARG_ABOUT, /* cir_… is for the parameter `circuit`, else the node of alice.web for the argument's own */
 };
@@ -190,6 +191,7 @@ int vx6_cli_run_connect(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_events(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_logs(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_log_level(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
+int vx6_cli_run_stats(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_health(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_doctor(struct vx6_cli *cli, const struct vx6_cli_parsed *p);
 int vx6_cli_run_top(struct vx6_cli *cli, const struct vx6_cli_parsed *p);

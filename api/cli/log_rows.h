@@ -1,6 +1,6 @@
 /**
  * @file log_rows.h
- * Rows of the table of commands that are about the agent's log. Included by commands.c alone.
+ * Rows of the table of commands that are about the agent's log and numbers. Included by commands.c alone.
  *
  * Layer:   api
  * Threads: constant, any thread
@@ -65,6 +65,30 @@ static const struct vx6_cli_arg log_level_args[] = {
 	 .help = "error, warn, info, debug or trace"},
 };
 
+static const struct vx6_cli_arg stats_args[] = {
+	{.name = "METRIC",
+	 .positional = true,
+	 .place = VX6_IN_QUERY,
+	 .field = "metric",
+	 .help = "one of the numbers, over time"},
+	{.name = "since",
+	 .value = "TIME",
+	 .kind = VX6_ARG_AGO,
+	 .place = VX6_IN_QUERY,
+	 .field = "from",
+	 .help = "of it: from so long ago: 24h at the most, 30m, 90s (1h)"},
+	{.name = "step",
+	 .value = "TIME",
+	 .place = VX6_IN_QUERY,
+	 .field = "step",
+	 .help = "of it: a value for so long each: 10s, 300s (about 240 values)"},
+};
+static const struct vx6_cli_column stat_columns[] = {
+	{"NAME", "name"},        {"VALUE", "value"},
+	{"UNIT", "unit"},        {"A SECOND", "per_second", VX6_SHOW_TENTHS},
+	{"WHAT", "description"},
+};
+
 #define LOG_ROWS                                                                                   \
 	{LOOKING,                                                                                  \
 	 "logs",                                                                                   \
@@ -77,13 +101,22 @@ static const struct vx6_cli_arg log_level_args[] = {
 	 LIST(logs_args),                                                                          \
 	 LIST(log_columns),                                                                        \
 	 .run = vx6_cli_run_logs},                                                                 \
+		{LOOKING,                                                                          \
+		 "log",                                                                            \
+		 "level",                                                                          \
+		 "log_levels_get log_levels_replace",                                              \
+		 "Show or change what each layer of the agent writes to its log",                  \
+		 "A change is in force at once, and until the agent is restarted.",                \
+		 {"vx6 log level", "vx6 log level session debug", "vx6 log level all info"},       \
+		 LIST(log_level_args),                                                             \
+		 .run = vx6_cli_run_log_level},                                                    \
 	{                                                                                          \
-		LOOKING, "log", "level", "log_levels_get log_levels_replace",                      \
-			"Show or change what each layer of the agent writes to its log",           \
-			"A change is in force at once, and until the agent is restarted.",         \
-			{"vx6 log level", "vx6 log level session debug",                           \
-			 "vx6 log level all info"},                                                \
-			LIST(log_level_args), .run = vx6_cli_run_log_level                         \
+		LOOKING, "stats", NULL, "stats_get stats_series_get",                              \
+			"Show what the agent did over the last day, in numbers",                   \
+			"They are looked at every 10 seconds and kept in memory for 24 hours.",    \
+			{"vx6 stats", "vx6 stats rx_bytes --since 6h",                             \
+			 "vx6 stats rss_bytes --json"},                                            \
+			LIST(stats_args), LIST(stat_columns), .run = vx6_cli_run_stats             \
 	}
 
 #endif

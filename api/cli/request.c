@@ -74,8 +74,8 @@ static char *local_address(const char *text)
 				: vx6_strdup(text);
 }
 
-/* "7d" from now on. @return owned; NULL: it is no span */
-static char *until(const char *text)
+/* "7d" from now on, or before now. @return owned; NULL: it is no span */
+static char *span_end(const char *text, bool ago)
 {
 	static const struct {
 		char unit;
@@ -85,10 +85,12 @@ static char *until(const char *text)
 	double n = text[0] >= '0' && text[0] <= '9' ? strtod(text, &end) : 0;
 
 	for (size_t i = 0; n > 0 && i < VX6_ARRAY_N(units); i++)
-		if (end[0] == units[i].unit && !end[1] && n * units[i].s <= 3155760000.0)
+		if (end[0] == units[i].unit && !end[1] && n * units[i].s <= 3155760000.0) {
+			uint64_t now = vx6_wall_ms(), ms = (uint64_t)(n * units[i].s * 1000);
+
 			return vx6_strdup(
-				vx6_time_format(vx6_wall_ms() + (uint64_t)(n * units[i].s * 1000),
-						out));
+				vx6_time_format(ago ? now - VX6_MIN(ms, now) : now + ms, out));
+		}
 	return NULL;
 }
 
@@ -119,8 +121,8 @@ static char *plain_text(struct builder *b, const struct vx6_cli_arg *arg, const 
 		fault(b, arg, "a number", text);
 	if (arg->kind == VX6_ARG_LOCAL)
 		return local_address(text);
-	if (arg->kind == VX6_ARG_UNTIL) {
-		char *time = until(text);
+	if (arg->kind == VX6_ARG_UNTIL || arg->kind == VX6_ARG_AGO) {
+		char *time = span_end(text, arg->kind == VX6_ARG_AGO);
 
 		if (!time)
 			fault(b, arg, "a time like 7d, 12h, 30m or 90s", text);

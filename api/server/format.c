@@ -99,6 +99,22 @@ uint64_t api_duration(const char *text, uint64_t max)
 	return n < max ? n : max;
 }
 
+uint64_t api_get_time(const char *text)
+{
+	struct tm tm = {0};
+	const char *rest = text ? strptime(text, "%Y-%m-%d", &tm) : NULL;
+	const char *zone = rest ? strpbrk(rest, "+-") : NULL;
+	int hours = 0, minutes = 0;
+	time_t at;
+
+	if (!rest || !strptime(rest + 1, "%H:%M:%S", &tm))
+		return 0;
+	at = timegm(&tm);
+	if (zone && sscanf(zone + 1, "%2d:%2d", &hours, &minutes) == 2)
+		at += (*zone == '+' ? -60 : 60) * (hours * 60 + minutes);
+	return at > 0 ? (uint64_t)at : 0;
+}
+
 bool api_get_addr(const struct vx6_value *body, const char *key, struct vx6_addr *out,
 		  struct vx6_faults *faults)
 {
@@ -125,20 +141,4 @@ bool api_get_node_id(const char *text, const char *pointer, struct vx6_node_id *
 		return true;
 	vx6_fault_add(faults, pointer, vx6_err_name(err), "is no node id: %s", vx6_err_text(err));
 	return false;
-}
-
-uint64_t api_seconds_of(const char *text)
-{
-	struct tm tm = {0};
-	const char *rest = text ? strptime(text, "%Y-%m-%d", &tm) : NULL;
-	const char *zone = rest ? strpbrk(rest, "+-") : NULL;
-	int hours = 0, minutes = 0;
-	time_t at;
-
-	if (!rest || !strptime(rest + 1, "%H:%M:%S", &tm))
-		return 0;
-	at = timegm(&tm);
-	if (zone && sscanf(zone + 1, "%2d:%2d", &hours, &minutes) == 2)
-		at += (*zone == '+' ? -60 : 60) * (hours * 60 + minutes);
-	return at > 0 ? (uint64_t)at : 0;
 }

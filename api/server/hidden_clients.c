@@ -144,7 +144,7 @@ void api_hidden_invite_create(struct api_request *r)
 	vx6_strlcpy(cmd->id, vx6_value_string(vx6_value_get(r->json, "service")), sizeof cmd->id);
 	vx6_strlcpy(ask->name, name ? name : "", sizeof ask->name);
 	ask->uses = (uint32_t)vx6_value_number(vx6_value_get(r->json, "max_uses"));
-	ask->expires_s = api_seconds_of(expires);
+	ask->expires_s = api_get_time(expires);
 	if (!expires || ask->expires_s > vx6_wall_s()) {
 		api_call(r, cmd, API_CALL_MS, invited_then);
 		return;

@@ -1,19 +1,21 @@
 /*
- * Numbers for Prometheus, text format 0.0.4: this node as a relay, each of its own circuits, and (hidden_metrics.c) its hidden services. Labels are bounded, and name no node: whoever draws
- * curves of a circuit need not learn where it leads.
+ * Numbers for Prometheus, and by Accept in the form of OpenMetrics: this node as a relay, each of its own circuits, its hidden services
+ * (hidden_metrics.c), the API itself (tally.c), and the process (stats.c). Labels are bounded, and name no node: whoever draws curves of a circuit need not learn where
+ * it leads.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "api/server/openmetrics.h"
 #include "api/server/server_internal.h"
 #include "base/util.h"
 
-#define PROMETHEUS_TEXT "text/plain; version=0.0.4; charset=utf-8"
-
 void api_metric_head(FILE *f, const char *name, enum api_metric kind, const char *help)
 {
-	fprintf(f, "# HELP %s %s\n# TYPE %s %s\n", name, help, name,
-		kind == API_COUNTER ? "counter" : "gauge");
+	static const char *const kinds[] = {
+		[API_GAUGE] = "gauge", [API_COUNTER] = "counter", [API_HISTOGRAM] = "histogram"};
+
+	fprintf(f, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kinds[kind]);
 }
 
 static void one(FILE *f, const char *name, enum api_metric kind, const char *help, uint64_t value)
@@ -180,7 +182,7 @@ static void put_circuits(FILE *f, const struct vx6_page *p, uint64_t now_ms)
 
 static void metrics_then(struct api_request *r, struct vx6_answer *a)
 {
-	char *text = NULL;
+	char *text = NULL, *open;
 	size_t n = 0;
 	FILE *f;
 
@@ -195,13 +197,24 @@ static void metrics_then(struct api_request *r, struct vx6_answer *a)
 		put_relay(f, &a->snapshot->node.relaying);
 		put_circuits(f, a->page, a->snapshot->taken_ms);
 		api_metrics_hidden(f, a->snapshot);
+		api_metrics_requests(f, r->server);
+		api_metrics_process(f, r->server->node, a->snapshot->node.started_ms);
 	}
 	if (!f || fclose(f) != 0) {
 		free(text);
 		api_reply_problem(r, VX6_PROBLEM_INTERNAL, "no memory for the answer");
 		return;
 	}
-	api_reply_text(r, PROMETHEUS_TEXT, text, n);
+	if (!vx6_openmetrics_wanted(api_request_header(r, MHD_HTTP_HEADER_ACCEPT))) {
+		api_reply_text(r, VX6_PROMETHEUS_TYPE, text, n);
+		return;
+	}
+	open = vx6_openmetrics_from(text, &n);
+	free(text);
+	if (open)
+		api_reply_text(r, VX6_OPENMETRICS_TYPE, open, n);
+	else
+		api_reply_problem(r, VX6_PROBLEM_INTERNAL, "no memory for the answer");
 }
 
 void api_metrics(struct api_request *r)

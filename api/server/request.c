@@ -8,6 +8,7 @@
 
 #include "api/server/guard.h"
 #include "api/server/server_internal.h"
+#include "base/clock.h"
 #include "base/util.h"
 #include "crypto/secret.h"
 
@@ -43,6 +44,7 @@ void *api_request_begin(void *user, const char *target, struct MHD_Connection *h
 	struct api_request *r = vx6_zalloc(sizeof *r);
 
 	r->server = s;
+	r->begun_ns = vx6_now_ns();
 	r->http = http;
 	r->connection = info->socket_context;
 	r->target_long = strnlen(target, VX6_TARGET_MAX + 1) > VX6_TARGET_MAX;
@@ -62,6 +64,7 @@ void api_request_end(void *user, struct MHD_Connection *http, void **request,
 	if (!r)
 		return;
 	*request = NULL;
+	api_tally(r);
 	if (r->call)
 		api_call_abandon(r->call);
 	api_stream_free(r);
@@ -377,6 +380,12 @@ void api_handle(struct api_request *r)
 		break;
 	case VX6_OP_METRICS_GET:
 		api_metrics(r);
+		break;
+	case VX6_OP_STATS_GET:
+		api_stats_get(r);
+		break;
+	case VX6_OP_STATS_SERIES_GET:
+		api_stats_series_get(r);
 		break;
 	case VX6_OP_LOG_LIST:
 		api_logs_list(r);

@@ -201,6 +201,16 @@ struct api_request {
 	uint64_t log_until_ms;       /* waits for lines of the log; 0: does not */
 	struct api_reply reply;
 	unsigned retries;
+	uint64_t begun_ns;
+};
+
+enum { API_TALLY_CLASSES = 5, API_TALLY_LIMITS = 5 };
+
+/* What became of the requests for one operation. */
+struct api_tally {
+	uint64_t requests[API_TALLY_CLASSES]; /* 1xx, 2xx, … */
+	uint64_t timed, us;                   /* how many took a time, and all of it */
+	uint64_t within[API_TALLY_LIMITS];
 };
 
 struct vx6_api_server {
@@ -233,6 +243,7 @@ struct vx6_api_server {
 	uint64_t now_ms, tick_ms;
 	bool was_ready;
 	struct api_events *events;
+	struct api_tally tallies[VX6_OP_N + 1]; /* the last one: of what is no operation */
 };
 
 struct vx6_faults *api_request_faults(struct api_request *r);
@@ -345,6 +356,8 @@ void api_audit_check(struct api_request *r);
 void api_logs_list(struct api_request *r);
 void api_log_levels_get(struct api_request *r);
 void api_log_levels_replace(struct api_request *r);
+void api_stats_get(struct api_request *r);
+void api_stats_series_get(struct api_request *r);
 
 /* ---- support.c ---- */
 
@@ -361,11 +374,23 @@ void api_logs_tick(struct vx6_api_server *s);
 
 /* ---- metrics.c, hidden_metrics.c ---- */
 
-enum api_metric { API_GAUGE, API_COUNTER };
+enum api_metric { API_GAUGE, API_COUNTER, API_HISTOGRAM };
 /** What goes before the values of a metric. */
 void api_metric_head(FILE *f, const char *name, enum api_metric kind, const char *help);
 /** Of each hidden service of this node, by its id. */
 void api_metrics_hidden(FILE *f, const struct vx6_snapshot *s);
+
+/* ---- stats.c ---- */
+
+/** Of links and of the process, as they were when they were last looked at. */
+void api_metrics_process(FILE *f, struct vx6_node *node, uint64_t started_ms);
+
+/* ---- tally.c ---- */
+
+/** A request has ended. */
+void api_tally(const struct api_request *r);
+/** What has been counted. */
+void api_metrics_requests(FILE *f, const struct vx6_api_server *s);
 
 /* ---- pages.c ---- */
 
@@ -437,8 +462,6 @@ void api_resource_delete(struct api_request *r, const struct api_resource *res);
 
 /* ---- format.c: small pieces of JSON ---- */
 
-/** Seconds of a time that the schema has looked at; fractions are left out. @return 0: NULL was given, or it is before 1970 */
-uint64_t api_seconds_of(const char *text);
 void api_put_time(struct vx6_json *j, const char *key, uint64_t wall_ms); /* 0: null */
 void api_put_addr(struct vx6_json *j, const char *key, const struct vx6_addr *addr);
 void api_put_node_id(struct vx6_json *j, const char *key, const struct vx6_node_id *id);
@@ -467,6 +490,8 @@ void api_get_budget(const struct vx6_value *v, struct vx6_relaying_change *out);
 void api_put_relaying(struct vx6_json *j, const char *key, const struct vx6_relaying_view *v);
 /** "30s", "500ms": at most @p max @return ms */
 uint64_t api_duration(const char *text, uint64_t max);
+/** Seconds of a time that the schema has looked at; fractions are left out. @return 0: none was given, or it is before 1970 */
+uint64_t api_get_time(const char *text);
 /** A field that the schema could not check fully. @return false: a fault was added */
 bool api_get_addr(const struct vx6_value *body, const char *key, struct vx6_addr *out,
 		  struct vx6_faults *faults);

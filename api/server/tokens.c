@@ -92,7 +92,7 @@ static void decode(const struct vx6_value *body, struct vx6_cmd *cmd, struct vx6
 	for (unsigned i = 1; role && i < VX6_ARRAY_N(roles); i++)
 		if (strcmp(role, roles[i]) == 0)
 			spec->role = (uint8_t)i;
-	spec->expires_ms = api_seconds_of(expires) * 1000;
+	spec->expires_ms = api_get_time(expires) * 1000;
 	if (expires && spec->expires_ms <= vx6_wall_ms())
 		vx6_fault_add(faults, "/expires_at", "range", "must be in the future");
 	decode_list(scopes, spec->scopes, "/scopes", faults);

@@ -315,8 +315,9 @@ def test_metrics_of_relaying_and_of_circuits(lone):
 			series, value = line.rsplit(" ", 1)
 			assert series not in values
 			values[series] = float(value)
-	assert helped == set(typed) and {s.split("{")[0] for s in values} <= helped
-	assert all(kind == ("counter" if name.endswith("_total") else "gauge") for name, kind in typed.items())
+	parts = {name + s for name, kind in typed.items() if kind == "histogram" for s in ("_bucket", "_sum", "_count")}
+	assert helped == set(typed) and {s.split("{")[0] for s in values} <= helped | parts
+	assert all(name.endswith("_total") == (kind == "counter") for name, kind in typed.items())
 	status = lone.call("GET", "/v1/node").json["status"]["relay"]
 	assert values["vx6_relay_circuits"] == status["circuits"] and values["vx6_circuits"] == 0
 	assert values["vx6_relay_memory_limit_bytes"] == status["limits"]["memory_mb"] << 20
