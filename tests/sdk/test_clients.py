@@ -35,7 +35,7 @@ def answers(agent):
         take("GET", path)
     for method, path, op in agent.contract.operations():
         if method == "GET" and "{" not in path and op["operationId"] not in ("connect_open", "openapi_get", "endpoints_list"):
-            take(method, path + ("?since=0" if path == "/v1/events" else ""))
+            take(method, path + {"/v1/events": "?since=0", "/v1/stats/series": "?metric=sessions"}.get(path, ""))
     return seen
 
 
