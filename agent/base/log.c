@@ -234,7 +234,8 @@ static void drop_half_address(char *s)
 void vx6_log(enum vx6_log_level level, const char *layer, const char *fmt, ...)
 {
 	struct vx6_log_record r = {.level = level, .layer = layer};
-	char text[VX6_LOG_TEXT];
+	char text[VX6_LOG_TEXT], hidden[VX6_LOG_TEXT];
+	bool addresses = vx6_log_is_on(VX6_LOG_DEBUG, layer);
 	vx6_log_sink *sink;
 	va_list ap;
 	int n;
@@ -250,11 +251,12 @@ void vx6_log(enum vx6_log_level level, const char *layer, const char *fmt, ...)
 		drop_half_address(text);
 	clean(text);
 	r.wall_ms = vx6_wall_ms();
-	r.text = text;
+	/* what nobody wanted to see is not kept either */
+	r.text = addresses ? text : vx6_log_show(text, false, hidden);
 	sink = atomic_load(&current_sink);
 	if (sink)
 		sink(&r, atomic_load(&sink_user));
-	vx6_log_out(&r, vx6_log_is_on(VX6_LOG_DEBUG, layer));
+	vx6_log_out(&r, addresses);
 }
 
 bool vx6_log_allow(struct vx6_ratelimit *rl, const char *layer, uint32_t burst, uint32_t per_ms)

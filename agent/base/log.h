@@ -4,9 +4,8 @@
  *
  * Layer:   base
  * Trust:   text from peers must go through %s of a checked string (names, ids); control bytes are escaped on output.
- *          Secrets are never passed. Peer addresses go through vx6_log_addr(), or VX6_LOG_EITHER: both forms travel in the
- *          line, and whoever writes it out chooses. Standard error and the journal get the address when the line's layer is at
- *          debug level.
+ *          Secrets are never passed. Peer addresses go through vx6_log_addr(), or VX6_LOG_EITHER: at debug level of the line's layer
+ *          both forms travel in the line, and whoever shows it chooses; above it nothing but the hidden one leaves this file.
  * Threads: any thread; one line is one write(2)
  */
 #ifndef VX6_BASE_LOG_H

@@ -48,7 +48,7 @@ static const struct vx6_cli_arg logs_args[] = {
 	 .place = VX6_IN_QUERY,
 	 .field = "addresses",
 	 .literal = "true",
-	 .help = "show the addresses of peers in full"},
+	 .help = "show the addresses of peers in full, in lines written at debug"},
 };
 static const struct vx6_cli_column log_columns[] = {
 	{"TIME", "time"},

@@ -267,7 +267,7 @@ def test_an_invite_is_shown_once(agent):
 		assert invite["uri"] == f"vx6://hidden/ghost?key={key}&secret={secret}"
 		assert (invite["service"], invite["state"], invite["uses"], invite["max_uses"], invite["expires_at"]) == (made["id"], "open", 0, 2, None)
 		texts = [agent.call("GET", p).body for p in (f"/v1/hidden-invites/{invite['id']}", "/v1/hidden-invites", "/v1/hidden-clients", "/v1/services",
-			"/v1/services/ghost/hidden", "/v1/events?since=0&limit=500", "/v1/metrics")]
+			"/v1/services/ghost/hidden", "/v1/events?since=0&limit=500", "/v1/metrics", "/v1/logs?since=0&limit=500&addresses=true")]
 		texts += [p.read_bytes() for p in agent.dir.rglob("*") if p.is_file()] + [agent.log().encode()]
 		assert not [t for t in texts if secret.encode() in t]
 		assert agent.call("GET", f"/v1/hidden-invites/{invite['id']}").json.keys() == invite.keys() - {"invite", "uri", "key", "shown_once"}
@@ -351,7 +351,8 @@ def test_an_invite_is_accepted_under_an_alias_and_not_told_again(agent):
 		assert not agent.call("PATCH", path, {"strict": None}).json["strict"]
 		assert [a["alias"] for a in agent.call("GET", "/v1/hidden-aliases").json["items"]] == ["theirs"]
 		assert stat.S_IMODE(files_of(agent)["theirs.visit"].stat().st_mode) == 0o600
-		texts = [agent.call("GET", p).body for p in (path, "/v1/hidden-aliases", "/v1/hidden-connects", "/v1/events?since=0&limit=500")]
+		texts = [agent.call("GET", p).body for p in (path, "/v1/hidden-aliases", "/v1/hidden-connects", "/v1/events?since=0&limit=500",
+			"/v1/logs?since=0&limit=500&addresses=true")]
 		assert not [t for t in [*texts, agent.log().encode()] if SECRET.encode() in t]
 	assert agent.call("GET", path).code == "not_found" and "theirs.visit" not in files_of(agent)
 

@@ -79,12 +79,24 @@ static void log__peers_addresses__are_shown_to_those_who_may(void **state)
 	char out[VX6_LOG_TEXT];
 
 	vx6_log_set_sink(sink, NULL);
+	vx6_log_set_level(VX6_LOG_DEBUG);
 	VX6_INFO("test", "%s, %s and %s", addr("[2001:db8::77]:4242", &v6),
 		 addr("192.0.2.77:4242", &v4), addr("[::1]:80", &own));
 	assert_string_equal(vx6_log_show(seen, false, out),
 			    "[2001:*]:4242, 192.*.*.*:4242 and [::1]:80");
 	assert_string_equal(vx6_log_show(seen, true, out),
 			    "[2001:db8::77]:4242, 192.0.2.77:4242 and [::1]:80");
+}
+
+static void log__above_debug__the_address_goes_nowhere(void **state)
+{
+	struct vx6_log_addr_buf buf;
+	char out[VX6_LOG_TEXT];
+
+	vx6_log_set_sink(sink, NULL);
+	VX6_INFO("test", "%s " VX6_LOG_EITHER, addr("192.0.2.77:4242", &buf), "77", "some");
+	assert_string_equal(seen, "192.*.*.*:4242 some");
+	assert_string_equal(vx6_log_show(seen, true, out), seen);
 }
 
 static void log__hostile_marks__never_show_an_address(void **state)
@@ -96,6 +108,7 @@ static void log__hostile_marks__never_show_an_address(void **state)
 	struct vx6_log_addr_buf buf;
 	char out[VX6_LOG_TEXT];
 
+	vx6_log_set_level(VX6_LOG_DEBUG);
 	vx6_log_set_sink(sink, NULL);
 	for (size_t i = 0; i < VX6_ARRAY_N(hostile); i++) {
 		VX6_INFO("test", "%s%s%s", hostile[i], addr("192.0.2.77:4242", &buf), hostile[i]);
@@ -112,6 +125,7 @@ static void log__line_cut_inside_an_address__tells_nothing_of_it(void **state)
 	struct vx6_log_addr_buf buf;
 	char out[VX6_LOG_TEXT];
 
+	vx6_log_set_level(VX6_LOG_DEBUG);
 	vx6_log_set_sink(sink, NULL);
 	for (int pad = VX6_LOG_TEXT - 50; pad < VX6_LOG_TEXT; pad++) {
 		VX6_INFO("test", "%*s%s", pad, "", addr("192.0.2.77:4242", &buf));
@@ -294,6 +308,7 @@ int main(void)
 		cmocka_unit_test_teardown(log__text_that_is_too_long__is_cut_to_utf8, teardown),
 		cmocka_unit_test_teardown(log__peers_addresses__are_shown_to_those_who_may,
 					  teardown),
+		cmocka_unit_test_teardown(log__above_debug__the_address_goes_nowhere, teardown),
 		cmocka_unit_test_teardown(log__hostile_marks__never_show_an_address, teardown),
 		cmocka_unit_test_teardown(log__line_cut_inside_an_address__tells_nothing_of_it,
 					  teardown),
