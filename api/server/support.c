@@ -184,12 +184,29 @@ static void finish(struct api_request *r)
 	api_support_free(s);
 }
 
+/* The server is stopping: nothing may be under way any more. */
+static void give_up(struct api_request *r)
+{
+	r->match.route = r->support->route;
+	api_support_free(r->support);
+	r->support = NULL;
+	if (!r->reply.borrowed)
+		free(r->reply.body);
+	r->reply = (struct api_reply){0};
+	api_stream_free(r);
+	api_reply_problem(r, VX6_PROBLEM_UNAVAILABLE, "the agent is stopping");
+}
+
 bool api_support_step(struct api_request *r)
 {
 	struct api_support *s = r->support;
 
 	if (s->stepping) /* the loop below sees the reply when it comes back */
 		return false;
+	if (__atomic_load_n(&r->server->stopping, __ATOMIC_ACQUIRE)) {
+		give_up(r);
+		return true;
+	}
 	s->stepping = true;
 	while (r->reply.status && s->at < VX6_ARRAY_N(parts)) {
 		take_reply(r);

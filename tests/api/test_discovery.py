@@ -452,7 +452,7 @@ def test_the_command_line_says_so_too(rivals):
 
 
 def test_a_stop_answers_who_waits(pair, make_agent):
-	"""Lookups, identity changes and catalogs under way when the agent ends: nobody hangs, nothing is torn."""
+	"""Lookups, identity changes, backups, bundles and catalogs under way when the agent ends: nobody hangs, nothing is torn."""
 	agent = make_agent("leaving", "--peer", listen_address(pair[0]), "--dht", "server")
 	until(lambda: agent.call("GET", "/v1/dht/contacts").json["items"])
 	answers = []
@@ -466,6 +466,8 @@ def test_a_stop_answers_who_waits(pair, make_agent):
 	threads = [threading.Thread(target=ask, args=a) for n in range(8) for a in (
 		("POST", "/v1/dht/lookups", b'{"name":"nobody-%d","fresh":true,"trace":true}' % n, {"Prefer": "wait=60"}),
 		("POST", "/v1/identity:export", b'{"passphrase":"correct horse"}', {}),
+		("POST", "/v1/backups", b'{"passphrase":"correct horse"}', {}),
+		("POST", "/v1/support-bundles", b'{}', {}),
 		("POST", "/v1/catalogs", b'{"name":"c%d"}' % n, {}),
 		("PUT", "/v1/names/pin:p%d" % n, b'{"node_id":"%s"}' % node_id(agent).encode(), {}))]
 	for t in threads:
@@ -474,4 +476,4 @@ def test_a_stop_answers_who_waits(pair, make_agent):
 	for t in threads:
 		t.join(20)
 		assert not t.is_alive()
-	assert len(answers) == 32 and set(answers) <= {0, 200, 201, 202, 503}, answers
+	assert len(answers) == 48 and set(answers) <= {0, 200, 201, 202, 503}, answers
