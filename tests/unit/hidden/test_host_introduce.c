@@ -365,6 +365,7 @@ static void flood__only_liars__one_stays_and_proofs_are_asked_for(void **state)
 	assert_int_equal(rig.desc.intros_n, 1);
 	assert_int_equal(flood(0, 10000), 10000);
 	assert_refused(&bare, UNPROVED);
+	guest_free(&bare);
 }
 
 /* Who has many relays cannot chase the service from one to the next. What comes is for nothing then, unless somebody has worked for it. */
