@@ -82,6 +82,7 @@ static vx6_err make_api_access(const struct vx6_settings *s, struct vx6_agent_co
 
 	(void)vx6_strlcpy(out->operators, group ? group : "vx6-operators", sizeof out->operators);
 	out->api.operators = out->operators;
+	out->api.operators_named = group != NULL;
 	if (group && !getgrnam(group))
 		return wrong(detail, "api-operators", group, "there is no such group");
 	if (others && strcmp(others, "none") != 0 && strcmp(others, "viewer") != 0)

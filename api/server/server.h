@@ -43,8 +43,9 @@ struct vx6_api_config {
 	struct vx6_addr listen[VX6_API_LISTEN_MAX]; /* loopback only; port 0 takes a free one */
 	size_t listen_n;
 	const char
-		*operators; /* group whose members are operators on the unix socket; NULL: none */
-	bool others_view;   /* everybody else there is a viewer, and not nobody */
+		*operators;   /* group whose members are operators on the unix socket; NULL: none */
+	bool operators_named; /* somebody chose it: it may be in another place than /etc/group */
+	bool others_view;     /* everybody else there is a viewer, and not nobody */
 	const struct vx6_api_settings *settings; /* outlives the server */
 };
 
