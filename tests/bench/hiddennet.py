@@ -16,7 +16,8 @@ from torlab import NEWNYM_S, TorLab, quick_acks
 FLAGS = ["--lan", "off"]
 RECOVER_S = 330
 PREBUILT_S = 3    # after which both have built again what they build ahead
-PROFILES = {"standard": 3, "fast": 2}  # relays between each end and the rendezvous
+PROFILES = {"standard": 3, "fast": 2}  # relays between the owner and the rendezvous
+OURS = 3  # and between the client and it: a fast service's visitors keep three, unless they say otherwise
 SETTLE_S = 1      # for the answers to what was begun in the place of circuits that were closed
 BLOCK, RATE = 4096, 4e6  # of a transfer that is watched: bytes, bits/s each way
 AHEAD = 16        # blocks that may be on their way
@@ -231,9 +232,9 @@ class Vx6(Subject):
         self.net, self.profile, relays = net, profile, PROFILES[profile]
         self.name = f"{net.transport} {profile}"
         self.setup_s = net.setup_s
-        self.relays = 2 * relays + 1
+        self.relays = OURS + 1 + relays
         # a look-up goes by three relays to one that asks a holder
-        self.links = Links(8, 4 * (relays + 1), 2 * (relays + 1))
+        self.links = Links(8, 3 * (relays + 1) + OURS + 1, relays + 1 + OURS + 1)
 
     def connect(self, early=b"", timeout=20):
         with self.net.client.host.enter():
@@ -277,18 +278,16 @@ class Vx6(Subject):
 
     def path(self):
         """(role, node) from the client to the owner, of the circuit that carries a stream."""
-        side = self.relays // 2
-
         def found():
             for ours in self.net.circuits(self.net.client):
                 if not ours["streams"] or not (ours["target"] or "").startswith("vxh1"):
                     continue
-                there = [h["node_id"] for h in ours["hops"]][:side + 1]
+                there = [h["node_id"] for h in ours["hops"]][:-1]
                 for c in self.net.circuits(self.net.owner):
-                    theirs = [h["node_id"] for h in c["hops"]]
+                    back = [h["node_id"] for h in c["hops"]][:-1]
                     # where they meet may be on the way of another circuit, too
-                    if c["purpose"] == "rendezvous" and c["state"] == "open" and theirs[side:side + 1] == there[-1:]:
-                        return roles([self.net.by_id[i] for i in [*there, *reversed(theirs[:side])]], side)
+                    if c["purpose"] == "rendezvous" and c["state"] == "open" and back and back[-1] == there[-1]:
+                        return roles([self.net.by_id[i] for i in [*there, *reversed(back[:-1])]], len(there) - 1)
             return None
 
         def seen():
