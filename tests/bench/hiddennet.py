@@ -354,10 +354,14 @@ class Watched:
         return max(b - a for a, b in zip(times, times[1:]) if b > moment)
 
     def close(self):
+        """@return whether all that was sent came back, as it was sent"""
         self.over.set()
+        self.threads[0].join(20)
+        with contextlib.suppress(TimeoutError):
+            wait_for(lambda: self.error or self.got == self.sent, 20, "the rest")
+        whole = self.error is None and self.got == self.sent
         with contextlib.suppress(OSError):
-            self.conn.settimeout(10)
-        for t in self.threads:
-            t.join(20)
+            self.conn.shutdown(socket.SHUT_RDWR)  # the receiver waits for a block that nobody sends any more
+        self.threads[1].join(20)
         self.conn.close()
-        return self.error is None and self.got == self.sent
+        return whole
