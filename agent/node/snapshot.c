@@ -300,7 +300,7 @@ static size_t count_peers(struct vx6_node *node, size_t *up)
 
 		if (!vx6_peers_status(node->peers, node->peer_rows.row[i]->meta.id, &st))
 			continue;
-		*up += st.session && vx6_sessions_by_id(node->sessions, st.session);
+		*up += st.state == VX6_PEER_UP;
 		if (st.known)
 			add_met(&m, &st.node, NULL);
 	}
@@ -498,36 +498,43 @@ static void view_rows(struct vx6_node *node, const struct vx6_select *sel, struc
 
 /* ---- snapshots ---- */
 
-static struct counted *brief(struct vx6_node *node)
+/* Without rows: one for all who ask within a moment, as long as nothing changes. */
+static const struct vx6_snapshot *brief(struct vx6_node *node)
 {
-	struct counted *c = vx6_zalloc(sizeof *c);
+	uint64_t now = vx6_loop_now_ms(node->loop);
+	struct counted *c;
 
+	if (node->snapshot && !node->snapshot_dirty &&
+	    now - node->snapshot_ms < SNAPSHOT_MAX_AGE_MS)
+		return node->snapshot;
+	snapshot_drop(node);
+	c = vx6_zalloc(sizeof *c);
 	atomic_init(&c->refs, 1);
 	c->s.index = node->event_index;
 	c->s.taken_ms = vx6_wall_ms();
 	view_node(node, &c->s.node);
 	view_tokens(node, &c->s);
-	return c;
+	node->snapshot = &c->s;
+	node->snapshot_ms = now;
+	node->snapshot_dirty = false;
+	return node->snapshot;
 }
 
 const struct vx6_snapshot *snapshot_get(struct vx6_node *node, const struct vx6_select *sel)
 {
-	uint64_t now = vx6_loop_now_ms(node->loop);
+	const struct vx6_snapshot *now = brief(node);
 	struct counted *c;
 
-	if (sel->what >= VX6_SELECT_ALL) {
-		c = brief(node);
-		view_rows(node, sel, &c->s);
-		return &c->s;
-	}
-	if (node->snapshot && !node->snapshot_dirty &&
-	    now - node->snapshot_ms < SNAPSHOT_MAX_AGE_MS)
-		return vx6_snapshot_ref(node->snapshot);
-	snapshot_drop(node);
-	node->snapshot = &brief(node)->s;
-	node->snapshot_ms = now;
-	node->snapshot_dirty = false;
-	return vx6_snapshot_ref(node->snapshot);
+	if (sel->what < VX6_SELECT_ALL)
+		return vx6_snapshot_ref(now);
+	c = vx6_zalloc(sizeof *c);
+	atomic_init(&c->refs, 1);
+	c->s.index = now->index;
+	c->s.taken_ms = now->taken_ms;
+	c->s.node = now->node;
+	view_tokens(node, &c->s);
+	view_rows(node, sel, &c->s);
+	return &c->s;
 }
 
 void snapshot_drop(struct vx6_node *node)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "api/cli/http.h"
+#include "api/cli/new_file.h"
 #include "api/cli/output.h"
 #include "api/cli/passphrase.h"
 #include "api/cli/problem.h"
@@ -98,24 +99,6 @@ int vx6_cli_run_identity(struct vx6_cli *cli, const struct vx6_cli_parsed *p)
 
 /* ---- export ---- */
 
-/* A new file of mode 0600. @return exit status; reported */
-static int write_file(const struct vx6_cli *cli, const char *path, const uint8_t *bytes, size_t n)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
-	bool made = fd >= 0, ok = made && write(fd, bytes, n) == (ssize_t)n && fsync(fd) == 0;
-	int err = errno;
-
-	if (made)
-		close(fd);
-	if (ok)
-		return VX6_EXIT_OK;
-	if (made)
-		unlink(path);
-	return vx6_cli_fail(cli, err == EEXIST ? VX6_EXIT_CONFLICT : VX6_EXIT_FAILURE,
-			    err == EEXIST ? "exists" : "unwritable", NULL, "cannot write %s: %s",
-			    path, strerror(err));
-}
-
 int vx6_cli_run_identity_export(struct vx6_cli *cli, const struct vx6_cli_parsed *p)
 {
 	const char *path = vx6_cli_text(p, "FILE"), *text;
@@ -147,7 +130,7 @@ int vx6_cli_run_identity_export(struct vx6_cli *cli, const struct vx6_cli_parsed
 		exit = vx6_cli_fail(cli, VX6_EXIT_FAILURE, "answer", NULL,
 				    "the answer holds no file");
 	if (exit == VX6_EXIT_OK)
-		exit = write_file(cli, path, bytes, n);
+		exit = vx6_cli_new_file(cli, path, bytes, n);
 	if (exit == VX6_EXIT_OK)
 		vx6_cli_say(cli, "Wrote %s. Whoever has it and its passphrase is this node.", path);
 	vx6_wipe_free(bytes, n);

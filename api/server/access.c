@@ -68,31 +68,37 @@ static struct api_token *find(struct vx6_api_server *s, const char *text)
 
 /* ---- where from ---- */
 
-/* @return owned list; NULL: it is empty, as it mostly is */
-static struct vx6_value *list_of(const char *text)
+/*
+ * Whether a list that is stored lets something pass: an empty one does, and one that cannot be read lets nothing.
+ * @param one called with each text of it
+ */
+static bool list_lets(const char *text, bool (*one)(const char *item, const void *user),
+		      const void *user)
 {
 	struct vx6_scan_fault fault;
 	struct vx6_value *list = NULL;
+	bool good = false;
 
 	if (strcmp(text, "[]") == 0)
-		return NULL;
-	(void)vx6_is_ok(vx6_value_parse(text, strlen(text), &list, &fault));
-	return list;
-}
+		return true;
+	if (!vx6_is_ok(vx6_value_parse(text, strlen(text), &list, &fault)))
+		return false;
+	for (const struct vx6_value *v = vx6_value_first(list); v && !good; v = vx6_value_next(v)) {
+		const char *item = vx6_value_string(v);
 
-static bool comes_from_there(const struct vx6_token_spec *spec, const struct api_connection *c)
-{
-	struct vx6_value *list = list_of(spec->allow_from);
-	const struct vx6_addr *from = c->listener->tcp ? &c->remote : NULL;
-	struct vx6_netmask mask;
-	bool good = list == NULL;
-
-	for (const struct vx6_value *v = list ? vx6_value_first(list) : NULL; v && !good;
-	     v = vx6_value_next(v))
-		good = vx6_netmask_parse(vx6_value_string(v), &mask) &&
-		       vx6_netmask_has(&mask, from);
+		good = item && one(item, user);
+	}
 	vx6_value_free(list);
 	return good;
+}
+
+static bool is_in(const char *item, const void *user)
+{
+	const struct api_connection *c = user;
+	struct vx6_netmask mask;
+
+	return vx6_netmask_parse(item, &mask) &&
+	       vx6_netmask_has(&mask, c->listener->tcp ? &c->remote : NULL);
 }
 
 /* ---- scopes ---- */
@@ -119,28 +125,26 @@ bool api_scope_is_known(const char *scope)
 	return false;
 }
 
-static bool scope_covers(const char *scope, const struct vx6_route *route)
+static bool scope_covers(const char *scope, const void *user)
 {
-	const char *part, *what = strchr(scope, ':') + 1; /* as its schema has it */
-	size_t n = part_of(route, &part), m = (size_t)(what - 1 - scope);
+	const struct vx6_route *route = user;
+	const char *part, *colon = strchr(scope, ':');
+	size_t n = part_of(route, &part), m;
 
-	if (strcmp(what, "read") == 0 && strcmp(route->method, "GET") != 0)
+	if (!colon || (strcmp(colon + 1, "write") != 0 && strcmp(route->method, "GET") != 0))
 		return false;
+	m = (size_t)(colon - scope);
 	return (m == 1 && scope[0] == '*') || (m == n && memcmp(scope, part, n) == 0);
 }
 
 bool api_access_covers(const struct api_request *r)
 {
-	const struct api_token *t =
-		r->token_id[0] ? api_access_by_id(r->server, r->token_id) : NULL;
-	struct vx6_value *list = t ? list_of(t->spec.scopes) : NULL;
-	bool good = list == NULL;
+	const struct api_token *t;
 
-	for (const struct vx6_value *v = list ? vx6_value_first(list) : NULL; v && !good;
-	     v = vx6_value_next(v))
-		good = scope_covers(vx6_value_string(v), r->match.route);
-	vx6_value_free(list);
-	return good;
+	if (!r->token_id[0])
+		return true;
+	t = api_access_by_id(r->server, r->token_id);
+	return t && list_lets(t->spec.scopes, scope_covers, r->match.route);
 }
 
 /* ---- the caller ---- */
@@ -205,7 +209,7 @@ static bool by_token(struct api_request *r, const char *text)
 	}
 	t = find(s, text);
 	if (!t || (t->spec.expires_ms && t->spec.expires_ms <= vx6_wall_ms()) ||
-	    !comes_from_there(&t->spec, r->connection))
+	    !list_lets(t->spec.allow_from, is_in, r->connection))
 		return false;
 	t->used_ms = vx6_wall_ms();
 	r->role = (enum vx6_api_role)t->spec.role;

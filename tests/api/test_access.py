@@ -173,6 +173,21 @@ def test_guessing_is_slowed_down(agent):
 	assert agent.call("GET", "/v1/node", tcp=True).status == 200, "who has a good one is not held up"
 
 
+@pytest.mark.parametrize("column, text", [("scopes", "{"), ("scopes", "[7]"), ("scopes", '["services"]'), ("allow_from", "nonsense"), ("allow_from", '["x"]')])
+def test_a_limit_that_cannot_be_read_lets_nothing_pass(tmp_path, column, text):
+	agent = Agent(tmp_path / "state").start()
+	try:
+		t = make(agent, "bent", role="admin")
+		assert by(agent, t, "GET", "/v1/services").status == 200
+		agent.stop()
+		with contextlib.closing(sqlite3.connect(agent.dir / "state.db")) as db, db:
+			db.execute(f"UPDATE tokens SET {column} = ?", (text,))
+		agent.start()
+		assert by(agent, t, "GET", "/v1/services").status in (401, 403)
+	finally:
+		agent.stop()
+
+
 # ---- the audit ----
 
 def entries(agent, **query):
